@@ -1,0 +1,116 @@
+"""Mint ephemeral client secrets for OpenAI Realtime voice sessions.
+
+    from openai_realtime import RealtimeSessionsClient
+
+    async with RealtimeSessionsClient() as client:  # OPENAI_API_KEY
+        session = await client.sessions.create(model="gpt-realtime", voice="verse")
+        session.client_secret.value  # give this to the browser
+
+Owns: the public names. Each is loaded when it is first used, so that importing the package costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from openai_realtime._version import __version__
+
+if TYPE_CHECKING:
+    from openai_realtime.client import RealtimeSessionsClient, SyncRealtimeSessionsClient
+    from openai_realtime.core.deadline import Timeout
+    from openai_realtime.core.meta import RateLimits, ResponseMeta
+    from openai_realtime.core.retry import RetryPolicy
+    from openai_realtime.errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        CertificateError,
+        ClientClosedError,
+        ConfigurationError,
+        ConflictError,
+        InternalServerError,
+        NotFoundError,
+        ParameterError,
+        PermissionDeniedError,
+        RateLimitError,
+        RealtimeError,
+        RedirectError,
+        UnprocessableEntityError,
+    )
+    from openai_realtime.types.client_secret import ClientSecret
+    from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionCreateParams
+    from openai_realtime.types.tools import FunctionTool
+    from openai_realtime.types.transcription_session import (
+        RealtimeTranscriptionSessionCreateResponse,
+        TranscriptionSessionCreateParams,
+    )
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "CertificateError",
+    "ClientClosedError",
+    "ClientSecret",
+    "ConfigurationError",
+    "ConflictError",
+    "FunctionTool",
+    "InternalServerError",
+    "NotFoundError",
+    "ParameterError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RateLimits",
+    "RealtimeError",
+    "RealtimeSessionCreateResponse",
+    "RealtimeSessionsClient",
+    "RealtimeTranscriptionSessionCreateResponse",
+    "RedirectError",
+    "ResponseMeta",
+    "RetryPolicy",
+    "SessionCreateParams",
+    "SyncRealtimeSessionsClient",
+    "Timeout",
+    "TranscriptionSessionCreateParams",
+    "UnprocessableEntityError",
+    "__version__",
+]
+
+_HOMES = {
+    "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
+    "core.deadline": ("Timeout",),
+    "core.meta": ("RateLimits", "ResponseMeta"),
+    "core.retry": ("RetryPolicy",),
+    "types.client_secret": ("ClientSecret",),
+    "types.session": ("RealtimeSessionCreateResponse", "SessionCreateParams"),
+    "types.tools": ("FunctionTool",),
+    "types.transcription_session": (
+        "RealtimeTranscriptionSessionCreateResponse",
+        "TranscriptionSessionCreateParams",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    home = importlib.import_module(f"{__name__}.{_HOME_OF.get(name, 'errors')}")
+    value: object = getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

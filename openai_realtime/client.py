@@ -1,0 +1,212 @@
+"""The two clients: what they are built from, how long they live, and what hangs on them.
+
+Owns: lifecycle and `with_options()`. Must not know: retries, requests, or how anything is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
+
+from openai_realtime.configuration import ClientOptions, Configuration
+from openai_realtime.core.exchange import RetryContext
+from openai_realtime.core.retry import RetryBudget
+from openai_realtime.logs import log_event, logger, set_up_from_environment
+from openai_realtime.resources.sessions import AsyncSessions, Sessions
+from openai_realtime.resources.transcription_sessions import (
+    AsyncTranscriptionSessions,
+    TranscriptionSessions,
+)
+from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
+from openai_realtime.transports.injected import InjectedAsyncEngine, InjectedSyncEngine
+from openai_realtime.transports.lane_engine import AsyncLaneEngine, SyncLaneEngine
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import httpx
+
+    from openai_realtime.core.events import Event
+
+
+class _Client:
+    """What both clients share: checked settings, the retry budget, a repr that shows no key."""
+
+    _configuration: Configuration
+    _budget: RetryBudget
+
+    def _begin(self, configuration: Configuration, budget: RetryBudget) -> RetryContext:
+        set_up_from_environment()
+        self._configuration = configuration
+        self._budget = budget
+        return RetryContext(
+            policy=configuration.retry,
+            budget=budget,
+            clock=time.monotonic,
+            random=random.random,
+            listener=_log_event,
+        )
+
+    @property
+    def base_url(self) -> str:
+        """Where calls go, without a trailing slash."""
+        return self._configuration.provider.base_url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        message = f"{type(self).__name__} holds connections and a key, and cannot be pickled"
+        raise TypeError(message)
+
+
+def _log_event(event: Event) -> None:
+    if logger.isEnabledFor(logging.INFO):
+        log_event(event)
+
+
+class RealtimeSessionsClient(_Client):
+    """The async client, for asyncio and trio.
+
+        async with RealtimeSessionsClient() as client:
+            session = await client.sessions.create(model="gpt-realtime", voice="verse")
+            session.client_secret.value
+
+    Every setting is optional (`ClientOptions` documents each); the API key comes from
+    `OPENAI_API_KEY` when it is not passed. One client serves a whole process: share it between
+    tasks, and close it with `async with` or `await client.aclose()`.
+
+    `http_client` is an `httpx.AsyncClient` (or httpx2's) of your own to send through; it stays
+    yours to close. Raises `ConfigurationError` when a setting is missing or unusable.
+    """
+
+    sessions: AsyncSessions
+    """Realtime sessions: `create`."""
+    transcription_sessions: AsyncTranscriptionSessions
+    """Transcription sessions: `create`."""
+
+    def __init__(
+        self,
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        configuration = Configuration.resolve(options)
+        engine = AsyncLaneEngine() if http_client is None else InjectedAsyncEngine(http_client)
+        self._attach(configuration, RetryBudget(), engine, owns_engine=True)
+
+    def _attach(
+        self,
+        configuration: Configuration,
+        budget: RetryBudget,
+        engine: AsyncEngine,
+        *,
+        owns_engine: bool,
+    ) -> None:
+        context = self._begin(configuration, budget)
+        self._engine = engine
+        self._owns_engine = owns_engine
+        driver = AsyncDriver(engine, configuration.credential, context)
+        self.sessions = AsyncSessions(driver, configuration)
+        self.transcription_sessions = AsyncTranscriptionSessions(driver, configuration)
+
+    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+        """Return a client with some settings replaced, on the same connections and retry budget.
+
+        Closing the copy closes nothing: the connections are the original's.
+        """
+        copy = self.__class__.__new__(self.__class__)
+        configuration = self._configuration.with_options(options)
+        copy._attach(  # noqa: SLF001 - its own class
+            configuration, self._budget, self._engine, owns_engine=False
+        )
+        return copy
+
+    async def aclose(self) -> None:
+        """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
+        if self._owns_engine:
+            await self._engine.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+class SyncRealtimeSessionsClient(_Client):
+    """The blocking client, for scripts and threads.
+
+        with SyncRealtimeSessionsClient() as client:
+            session = client.sessions.create(model="gpt-realtime", voice="verse")
+            session.client_secret.value
+
+    Settings are those of `RealtimeSessionsClient`; `http_client` is an `httpx.Client` here, and
+    `api_key` no async callable. Threads may share one client. Close it with `with` or
+    `client.close()`.
+    """
+
+    sessions: Sessions
+    """Realtime sessions: `create`."""
+    transcription_sessions: TranscriptionSessions
+    """Transcription sessions: `create`."""
+
+    def __init__(
+        self,
+        *,
+        http_client: httpx.Client | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        configuration = Configuration.resolve(options)
+        engine = SyncLaneEngine() if http_client is None else InjectedSyncEngine(http_client)
+        self._attach(configuration, RetryBudget(), engine, owns_engine=True)
+
+    def _attach(
+        self,
+        configuration: Configuration,
+        budget: RetryBudget,
+        engine: SyncEngine,
+        *,
+        owns_engine: bool,
+    ) -> None:
+        context = self._begin(configuration, budget)
+        self._engine = engine
+        self._owns_engine = owns_engine
+        driver = SyncDriver(engine, configuration.credential, context)
+        self.sessions = Sessions(driver, configuration)
+        self.transcription_sessions = TranscriptionSessions(driver, configuration)
+
+    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+        """Return a client with some settings replaced, on the same connections and retry budget.
+
+        Closing the copy closes nothing: the connections are the original's.
+        """
+        copy = self.__class__.__new__(self.__class__)
+        configuration = self._configuration.with_options(options)
+        copy._attach(  # noqa: SLF001 - its own class
+            configuration, self._budget, self._engine, owns_engine=False
+        )
+        return copy
+
+    def close(self) -> None:
+        """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
+        if self._owns_engine:
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

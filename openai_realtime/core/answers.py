@@ -1,0 +1,182 @@
+"""From bytes to facts: strict JSON, and error answers as exceptions.
+
+Owns: what a body may be, and where in it the server's message is. Must not know: any endpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from openai_realtime import errors
+from openai_realtime.core.meta import request_id
+from openai_realtime.core.retry import (
+    AMBIGUOUS_STATUSES,
+    RetryPolicy,
+    is_retryable_status,
+    parse_retry_after,
+)
+from openai_realtime.core.scrubbing import scrub_json, scrub_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from openai_realtime.core.wire import Response
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""A decoded JSON value."""
+
+MAX_JSON_DEPTH = 64
+MAX_MESSAGE_CHARACTERS = 500
+
+_STATUS_ERRORS: dict[int, type[errors.APIStatusError]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableEntityError,
+    429: errors.RateLimitError,
+}
+
+_HINTS: dict[int | str, str] = {
+    401: "Check the API key: it may be wrong, revoked, or meant for another provider or base_url",
+    403: "Check that the key's project may use the Realtime API and this model",
+    404: "Check base_url (it ends in /v1 at most providers) and the model name",
+    429: "Slow down, or ask the provider for a higher rate limit",
+    "insufficient_quota": "The account has no credit left: add some; waiting does not help",
+    "redirect": "Redirects are never followed: set base_url to the final address",
+}
+
+_TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+def decode_json(body: bytes) -> Json:
+    """Return the JSON value in `body`.
+
+    Raises `ValueError`, whose text says why and quotes nothing of the body, on anything that is not
+    JSON by RFC 8259: NaN and Infinity included, and nesting deeper than 64 levels.
+    """
+    reason: str | None
+    try:
+        value: Json = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        reason = "it is nested too deeply" if _depth(value) > MAX_JSON_DEPTH else None
+    except json.JSONDecodeError as error:
+        value, reason = None, f"it is not JSON ({error.msg} at character {error.pos})"
+    except RecursionError:
+        value, reason = None, "it is nested too deeply"
+    except UnicodeDecodeError:
+        value, reason = None, "it is not UTF-8"
+    except ValueError as error:
+        value, reason = None, str(error)
+    if reason is not None:
+        # Raised out here, so that no exception whose locals hold the body stays in the chain.
+        raise ValueError(reason)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    message = f"it holds {name}, which JSON does not have"
+    raise ValueError(message)
+
+
+def _depth(value: Json) -> int:
+    deepest, pending = 0, [(value, 1)]
+    while pending and deepest <= MAX_JSON_DEPTH:
+        item, depth = pending.pop()
+        if isinstance(item, dict):
+            members: Iterable[Json] = item.values()
+        elif isinstance(item, list):
+            members = item
+        else:
+            continue
+        deepest = max(deepest, depth)
+        pending.extend((member, depth + 1) for member in members)
+    return deepest
+
+
+def status_error(
+    response: Response,
+    *,
+    policy: RetryPolicy,
+    secrets: tuple[str, ...] = (),
+) -> errors.APIStatusError:
+    """Return the exception for an answer that is no 2xx, its texts free of `secrets` and keys."""
+    status, headers = response.status, response.headers
+    body = _readable_body(response.body, secrets)
+    details = error_details(body)
+    code = _text(details.get("code"))
+    is_redirect = 300 <= status < 400  # noqa: PLR2004 - the definition of 3xx
+    hint = _HINTS["redirect"] if is_redirect else _HINTS.get(code or status) or _HINTS.get(status)
+    return _status_class(status)(
+        error_message(details, body) or "The server gave no reason",
+        status_code=status,
+        headers=headers,
+        request_id=request_id(headers),
+        code=code,
+        param=_text(details.get("param")),
+        type=_text(details.get("type")),
+        body=body,
+        hint=hint,
+        retry_after=parse_retry_after(headers),
+        retryable=is_retryable_status(status, code, headers, policy),
+        possibly_acted=status in AMBIGUOUS_STATUSES,
+    )
+
+
+def _status_class(status: int) -> type[errors.APIStatusError]:
+    if status >= 500:  # noqa: PLR2004 - the definition of 5xx
+        return errors.InternalServerError
+    if 300 <= status < 400:  # noqa: PLR2004 - the definition of 3xx
+        return errors.RedirectError
+    return _STATUS_ERRORS.get(status, errors.APIStatusError)
+
+
+def _readable_body(body: bytes, secrets: tuple[str, ...]) -> Json:
+    try:
+        return scrub_json(decode_json(body), secrets)
+    except ValueError:
+        return scrub_text(body.decode("utf-8", "replace"), secrets) or None
+
+
+def error_details(body: Json) -> dict[str, Json]:
+    """Return the object that carries code, type and param: `error` where it is one, else the root."""
+    if not isinstance(body, dict):
+        return {}
+    inner = body.get("error")
+    return inner if isinstance(inner, dict) else body
+
+
+def error_message(details: dict[str, Json], body: Json) -> str | None:
+    """Return the server's words, in at most 500 characters; None when it gave none."""
+    if isinstance(body, str):
+        return _shorten(_plain_text(body))
+    for name in ("message", "error", "detail", "title", "error_description"):
+        value = details.get(name)
+        if isinstance(value, str) and value.strip():
+            return _shorten(value)
+        if isinstance(value, list | dict) and value:
+            return _shorten(json.dumps(value, ensure_ascii=False))
+    return _shorten(json.dumps(body, ensure_ascii=False)) if body else None
+
+
+def _plain_text(text: str) -> str:
+    title = _TITLE.search(text)
+    return title.group(1) if title else _TAG.sub(" ", text)
+
+
+def _shorten(text: str) -> str | None:
+    words = " ".join(text.split())
+    too_long = len(words) > MAX_MESSAGE_CHARACTERS
+    return (words[: MAX_MESSAGE_CHARACTERS - 1] + "…" if too_long else words) or None
+
+
+def _text(value: Json) -> str | None:
+    """Return a code, type or param as text: some gateways send numbers, or a JSON path as a list."""
+    if isinstance(value, list):
+        return ".".join(str(item) for item in value) or None
+    if isinstance(value, bool | None):
+        return None
+    return str(value) if isinstance(value, str | int) and value != "" else None

@@ -1,0 +1,65 @@
+"""Time limits: what a caller may set, and the one deadline a call lives under.
+
+Owns: the arithmetic of time left. Must not know: how waiting is done, or what is waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from openai_realtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Time limits of a call, in seconds; each is positive and finite, or it is refused.
+
+    Whatever is set for one phase, it is cut to what is left of `total`.
+    """
+
+    total: float = 30.0
+    """The whole call: name resolution, connecting, sending, reading, every retry and back-off."""
+    connect: float = 5.0
+    """Opening one connection: name resolution, TCP and TLS."""
+    read: float = 10.0
+    """Silence: the longest wait for the next bytes, of the answer or for the request to go out."""
+    pool: float = 2.0
+    """Waiting for a free connection when `max_connections` are busy."""
+
+    def __post_init__(self) -> None:
+        for name in ("total", "connect", "read", "pool"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < math.inf or value is True:
+                message = f"timeout: {name} is in seconds, finite and above 0"
+                raise ConfigurationError(message)
+
+    def overridden(self, value: float | Timeout) -> Timeout:
+        """Return `value` if it is a `Timeout`; a bare number is these limits with another total."""
+        return value if isinstance(value, Timeout) else replace(self, total=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on a monotonic clock by which a call must be over."""
+
+    at: float
+    clock: Callable[[], float]
+
+    @classmethod
+    def after(cls, seconds: float, clock: Callable[[], float]) -> Deadline:
+        """Return the deadline `seconds` from now on `clock`."""
+        return cls(clock() + seconds, clock)
+
+    def remaining(self) -> float:
+        """Return the seconds left, never below 0."""
+        return max(0.0, self.at - self.clock())
+
+    def cut(self, limit: float | None) -> float:
+        """Return `limit` (seconds; None: no limit of its own), cut to what is left."""
+        remaining = self.remaining()
+        return remaining if limit is None else min(limit, remaining)

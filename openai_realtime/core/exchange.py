@@ -1,0 +1,249 @@
+"""One call's attempts: the only retry logic, iterated by the sync and the async driver alike.
+
+Owns: what is sent next, and what the call returns or raises. Must not know: engines, sleeping,
+`await`. A driver does no more than this:
+
+    for attempt in exchange:
+        sleep(attempt.delay)
+        with attempt:
+            attempt.receive(send(attempt.request(authorization)))
+    return exchange.result()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Self
+
+from openai_realtime.core.answers import status_error
+from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.events import (
+    AttemptFinished,
+    AttemptSent,
+    CallFinished,
+    Event,
+    Listener,
+    RetryScheduled,
+)
+from openai_realtime.core.meta import request_id, response_meta
+from openai_realtime.core.retry import (
+    NO_RETRY_REFUND,
+    RetryBudget,
+    RetryPolicy,
+    plan_retry,
+    retry_cost,
+)
+from openai_realtime.core.wire import Call, Request, Response, T
+from openai_realtime.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from openai_realtime.secrets import Authorization
+
+
+@dataclass(frozen=True, slots=True)
+class RetryContext:
+    """What every call of a client shares: the policy, the budget, the clock and the random."""
+
+    policy: RetryPolicy
+    budget: RetryBudget
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    random: Callable[[], float]
+    """Uniform in [0, 1)."""
+    listener: Listener | None = field(default=None)
+
+
+class Exchange(Generic[T]):
+    """The attempts of one call: iterate it, then ask for `result()`."""
+
+    __slots__ = (
+        "_attempts",
+        "_authorization",
+        "_context",
+        "_delay",
+        "_error",
+        "_finished",
+        "_orphans",
+        "_refund",
+        "_started",
+        "_value",
+        "call",
+        "deadline",
+    )
+
+    def __init__(self, call: Call[T], context: RetryContext) -> None:
+        self.call = call
+        self.deadline = Deadline.after(call.timeout.total, context.clock)
+        self._context = context
+        self._started = context.clock()
+        self._attempts = 0
+        self._orphans = 0
+        self._delay = 0.0
+        self._refund = NO_RETRY_REFUND
+        self._finished = False
+        self._authorization: Authorization | None = None
+        self._error: APIError | None = None
+        self._value: T
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Attempt[T]:
+        if self._finished:
+            raise StopIteration
+        self._attempts += 1
+        return Attempt(self, self._attempts, self._delay)
+
+    def result(self) -> T:
+        """Return the call's answer, or raise what became of it."""
+        if self._error is not None:
+            raise self._error from self._error.__cause__
+        return self._value
+
+    def authorized(self, authorization: Authorization | None) -> Request:
+        """Return the request to send now; its credential is masked in whatever comes back."""
+        self._authorization = authorization
+        request = self.call.request
+        self._emit(
+            AttemptSent(self.call.operation, request.method, request.display_url, self._attempts)
+        )
+        return request if authorization is None else request.with_header(authorization.header)
+
+    def settle_response(self, response: Response) -> None:
+        """Take an attempt's answer: parse it, plan another attempt, or fail."""
+        if not response.is_success:
+            error = status_error(
+                response,
+                policy=self._context.policy,
+                secrets=() if self._authorization is None else (self._authorization.token,),
+            )
+            self._settle_error(error, response)
+            return
+        meta = response_meta(
+            response,
+            attempts=self._attempts,
+            elapsed=self._context.clock() - self._started,
+            possible_orphans=self._orphans,
+        )
+        try:
+            self._value = self.call.parse(response, meta)
+        except APIResponseValidationError as error:
+            error.status_code = response.status
+            error.headers = response.headers
+            error.request_id = request_id(response.headers)
+            self._settle_error(error, response)
+        else:
+            self._context.budget.refund(self._refund)
+            self._attempt_finished(response, None)
+            self._finish(None)
+
+    def settle_failure(self, error: APIConnectionError) -> None:
+        """Take an attempt that got no answer: plan another one, or fail."""
+        if isinstance(error, APITimeoutError) and self.deadline.remaining() <= 0:
+            # Whatever was waited for, it was cut to what was left of the whole call's time.
+            error = _deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
+        self._settle_error(error, None)
+
+    def _settle_error(self, error: APIError, response: Response | None) -> None:
+        # Its frames' locals hold requests and bodies; the error carries all that may be told.
+        error.__traceback__ = None
+        error.method = self.call.request.method
+        error.url = self.call.request.display_url
+        error.attempts = self._attempts
+        error.possible_orphans = self._orphans
+        self._attempt_finished(response, error)
+        delay = plan_retry(
+            error,
+            retry=self._attempts - 1,
+            repeatable=self.call.repeatable,
+            remaining=self.deadline.remaining(),
+            policy=self._context.policy,
+            random=self._context.random,
+        )
+        cost = retry_cost(error)
+        if delay is None or not self._context.budget.withdraw(cost):
+            self._finish(error)
+            return
+        self._refund = cost
+        self._delay = delay
+        self._orphans += error.possibly_acted
+        self._emit(RetryScheduled(self.call.operation, self._attempts, delay, error))
+
+    def _attempt_finished(self, response: Response | None, error: APIError | None) -> None:
+        status = None if response is None else response.status
+        identity = None if response is None else request_id(response.headers)
+        self._emit(AttemptFinished(self.call.operation, self._attempts, status, identity, error))
+
+    def _finish(self, error: APIError | None) -> None:
+        self._finished = True
+        self._error = error
+        elapsed = self._context.clock() - self._started
+        self._emit(CallFinished(self.call.operation, self._attempts, elapsed, error))
+
+    def _emit(self, event: Event) -> None:
+        if self._context.listener is not None:
+            self._context.listener(event)
+
+
+class Attempt(Generic[T]):
+    """One request of an exchange: a `with` block that takes an answer or a connection error.
+
+    An `APIConnectionError` that leaves the block is kept for the exchange to judge; any other
+    exception (cancellation, a fault in the caller's credential callable) ends the call.
+    """
+
+    __slots__ = ("_exchange", "_response", "delay", "number")
+
+    def __init__(self, exchange: Exchange[T], number: int, delay: float) -> None:
+        self._exchange = exchange
+        self._response: Response | None = None
+        self.number = number
+        """Which attempt this is, from 1."""
+        self.delay = delay
+        """Seconds to wait before it is sent."""
+
+    def request(self, authorization: Authorization | None) -> Request:
+        """Return the request to send now, with its credential (None where the server wants none)."""
+        return self._exchange.authorized(authorization)
+
+    def receive(self, response: Response) -> None:
+        """Take the answer."""
+        self._response = response
+
+    def deadline_passed(self) -> None:
+        """Note that the attempt was abandoned when the call's time was over."""
+        self._exchange.settle_failure(_deadline_passed(self._exchange.call.timeout.total))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, APIConnectionError):
+            self._exchange.settle_failure(error)
+            return True
+        if error is None and self._response is not None:
+            self._exchange.settle_response(self._response)
+        return False
+
+
+def _deadline_passed(total: float, *, possibly_acted: bool = True) -> APITimeoutError:
+    return APITimeoutError(
+        f"No answer within {total:g} s, all attempts together",
+        phase="total",
+        retryable=False,
+        possibly_acted=possibly_acted,
+        hint="Raise timeout=, or see whether the server is slow or out of reach",
+    )

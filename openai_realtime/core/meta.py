@@ -1,0 +1,120 @@
+"""How a call went: `answer.meta`, read from the response's headers.
+
+Owns: which header means what. Must not know: bodies, retries, or who asked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from openai_realtime.core.wire import Headers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openai_realtime.core.wire import Response
+
+_REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id")
+
+# "1s", "6m0s", "1h2m3.5s", "20ms": the Go durations of x-ratelimit-reset-*.
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|us|µs|ns|h|m|s))+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)", re.ASCII)
+_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """What the server said of its rate limits; None where it said nothing readable."""
+
+    limit_requests: int | None = None
+    """Requests allowed per period."""
+    remaining_requests: int | None = None
+    """Requests left in this period."""
+    reset_requests: float | None = None
+    """Seconds until the request limit is whole again."""
+    limit_tokens: int | None = None
+    """Tokens allowed per period."""
+    remaining_tokens: int | None = None
+    """Tokens left in this period."""
+    reset_tokens: float | None = None
+    """Seconds until the token limit is whole again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseMeta:
+    """How a call went. Beside the answer, never part of its JSON."""
+
+    status: int = 0
+    """The HTTP status; 0 on a model that did not come from a server."""
+    headers: Mapping[str, str] = field(default_factory=Headers)
+    """The response headers; look-ups ignore case."""
+    attempts: int = 0
+    """How many requests were sent, the successful one included."""
+    elapsed: float = 0.0
+    """Seconds from the call to its answer, retries and waiting included."""
+    possible_orphans: int = 0
+    """How many earlier attempts may have minted a secret that nobody received."""
+    unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
+    """Optional fields of the answer whose values did not fit their types, as the server sent them.
+    The secret was fine, so the answer was not refused; each such field has its default."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id for the request (`x-request-id`, on Azure `apim-request-id`)."""
+        return request_id(self.headers)
+
+    @property
+    def processing_time(self) -> float | None:
+        """Seconds the server says it worked (`openai-processing-ms`)."""
+        milliseconds = _number(self.headers.get("openai-processing-ms"))
+        return None if milliseconds is None else milliseconds / 1000
+
+    @property
+    def rate_limits(self) -> RateLimits:
+        """The `x-ratelimit-*` headers as numbers."""
+        return RateLimits(
+            limit_requests=self._count("limit-requests"),
+            remaining_requests=self._count("remaining-requests"),
+            reset_requests=parse_duration(self.headers.get("x-ratelimit-reset-requests")),
+            limit_tokens=self._count("limit-tokens"),
+            remaining_tokens=self._count("remaining-tokens"),
+            reset_tokens=parse_duration(self.headers.get("x-ratelimit-reset-tokens")),
+        )
+
+    def _count(self, name: str) -> int | None:
+        number = _number(self.headers.get(f"x-ratelimit-{name}"))
+        return None if number is None else int(number)
+
+
+def response_meta(
+    response: Response, *, attempts: int, elapsed: float, possible_orphans: int
+) -> ResponseMeta:
+    """Return the meta of a response that ended a call."""
+    return ResponseMeta(
+        status=response.status,
+        headers=response.headers,
+        attempts=attempts,
+        elapsed=elapsed,
+        possible_orphans=possible_orphans,
+    )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the server's id for the request, whichever header it is in."""
+    for name in _REQUEST_ID_HEADERS:
+        if value := headers.get(name):
+            return value
+    return None
+
+
+def parse_duration(text: str | None) -> float | None:
+    """Return a Go duration such as `6m0s` or `20ms` in seconds; None when it is not one."""
+    if text is None or not _DURATION.fullmatch(text):
+        return None
+    return sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text and re.fullmatch(r"\d{1,15}(?:\.\d{1,9})?", text, re.ASCII) else None

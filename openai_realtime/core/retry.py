@@ -1,0 +1,182 @@
+"""When a failed attempt is tried again, and how long to wait first.
+
+Owns: the tables, the back-off, Retry-After, the retry budget. Must not know: engines or endpoints.
+
+    what failed                                        tried again
+    ------------------------------------------------   -----------------------------------------
+    408 409 425 429 500 502 503 504 520–524 529        yes
+    429 with code insufficient_quota                   no: waiting does not buy credit
+    any other status                                   only if the server says x-should-retry: true
+    400 401 403 404 422 501 505, and all 3xx           no, whatever the server says
+    the connection failed or timed out                 yes, when the engine says that it may help
+    certificate, malformed HTTP, unusable 2xx          no
+
+`x-should-retry: false` stops every retry. Waiting is full jitter, `uniform(0, min(8, 0.5 · 2ⁿ))`
+seconds before retry n = 0, 1, …, and never sooner than the server's `retry-after-ms` or
+`retry-after`. A retry that cannot begin before the deadline is not waited for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from openai_realtime.errors import APIStatusError, ConfigurationError, RateLimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from openai_realtime.errors import APIError
+
+RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+FINAL_STATUSES = frozenset({400, 401, 403, 404, 422, 501, 505, *range(300, 400)})
+FINAL_CODES = frozenset({"insufficient_quota"})
+# Statuses after which the server may have minted all the same: it, or a gateway, gave up midway.
+AMBIGUOUS_STATUSES = frozenset({408, 500, 502, 504, *range(520, 525)})
+
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How failed attempts are retried. Immutable; times in seconds."""
+
+    max_retries: int = 2
+    """Retries after the first attempt; 0 turns retrying off."""
+    base_delay: float = 0.5
+    """The back-off's first upper bound; it doubles with every retry."""
+    max_delay: float = 8.0
+    """The highest upper bound that doubling reaches."""
+    max_retry_after: float = 60.0
+    """The longest Retry-After waited for; a longer one fails at once."""
+    statuses: frozenset[int] = field(default=RETRYABLE_STATUSES)
+    """The statuses that are retried."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_retries, bool) or self.max_retries < 0:
+            message = "retry: max_retries is a whole number, 0 or more"
+            raise ConfigurationError(message)
+        for name in ("base_delay", "max_delay", "max_retry_after"):
+            seconds: float = getattr(self, name)
+            if not math.isfinite(seconds) or seconds < 0:
+                message = f"retry: {name} is in seconds, finite and not negative"
+                raise ConfigurationError(message)
+
+
+class RetryBudget:
+    """A token bucket that stops a fleet from multiplying an outage.
+
+    It holds 500 tokens; a retry costs 14, or 5 after a 429; a call that succeeds after a retry gets
+    that retry's cost back, and one that succeeds at once gives 1 back. When it is empty, calls fail
+    with their real error instead of retrying. A client's copies share it. (Sizes after botocore.)
+    """
+
+    __slots__ = ("_capacity", "_lock", "_tokens")
+
+    def __init__(self, capacity: int = 500) -> None:
+        self._capacity = capacity
+        self._tokens = capacity
+        self._lock = threading.Lock()
+
+    @property
+    def tokens(self) -> int:
+        """The tokens left."""
+        return self._tokens
+
+    def withdraw(self, cost: int) -> bool:
+        """Take `cost` tokens and return True, or take none and return False."""
+        with self._lock:
+            if cost > self._tokens:
+                return False
+            self._tokens -= cost
+            return True
+
+    def refund(self, cost: int) -> None:
+        """Give `cost` tokens back, never above the capacity."""
+        if self._tokens < self._capacity:
+            with self._lock:
+                self._tokens = min(self._capacity, self._tokens + cost)
+
+
+NO_RETRY_REFUND = 1
+
+
+def retry_cost(error: APIError) -> int:
+    """Return what a retry after `error` costs from the budget."""
+    return 5 if isinstance(error, RateLimitError) else 14
+
+
+def is_retryable_status(
+    status: int, code: str | None, headers: Mapping[str, str], policy: RetryPolicy
+) -> bool:
+    """Return whether an error answer may be tried again, by the table above."""
+    wish = headers.get("x-should-retry", "").strip().lower()
+    if wish == "false" or status in FINAL_STATUSES or code in FINAL_CODES:
+        return False
+    return wish == "true" or status in policy.statuses
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds the server asks to wait; None when it names no readable number.
+
+    Reads `retry-after-ms`, else `retry-after` as seconds or as an HTTP date (RFC 9110 §10.2.3),
+    which is taken relative to the answer's own Date, so that no clock of ours is involved.
+    Negative and malformed values are ignored.
+    """
+    milliseconds = headers.get("retry-after-ms", "").strip()
+    if _SECONDS.fullmatch(milliseconds):
+        return float(milliseconds) / 1000
+    told = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(told):
+        return float(told)
+    until, now = parse_http_date(told), parse_http_date(headers.get("date", ""))
+    if until is None or now is None or until < now:
+        return None
+    return until - now
+
+
+def parse_http_date(text: str) -> float | None:
+    """Return an HTTP date in Unix seconds; None when it is not one."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return moment.timestamp() if moment.tzinfo is not None else None
+    except (ValueError, IndexError, OverflowError, TypeError):
+        return None
+
+
+def backoff(retry: int, policy: RetryPolicy, random: Callable[[], float]) -> float:
+    """Return the full-jitter wait before retry number `retry` (from 0): random · min(cap, base·2ⁿ)."""
+    # The exponent is bounded before it is used: 2.0 ** 1100 would overflow.
+    return random() * min(policy.max_delay, policy.base_delay * 2.0 ** min(retry, 64))
+
+
+def plan_retry(  # noqa: PLR0913 - everything the decision depends on, so that it stays pure
+    error: APIError,
+    *,
+    retry: int,
+    repeatable: bool,
+    remaining: float,
+    policy: RetryPolicy,
+    random: Callable[[], float],
+) -> float | None:
+    """Return the seconds to wait before retry number `retry` (from 0), or None to fail now."""
+    if retry >= policy.max_retries or not error.retryable:
+        return None
+    if not repeatable and error.possibly_acted and not _told_to_retry(error):
+        return None
+    told = error.retry_after
+    if told is not None and told > policy.max_retry_after:
+        return None
+    delay = max(told or 0.0, backoff(retry, policy, random))
+    return delay if delay < remaining else None
+
+
+def _told_to_retry(error: APIError) -> bool:
+    return (
+        isinstance(error, APIStatusError)
+        and error.headers.get("x-should-retry", "").strip().lower() == "true"
+    )

@@ -1,0 +1,99 @@
+"""The values that travel: a request, a response, and the call that joins them.
+
+Owns: their shape. Must not know: engines, retries, or what any endpoint means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openai_realtime.core.deadline import Timeout
+    from openai_realtime.core.meta import ResponseMeta
+
+T = TypeVar("T")
+
+Header = tuple[bytes, bytes]
+
+
+class Headers(Mapping[str, str]):
+    """Response headers: look-ups ignore case, repeated ones are joined by a comma."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, items: Mapping[str, str] | list[Header] | tuple[Header, ...] = ()) -> None:
+        members: dict[str, str] = {}
+        for raw_name, raw_value in items.items() if isinstance(items, Mapping) else items:
+            name = (raw_name if isinstance(raw_name, str) else raw_name.decode("latin-1")).lower()
+            value = raw_value if isinstance(raw_value, str) else raw_value.decode("latin-1")
+            members[name] = f"{members[name]}, {value}" if name in members else value
+        self._members = members
+
+    def __getitem__(self, name: str) -> str:
+        return self._members[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self._members)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, complete but for its credential. Its repr shows neither header nor body."""
+
+    method: str
+    url: str
+    headers: tuple[Header, ...]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.display_url}>"
+
+    @property
+    def display_url(self) -> str:
+        """The URL without its query: what errors and logs show."""
+        return self.url.partition("?")[0]
+
+    def with_header(self, header: Header) -> Request:
+        """Return the same request with one header more."""
+        return replace(self, headers=(header, *self.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response, read to its end. Its repr shows no body: that may hold a secret."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One thing to ask of the server: the request, how its answer is read, how it may be retried."""
+
+    operation: str
+    """The public method's name, such as `sessions.create`."""
+    request: Request
+    parse: Callable[[Response, ResponseMeta], T]
+    """Turns a 2xx response into the answer, or raises `APIResponseValidationError`."""
+    timeout: Timeout
+    repeatable: bool = True
+    """Whether acting twice does no harm. Minting is: an orphaned secret expires by itself."""

@@ -1,0 +1,63 @@
+"""Writes a call's events to the standard `openai_realtime` logger: metadata only.
+
+Owns: levels and wording. Must not know: how events come about. Retries are told at INFO, each
+attempt at DEBUG. `OPENAI_REALTIME_LOG=debug` (or `info`) shows them on stderr without any set-up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from openai_realtime.core.events import AttemptFinished, AttemptSent, CallFinished, RetryScheduled
+
+if TYPE_CHECKING:
+    from openai_realtime.core.events import Event
+
+logger = logging.getLogger("openai_realtime")
+
+
+@cache
+def set_up_from_environment() -> None:
+    """Show the logger on stderr if `OPENAI_REALTIME_LOG` asks for it; once per process."""
+    wanted = os.environ.get("OPENAI_REALTIME_LOG", "").strip().upper()
+    if wanted in {"DEBUG", "INFO"}:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(wanted)
+
+
+def log_event(event: Event) -> None:
+    """Write one event to the log."""
+    match event:
+        case AttemptSent():
+            logger.debug(
+                "%s: attempt %d: %s %s", event.operation, event.attempt, event.method, event.url
+            )
+        case AttemptFinished():
+            logger.debug(
+                "%s: attempt %d: %s (request id %s)",
+                event.operation,
+                event.attempt,
+                type(event.error).__name__ if event.status is None else event.status,
+                event.request_id,
+            )
+        case RetryScheduled():
+            logger.info(
+                "%s: attempt %d failed with %s; next in %.3f s",
+                event.operation,
+                event.attempt,
+                type(event.reason).__name__,
+                event.delay,
+            )
+        case CallFinished():
+            logger.debug(
+                "%s: %s after %d attempts and %.3f s",
+                event.operation,
+                "done" if event.error is None else type(event.error).__name__,
+                event.attempts,
+                event.elapsed,
+            )

@@ -1,0 +1,78 @@
+"""Redacted strings for API keys and ephemeral keys.
+
+Owns: what a secret looks like when it is shown. Must not know: who sends it or why.
+
+A secret here is a `str`: it compares, encodes and serialises like one, so JSON for the browser
+carries it. Only showing is masked: `repr()`, and therefore every model, dataclass, container and
+captured local variable that holds it. `str(secret)` and f-strings give the value, because
+`f"Bearer {secret}"` must work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+MASK = "**********"
+MAX_SECRET_CHARACTERS = 4096
+
+
+class RedactedStr(str):
+    """A `str` whose `repr` is masked. Copies keep the mask; pickling raises `TypeError`.
+
+    As a pydantic field it takes 1 to 4096 visible ASCII characters: what a header can carry.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({MASK!r})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        message = f"{type(self).__name__} is a secret and cannot be pickled"
+        raise TypeError(message)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls,
+        source: type[Any],  # pydantic's own signature
+        handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
+        from pydantic_core import core_schema  # noqa: PLC0415 - pydantic loads on first use
+
+        # The rule stands inside: checked outside, pydantic would hand on the unmasked text.
+        usable = core_schema.str_schema(pattern=r"^[!-~]+$", max_length=MAX_SECRET_CHARACTERS)
+        return core_schema.no_info_after_validator_function(cls, usable)
+
+
+class ApiKey(RedactedStr):
+    """A long-lived server-side key (or an Entra token). Never leaves the backend."""
+
+    __slots__ = ()
+
+
+class EphemeralKey(RedactedStr):
+    """A short-lived client secret, made to be handed to one browser or phone."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A credential as the header that carries it. Its repr shows neither."""
+
+    token: ApiKey
+    header: tuple[bytes, bytes]
+
+    def __repr__(self) -> str:
+        return f"Authorization({MASK!r})"

@@ -1,0 +1,177 @@
+"""A realtime server on loopback: real sockets, real HTTP/1.1, no network and no key.
+
+Owns: sockets and threads, the record of requests, scripted answers. Must not know: what a session
+is (`behaviour.py` does).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections import deque
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from openai_realtime.core.wire import Headers
+from openai_realtime.testing.behaviour import MOCK_API_KEY, Behaviour, MockAnswer, RecordedRequest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LOOPBACK = "127.0.0.1"
+_STOPPING_SECONDS = 5.0
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class MockRealtimeServer:
+    """A loopback server that mints sessions as the flat realtime endpoints do.
+
+        with MockRealtimeServer() as server:
+            client = SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key)
+
+    It checks the key and the parameters, fills in the defaults, and gives every call a secret of
+    its own. `requests` has what arrived; `respond_next` scripts what comes next. Start it with
+    `with`, or with `start()` and `stop()`. `port` 0, the default, takes a free one. `api_key` is
+    the one key that it accepts; None accepts any.
+    """
+
+    def __init__(self, *, api_key: str | None = MOCK_API_KEY, port: int = 0) -> None:
+        self.api_key = api_key or MOCK_API_KEY
+        """A key that the server accepts."""
+        self.requests: list[RecordedRequest] = []
+        """What arrived, oldest first."""
+        self._behaviour = Behaviour(api_key=api_key)
+        self._script: deque[MockAnswer] = deque()
+        self._http = _HttpServer((_LOOPBACK, port), self)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def base_url(self) -> str:
+        """What to pass as `base_url`, such as `http://127.0.0.1:49152/v1`."""
+        return f"http://{_LOOPBACK}:{self._http.server_port}/v1"
+
+    def respond_next(self, *answers: MockAnswer) -> None:
+        """Answer the next requests with `answers`, one each; after them, as usual again."""
+        self._script.extend(answers)
+
+    def start(self) -> Self:
+        """Begin to answer, on a thread of its own."""
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Hang up on everybody and free the port. Repeatable."""
+        if self._thread is not None:
+            self._http.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._http.hang_up()
+        self._http.server_close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def answer(self, request: RecordedRequest) -> MockAnswer:
+        """Record a request and return its answer, scripted or usual."""
+        self.requests.append(request)
+        try:
+            return self._script.popleft()
+        except IndexError:
+            return self._behaviour.answer(request)
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, address: tuple[str, int], mock: MockRealtimeServer) -> None:
+        super().__init__(address, _Handler)
+        self.mock = mock
+        self.stopping = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._changed = threading.Condition()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._open.add(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._changed:
+                self._open.discard(request)
+                self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet: a client that hung up is a test's business, not stderr's."""
+
+    def hang_up(self) -> None:
+        self.stopping.set()
+        with self._changed:
+            for connection in self._open:
+                with suppress(OSError):  # the client was faster
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._open, _STOPPING_SECONDS)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def parse_request(self) -> bool:
+        """Take any method: which ones an endpoint allows is the behaviour's to say."""
+        parsed = super().parse_request()
+        if parsed:
+            setattr(self, f"do_{self.command}", self._exchange)
+        return parsed
+
+    def _exchange(self) -> None:
+        server = cast("_HttpServer", self.server)
+        length = int(self.headers.get("content-length") or 0)
+        request = RecordedRequest(
+            self.command, self.path, Headers(dict(self.headers.items())), self.rfile.read(length)
+        )
+        answer = server.mock.answer(request)
+        if answer.delay and server.stopping.wait(answer.delay):
+            self.close_connection = True
+            return
+        if answer.drop == "before":
+            self._reset()
+            return
+        content = answer.content()
+        sent = content[: len(content) // 2] if answer.drop == "during" else content
+        # One write for headers and body: two would wait for each other's acknowledgement.
+        self.wfile.write(self._head(answer, len(content)) + sent)
+        if answer.drop == "during":
+            self._reset()
+
+    def _head(self, answer: MockAnswer, length: int) -> bytes:
+        reason = self.responses.get(cast("Any", answer.status), ("",))[0]
+        headers = {
+            "Date": self.date_time_string(),
+            "Content-Type": "application/json",
+            "Content-Length": str(length),
+        }
+        given = {name.title(): value for name, value in answer.headers.items()}
+        lines = [f"{name}: {value}" for name, value in {**headers, **given}.items()]
+        status_line = f"HTTP/1.1 {answer.status} {reason}"
+        return "\r\n".join([status_line, *lines, "", ""]).encode("latin-1")
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
+        """Keep quiet: `requests` is the record."""

@@ -1,0 +1,99 @@
+"""Runs an exchange over an engine: the sync and the async loop, which differ by `await` alone.
+
+Owns: waiting, the credential, the total deadline of async calls. Must not know: which engine it
+is, nor when to retry (`core/exchange.py` decides).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from openai_realtime.core.exchange import Exchange, RetryContext
+from openai_realtime.core.wire import Call, Request, Response, T
+from openai_realtime.errors import ConfigurationError
+from openai_realtime.secrets import Authorization
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import Credential
+    from openai_realtime.core.deadline import Deadline, Timeout
+
+
+class AsyncEngine(Protocol):
+    """Sends one request and reads its answer to the end; raises `APIConnectionError`."""
+
+    async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the answer, whatever its status."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection. Repeatable."""
+        ...
+
+
+class SyncEngine(Protocol):
+    """Sends one request and reads its answer to the end; raises `APIConnectionError`."""
+
+    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the answer, whatever its status."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection. Repeatable."""
+        ...
+
+
+class AsyncDriver:
+    """Runs calls on asyncio and trio."""
+
+    def __init__(self, engine: AsyncEngine, credential: Credential, context: RetryContext) -> None:
+        self.engine = engine
+        self._credential = credential
+        self._context = context
+
+    async def run(self, call: Call[T]) -> T:
+        """Return the call's answer or raise its error, within its deadline."""
+        exchange = Exchange(call, self._context)
+        for attempt in exchange:
+            await anyio.sleep(attempt.delay)
+            with attempt:
+                with anyio.move_on_after(exchange.deadline.remaining()) as scope:
+                    request = attempt.request(await self._authorization())
+                    attempt.receive(
+                        await self.engine.send(request, call.timeout, exchange.deadline)
+                    )
+                if scope.cancelled_caught:
+                    attempt.deadline_passed()
+        return exchange.result()
+
+    async def _authorization(self) -> Authorization:
+        asked = self._credential.ask()
+        return asked if isinstance(asked, Authorization) else self._credential.present(await asked)
+
+
+class SyncDriver:
+    """Runs calls on the calling thread. Safe to share between threads."""
+
+    def __init__(self, engine: SyncEngine, credential: Credential, context: RetryContext) -> None:
+        self.engine = engine
+        self._credential = credential
+        self._context = context
+
+    def run(self, call: Call[T]) -> T:
+        """Return the call's answer or raise its error, within its deadline."""
+        exchange = Exchange(call, self._context)
+        for attempt in exchange:
+            time.sleep(attempt.delay)
+            with attempt:
+                request = attempt.request(self._authorization())
+                attempt.receive(self.engine.send(request, call.timeout, exchange.deadline))
+        return exchange.result()
+
+    def _authorization(self) -> Authorization:
+        asked = self._credential.ask()
+        if isinstance(asked, Authorization):
+            return asked
+        message = "api_key is an async callable: the sync client needs a plain one"
+        raise ConfigurationError(message)

@@ -1,0 +1,124 @@
+"""Engines over a user's own `httpx.AsyncClient` or `httpx.Client` (or httpx2's).
+
+Owns: sending through a client that somebody else made, and keeping its habits out of the request:
+no redirects, no cookies, no default headers, no authentication of its own. Must not know: retries.
+
+What such a client decides by itself (connections, proxies, TLS, transports) is its owner's
+business; so is closing it. The total deadline of the sync client is then checked between reads.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from openai_realtime.core.body import BodyReader
+from openai_realtime.core.wire import Headers, Request, Response
+from openai_realtime.errors import APITimeoutError, ClientClosedError, ConfigurationError
+from openai_realtime.transports.translation import translated
+
+if TYPE_CHECKING:
+    import httpx
+
+    from openai_realtime.core.deadline import Deadline, Timeout
+
+
+def _request_class(client: object, name: str) -> type[httpx.Request]:
+    for ancestor in type(client).__mro__:
+        package = ancestor.__module__.partition(".")[0]
+        if ancestor.__name__ == name and package in {"httpx", "httpx2"}:
+            kind: type[httpx.Request] = importlib.import_module(package).Request
+            return kind
+    message = f"http_client must be an httpx.{name} (or httpx2's)"
+    raise ConfigurationError(message)
+
+
+def _build(
+    kind: type[httpx.Request], request: Request, limits: Timeout, deadline: Deadline
+) -> httpx.Request:
+    seconds = {
+        "connect": deadline.cut(limits.connect),
+        "read": deadline.cut(limits.read),
+        "write": deadline.cut(limits.read),
+        "pool": deadline.cut(limits.pool),
+    }
+    return kind(
+        request.method,
+        request.url,
+        headers=list(request.headers),
+        content=request.body,
+        extensions={"timeout": seconds},
+    )
+
+
+def _check_open(client: httpx.AsyncClient | httpx.Client, *, closed: bool) -> None:
+    if closed or client.is_closed:
+        message = "The client is closed"
+        raise ClientClosedError(message)
+
+
+class InjectedAsyncEngine:
+    """Sends through a user's async client."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._request_class = _request_class(client, "AsyncClient")
+        self._is_closed = False
+
+    async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the answer, read to its end."""
+        _check_open(self._client, closed=self._is_closed)
+        with translated():
+            response = await self._client.send(
+                _build(self._request_class, request, limits, deadline),
+                stream=True,
+                auth=None,
+                follow_redirects=False,
+            )
+            try:
+                headers = Headers(response.headers.raw)
+                body = BodyReader(headers)
+                async for chunk in response.aiter_raw():
+                    body.feed(chunk)
+            finally:
+                await response.aclose()
+            return Response(response.status_code, headers, body.finish())
+
+    async def aclose(self) -> None:
+        """Stop using the client; it stays open, because its owner may still need it."""
+        self._is_closed = True
+
+
+class InjectedSyncEngine:
+    """Sends through a user's sync client."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self._request_class = _request_class(client, "Client")
+        self._is_closed = False
+
+    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the answer, read to its end."""
+        _check_open(self._client, closed=self._is_closed)
+        with translated():
+            response = self._client.send(
+                _build(self._request_class, request, limits, deadline),
+                stream=True,
+                auth=None,
+                follow_redirects=False,
+            )
+            try:
+                headers = Headers(response.headers.raw)
+                body = BodyReader(headers)
+                for chunk in response.iter_raw():
+                    body.feed(chunk)
+                    if deadline.remaining() <= 0:
+                        message = "The answer did not end in time"
+                        raise APITimeoutError(message, phase="receive", possibly_acted=True)
+            finally:
+                response.close()
+            return Response(response.status_code, headers, body.finish())
+
+    def close(self) -> None:
+        """Stop using the client; it stays open, because its owner may still need it."""
+        self._is_closed = True

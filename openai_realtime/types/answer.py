@@ -1,0 +1,51 @@
+"""What all answers share: unknown fields survive, and `meta` tells how the call went.
+
+Owns: the pydantic configuration of answers. Must not know: any field of any answer.
+"""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from openai_realtime.core.meta import ResponseMeta
+
+
+class WireModel(BaseModel):
+    """A part of an answer. Fields this version does not know are kept, and dumped again."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        # Building a validator takes milliseconds: left to the first answer that needs it.
+        defer_build=True,
+        allow_inf_nan=False,
+        # A validation error may travel to a log: it must not carry the secret it was given.
+        hide_input_in_errors=True,
+        # "model" is a field's name on the wire, not pydantic's.
+        protected_namespaces=(),
+    )
+
+
+class Answer(WireModel):
+    """A whole answer. Equality compares what the server said, not how the call went."""
+
+    _meta: ResponseMeta = PrivateAttr(default_factory=ResponseMeta)
+
+    @property
+    def meta(self) -> ResponseMeta:
+        """How the call went: status, request id, attempts, elapsed seconds, rate limits."""
+        return self._meta
+
+    def with_meta(self, meta: ResponseMeta) -> Self:
+        """Attach how the call went; returns the answer itself."""
+        self._meta = meta
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Answer) or type(self) is not type(other):
+            return NotImplemented
+        return (self.__dict__, self.__pydantic_extra__) == (
+            other.__dict__,
+            other.__pydantic_extra__,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # a mutable model, as pydantic's own are

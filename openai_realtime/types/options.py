@@ -1,0 +1,27 @@
+"""What every call takes beside its parameters.
+
+Owns: the per-call options. Must not know: any endpoint.
+"""
+
+from collections.abc import Mapping
+
+from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
+
+from openai_realtime.core.deadline import Timeout
+
+
+class RequestOptions(TypedDict, total=False):
+    """Per-call options, inherited by every params dict. They are not sent as parameters."""
+
+    timeout: float | Timeout
+    """Seconds for this call in all, or a `Timeout`. Default: the client's."""
+    safety_identifier: str
+    """A stable, pseudonymous id of the person who will speak (a hash, never an e-mail address), at
+    most 64 visible ASCII characters; sent as the `OpenAI-Safety-Identifier` header."""
+    extra_headers: Mapping[str, str]
+    """More request headers. `Authorization`, `Host` and framing headers are refused."""
+    extra_query: Mapping[str, str]
+    """More query parameters for the URL."""
+    extra_body: Mapping[str, object]
+    """Members merged over the request's JSON, objects member by member: the way to fields that
+    this version does not know."""

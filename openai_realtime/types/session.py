@@ -1,0 +1,170 @@
+"""The realtime session in the flat ("beta") shape: its parameters, and the answer with the secret.
+
+Owns: `sessions.create`'s parameters and `RealtimeSessionCreateResponse`. Must not know: how either
+travels.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BeforeValidator, with_config
+from typing_extensions import TypedDict
+
+from openai_realtime.types.audio import (
+    AudioFormat,
+    CustomVoice,
+    CustomVoiceParam,
+    Modality,
+    NoiseReduction,
+    NoiseReductionParam,
+    Transcription,
+    TranscriptionParam,
+    VoiceName,
+)
+from openai_realtime.types.client_secret import ClientSecretParam, Minted
+from openai_realtime.types.constraints import STRICT, Between, Expect
+from openai_realtime.types.options import RequestOptions
+from openai_realtime.types.tools import (
+    FunctionTool,
+    FunctionToolParam,
+    SentFunctionTool,
+    ToolChoiceFunctionParam,
+)
+from openai_realtime.types.tracing import (
+    Prompt,
+    PromptParam,
+    RetentionRatioTruncation,
+    RetentionRatioTruncationParam,
+    TracingConfiguration,
+    TracingConfigurationParam,
+)
+from openai_realtime.types.turn_detection import TurnDetection, TurnDetectionParam
+
+if TYPE_CHECKING:
+    RealtimeModel = (
+        Literal[
+            "gpt-4o-mini-realtime-preview",
+            "gpt-4o-mini-realtime-preview-2024-12-17",
+            "gpt-4o-realtime-preview",
+            "gpt-4o-realtime-preview-2024-10-01",
+            "gpt-4o-realtime-preview-2024-12-17",
+            "gpt-4o-realtime-preview-2025-06-03",
+            "gpt-realtime",
+            "gpt-realtime-1.5",
+            "gpt-realtime-2",
+            "gpt-realtime-2.1",
+            "gpt-realtime-2.1-mini",
+            "gpt-realtime-2025-08-28",
+            "gpt-realtime-mini",
+            "gpt-realtime-mini-2025-10-06",
+            "gpt-realtime-mini-2025-12-15",
+        ]
+        | str
+    )
+    Include = Literal["item.input_audio_transcription.logprobs"] | str
+else:  # Open at run time: a union of literals and str would only be a slower str.
+    RealtimeModel = Include = str
+
+MaxTokens = Annotated[
+    Annotated[int, Between(1, 4096)] | Literal["inf"],
+    Expect('a whole number from 1 to 4096, or "inf"'),
+]
+
+
+@with_config(STRICT)
+class SessionParameters(TypedDict, total=False):
+    """What a realtime session can be told. Absent: the server's default. None: switched off."""
+
+    model: RealtimeModel
+    """The realtime model, such as `gpt-realtime`. Default: the server's."""
+    modalities: list[Modality]
+    """What the model answers with: `["text", "audio"]` (default), or `["text"]` for no audio."""
+    instructions: str
+    """The system instructions. Default: the server's."""
+    voice: VoiceName | CustomVoiceParam
+    """The voice, such as `verse`, or `{"id": …}` for a custom one. Default: `alloy`."""
+    input_audio_format: AudioFormat
+    """`pcm16` (24 kHz, mono, 16-bit little-endian; default), `g711_ulaw` or `g711_alaw`."""
+    output_audio_format: AudioFormat
+    """`pcm16` (24 kHz, mono, 16-bit little-endian; default), `g711_ulaw` or `g711_alaw`."""
+    input_audio_transcription: TranscriptionParam | None
+    """How the person's speech is transcribed. Default, and None: not at all."""
+    input_audio_noise_reduction: NoiseReductionParam | None
+    """Noise reduction of the input. Default, and None: off."""
+    turn_detection: TurnDetectionParam | None
+    """How the end of the person's turn is heard. Default: `server_vad`; None: the client says."""
+    speed: Annotated[float, Between(0.25, 1.5)]
+    """The speed of speech, 0.25–1.5. Default 1.0."""
+    temperature: Annotated[float, Between(0.6, 1.2)]
+    """The sampling temperature, 0.6–1.2. Default 0.8."""
+    max_response_output_tokens: MaxTokens
+    """The most tokens of one response, tool calls included: 1–4096, or `"inf"` (default)."""
+    tools: list[FunctionToolParam | SentFunctionTool]
+    """The functions the model may call: dicts, or `FunctionTool.from_function(f)`. Default: none."""
+    tool_choice: Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam
+    """Which tool the model calls: `auto` (default), `none`, `required`, or a function."""
+    tracing: Literal["auto"] | TracingConfigurationParam | None
+    """Traces in the provider's dashboard: `"auto"`, or their names. Default, and None: off."""
+    truncation: Literal["auto", "disabled"] | RetentionRatioTruncationParam
+    """How a conversation that grows too long is cut. Default `auto`."""
+    prompt: PromptParam | None
+    """A stored prompt to use. Default, and None: none."""
+    include: list[Include] | None
+    """More to put into the server's events. Default: nothing more."""
+    client_secret: ClientSecretParam
+    """How long the secret may live. Default: 60 seconds."""
+
+
+class SessionCreateParams(SessionParameters, RequestOptions, total=False):
+    """The keyword arguments of `sessions.create`."""
+
+
+def _one_when_null(value: object) -> object:
+    return 1.0 if value is None else value
+
+
+class RealtimeSessionCreateResponse(Minted):
+    """A realtime session and the ephemeral client secret that opens it."""
+
+    id: str | None = None
+    """The session's id, such as `sess_…`."""
+    object: Literal["realtime.session"] | str | None = None
+    """Always `realtime.session`."""
+    model: RealtimeModel | None = None
+    """The realtime model."""
+    expires_at: int | None = None
+    """When the session expires, in Unix seconds; often 0. Not when the secret does: that is
+    `client_secret.expires_at`."""
+    modalities: list[Modality] | None = None
+    """What the model answers with: `text`, `audio`, or both."""
+    instructions: str | None = None
+    """The system instructions."""
+    voice: VoiceName | CustomVoice | None = None
+    """The voice."""
+    input_audio_format: AudioFormat | None = None
+    """`pcm16` (24 kHz, mono, 16-bit little-endian), `g711_ulaw` or `g711_alaw`."""
+    output_audio_format: AudioFormat | None = None
+    """`pcm16` (24 kHz, mono, 16-bit little-endian), `g711_ulaw` or `g711_alaw`."""
+    input_audio_transcription: Transcription | None = None
+    """How the person's speech is transcribed; None: not at all."""
+    input_audio_noise_reduction: NoiseReduction | None = None
+    """Noise reduction of the input; None: off."""
+    turn_detection: TurnDetection | None = None
+    """How the end of the person's turn is heard; None: the client says."""
+    speed: Annotated[float, BeforeValidator(_one_when_null)] = 1.0
+    """The speed of speech, 0.25–1.5. Default 1.0."""
+    temperature: float | None = None
+    """The sampling temperature, 0.6–1.2."""
+    max_response_output_tokens: int | Literal["inf"] | str | None = None
+    """The most tokens of one response: 1–4096, or `"inf"`."""
+    tools: list[FunctionTool] | None = None
+    """The functions the model may call."""
+    tool_choice: Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam | None = None
+    """Which tool the model calls."""
+    tracing: Literal["auto"] | str | TracingConfiguration | None = None
+    """Traces in the provider's dashboard; None: off."""
+    truncation: Literal["auto", "disabled"] | str | RetentionRatioTruncation | None = None
+    """How a conversation that grows too long is cut."""
+    prompt: Prompt | None = None
+    """The stored prompt in use."""
+    include: list[Include] | None = None
+    """More that is put into the server's events."""
