@@ -6,7 +6,7 @@ Owns: tools, and how a Python function becomes one. Must not know: sessions.
 import inspect
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NotRequired, Self
+from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
 from pydantic import PlainSerializer, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
