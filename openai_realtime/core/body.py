@@ -34,14 +34,22 @@ class BodyReader:
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; raises `APIConnectionError` when they are too many."""
+        """Take the next bytes; they are forgotten once there are too many."""
         self._size += len(chunk)
-        if self._size > MAX_BODY_BYTES:
-            _refuse("is larger than 1 MiB")
-        self._chunks.append(chunk)
+        if self.is_too_large:
+            self._chunks.clear()
+        else:
+            self._chunks.append(chunk)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether reading on is of no use."""
+        return self._size > MAX_BODY_BYTES
 
     def finish(self) -> bytes:
         """Return the whole body, decoded; raises `APIConnectionError` when it cannot be."""
+        if self.is_too_large:
+            _refuse("is larger than 1 MiB")
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         if self._encoding in {"identity", ""}:
             return body

@@ -35,6 +35,8 @@ class RecordedRequest:
     """The path with its query, such as `/v1/realtime/sessions?x=1`."""
     headers: Headers
     body: bytes
+    connection: int = 0
+    """A number that requests on the same connection share."""
 
     @property
     def json(self) -> Json:

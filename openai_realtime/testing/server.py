@@ -56,6 +56,14 @@ class MockRealtimeServer:
         """Answer the next requests with `answers`, one each; after them, as usual again."""
         self._script.extend(answers)
 
+    def forget_script(self) -> None:
+        """Drop the scripted answers that nobody has asked for yet."""
+        self._script.clear()
+
+    def hang_up(self) -> None:
+        """Close every connection, idle or in use, and go on listening."""
+        self._http.hang_up()
+
     def start(self) -> Self:
         """Begin to answer, on a thread of its own."""
         self._thread = threading.Thread(
@@ -70,6 +78,7 @@ class MockRealtimeServer:
             self._http.shutdown()
             self._thread.join()
             self._thread = None
+        self._http.stopping.set()
         self._http.hang_up()
         self._http.server_close()
 
@@ -118,7 +127,6 @@ class _HttpServer(ThreadingHTTPServer):
         """Keep quiet: a client that hung up is a test's business, not stderr's."""
 
     def hang_up(self) -> None:
-        self.stopping.set()
         with self._changed:
             for connection in self._open:
                 with suppress(OSError):  # the client was faster
@@ -141,7 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
         server = cast("_HttpServer", self.server)
         length = int(self.headers.get("content-length") or 0)
         request = RecordedRequest(
-            self.command, self.path, Headers(dict(self.headers.items())), self.rfile.read(length)
+            self.command,
+            self.path,
+            Headers(dict(self.headers.items())),
+            self.rfile.read(length),
+            self.client_address[1],
         )
         answer = server.mock.answer(request)
         if answer.delay and server.stopping.wait(answer.delay):

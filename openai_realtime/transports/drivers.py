@@ -7,6 +7,7 @@ is, nor when to retry (`core/exchange.py` decides).
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -95,5 +96,7 @@ class SyncDriver:
         asked = self._credential.ask()
         if isinstance(asked, Authorization):
             return asked
+        if isinstance(asked, Coroutine):
+            asked.close()  # nobody will await it
         message = "api_key is an async callable: the sync client needs a plain one"
         raise ConfigurationError(message)

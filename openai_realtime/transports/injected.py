@@ -80,6 +80,8 @@ class InjectedAsyncEngine:
                 body = BodyReader(headers)
                 async for chunk in response.aiter_raw():
                     body.feed(chunk)
+                    if body.is_too_large:
+                        break
             finally:
                 await response.aclose()
             return Response(response.status_code, headers, body.finish())
@@ -112,6 +114,8 @@ class InjectedSyncEngine:
                 body = BodyReader(headers)
                 for chunk in response.iter_raw():
                     body.feed(chunk)
+                    if body.is_too_large:
+                        break
                     if deadline.remaining() <= 0:
                         message = "The answer did not end in time"
                         raise APITimeoutError(message, phase="receive", possibly_acted=True)

@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -56,7 +56,9 @@ def _parsed(url: str) -> tuple[httpcore.URL, bytes]:
     return parsed, parts.netloc.encode("ascii")
 
 
-def _engine_request(request: Request, limits: Timeout, deadline: Deadline) -> httpcore.Request:
+def _engine_request(
+    request: Request, content: bytes | _Content, limits: Timeout, deadline: Deadline
+) -> httpcore.Request:
     url, host = _parsed(request.url)
     read = deadline.cut(limits.read)
     return httpcore.Request(
@@ -67,7 +69,7 @@ def _engine_request(request: Request, limits: Timeout, deadline: Deadline) -> ht
             *request.headers,
             (b"Content-Length", str(len(request.body)).encode("ascii")),
         ],
-        content=request.body,
+        content=content,
         extensions={
             "timeout": {"connect": deadline.cut(limits.connect), "read": read, "write": read}
         },
@@ -127,15 +129,13 @@ class AsyncLaneEngine:
         await self._take_turn(place, limits.pool)
         try:
             with translated():
-                engine_request = _engine_request(request, limits, deadline)
+                engine_request = _engine_request(request, _Content(request.body), limits, deadline)
                 lane = await self._lane(place, engine_request.url)
                 try:
                     response = await lane.handle_async_request(engine_request)
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
-                    async for chunk in response.aiter_stream():
-                        body.feed(chunk)
-                    await response.aclose()
+                    await _read(response, lane, body)
                     answer = Response(response.status, headers, body.finish())
                 except BaseException:
                     await _aclose(lane)
@@ -151,6 +151,10 @@ class AsyncLaneEngine:
     async def aclose(self) -> None:
         """Close every idle connection of this event loop; those in use close when they are done."""
         self._is_closed = True
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Close every idle connection of this event loop, and go on with new ones."""
         place = self._places.get(current_token().native_token)
         if place is not None and place.process == os.getpid():
             for lane in place.lanes.drain():
@@ -186,6 +190,40 @@ class AsyncLaneEngine:
             ssl_context=_tls(url),
             keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
+
+
+class _Content:
+    """A request's body, as httpcore asks for it: iterable, yet no generator to be left half-run."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, body: bytes) -> None:
+        self._rest = [body]
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._rest:
+            raise StopAsyncIteration
+        return self._rest.pop()
+
+
+async def _read(
+    response: httpcore.Response, lane: httpcore.AsyncConnectionInterface, body: BodyReader
+) -> None:
+    """Read a body to its end, or until it is too large."""
+    try:
+        async for chunk in response.aiter_stream():
+            body.feed(chunk)
+            if body.is_too_large:
+                # Reading then fails inside httpcore's generators, which ends them all. Left
+                # half-run they would be the garbage collector's, and trio warns of that.
+                await _aclose(lane)
+        await response.aclose()
+    except httpcore.ReadError:
+        if not body.is_too_large:
+            raise
 
 
 async def _aclose(lane: httpcore.AsyncConnectionInterface) -> None:
@@ -230,7 +268,7 @@ class SyncLaneEngine:
             raise _pool_timeout()
         try:
             with translated():
-                engine_request = _engine_request(request, limits, deadline)
+                engine_request = _engine_request(request, request.body, limits, deadline)
                 lane = self._lane(place, engine_request.url, deadline)
                 try:
                     response = lane.handle_request(engine_request)
@@ -238,6 +276,8 @@ class SyncLaneEngine:
                     body = BodyReader(headers)
                     for chunk in response.iter_stream():
                         body.feed(chunk)
+                        if body.is_too_large:
+                            break
                     response.close()
                     answer = Response(response.status, headers, body.finish())
                 except BaseException:

@@ -1,0 +1,205 @@
+"""Strict JSON, and error answers as exceptions, by tables."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_realtime import errors
+from openai_realtime.core.answers import Json, decode_json, status_error
+from openai_realtime.core.retry import RetryPolicy
+from openai_realtime.core.wire import Headers, Response
+
+KEY = "sk-proj-abcdefgh12345678"
+
+
+def error_of(
+    status: int, body: bytes = b"", headers: dict[str, str] | None = None
+) -> errors.APIStatusError:
+    response = Response(status, Headers(headers or {}), body)
+    return status_error(response, policy=RetryPolicy(), secrets=(KEY,))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, errors.RedirectError),
+        (307, errors.RedirectError),
+        (399, errors.RedirectError),
+        (400, errors.BadRequestError),
+        (401, errors.AuthenticationError),
+        (403, errors.PermissionDeniedError),
+        (404, errors.NotFoundError),
+        (409, errors.ConflictError),
+        (418, errors.APIStatusError),
+        (422, errors.UnprocessableEntityError),
+        (429, errors.RateLimitError),
+        (500, errors.InternalServerError),
+        (529, errors.InternalServerError),
+        (199, errors.APIStatusError),
+    ],
+)
+def test_the_class_goes_by_the_status(status: int, kind: type[errors.APIStatusError]) -> None:
+    error = error_of(status)
+    assert type(error) is kind
+    assert error.status_code == status
+    assert error.message == "The server gave no reason"
+    assert error.body is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code", "kind", "param"),
+    [
+        (
+            {"error": {"message": "No", "type": "t", "code": "c", "param": "p"}},
+            "No",
+            "c",
+            "t",
+            "p",
+        ),
+        ({"error": {"message": "No", "code": 7, "param": ["a", 0]}}, "No", "7", None, "a.0"),
+        ({"error": {"message": "", "code": "", "param": []}, "x": 1}, None, None, None, None),
+        ({"error": {"detail": "No"}}, "No", None, None, None),
+        ({"error": "No"}, "No", None, None, None),
+        ({"error": "No", "code": "c"}, "No", "c", None, None),
+        ({"detail": "No"}, "No", None, None, None),
+        ({"detail": [{"loc": ["voice"], "msg": "no"}]}, '"msg": "no"', None, None, None),
+        ({"message": "No", "code": True}, "No", None, None, None),
+        ({"title": "No"}, "No", None, None, None),
+        ({"error_description": "No", "error": ""}, "No", None, None, None),
+        ({"unheard": "of"}, '{"unheard": "of"}', None, None, None),
+        (["No"], '["No"]', None, None, None),
+        ("No", "No", None, None, None),
+        (None, "The server gave no reason", None, None, None),
+        ({}, "The server gave no reason", None, None, None),
+        ({"message": "many\n  \twords"}, "many words", None, None, None),
+    ],
+)
+def test_the_message_is_found(
+    body: Json, message: str | None, code: str | None, kind: str | None, param: str | None
+) -> None:
+    error = error_of(400, json.dumps(body).encode())
+    if message is not None:
+        assert message in error.message
+    assert (error.code, error.type, error.param) == (code, kind, param)
+    assert error.body == body
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "The server gave no reason"),
+        (b"  \n", "The server gave no reason"),
+        (b"upstream connect error", "upstream connect error"),
+        (b"<html><head><title> 502 Bad\nGateway </title></head><body>x</body>", "502 Bad Gateway"),
+        (b"<h1>Not <b>here</b></h1><style>p{}</style>", "Not here"),
+        (b"\xff\xfe\x00", "\ufffd\ufffd\x00"),
+        (b'{"error": ', '{"error":'),
+    ],
+)
+def test_text_and_html_are_read(body: bytes, message: str) -> None:
+    assert error_of(502, body).message == message
+
+
+def test_a_long_message_is_cut() -> None:
+    message = error_of(500, json.dumps({"message": "x" * 10_000}).encode()).message
+    assert len(message) == 500
+    assert message.endswith("…")
+
+
+def test_facts_come_from_the_headers() -> None:
+    headers = {"X-Request-Id": "req_1", "retry-after": "7"}
+    error = error_of(429, b'{"error":{"message":"Slow down"}}', headers)
+    assert (error.request_id, error.retry_after, error.retryable) == ("req_1", 7.0, True)
+    assert error.headers["x-request-id"] == "req_1"
+    assert error_of(500, headers={"apim-request-id": "azure"}).request_id == "azure"
+    assert str(error) == (
+        "429: Slow down (request id req_1, attempt 1, retry after 7 s). "
+        "Slow down, or ask the provider for a higher rate limit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "hint"),
+    [
+        (401, None, "Check the API key"),
+        (404, "model_not_found", "Check base_url"),
+        (429, "insufficient_quota", "no credit left"),
+        (308, None, "final address"),
+        (500, None, None),
+    ],
+)
+def test_hints(status: int, code: str | None, hint: str | None) -> None:
+    error = error_of(status, json.dumps({"error": {"message": "x", "code": code}}).encode())
+    assert (hint in (error.hint or "")) if hint else error.hint is None
+
+
+@pytest.mark.parametrize(("status", "possibly"), [(503, False), (504, True), (429, False)])
+def test_whether_the_server_may_have_acted(status: int, *, possibly: bool) -> None:
+    assert error_of(status).possibly_acted is possibly
+
+
+def test_no_secret_is_echoed() -> None:
+    body = {
+        "error": {
+            "message": f"Incorrect API key provided: {KEY}. Bearer abcd1234 ek_0123456789",
+            "code": "invalid_api_key",
+            KEY: [KEY, 1],
+        },
+        "client_secret": "opaque",
+        "value": {"deep": "sess-98765432"},
+    }
+    error = error_of(401, json.dumps(body).encode())
+    shown = f"{error} {error!r} {error.body}"
+    for secret in (KEY, "abcd1234", "ek_0123456789", "opaque", "98765432"):
+        assert secret not in shown
+    assert error.code == "invalid_api_key"
+    assert KEY not in str(error_of(401, f"<p>{KEY}</p>".encode()))
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "not JSON"),
+        (b"<html>", "not JSON"),
+        (b'{"a":NaN}', "NaN"),
+        (b"[Infinity]", "Infinity"),
+        (b"-Infinity", "Infinity"),
+        (b"\xff", "not UTF-8"),
+        ('"é"'.encode("utf-16"), "not UTF-8"),
+        (b"[" * 65 + b"]" * 65, "too deeply"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "too deeply"),
+        (b"[" * 200_000, "too deeply"),
+        (b"1" * 5000, "digits"),
+    ],
+)
+def test_what_is_not_json(body: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as caught:
+        decode_json(body)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [], None, 1.5, "NaN", {"a": [{"b": "Infinity"}]}, json.loads("[" * 64 + "]" * 64)]
+)
+def test_what_is_json(value: Json) -> None:
+    assert decode_json(json.dumps(value).encode()) == value
+    assert decode_json(b"\xef\xbb\xbf" + json.dumps(value).encode()) == value
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.integers(100, 599), st.one_of(st.binary(), JSON.map(lambda v: json.dumps(v).encode())))
+def test_any_answer_becomes_one_error(status: int, body: bytes) -> None:
+    error = error_of(status, body)
+    assert isinstance(error, errors.APIStatusError)
+    assert error.message
+    assert str(status) in str(error)
+    assert len(error.message) <= 500

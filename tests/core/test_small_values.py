@@ -1,0 +1,156 @@
+"""Deadlines, headers, requests, bodies, meta: the core's small values, by tables."""
+
+import gzip
+import math
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_realtime import (
+    APIConnectionError,
+    ConfigurationError,
+    RateLimits,
+    ResponseMeta,
+    Timeout,
+)
+from openai_realtime.core.body import MAX_BODY_BYTES, BodyReader
+from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.meta import parse_duration, response_meta
+from openai_realtime.core.wire import Headers, Request, Response
+
+
+def test_a_deadline_counts_down_and_stops_at_zero() -> None:
+    now = [100.0]
+    deadline = Deadline.after(30.0, lambda: now[0])
+    assert (deadline.remaining(), deadline.cut(5.0), deadline.cut(None)) == (30.0, 5.0, 30.0)
+    now[0] = 127.0
+    assert (deadline.remaining(), deadline.cut(5.0)) == (3.0, 3.0)
+    now[0] = 1000.0
+    assert (deadline.remaining(), deadline.cut(5.0)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, True, "5", None])
+@pytest.mark.parametrize("name", ["total", "connect", "read", "pool"])
+def test_a_timeout_refuses_nonsense(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Timeout(**{name: value})  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_bare_number_is_the_total() -> None:
+    assert Timeout(read=3).overridden(7) == Timeout(total=7, read=3)
+    assert Timeout(read=3).overridden(Timeout(total=1)) == Timeout(total=1)
+
+
+def test_headers_ignore_case_and_join_repeats() -> None:
+    headers = Headers([(b"X-A", b"1"), (b"x-a", b"2"), (b"Set-Cookie", b"\xe9")])
+    assert dict(headers) == {"x-a": "1, 2", "set-cookie": "é"}
+    assert headers["X-A"] == "1, 2"
+    assert "x-B" not in headers
+    assert len(headers) == 2
+    assert repr(headers) == "Headers(x-a, set-cookie)"
+    assert Headers({"A": "b"}) == {"a": "b"}
+
+
+def test_requests_and_responses_show_no_secret() -> None:
+    request = Request("POST", "https://h/v1?token=t", ((b"A", b"secret"),), b"secret")
+    assert repr(request) == "<Request POST https://h/v1>"
+    assert request.with_header((b"B", b"c")).headers == ((b"B", b"c"), (b"A", b"secret"))
+    assert repr(Response(200, Headers(), b"secret")) == "<Response 200>"
+
+
+def read(body: bytes, encoding: str | None = None, size: int = 1000) -> bytes:
+    reader = BodyReader(Headers({"content-encoding": encoding} if encoding else {}))
+    for start in range(0, len(body), size):
+        reader.feed(body[start : start + size])
+    return reader.finish()
+
+
+def raw_deflate(body: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(body) + compressor.flush()
+
+
+@given(st.binary(max_size=5000), st.integers(1, 2000))
+def test_bodies_are_read_whole(body: bytes, size: int) -> None:
+    assert read(body, size=size) == body
+    assert read(body, "identity", size) == body
+    assert read(gzip.compress(body), "GZIP ", size) == body
+    assert read(gzip.compress(body), "x-gzip", size) == body
+    assert read(zlib.compress(body), "deflate", size) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "why"),
+    [
+        (b"x" * (MAX_BODY_BYTES + 1), None, "is larger than 1 MiB"),
+        (gzip.compress(b"x" * (MAX_BODY_BYTES + 1)), "gzip", "when decompressed"),
+        (gzip.compress(b"hello")[:-3], "gzip", "damaged"),
+        (b"hello", "gzip", "damaged"),
+        (raw_deflate(b"hello"), "deflate", "damaged"),
+        (b"", "gzip", "damaged"),
+        (b"hello", "br", "not asked for"),
+        (gzip.compress(b"hello"), "gzip, gzip", "not asked for"),
+    ],
+)
+def test_bodies_out_of_bounds(body: bytes, encoding: str | None, why: str) -> None:
+    with pytest.raises(APIConnectionError) as caught:
+        read(body, encoding)
+    assert caught.value.message.endswith(why)
+    assert (caught.value.phase, caught.value.retryable) == ("receive", False)
+    assert caught.value.possibly_acted
+
+
+def test_bodies_at_the_bound() -> None:
+    body = b"x" * MAX_BODY_BYTES
+    assert read(body) == body
+    assert read(gzip.compress(body), "gzip") == body
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1s", 1.0),
+        ("6m0s", 360.0),
+        ("1h2m3.5s", 3723.5),
+        ("20ms", 0.02),
+        ("5us", 5e-6),
+        ("7ns", 7e-9),
+        ("", None),
+        (None, None),
+        ("5", None),
+        ("-5s", None),
+        ("soon", None),
+        ("1s!", None),
+    ],
+)
+def test_durations(text: str | None, seconds: float | None) -> None:
+    assert parse_duration(text) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_meta_reads_the_headers() -> None:
+    headers = Headers(
+        {
+            "X-Request-Id": "req_1",
+            "openai-processing-ms": "125",
+            "x-ratelimit-limit-requests": "100",
+            "x-ratelimit-remaining-requests": "99",
+            "x-ratelimit-reset-requests": "6m0s",
+            "x-ratelimit-limit-tokens": "40000",
+            "x-ratelimit-remaining-tokens": "many",
+            "x-ratelimit-reset-tokens": "20ms",
+        }
+    )
+    meta = response_meta(Response(201, headers, b""), attempts=2, elapsed=1.5, possible_orphans=1)
+    assert (meta.status, meta.attempts, meta.elapsed, meta.possible_orphans) == (201, 2, 1.5, 1)
+    assert (meta.request_id, meta.processing_time) == ("req_1", 0.125)
+    assert meta.rate_limits == RateLimits(100, 99, 360.0, 40000, None, 0.02)
+
+
+def test_meta_of_a_model_that_came_from_nowhere() -> None:
+    meta = ResponseMeta()
+    assert (meta.status, meta.attempts, meta.request_id, meta.processing_time) == (0, 0, None, None)
+    assert meta.rate_limits == RateLimits()
+    headers = Headers({"apim-request-id": "azure", "x-request-id": ""})
+    assert ResponseMeta(headers=headers).request_id == "azure"

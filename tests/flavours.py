@@ -1,0 +1,75 @@
+"""The three ways to call the client, from one test body.
+
+Owns: how a sync client is awaited, and on which backend a body runs. Must not know: any test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+
+import anyio
+
+from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import ClientOptions
+
+T = TypeVar("T")
+
+
+class AwaitedSyncClient:
+    """The sync client with an `await` before every call, so that one test body serves all."""
+
+    def __init__(self, client: SyncRealtimeSessionsClient) -> None:
+        self.wrapped = client
+        self.sessions = _Awaited(client.sessions)
+        self.transcription_sessions = _Awaited(client.transcription_sessions)
+
+    def with_options(self, **options: Unpack[ClientOptions]) -> AwaitedSyncClient:
+        return AwaitedSyncClient(self.wrapped.with_options(**options))
+
+    async def aclose(self) -> None:
+        self.wrapped.close()
+
+    async def __aenter__(self) -> Self:
+        self.wrapped.__enter__()
+        return self
+
+    async def __aexit__(self, *details: Any) -> None:
+        self.wrapped.__exit__(*details)
+
+
+class _Awaited:
+    def __init__(self, resource: object) -> None:
+        self._resource = resource
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._resource, name)
+
+        async def call(*args: Any, **params: Any) -> Any:
+            return method(*args, **params)
+
+        return call
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One way to call: the async client on a backend, or the sync client."""
+
+    name: str
+
+    @property
+    def is_sync(self) -> bool:
+        return self.name == "sync"
+
+    def client(self, **options: Any) -> RealtimeSessionsClient:
+        """Return a client whose calls are awaited, whichever it is."""
+        if self.is_sync:
+            return AwaitedSyncClient(SyncRealtimeSessionsClient(**options))  # type: ignore[return-value]  # it is called alike
+        return RealtimeSessionsClient(**options)
+
+    def run(self, body: Callable[[], Awaitable[T]]) -> T:
+        """Run a test body to its end."""
+        return anyio.run(body, backend="asyncio" if self.is_sync else self.name)
