@@ -55,7 +55,9 @@ class _Client:
         return self._configuration.provider.base_url
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.base_url!r})"
+        # Shown in tracebacks too, where a setting was refused and there is no configuration yet.
+        is_built = hasattr(self, "_configuration")
+        return f"{type(self).__name__}({f'base_url={self.base_url!r}' if is_built else ''})"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         message = f"{type(self).__name__} holds connections and a key, and cannot be pickled"

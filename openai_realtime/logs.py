@@ -11,7 +11,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from openai_realtime.core.events import AttemptFinished, AttemptSent, CallFinished, RetryScheduled
+from openai_realtime.core.events import AttemptFinished, AttemptSent, RetryScheduled
 
 if TYPE_CHECKING:
     from openai_realtime.core.events import Event
@@ -53,7 +53,7 @@ def log_event(event: Event) -> None:
                 type(event.reason).__name__,
                 event.delay,
             )
-        case CallFinished():
+        case _:
             logger.debug(
                 "%s: %s after %d attempts and %.3f s",
                 event.operation,

@@ -37,8 +37,8 @@ class AwaitedSyncClient:
         self.wrapped.__enter__()
         return self
 
-    async def __aexit__(self, *details: Any) -> None:
-        self.wrapped.__exit__(*details)
+    async def __aexit__(self, *details: object) -> None:
+        self.wrapped.close()
 
 
 class _Awaited:

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
-
 from flavours import Flavour
+
 from openai_realtime import (
     APIConnectionError,
     APIError,
@@ -198,7 +199,7 @@ def test_the_key_is_asked_for_at_every_attempt(
         return asked[-1] if len(asked) < 3 else realtime_server.api_key
 
     async def rotate_async() -> str:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return rotate()
 
     async def body() -> None:
@@ -252,6 +253,16 @@ def test_the_sync_client_refuses_an_async_key(realtime_server: MockRealtimeServe
 
     with (
         SyncRealtimeSessionsClient(api_key=key) as client,
+        pytest.raises(ConfigurationError, match="async callable"),
+    ):
+        client.sessions.create()
+
+    class Later:
+        def __await__(self) -> Any:
+            raise AssertionError
+
+    with (
+        SyncRealtimeSessionsClient(api_key=Later) as client,
         pytest.raises(ConfigurationError, match="async callable"),
     ):
         client.sessions.create()
@@ -607,6 +618,9 @@ def test_a_client_of_ones_own(
         realtime_server.respond_next(MockAnswer(delay=30))
         with pytest.raises(APITimeoutError):
             await client.sessions.create(timeout=0.2)
+        realtime_server.respond_next(MockAnswer(drop="during", json="x" * 99))
+        with pytest.raises(APIConnectionError, match="lost"):
+            await client.with_options(max_retries=0).sessions.create()
         await client.aclose()
         assert not own.is_closed  # its owner's to close
         with pytest.raises(ClientClosedError):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 _STOPPING_SECONDS = 5.0
+_UNTIL_READ_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -167,6 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         # One write for headers and body: two would wait for each other's acknowledgement.
         self.wfile.write(self._head(answer, len(content)) + sent)
         if answer.drop == "during":
+            # A reset takes along what has arrived and was not read yet: let it be read first.
+            server.stopping.wait(_UNTIL_READ_SECONDS)
             self._reset()
 
     def _head(self, answer: MockAnswer, length: int) -> bytes:

@@ -57,6 +57,13 @@ def _check_open(client: httpx.AsyncClient | httpx.Client, *, closed: bool) -> No
         raise ClientClosedError(message)
 
 
+def _read_beforehand(response: httpx.Response) -> Response:
+    """Return the answer of a mock (respx over httpx's clients), whose body is read and decoded."""
+    body = BodyReader(Headers())
+    body.feed(response.content)
+    return Response(response.status_code, Headers(response.headers.raw), body.finish())
+
+
 class InjectedAsyncEngine:
     """Sends through a user's async client."""
 
@@ -75,13 +82,19 @@ class InjectedAsyncEngine:
                 auth=None,
                 follow_redirects=False,
             )
+            if response.is_stream_consumed:
+                return _read_beforehand(response)
+            headers = Headers(response.headers.raw)
+            body = BodyReader(headers)
             try:
-                headers = Headers(response.headers.raw)
-                body = BodyReader(headers)
                 async for chunk in response.aiter_raw():
                     body.feed(chunk)
                     if body.is_too_large:
-                        break
+                        # Reading then fails where it began, which ends every generator on the way.
+                        await response.aclose()
+            except Exception:
+                if not body.is_too_large:
+                    raise
             finally:
                 await response.aclose()
             return Response(response.status_code, headers, body.finish())
@@ -109,9 +122,11 @@ class InjectedSyncEngine:
                 auth=None,
                 follow_redirects=False,
             )
+            if response.is_stream_consumed:
+                return _read_beforehand(response)
+            headers = Headers(response.headers.raw)
+            body = BodyReader(headers)
             try:
-                headers = Headers(response.headers.raw)
-                body = BodyReader(headers)
                 for chunk in response.iter_raw():
                     body.feed(chunk)
                     if body.is_too_large:

@@ -14,9 +14,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -27,6 +25,7 @@ from openai_realtime.core.body import BodyReader
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.errors import APITimeoutError, ClientClosedError
 from openai_realtime.transports.deadline_network import DeadlineNetwork
+from openai_realtime.transports.httpcore_requests import AsyncContent, engine_request, origin_of
 from openai_realtime.transports.lanes import KEEP_ALIVE_SECONDS, Lanes
 from openai_realtime.transports.tls import trusted_context
 from openai_realtime.transports.translation import translated
@@ -39,45 +38,6 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 1000
 _CLOSING_SECONDS = 1.0
 _FIRST_SERVER_ERROR = 500
-
-
-@lru_cache(maxsize=256)
-def _parsed(url: str) -> tuple[httpcore.URL, bytes]:
-    """Return httpcore's URL and the Host header of `url`."""
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    host = (parts.hostname or "").encode("ascii")
-    parsed = httpcore.URL(
-        scheme=parts.scheme.encode("ascii"),
-        host=host,
-        port=parts.port,
-        target=target.encode("ascii"),
-    )
-    return parsed, parts.netloc.encode("ascii")
-
-
-def _engine_request(
-    request: Request, content: bytes | _Content, limits: Timeout, deadline: Deadline
-) -> httpcore.Request:
-    url, host = _parsed(request.url)
-    read = deadline.cut(limits.read)
-    return httpcore.Request(
-        method=request.method,
-        url=url,
-        headers=[
-            (b"Host", host),
-            *request.headers,
-            (b"Content-Length", str(len(request.body)).encode("ascii")),
-        ],
-        content=content,
-        extensions={
-            "timeout": {"connect": deadline.cut(limits.connect), "read": read, "write": read}
-        },
-    )
-
-
-def _origin(url: httpcore.URL) -> tuple[bytes, bytes, int | None]:
-    return url.scheme, url.host, url.port
 
 
 def _tls(url: httpcore.URL) -> ssl.SSLContext | None:
@@ -121,6 +81,7 @@ class AsyncLaneEngine:
 
     def __init__(self) -> None:
         self._places: WeakKeyDictionary[object, _AsyncPlace] = WeakKeyDictionary()
+        self._inherited: list[_AsyncPlace] = []
         self._is_closed = False
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
@@ -129,10 +90,10 @@ class AsyncLaneEngine:
         await self._take_turn(place, limits.pool)
         try:
             with translated():
-                engine_request = _engine_request(request, _Content(request.body), limits, deadline)
-                lane = await self._lane(place, engine_request.url)
+                outgoing = engine_request(request, AsyncContent(request.body), limits, deadline)
+                lane = await self._lane(place, outgoing.url)
                 try:
-                    response = await lane.handle_async_request(engine_request)
+                    response = await lane.handle_async_request(outgoing)
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     await _read(response, lane, body)
@@ -142,7 +103,7 @@ class AsyncLaneEngine:
                     raise
                 if self._is_closed or not _may_be_kept(answer.status, lane):
                     await _aclose(lane)
-                elif stale := place.lanes.keep(_origin(engine_request.url), lane):
+                elif stale := place.lanes.keep(origin_of(outgoing.url), lane):
                     await _aclose(stale)
                 return answer
         finally:
@@ -165,7 +126,12 @@ class AsyncLaneEngine:
             raise _closed()
         event_loop = current_token().native_token
         place = self._places.get(event_loop)
-        if place is None or place.process != os.getpid():
+        if place is not None and place.process != os.getpid():
+            # The parent goes on using these connections, and its event loop's selector is shared:
+            # they are neither used nor closed here, only kept from the garbage collector.
+            self._inherited.append(place)
+            place = None
+        if place is None:
             place = self._places[event_loop] = _AsyncPlace()
         return place
 
@@ -181,7 +147,7 @@ class AsyncLaneEngine:
     async def _lane(
         self, place: _AsyncPlace, url: httpcore.URL
     ) -> httpcore.AsyncConnectionInterface:
-        while (lane := place.lanes.take(_origin(url))) is not None:
+        while (lane := place.lanes.take(origin_of(url))) is not None:
             if not lane.has_expired():
                 return lane
             await _aclose(lane)
@@ -190,23 +156,6 @@ class AsyncLaneEngine:
             ssl_context=_tls(url),
             keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
-
-
-class _Content:
-    """A request's body, as httpcore asks for it: iterable, yet no generator to be left half-run."""
-
-    __slots__ = ("_rest",)
-
-    def __init__(self, body: bytes) -> None:
-        self._rest = [body]
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._rest:
-            raise StopAsyncIteration
-        return self._rest.pop()
 
 
 async def _read(
@@ -268,10 +217,10 @@ class SyncLaneEngine:
             raise _pool_timeout()
         try:
             with translated():
-                engine_request = _engine_request(request, request.body, limits, deadline)
-                lane = self._lane(place, engine_request.url, deadline)
+                outgoing = engine_request(request, request.body, limits, deadline)
+                lane = self._lane(place, outgoing.url, deadline)
                 try:
-                    response = lane.handle_request(engine_request)
+                    response = lane.handle_request(outgoing)
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     for chunk in response.iter_stream():
@@ -285,7 +234,7 @@ class SyncLaneEngine:
                     raise
                 if self._is_closed or not _may_be_kept(answer.status, lane):
                     lane.close()
-                elif stale := place.lanes.keep(_origin(engine_request.url), lane):
+                elif stale := place.lanes.keep(origin_of(outgoing.url), lane):
                     stale.close()
                 return answer
         finally:
@@ -302,11 +251,15 @@ class SyncLaneEngine:
         if self._is_closed:
             raise _closed()
         if self._here.process != os.getpid():
+            # The parent goes on using these connections. Closing our copies of their descriptors
+            # sends nothing: neither TCP's FIN nor TLS's close_notify.
+            for lane in self._here.lanes.drain():
+                lane.close()
             self._here = _SyncPlace()
         return self._here
 
     def _lane(self, place: _SyncPlace, url: httpcore.URL, deadline: Deadline) -> _SyncLane:
-        while (lane := place.lanes.take(_origin(url))) is not None:
+        while (lane := place.lanes.take(origin_of(url))) is not None:
             if not lane.has_expired():
                 lane.network.deadline = deadline
                 return lane

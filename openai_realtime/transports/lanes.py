@@ -37,12 +37,18 @@ class Lanes(Generic[L]):
         """Keep a connection for the next call; returns one that has idled too long, to be closed."""
         idle = self._idle.setdefault(origin, deque())
         now = self._clock()
+        stale = self._stale(idle, now)
         idle.append((lane, now))
+        return stale
+
+    def _stale(self, idle: deque[tuple[L, float]], now: float) -> L | None:
         try:
-            if now - idle[0][1] > KEEP_ALIVE_SECONDS:
-                return idle.popleft()[0]
-        except IndexError:  # another thread took the last one meanwhile
-            pass
+            lane, since = oldest = idle.popleft()
+        except IndexError:
+            return None
+        if now - since > KEEP_ALIVE_SECONDS:
+            return lane
+        idle.appendleft(oldest)
         return None
 
     def drain(self) -> list[L]:

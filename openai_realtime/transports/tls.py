@@ -10,6 +10,8 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
+import certifi
+
 
 def trusted_context() -> ssl.SSLContext:
     """Return the shared client context: TLS 1.2 or newer, certificates and host names checked.
@@ -24,8 +26,6 @@ def _context(file: str | None, folder: str | None) -> ssl.SSLContext:
     cafile = file if file and Path(file).is_file() else None
     capath = folder if folder and Path(folder).is_dir() else None
     if cafile is None and capath is None:
-        import certifi  # noqa: PLC0415 - loading it reads a file: only where it is needed
-
         cafile = certifi.where()
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

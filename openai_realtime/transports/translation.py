@@ -110,33 +110,39 @@ def translate(error: BaseException) -> APIConnectionError | None:
     text = str(error)
     if meaning is _MALFORMED and text.startswith(_HUNG_UP):
         meaning = _LOST
-    if meaning.phase == "connect":
-        for origin in _origins(error):
-            if isinstance(origin, ssl.SSLCertVerificationError):
-                return CertificateError(
-                    f"The server's TLS certificate is not trusted: {origin.verify_message}",
-                    phase="connect",
-                    hint="For a company's own authority set SSL_CERT_FILE to its certificate",
-                )
-            if isinstance(origin, socket.gaierror):
-                return APIConnectionError(
-                    f"The host's name could not be resolved: {origin.strerror}",
-                    phase="connect",
-                    retryable=origin.errno not in _NO_SUCH_NAME,
-                    hint="Check base_url and this machine's name resolution",
-                )
-            if isinstance(origin, ssl.SSLError) and not isinstance(origin, _TLS_CUT_SHORT):
-                return APIConnectionError(
-                    f"The TLS handshake failed: {origin.reason or text}",
-                    phase="connect",
-                    hint="Check that base_url's port speaks TLS 1.2 or newer",
-                )
+    if meaning.phase == "connect" and (told := _why_unconnected(error)) is not None:
+        return told
     return meaning.kind(
         f"{meaning.told}: {text}" if text else meaning.told,
         phase=meaning.phase,
         possibly_acted=meaning.possibly_acted,
         retryable=meaning.retryable,
     )
+
+
+def _why_unconnected(error: BaseException) -> APIConnectionError | None:
+    """Return the error that names the reason behind a failed connection, where it is a known one."""
+    for origin in _origins(error):
+        if isinstance(origin, ssl.SSLCertVerificationError):
+            return CertificateError(
+                f"The server's TLS certificate is not trusted: {origin.verify_message}",
+                phase="connect",
+                hint="For a company's own authority set SSL_CERT_FILE to its certificate",
+            )
+        if isinstance(origin, socket.gaierror):
+            return APIConnectionError(
+                f"The host's name could not be resolved: {origin.strerror}",
+                phase="connect",
+                retryable=origin.errno not in _NO_SUCH_NAME,
+                hint="Check base_url and this machine's name resolution",
+            )
+        if isinstance(origin, ssl.SSLError) and not isinstance(origin, _TLS_CUT_SHORT):
+            return APIConnectionError(
+                f"The TLS handshake failed: {origin.strerror}",
+                phase="connect",
+                hint="Check that base_url's port speaks TLS 1.2 or newer",
+            )
+    return None
 
 
 def forget_frames(error: BaseException) -> None:

@@ -11,7 +11,10 @@ from openai_realtime.core.meta import ResponseMeta
 
 
 class WireModel(BaseModel):
-    """A part of an answer. Fields this version does not know are kept, and dumped again."""
+    """A part of an answer. Fields this version does not know are kept, and dumped again.
+
+    Equality compares what the server said, not when or how it arrived.
+    """
 
     model_config = ConfigDict(
         extra="allow",
@@ -24,9 +27,19 @@ class WireModel(BaseModel):
         protected_namespaces=(),
     )
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WireModel) or type(self) is not type(other):
+            return NotImplemented
+        return (self.__dict__, self.__pydantic_extra__) == (
+            other.__dict__,
+            other.__pydantic_extra__,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # a mutable model, as pydantic's own are
+
 
 class Answer(WireModel):
-    """A whole answer. Equality compares what the server said, not how the call went."""
+    """A whole answer."""
 
     _meta: ResponseMeta = PrivateAttr(default_factory=ResponseMeta)
 
@@ -39,13 +52,3 @@ class Answer(WireModel):
         """Attach how the call went; returns the answer itself."""
         self._meta = meta
         return self
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Answer) or type(self) is not type(other):
-            return NotImplemented
-        return (self.__dict__, self.__pydantic_extra__) == (
-            other.__dict__,
-            other.__pydantic_extra__,
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # a mutable model, as pydantic's own are

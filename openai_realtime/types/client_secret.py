@@ -91,15 +91,13 @@ class ClientSecret(WireModel):
     expires_at: Annotated[int, BeforeValidator(_expiry)] = 0
     """When it expires, in Unix seconds. 0, the default, means unknown."""
 
-    # What the server's clock showed when the secret arrived, as Unix seconds or, until somebody
-    # asks, as the Date header that says so; and the monotonic clock at that moment.
-    _server_time: float | str = PrivateAttr(default_factory=time.time)
-    _received_at: float = PrivateAttr(default_factory=time.monotonic)
+    # What the server's clock showed when the secret arrived (Unix seconds; until somebody asks,
+    # the Date header that says so), and the monotonic clock here at that moment.
+    _arrival: tuple[float | str, float] | None = PrivateAttr(default=None)
 
     def received(self, date: str | None) -> None:
         """Note that the secret arrived just now, in an answer whose Date header is `date`."""
-        if date is not None:
-            self._server_time = date
+        self._arrival = (date or time.time(), time.monotonic())
 
     @property
     def expires_at_datetime(self) -> datetime | None:
@@ -115,16 +113,22 @@ class ClientSecret(WireModel):
         """
         if not self.expires_at:
             return None
-        if isinstance(self._server_time, str):
-            told = parse_http_date(self._server_time)
-            self._server_time = time.time() if told is None else told
-        age = time.monotonic() - self._received_at
-        return max(0.0, self.expires_at - self._server_time - age)
+        return max(0.0, self.expires_at - self._now())
 
     @property
     def is_expired(self) -> bool:
         """Whether it has expired; False when its expiry is unknown."""
         return self.seconds_left == 0.0
+
+    def _now(self) -> float:
+        """Return the time by the server's clock, or by the one here if it was never told."""
+        if self._arrival is None:
+            return time.time()
+        server_time, received_at = self._arrival
+        if isinstance(server_time, str):
+            server_time = parse_http_date(server_time) or time.time()
+            self._arrival = (server_time, received_at)
+        return server_time + time.monotonic() - received_at
 
 
 class Minted(Answer):

@@ -1,8 +1,8 @@
 """The retry tables, the back-off, Retry-After and the budget. No sockets, no clocks of its own."""
 
 import math
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given

@@ -1,0 +1,225 @@
+"""Parameters: every wrong one is told by its field and its range, before any byte is sent."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openai_realtime import FunctionTool, ParameterError
+from openai_realtime.configuration import Configuration
+from openai_realtime.resources.parameters import merge_json
+from openai_realtime.resources.sessions import PARAMETERS, create_call
+
+CONFIGURATION = Configuration.resolve({"api_key": "sk-x"})
+
+
+def build(**params: Any) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(create_call(CONFIGURATION, params).request.body)  # type: ignore[arg-type]  # anything goes
+    return body
+
+
+@pytest.mark.parametrize(
+    ("params", "param", "message"),
+    [
+        ({"speed": 9}, "speed", "speed must be a number from 0.25 to 1.5"),
+        ({"speed": 0.2}, "speed", "speed must be a number from 0.25 to 1.5"),
+        ({"speed": "1"}, "speed", "speed must be a number from 0.25 to 1.5"),
+        ({"speed": True}, "speed", "speed must be a number from 0.25 to 1.5"),
+        ({"speed": float("nan")}, "speed", "speed must be a number from 0.25 to 1.5"),
+        ({"temperature": 0}, "temperature", "temperature must be a number from 0.6 to 1.2"),
+        (
+            {"client_secret": {"expires_after": {"seconds": 5}}},
+            "client_secret.expires_after.seconds",
+            "client_secret.expires_after.seconds must be a whole number from 10 to 7200",
+        ),
+        (
+            {"client_secret": {"expires_after": {"seconds": 60.0}}},
+            "client_secret.expires_after.seconds",
+            "must be a whole number from 10 to 7200",
+        ),
+        (
+            {"client_secret": {"expires_after": {"anchor": "now"}}},
+            "client_secret.expires_after.anchor",
+            "must be 'created_at'",
+        ),
+        (
+            {"turn_detection": {"threshold": 2}},
+            "turn_detection.threshold",
+            "turn_detection.threshold must be a number from 0 to 1",
+        ),
+        (
+            {"turn_detection": {"silence_duration_ms": -1}},
+            "turn_detection.silence_duration_ms",
+            "must be a whole number 0 or more",
+        ),
+        (
+            {"turn_detection": {"idle_timeout_ms": 1}},
+            "turn_detection.idle_timeout_ms",
+            "must be a whole number from 5000 to 30000",
+        ),
+        (
+            {"turn_detection": {"eagerness": "huge"}},
+            "turn_detection.eagerness",
+            "must be 'low', 'medium', 'high' or 'auto'",
+        ),
+        ({"turn_detection": {"tresh": 1}}, "turn_detection.tresh", "is not a known parameter"),
+        ({"voise": "verse"}, "voise", "did you mean voice?"),
+        ({"qqq": "verse"}, "qqq", "qqq is not a known parameter \\(extra_body"),
+        ({"voice": None}, "voice", "cannot be None: leave it out"),
+        ({"voice": 5}, "voice", "voice must be a valid string, or must be a valid dictionary"),
+        ({"voice": {"id": 5}}, "voice.id", "must be a valid string"),
+        ({"modalities": "audio"}, "modalities", "must be a valid list"),
+        ({"modalities": ["audio", 5]}, "modalities.1", "must be a valid string"),
+        (
+            {"max_response_output_tokens": 0},
+            "max_response_output_tokens",
+            'must be a whole number from 1 to 4096, or "inf"',
+        ),
+        ({"tracing": "on"}, "tracing", "must be 'auto', or must be a valid dictionary"),
+        ({"tracing": {"group": 1}}, "tracing.group", "is not a known parameter"),
+        ({"truncation": {"type": "retention_ratio"}}, "truncation.retention_ratio", "is required"),
+        ({"tools": [{"type": "function"}]}, "tools.0.name", "is required"),
+        ({"prompt": {}}, "prompt.id", "prompt.id is required"),
+    ],
+)
+def test_what_is_wrong_is_told(params: dict[str, Any], param: str, message: str) -> None:
+    with pytest.raises(ParameterError, match=message) as caught:
+        build(**params)
+    assert caught.value.param == param
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    with pytest.raises(ParameterError) as caught:
+        build(speed=9, temperature=9, voise="x")
+    assert str(caught.value).count(";") == 2
+
+
+def test_a_wrong_value_is_not_quoted() -> None:
+    with pytest.raises(ParameterError) as caught:
+        build(speed="sk-0123456789", voice={"id": ["sk-0123456789"]})
+    assert "0123456789" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timeout": 0}, "total is in seconds"),
+        ({"timeout": "soon"}, "total is in seconds"),
+        ({"extra_headers": []}, "must be a mapping"),
+        ({"extra_headers": {"Authorization": "x"}}, "Authorization is set by the client"),
+        ({"extra_headers": {"HOST": "x"}}, "HOST is set by the client"),
+        ({"extra_headers": {"content-Length": "1"}}, "set by the client"),
+        ({"extra_headers": {"Transfer-Encoding": "chunked"}}, "set by the client"),
+        ({"extra_headers": {"X-A": "a\r\nB: c"}}, "X-A must be visible ASCII"),
+        ({"extra_headers": {"X-A": "é"}}, "X-A must be visible ASCII"),
+        ({"extra_headers": {"X-A": 7}}, "X-A must be visible ASCII"),
+        ({"extra_headers": {"X A": "b"}}, "name is not valid"),
+        ({"extra_headers": {7: "b"}}, "name is not valid"),
+        ({"safety_identifier": "x" * 65}, "1 to 64 characters"),
+        ({"safety_identifier": ""}, "1 to 64 characters"),
+        ({"safety_identifier": "ada@\n"}, "safety_identifier must be visible ASCII"),
+        ({"extra_body": ["x"]}, "extra_body must be a mapping"),
+        ({"extra_body": {"x": object()}}, "extra_body must be a mapping of names to JSON"),
+        ({"extra_body": {1: 2}}, "extra_body must be a mapping"),
+    ],
+)
+def test_wrong_options_are_told(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message) as caught:
+        build(**options)
+    assert caught.value.param == next(iter(options))
+
+
+def test_extra_body_is_laid_over_the_parameters() -> None:
+    body = build(
+        turn_detection={"type": "server_vad", "threshold": 0.3},
+        voice="verse",
+        extra_body={"turn_detection": {"threshold": 5, "aura": 1}, "voice": None, "new": [1]},
+    )
+    assert body == {
+        "turn_detection": {"type": "server_vad", "threshold": 5, "aura": 1},
+        "voice": None,
+        "new": [1],
+    }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON, JSON)
+def test_merging_changes_neither_side(value: Any, extra: Any) -> None:
+    before = json.dumps([value, extra])
+    merged: Any = merge_json(value, extra)
+    assert json.dumps([value, extra]) == before
+    assert merge_json(merged, extra) == merged
+    if isinstance(value, dict) and isinstance(extra, dict):
+        assert merged.keys() == value.keys() | extra.keys()
+    else:
+        assert merged == extra
+
+
+def test_tools_are_dicts_or_made_from_functions() -> None:
+    def lookup(name: str) -> str:
+        """Look somebody up."""
+        raise NotImplementedError(name)
+
+    plain: Any = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+    body = build(tools=[plain, FunctionTool.from_function(lookup)])
+    assert body["tools"][0] == plain
+    assert body["tools"][1]["name"] == "lookup"
+    assert body["tools"][1]["description"] == "Look somebody up."
+    assert body["tools"][1]["parameters"]["required"] == ["name"]
+    assert "description" not in build(tools=[FunctionTool(name="f")])["tools"][0]
+
+
+TURN_DETECTION = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["server_vad", "semantic_vad"]),
+        "threshold": st.floats(0, 1),
+        "prefix_padding_ms": st.integers(0, 10_000),
+        "silence_duration_ms": st.integers(0, 10_000),
+        "idle_timeout_ms": st.none() | st.integers(5000, 30000),
+        "eagerness": st.sampled_from(["low", "medium", "high", "auto"]),
+        "create_response": st.booleans(),
+        "interrupt_response": st.booleans(),
+    },
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+PARAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": TEXT,
+        "modalities": st.lists(st.sampled_from(["text", "audio"])),
+        "instructions": TEXT,
+        "voice": TEXT | st.fixed_dictionaries({"id": TEXT}),
+        "input_audio_format": TEXT,
+        "turn_detection": st.none() | TURN_DETECTION,
+        "speed": st.floats(0.25, 1.5),
+        "temperature": st.floats(0.6, 1.2),
+        "max_response_output_tokens": st.integers(1, 4096) | st.just("inf"),
+        "tool_choice": TEXT | st.fixed_dictionaries({"type": st.just("function"), "name": TEXT}),
+        "tracing": st.none()
+        | st.just("auto")
+        | st.fixed_dictionaries({}, optional={"group_id": TEXT}),
+        "include": st.none() | st.lists(TEXT),
+        "client_secret": st.fixed_dictionaries(
+            {"expires_after": st.fixed_dictionaries({"seconds": st.integers(10, 7200)})}
+        ),
+    },
+)
+
+
+@settings(max_examples=200)
+@given(PARAMS)
+def test_params_to_json_to_params(params: dict[str, Any]) -> None:
+    encoded = PARAMETERS.encode(params)
+    assert json.loads(encoded) == params
+    assert PARAMETERS.encode(json.loads(encoded)) == encoded

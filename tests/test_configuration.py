@@ -1,0 +1,150 @@
+"""Settings: where they come from, and what is refused before any request is made."""
+
+import copy
+import traceback
+from typing import Any
+
+import pytest
+
+from openai_realtime import ConfigurationError, RetryPolicy, SyncRealtimeSessionsClient, Timeout
+from openai_realtime.configuration import Configuration
+from openai_realtime.providers import check_base_url, is_loopback
+from openai_realtime.secrets import Authorization
+
+
+def settings(**options: Any) -> Configuration:
+    merged: Any = {"api_key": "sk-argument", **options}
+    return Configuration.resolve(merged)
+
+
+def key_of(configuration: Configuration) -> str:
+    source = configuration.credential.source
+    assert isinstance(source, Authorization)
+    assert source.header == (b"Authorization", f"Bearer {source.token}".encode())
+    return source.token
+
+
+def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://environment.example/v1/")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj")
+    from_environment = Configuration.resolve({"api_key": None, "base_url": None})
+    assert key_of(from_environment) == "sk-environment"
+    assert from_environment.provider.base_url == "https://environment.example/v1"
+    assert {b"OpenAI-Organization", b"OpenAI-Project"} < {
+        name for name, _ in from_environment.headers
+    }
+    from_arguments = settings(base_url="https://argument.example/v1", organization="mine")
+    assert key_of(from_arguments) == "sk-argument"
+    assert from_arguments.provider.base_url == "https://argument.example/v1"
+    assert (b"OpenAI-Organization", b"mine") in from_arguments.headers
+
+
+def test_defaults() -> None:
+    defaults = settings()
+    assert defaults.provider.base_url == "https://api.openai.com/v1"
+    assert defaults.timeout == Timeout(total=30.0, connect=5.0, read=10.0, pool=2.0)
+    assert defaults.retry == RetryPolicy()
+    assert b"OpenAI-Project" not in {name for name, _ in defaults.headers}
+
+
+def test_with_options_replaces_some_and_keeps_the_rest() -> None:
+    first = settings(timeout=7, organization="org", retry=RetryPolicy(base_delay=1.0))
+    second = first.with_options({"max_retries": 5, "api_key": "sk-other"})
+    assert (second.timeout.total, second.retry.max_retries, second.retry.base_delay) == (7, 5, 1.0)
+    assert (key_of(second), key_of(first)) == ("sk-other", "sk-argument")
+    assert first.retry.max_retries == 2
+    assert (b"OpenAI-Organization", b"org") in second.headers
+
+
+def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+        SyncRealtimeSessionsClient()
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+        SyncRealtimeSessionsClient()
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+        SyncRealtimeSessionsClient(api_key="")
+
+
+@pytest.mark.parametrize("name", ["api_key", "organization", "project"])
+@pytest.mark.parametrize(
+    "value", ["secret-1\n", "\rsecret-1", "secret-1\0", "secret 1", "secret-é", "secret-1\x7f"]
+)
+def test_what_no_header_can_carry_is_refused_and_not_shown(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        settings(**{name: value})
+    shown = "".join(traceback.format_exception(caught.value))
+    assert value not in shown
+    assert "secret" not in str(caught.value)
+
+
+def test_a_bad_key_shows_in_no_frame_of_ours() -> None:
+    try:
+        SyncRealtimeSessionsClient(api_key="sk-0123456789\n")
+    except ConfigurationError as error:
+        captured = traceback.TracebackException.from_exception(error, capture_locals=True)
+    frames = [frame for frame in captured.stack if "openai_realtime" in frame.filename]
+    assert len(frames) >= 4
+    assert all("0123456789" not in str(frame.locals) for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "why"),
+    [
+        ("", "not a URL"),
+        ("api.openai.com/v1", "not a URL"),
+        ("https://", "not a URL"),
+        ("https://[::1/v1", "not a URL"),
+        ("https://h:port/v1", "not a URL"),
+        ("https://h:99999/v1", "not a URL"),
+        ("https://hé.example/v1", "not a URL"),
+        ("https://h/v1\r\nX: y", "not a URL"),
+        ("https://h/v 1", "space"),
+        ("https://h\\@evil/v1", "backslash"),
+        ("https://user:pass@h/v1", "user name"),
+        ("https://user@h/v1", "user name"),
+        ("https://h/v1?x=1", "query"),
+        ("https://h/v1#x", "fragment"),
+        ("ftp://h/v1", "scheme"),
+        ("http://h/v1", "allow_http"),
+        ("http://127.0.0.1.evil.example/v1", "allow_http"),
+        ("http://localhost.evil.example/v1", "allow_http"),
+        ("http://10.0.0.1/v1", "allow_http"),
+    ],
+)
+def test_base_urls_that_are_refused(base_url: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why) as caught:
+        check_base_url(base_url, allow_http=False)
+    assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "kept"),
+    [
+        ("https://h/v1/", "https://h/v1"),
+        ("HTTPS://h", "HTTPS://h"),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://localhost:8000/v1//", "http://localhost:8000/v1"),
+        ("http://app.localhost", "http://app.localhost"),
+    ],
+)
+def test_base_urls_that_are_taken(base_url: str, kept: str) -> None:
+    assert check_base_url(base_url, allow_http=False) == kept
+
+
+def test_plain_http_can_be_allowed() -> None:
+    assert settings(base_url="http://h/v1", allow_http=True).provider.base_url == "http://h/v1"
+
+
+def test_loopback() -> None:
+    assert is_loopback("127.9.9.9")
+    assert not is_loopback("0.0.0.0")
+
+
+def test_a_configuration_shows_no_key() -> None:
+    configuration = settings()
+    assert "sk-argument" not in repr(configuration)
+    assert "sk-argument" not in repr(copy.copy(configuration).options)

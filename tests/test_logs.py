@@ -1,0 +1,36 @@
+"""The log is silent until it is asked for."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+from openai_realtime import SyncRealtimeSessionsClient
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+with MockRealtimeServer() as server:
+    server.respond_next(MockAnswer(503))
+    for _ in range(2):
+        with SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key) as client:
+            secret = client.sessions.create().client_secret.value
+print(secret)
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "lines"), [("debug", 9), (" INFO ", 1), ("warning", 0), ("nonsense", 0), ("", 0)]
+)
+def test_the_environment_turns_it_on(level: str, lines: int) -> None:
+    environment = {**os.environ, "OPENAI_REALTIME_LOG": level}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stderr.splitlines()) == lines, done.stderr
+    assert all("openai_realtime: sessions.create: " in line for line in done.stderr.splitlines())
+    assert done.stdout.strip() not in done.stderr
+    assert "sk-" not in done.stderr

@@ -1,0 +1,100 @@
+"""Redacted strings: showing is masked, working is not."""
+
+import copy
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from openai_realtime.core.answers import Json
+from openai_realtime.core.scrubbing import scrub_json, scrub_text
+from openai_realtime.secrets import MASK, ApiKey, Authorization, EphemeralKey
+
+SECRET = EphemeralKey("ek_0123456789")
+
+
+def test_showing_is_masked() -> None:
+    shown = [
+        repr(SECRET),
+        f"{SECRET!r}",
+        f"{[SECRET]} { ({'a': SECRET}) }",
+        repr(ApiKey("sk-0123456789")),
+        repr(Authorization(ApiKey("sk-0123456789"), (b"Authorization", b"Bearer sk-0123456789"))),
+    ]
+    for text in shown:
+        assert "0123456789" not in text
+        assert MASK in text
+
+
+def test_working_is_not() -> None:
+    assert f"Bearer {SECRET}" == "Bearer ek_0123456789"
+    assert SECRET == "ek_0123456789"
+    assert json.dumps({"value": SECRET}) == '{"value": "ek_0123456789"}'
+    assert SECRET.encode() == b"ek_0123456789"
+
+
+def test_copies_keep_the_mask_and_pickles_are_refused() -> None:
+    for duplicate in (copy.copy(SECRET), copy.deepcopy(SECRET), copy.deepcopy([SECRET])[0]):
+        assert duplicate == SECRET
+        assert MASK in repr(duplicate)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps(SECRET, protocol)
+
+
+@pytest.mark.parametrize("value", ["", " ", "a b", "a\n", "é", "x" * 4097, 7, None])
+def test_what_pydantic_refuses(value: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(EphemeralKey).validate_python(value)
+
+
+def test_what_pydantic_takes() -> None:
+    value = TypeAdapter(EphemeralKey).validate_json('"ek_1"')
+    assert type(value) is EphemeralKey
+    assert len(TypeAdapter(EphemeralKey).validate_python("x" * 4096)) == 4096
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key sk-proj-0123456789 is wrong",
+        "key: 'ek_0123456789'",
+        "Authorization: Bearer 0123456789",
+        'rk-0123456789, sess_0123456789;"',
+    ],
+)
+def test_keys_are_masked_by_their_shape(text: str) -> None:
+    assert "0123456789" not in scrub_text(text)
+    assert MASK in scrub_text(text)
+
+
+def test_ordinary_words_are_left_alone() -> None:
+    text = "The task-force asked: risk-free, sketch, ek, sk-1"
+    assert scrub_text(text) == text
+
+
+@given(st.text(min_size=1), st.text(), st.text())
+def test_a_known_secret_never_survives(secret: str, before: str, after: str) -> None:
+    scrubbed = scrub_text(f"{before}{secret}{after}", (secret,))
+    assert secret not in scrubbed.replace(MASK, "") or secret in MASK
+
+
+def test_json_is_masked_by_member_name() -> None:
+    value: Json = {
+        "Token": "a",
+        "value": ["b"],
+        "list": [{"secret": "c", "n": 1}],
+        "key": 2,
+        "a": "x",
+    }
+    assert scrub_json(value) == {
+        "Token": MASK,
+        "value": ["b"],
+        "list": [{"secret": MASK, "n": 1}],
+        "key": 2,
+        "a": "x",
+    }
+    assert scrub_text("abc", ("", "b")) == f"a{MASK}c"

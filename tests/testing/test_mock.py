@@ -1,0 +1,223 @@
+"""The mock itself: what it refuses, what it can be told to do, and its respx and pytest faces."""
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import respx
+from flavours import Flavour
+
+from openai_realtime import (
+    AuthenticationError,
+    BadRequestError,
+    RealtimeSessionsClient,
+    SyncRealtimeSessionsClient,
+)
+from openai_realtime.testing import (
+    MOCK_API_KEY,
+    MockAnswer,
+    MockRealtimeServer,
+    RealtimeRoutes,
+    mock_realtime,
+)
+
+pytest_plugins = ["pytester"]
+
+
+def post(
+    server: MockRealtimeServer, path: str = "/realtime/sessions", body: bytes = b"{}", **extra: Any
+) -> tuple[int, Any]:
+    headers = extra.pop("headers", {"Authorization": f"Bearer {server.api_key}"})
+    request = urllib.request.Request(
+        server.base_url + path, data=body, headers=headers, method=extra.pop("method", "POST")
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status", "told"),
+    [
+        ({"path": "/elsewhere"}, 404, "Invalid URL (POST /v1/elsewhere)"),
+        ({"method": "PUT"}, 405, "Not allowed to PUT"),
+        ({"headers": {}}, 401, "Incorrect API key"),
+        ({"headers": {"Authorization": "Bearer wrong"}}, 401, "Incorrect API key"),
+        ({"headers": {"Authorization": MOCK_API_KEY}}, 401, "Incorrect API key"),
+        ({"body": b"not json"}, 400, "not a JSON object"),
+        ({"body": b"[]"}, 400, "not a JSON object"),
+        ({"body": b'{"speed": 9}'}, 400, "speed must be a number from 0.25 to 1.5"),
+        ({"body": b'{"modalities": ["audio"]}'}, 400, "alone"),
+        (
+            {"path": "/realtime/transcription_sessions", "body": b'{"voice": "x"}'},
+            400,
+            "voice is not a known parameter",
+        ),
+    ],
+)
+def test_it_refuses_what_a_server_refuses(
+    realtime_server: MockRealtimeServer, request_of: dict[str, Any], status: int, told: str
+) -> None:
+    given, body = post(realtime_server, **request_of)
+    assert given == status
+    assert told in body["error"]["message"]
+    assert body["error"]["type"] == "invalid_request_error"
+
+
+def test_it_fills_in_the_defaults(realtime_server: MockRealtimeServer) -> None:
+    status, body = post(realtime_server, body=b'{"voice": "verse"}')
+    assert (status, body["voice"], body["temperature"]) == (200, "verse", 0.8)
+    lifetime = body["client_secret"]["expires_at"] - time.time()
+    assert 58 <= lifetime <= 60
+
+
+def test_any_key_will_do_when_it_is_told_so() -> None:
+    with MockRealtimeServer(api_key=None) as server:
+        assert post(server, headers={"Authorization": "Bearer whatever"})[0] == 200
+        assert post(server, headers={"Authorization": "Bearer "})[0] == 401
+        assert post(server)[0] == 200
+
+
+def test_scripted_answers_come_in_order_and_then_the_usual() -> None:
+    with MockRealtimeServer() as server:
+        server.respond_next(
+            MockAnswer(418, json={"a": 1}, headers={"x-mine": "1"}),
+            MockAnswer(299, body=b'"text"', headers={"Content-Type": "application/problem+json"}),
+        )
+        assert post(server) == (418, {"a": 1})
+        assert post(server) == (299, "text")
+        assert post(server)[0] == 200
+        server.respond_next(MockAnswer(500))
+        server.forget_script()
+        assert post(server)[0] == 200
+        assert len(server.requests) == 4
+
+
+def test_it_stops_while_an_answer_is_awaited() -> None:
+    server = MockRealtimeServer().start()
+    server.respond_next(MockAnswer(delay=60))
+    host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"POST /v1/x HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        while not server.requests:
+            time.sleep(0.005)
+        started = time.monotonic()
+        server.stop()
+        assert time.monotonic() - started < 2
+        assert connection.recv(1) == b""
+    server.stop()
+
+
+def test_a_garbled_request_is_answered_with_400(realtime_server: MockRealtimeServer) -> None:
+    host, port = realtime_server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert b"400" in connection.recv(4096)
+    assert realtime_server.requests == []
+
+
+def test_respx_users_get_the_typed_model_from_both_clients(flavour: Flavour) -> None:
+    """The mission's own sentence: mock the sessions URL, get the model."""
+
+    async def body() -> Any:
+        async with flavour.client(api_key="sk-test") as client:
+            return await client.sessions.create(voice="verse")
+
+    with respx.mock:
+        route = respx.post("https://api.openai.com/v1/realtime/sessions").mock(
+            return_value=httpx.Response(
+                200,
+                json={"client_secret": {"value": "ek_1", "expires_at": 1}, "voice": "verse"},
+                headers={"x-request-id": "req_1"},
+            )
+        )
+        session: Any = flavour.run(body)
+    assert session.client_secret.value == "ek_1"
+    assert (session.voice, session.meta.request_id) == ("verse", "req_1")
+    assert json.loads(route.calls.last.request.content) == {"voice": "verse"}
+    assert route.calls.last.request.headers["authorization"] == "Bearer sk-test"
+
+
+@pytest.mark.parametrize("mocker", ["httpcore", "httpx"])
+def test_the_routes_behave_as_the_server_does(flavour: Flavour, mocker: str) -> None:
+    async def body() -> None:
+        options: dict[str, Any] = {
+            "api_key": "sk-right",
+            "base_url": "https://gateway.example/ai/v1",
+        }
+        if mocker == "httpx":  # what respx does to httpx's own clients
+            options["http_client"] = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
+        async with flavour.client(**options) as client:
+            session = await client.sessions.create(voice="verse")
+            assert session.voice == "verse"
+            transcription = await client.transcription_sessions.create()
+            assert transcription.object == "realtime.transcription_session"
+            with pytest.raises(BadRequestError, match="not a known parameter"):
+                await client.sessions.create(extra_body={"x": 1})
+            with pytest.raises(AuthenticationError):
+                await client.with_options(api_key="sk-wrong").sessions.create()
+        if mocker == "httpx" and flavour.is_sync:
+            options["http_client"].close()
+        elif mocker == "httpx":
+            await options["http_client"].aclose()
+
+    with respx.mock(using=mocker) as router:
+        routes = mock_realtime(
+            router, base_url="https://gateway.example/ai/v1/", api_key="sk-right"
+        )
+        flavour.run(body)
+    assert (routes.sessions.call_count, routes.transcription_sessions.call_count) == (3, 1)
+
+
+@respx.mock
+def test_the_global_router_is_the_default() -> None:
+    routes = mock_realtime()
+    with SyncRealtimeSessionsClient(api_key="sk-any") as client:
+        first, second = client.sessions.create(), client.sessions.create()
+    assert first.client_secret.value != second.client_secret.value
+    routes.sessions.mock(return_value=httpx.Response(401))
+    routes.transcription_sessions.mock(side_effect=httpx.ConnectError("down"))
+    assert routes.sessions.called
+
+
+def test_the_fixtures_reach_clients_made_without_settings(
+    realtime_routes: RealtimeRoutes,
+) -> None:
+    async def body() -> None:
+        async with RealtimeSessionsClient() as client:
+            await client.sessions.create()
+
+    anyio.run(body)
+    assert realtime_routes.sessions.call_count == 1
+
+
+def test_the_plugin_is_found_by_pytest_itself(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from openai_realtime import SyncRealtimeSessionsClient
+
+        def test_server(realtime_server):
+            with SyncRealtimeSessionsClient() as client:
+                assert client.sessions.create().client_secret.value.startswith("ek_")
+            assert len(realtime_server.requests) == 1
+
+        def test_routes(realtime_routes):
+            with SyncRealtimeSessionsClient() as client:
+                assert client.base_url == "https://api.openai.com/v1"
+                assert client.sessions.create().client_secret.value.startswith("ek_")
+            assert realtime_routes.sessions.called
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-W", "error"
+    )
+    result.assert_outcomes(passed=2)

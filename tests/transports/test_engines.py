@@ -1,0 +1,285 @@
+"""The default engine on real sockets: TLS, limits, processes, event loops."""
+
+import asyncio
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import trustme
+from flavours import Flavour
+
+from openai_realtime import (
+    APIConnectionError,
+    APITimeoutError,
+    CertificateError,
+    RealtimeSessionsClient,
+    SyncRealtimeSessionsClient,
+    Timeout,
+)
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.transports import lane_engine
+from openai_realtime.transports.tls import trusted_context
+
+SESSION = b'{"client_secret":{"value":"ek_tls"}}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(SESSION), SESSION)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+
+class TlsServer:
+    """Answers every request on every connection with the same session, over TLS."""
+
+    def __init__(self, certificate: trustme.LeafCert) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(self.context)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.connections = 0
+        self.requests = 0
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        port: int = self.listener.getsockname()[1]
+        return port
+
+    def _serve(self) -> None:
+        with ThreadPoolExecutor() as pool:
+            while True:
+                try:
+                    connection, _ = self.listener.accept()
+                except OSError:
+                    return
+                self.connections += 1
+                pool.submit(self._talk, connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        try:
+            with self.context.wrap_socket(connection, server_side=True) as stream:
+                while request := stream.recv(65536):
+                    if request.endswith(b"}"):
+                        self.requests += 1
+                        stream.sendall(ANSWER)
+        except OSError:
+            connection.close()
+
+    def stop(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> Iterator[TlsServer]:
+    server = TlsServer(authority.issue_cert("localhost"))
+    yield server
+    server.stop()
+
+
+def tls_client(
+    flavour: Flavour, host: str, tls: TlsServer, **options: Any
+) -> RealtimeSessionsClient:
+    return flavour.client(base_url=f"https://{host}:{tls.port}/v1", api_key="sk-x", **options)
+
+
+@pytest.mark.usefixtures("trusted")
+def test_tls_and_one_handshake_for_many_calls(flavour: Flavour, tls: TlsServer) -> None:
+    async def body() -> None:
+        async with tls_client(flavour, "localhost", tls) as client:
+            for _ in range(3):
+                assert (await client.sessions.create()).client_secret.value == "ek_tls"
+
+    flavour.run(body)
+    assert (tls.connections, tls.requests) == (1, 3)
+
+
+@pytest.mark.parametrize("why", ["unknown authority", "wrong host"])
+def test_a_certificate_that_is_not_trusted(
+    flavour: Flavour, tls: TlsServer, why: str, request: pytest.FixtureRequest
+) -> None:
+    host = "localhost"
+    if why == "wrong host":
+        request.getfixturevalue("trusted")
+        host = "127.0.0.1"
+
+    async def body() -> None:
+        async with tls_client(flavour, host, tls) as client:
+            with pytest.raises(CertificateError, match="not trusted") as caught:
+                await client.sessions.create()
+            assert (caught.value.attempts, caught.value.phase) == (1, "connect")
+
+    flavour.run(body)
+    assert (tls.connections, tls.requests) == (1, 0)
+
+
+def test_tls_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = trusted_context()
+    assert context is trusted_context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "absent.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "absent"))
+    fallback = trusted_context()
+    assert len(fallback.get_ca_certs()) > 50  # certifi's
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert trusted_context().get_ca_certs() == []
+
+
+def test_waiting_for_a_free_connection(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_engine, "MAX_CONNECTIONS", 1)
+    slow = MockAnswer(json={"client_secret": {"value": "ek_slow"}}, delay=0.4)
+
+    async def body() -> None:
+        async with flavour.client(timeout=Timeout(pool=0.1)) as client:
+            realtime_server.respond_next(slow)
+            if flavour.is_sync:
+                sync: Any = client.wrapped  # type: ignore[attr-defined]  # the sync client inside
+                with ThreadPoolExecutor(1) as pool:
+                    first = pool.submit(sync.sessions.create)
+                    while not realtime_server.requests:
+                        await anyio.sleep(0.005)
+                    with pytest.raises(APITimeoutError, match="1 are busy") as caught:
+                        sync.sessions.create()
+                    assert first.result().client_secret.value == "ek_slow"
+            else:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.sessions.create)
+                    while not realtime_server.requests:
+                        await anyio.sleep(0.005)
+                    with pytest.raises(APITimeoutError, match="1 are busy") as caught:
+                        await client.sessions.create()
+                    group.start_soon(client.with_options(timeout=5).sessions.create)
+            assert (caught.value.phase, caught.value.attempts) == ("pool", 1)
+            await client.sessions.create()
+
+    flavour.run(body)
+
+
+def test_lanes_that_are_dead_or_idled_too_long_are_closed(
+    realtime_server: MockRealtimeServer, flavour: Flavour
+) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            engine: Any = client.wrapped._engine if flavour.is_sync else client._engine  # type: ignore[attr-defined]  # the sync client inside
+            await client.sessions.create()
+            (idle,) = engine._place().lanes._idle.values()
+            dead, forgotten = _Dead(), _Dead()
+            idle.append((dead, 0.0))
+            idle.appendleft((forgotten, -1e9))
+            await client.sessions.create()
+            assert dead.is_closed
+            assert forgotten.is_closed
+
+    flavour.run(body)
+    assert len({request.connection for request in realtime_server.requests}) == 1
+
+
+class _Dead:
+    is_closed = False
+
+    def has_expired(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
+    client = RealtimeSessionsClient()
+
+    async def mint(*, last: bool) -> str:
+        session = await client.sessions.create()
+        if last:
+            await client.aclose()
+        else:
+            await client._engine.drain()  # type: ignore[attr-defined]  # the default engine's
+        return session.client_secret.value
+
+    first = asyncio.run(mint(last=False))
+    second = asyncio.run(mint(last=True))
+    assert first != second
+
+
+def test_a_forked_child_starts_afresh(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process id is all that tells; the reliability tests fork for real."""
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            await client.sessions.create()
+            with monkeypatch.context() as child:
+                process = os.getpid() + 1
+                child.setattr(os, "getpid", lambda: process)
+                await client.sessions.create()
+                parents = realtime_server.requests[0].connection
+                assert realtime_server.requests[1].connection != parents
+                await client.aclose()
+            if not flavour.is_sync:  # this process is its own child, so nothing is inherited really
+                (inherited,) = client._engine._inherited  # type: ignore[attr-defined]  # the default engine's
+                for lane in inherited.lanes.drain():
+                    await lane.aclose()
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize("chunk", [b"x" * 65536, b"x" * 2_000_000])
+def test_an_oversized_answer_through_a_client_of_ones_own(
+    flavour: Flavour, realtime_server: MockRealtimeServer, chunk: bytes
+) -> None:
+    realtime_server.respond_next(MockAnswer(body=chunk * 40))
+
+    async def body() -> None:
+        own: Any = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
+        client = flavour.client(http_client=own)
+        with pytest.raises(APIConnectionError, match="larger than 1 MiB"):
+            await client.sessions.create()
+        if flavour.is_sync:
+            own.close()
+        else:
+            await own.aclose()
+
+    flavour.run(body)
+
+
+def test_an_unencrypted_answer_where_tls_was_asked_for(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        base_url = realtime_server.base_url.replace("http:", "https:")
+        async with flavour.client(base_url=base_url) as client:
+            with pytest.raises(APIConnectionError, match="TLS handshake failed") as caught:
+                await client.sessions.create(timeout=5)
+        assert caught.value.attempts == 1
+
+    flavour.run(body)
+
+
+def test_threads_of_a_sync_client_close_cleanly(realtime_server: MockRealtimeServer) -> None:
+    client = SyncRealtimeSessionsClient()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: client.sessions.create(), range(40)))
+    client.close()

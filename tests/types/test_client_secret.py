@@ -1,0 +1,119 @@
+"""The client secret: expiry in every spelling, age by the server's clock, nothing shown."""
+
+import math
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from openai_realtime import ClientSecret
+from openai_realtime.types.client_secret import MAX_UNIX_SECONDS, parse_expiry
+
+MOMENT = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+UNIX = int(MOMENT.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        (0, 0),
+        (UNIX, UNIX),
+        (UNIX + 0.9, UNIX),
+        (str(UNIX), UNIX),
+        (f"{UNIX}.75", UNIX),
+        ("2026-11-23T12:00:00Z", UNIX),
+        ("2026-11-23T12:00:00", UNIX),
+        ("2026-11-23T13:00:00.5+01:00", UNIX),
+        (MAX_UNIX_SECONDS, MAX_UNIX_SECONDS),
+    ],
+)
+def test_expiry_in_every_spelling(value: object, seconds: int) -> None:
+    assert parse_expiry(value) == seconds
+    secret = ClientSecret.model_validate({"value": "ek_1", "expires_at": value})
+    assert secret.expires_at == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1, math.nan, math.inf, "soon", "-5", "nan", "1e9", True, [], {}, MAX_UNIX_SECONDS + 1, "٣"],
+)
+def test_what_is_no_expiry(value: object) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_expiry(value)
+    with pytest.raises(ValidationError, match="neither Unix seconds nor") as caught:
+        ClientSecret.model_validate({"value": "ek_0123456789", "expires_at": value})
+    assert "0123456789" not in str(caught.value)
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2500, 1, 1)), st.integers(-14, 14))  # noqa: DTZ001 - the zone is added
+def test_any_time_with_any_zone(moment: datetime, hours: int) -> None:
+    aware = moment.replace(tzinfo=timezone(timedelta(hours=hours)))
+    assert parse_expiry(aware.isoformat()) == math.floor(aware.timestamp())
+
+
+@given(
+    st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.none()))
+)
+def test_expiry_of_anything_is_seconds_or_an_error(value: object) -> None:
+    try:
+        seconds = parse_expiry(value)
+    except (ValueError, OverflowError):
+        return
+    assert 0 <= seconds <= MAX_UNIX_SECONDS
+
+
+def test_an_unknown_expiry() -> None:
+    for secret in (
+        ClientSecret.model_validate({"value": "ek_1"}),
+        ClientSecret.model_validate({"value": "ek_1", "expires_at": 0}),
+    ):
+        assert (secret.expires_at, secret.expires_at_datetime, secret.seconds_left) == (
+            0,
+            None,
+            None,
+        )
+        assert not secret.is_expired
+
+
+def test_age_is_reckoned_from_the_servers_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [500.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    secret = ClientSecret.model_validate({"value": "ek_1", "expires_at": UNIX + 60})
+    secret.received(format_datetime(MOMENT, usegmt=True))
+    monkeypatch.setattr(time, "time", lambda: 0.0)  # a wall clock that is wildly wrong
+    assert secret.seconds_left == 60
+    now[0] += 59
+    assert (secret.seconds_left, secret.is_expired) == (1, False)
+    now[0] += 2
+    assert (secret.seconds_left, secret.is_expired) == (0, True)
+    assert secret.expires_at_datetime == MOMENT + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("date", [None, "yesterday"])
+def test_without_a_date_the_clock_here_counts(
+    date: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: float(UNIX))
+    secret = ClientSecret.model_validate({"value": "ek_1", "expires_at": UNIX + 60})
+    secret.received(date)
+    assert secret.seconds_left == pytest.approx(60, abs=1)
+
+
+def test_a_secret_made_by_hand_goes_by_the_clock_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: float(UNIX))
+    secret = ClientSecret.model_validate({"value": "ek_1", "expires_at": UNIX + 60})
+    assert secret.seconds_left == 60
+
+
+def test_the_browser_gets_it_and_the_log_does_not() -> None:
+    secret = ClientSecret.model_validate_json('{"value":"ek_0123456789","expires_at":7,"more":[1]}')
+    assert secret.model_dump_json() == '{"value":"ek_0123456789","expires_at":7,"more":[1]}'
+    assert secret.value == "ek_0123456789"
+    for shown in (repr(secret), str(secret), f"{secret}", repr(secret.model_dump())):
+        assert "0123456789" not in shown

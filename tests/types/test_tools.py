@@ -1,0 +1,122 @@
+"""A typed function becomes a tool."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from openai_realtime import FunctionTool, ParameterError
+from openai_realtime.types.docstrings import read_docstring
+
+
+class Place(BaseModel):
+    city: str
+    country: str = "DE"
+
+
+def weather(
+    place: Place,
+    days: Annotated[int, Field(ge=1, le=7, description="How far ahead.")] = 3,
+    *,
+    unit: Literal["C", "F"] = "C",
+) -> str:
+    """Tell the weather.
+
+    Call it when somebody plans a trip.
+
+    Args:
+        place: Where: a city,
+            with its country.
+        days: Not this text; the annotation has its own.
+        unit (str): Celsius or Fahrenheit.
+        gone: A parameter there is no more.
+
+    Returns:
+        A sentence.
+    """
+    raise NotImplementedError(place, days, unit)
+
+
+def test_signature_annotations_and_docstring() -> None:
+    tool = FunctionTool.from_function(weather)
+    assert (tool.type, tool.name) == ("function", "weather")
+    assert tool.description == "Tell the weather.\n\nCall it when somebody plans a trip."
+    assert tool.parameters is not None
+    properties: Any = tool.parameters["properties"]
+    assert tool.parameters["required"] == ["place"]
+    assert tool.parameters["additionalProperties"] is False
+    assert properties["days"] == {
+        "default": 3,
+        "description": "How far ahead.",
+        "maximum": 7,
+        "minimum": 1,
+        "type": "integer",
+    }
+    assert properties["unit"] == {
+        "default": "C",
+        "description": "Celsius or Fahrenheit.",
+        "enum": ["C", "F"],
+        "type": "string",
+    }
+    assert properties["place"]["description"] == "Where: a city, with its country."
+
+
+def test_a_bare_function() -> None:
+    def hang_up() -> None:
+        raise NotImplementedError
+
+    tool = FunctionTool.from_function(hang_up)
+    assert tool.model_dump(exclude_unset=True) == {
+        "type": "function",
+        "name": "hang_up",
+        "parameters": {"additionalProperties": False, "properties": {}, "type": "object"},
+    }
+
+
+def untyped(a):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - wrong on purpose
+    raise NotImplementedError(a)
+
+
+def positional(a: int, /) -> None:
+    raise NotImplementedError(a)
+
+
+def variadic(*numbers: int) -> None:
+    raise NotImplementedError(numbers)
+
+
+def named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them() -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (untyped, "a has no type annotation"),
+        (positional, "a can only be passed by position"),
+        (variadic, "numbers can only be passed by position"),
+        (lambda: None, "is no name for a tool"),
+        (named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them, "no name"),
+    ],
+)
+def test_what_cannot_be_a_tool(function: Any, why: str) -> None:
+    with pytest.raises(ParameterError, match=why) as caught:
+        FunctionTool.from_function(function)
+    assert caught.value.param == "tools"
+
+
+@pytest.mark.parametrize(
+    ("docstring", "prose", "arguments"),
+    [
+        ("", "", {}),
+        ("Does it.", "Does it.", {}),
+        ("Does it.\n\nReturns:\n    x: no argument", "Does it.", {}),
+        ("Does it.\n\nRaises:\n    x: y\n\nArgs:\n    a: b\n", "Does it.", {"a": "b"}),
+        ("Does.\n\n:param a: one\n    more\n:param int b: two\n:returns: x", "Does.", {"a": "one more", "b": "two"}),
+        ("Does.\n:return: x", "Does.", {}),
+        ("\nArgs:\n    *args: many\n    **named: more\n\n    c: after a gap", "", {"args": "many", "named": "more", "c": "after a gap"}),
+        ("Note: this is prose.\n\nArguments:\n  a(int): b\nNot indented", "Note: this is prose.", {"a": "b"}),
+    ],
+)  # fmt: skip
+def test_docstrings(docstring: str, prose: str, arguments: dict[str, str]) -> None:
+    assert read_docstring(docstring) == (prose, arguments)
