@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
-from pydantic import PlainSerializer, Strict, TypeAdapter
+from pydantic import InstanceOf, PlainSerializer, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
@@ -97,8 +97,7 @@ class FunctionTool(WireModel):
 
 
 SentFunctionTool = Annotated[
-    FunctionTool,
-    Strict(),  # an instance: a dict is a FunctionToolParam, and is held to its rules
+    InstanceOf[FunctionTool],  # a dict is a FunctionToolParam, and is held to its rules
     PlainSerializer(lambda tool: tool.model_dump(mode="json", exclude_unset=True)),
 ]
 """A `FunctionTool` as a parameter: only what was set is sent."""
