@@ -14,11 +14,14 @@ from openai_realtime.configuration import ClientOptions, Configuration
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.logs import log_event, logger, set_up_from_environment
+from openai_realtime.resources.calls import AsyncCalls, Calls
+from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
 from openai_realtime.resources.transcription_sessions import (
     AsyncTranscriptionSessions,
     TranscriptionSessions,
 )
+from openai_realtime.resources.translations import AsyncTranslations, Translations
 from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
 from openai_realtime.transports.injected import InjectedAsyncEngine, InjectedSyncEngine
 from openai_realtime.transports.lane_engine import AsyncLaneEngine, SyncLaneEngine
@@ -88,6 +91,12 @@ class RealtimeSessionsClient(_Client):
     """Realtime sessions: `create`."""
     transcription_sessions: AsyncTranscriptionSessions
     """Transcription sessions: `create`."""
+    client_secrets: AsyncClientSecrets
+    """Client secrets in the nested shape: `create`."""
+    translations: AsyncTranslations
+    """Translation sessions: `client_secrets.create`."""
+    calls: AsyncCalls
+    """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
 
     def __init__(
         self,
@@ -113,6 +122,9 @@ class RealtimeSessionsClient(_Client):
         driver = AsyncDriver(engine, configuration.credential, context)
         self.sessions = AsyncSessions(driver, configuration)
         self.transcription_sessions = AsyncTranscriptionSessions(driver, configuration)
+        self.client_secrets = AsyncClientSecrets(driver, configuration)
+        self.translations = AsyncTranslations(driver, configuration)
+        self.calls = AsyncCalls(driver, configuration)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.
@@ -159,6 +171,12 @@ class SyncRealtimeSessionsClient(_Client):
     """Realtime sessions: `create`."""
     transcription_sessions: TranscriptionSessions
     """Transcription sessions: `create`."""
+    client_secrets: ClientSecrets
+    """Client secrets in the nested shape: `create`."""
+    translations: Translations
+    """Translation sessions: `client_secrets.create`."""
+    calls: Calls
+    """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
 
     def __init__(
         self,
@@ -184,6 +202,9 @@ class SyncRealtimeSessionsClient(_Client):
         driver = SyncDriver(engine, configuration.credential, context)
         self.sessions = Sessions(driver, configuration)
         self.transcription_sessions = TranscriptionSessions(driver, configuration)
+        self.client_secrets = ClientSecrets(driver, configuration)
+        self.translations = Translations(driver, configuration)
+        self.calls = Calls(driver, configuration)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.

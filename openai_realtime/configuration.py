@@ -17,7 +17,7 @@ from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.providers import OPENAI_BASE_URL, Provider, compatible
+from openai_realtime.providers import BEARER, OPENAI_BASE_URL, Dialect, Provider, compatible
 from openai_realtime.secrets import ApiKey, Authorization
 
 if TYPE_CHECKING:
@@ -40,6 +40,14 @@ class ClientOptions(TypedDict, total=False):
     base_url: str | None
     """Where the API is, below which paths such as `/realtime/sessions` are. Default: the
     environment's `OPENAI_BASE_URL`, else https://api.openai.com/v1."""
+    provider: Provider | None
+    """Who is called, where that is more than a base URL: see `openai_realtime.providers`."""
+    dialect: Dialect
+    """The shape of sessions that is sent: `beta` (flat), `ga` (nested), or `auto` (default): flat
+    first, nested when the server has retired it, which is remembered. Default: the provider's."""
+    strict: bool
+    """Whether a parameter that the server's dialect cannot carry is an error. Default False: it is
+    dropped, named in `meta.dropped`, and warned of once."""
     organization: str | None
     """The `OpenAI-Organization` header. Default: the environment's `OPENAI_ORG_ID`, else none."""
     project: str | None
@@ -59,23 +67,34 @@ class ClientOptions(TypedDict, total=False):
 class Credential:
     """Where the API key comes from, and the header it travels in. Its repr shows no key."""
 
-    source: Authorization | Callable[[], str | Awaitable[str]]
+    source: Authorization | Callable[[], str | Awaitable[str]] | None
+    """None: the server wants none."""
     scheme: AuthScheme
 
     @classmethod
-    def resolve(cls, api_key: KeySource | None, scheme: AuthScheme) -> Credential:
-        """Return the credential of `api_key`, or of the environment's OPENAI_API_KEY."""
+    def resolve(cls, api_key: KeySource | None, provider: Provider) -> Credential:
+        """Return the credential of `api_key`, or of the provider's environment variable."""
+        if provider.auth is None:
+            return cls(None, BEARER)
         if callable(api_key):
-            return cls(api_key, scheme)
-        key = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
+            return cls(api_key, provider.auth)
+        key = api_key if api_key is not None else os.environ.get(provider.key_variable)
         if not key:
-            message = "No API key: pass api_key=… or set the environment variable OPENAI_API_KEY"
+            message = (
+                f"No API key for {provider.name}: pass api_key=… or set the environment variable "
+                f"{provider.key_variable}"
+            )
             raise ConfigurationError(message)
-        return cls(_authorization(ApiKey(key), scheme), scheme)
+        return cls(_authorization(ApiKey(key), provider.auth), provider.auth)
 
-    def ask(self) -> Authorization | Awaitable[str]:
-        """Return the key's header now, or an awaitable of the key (see `present`)."""
-        if isinstance(self.source, Authorization):
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether it is an ephemeral key, as a browser holds it."""
+        return isinstance(self.source, Authorization) and self.source.token.startswith("ek_")
+
+    def ask(self) -> Authorization | Awaitable[str] | None:
+        """Return the key's header now, an awaitable of the key (see `present`), or None: no key."""
+        if self.source is None or isinstance(self.source, Authorization):
             return self.source
         key = self.source()
         return key if isinstance(key, Awaitable) else self.present(key)
@@ -92,11 +111,38 @@ def _authorization(key: ApiKey, scheme: AuthScheme) -> Authorization:
     )
 
 
+class DialectMemory:
+    """What a client and its copies have found out about servers' dialects. Thread-safe."""
+
+    __slots__ = ("_learnt", "_told")
+
+    def __init__(self) -> None:
+        self._learnt: dict[str, Dialect] = {}
+        self._told: set[str] = set()
+
+    def of(self, url: str, dialect: Dialect) -> Dialect:
+        """Return the dialect to send to `url`, where `dialect` is wanted: `auto` is looked up."""
+        return self._learnt.get(url, dialect) if dialect == "auto" else dialect
+
+    def learn(self, url: str, dialect: Dialect) -> None:
+        """Remember that what was meant for `url` succeeds in `dialect`."""
+        self._learnt[url] = dialect
+
+    def is_news(self, message: str) -> bool:
+        """Return whether `message` was never told before, and remember it."""
+        if message in self._told:
+            return False
+        self._told.add(message)
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """A client's checked settings. Immutable: `with_options()` makes another one."""
 
     provider: Provider
+    strict: bool
+    dialects: DialectMemory
     credential: Credential
     headers: tuple[Header, ...]
     timeout: Timeout
@@ -104,7 +150,9 @@ class Configuration:
     options: ClientOptions = field(repr=False)
 
     @classmethod
-    def resolve(cls, options: ClientOptions) -> Configuration:
+    def resolve(
+        cls, options: ClientOptions, dialects: DialectMemory | None = None
+    ) -> Configuration:
         """Return the settings for `options`, the environment filling what is absent or None.
 
         Raises `ConfigurationError` when the key is missing or a value is unusable. A key given as
@@ -113,20 +161,16 @@ class Configuration:
         api_key = options.get("api_key")
         if isinstance(api_key, str):
             options["api_key"] = api_key = ApiKey(api_key)
-        provider = compatible(
-            options.get("base_url") or os.environ.get("OPENAI_BASE_URL") or OPENAI_BASE_URL,
-            allow_http=options.get("allow_http", False),
-        )
+        provider = _provider(options)
         retry = options.get("retry", RetryPolicy())
         if "max_retries" in options:
             retry = replace(retry, max_retries=options["max_retries"])
         return cls(
             provider=provider,
-            credential=Credential.resolve(api_key, provider.auth),
-            headers=_headers(
-                options.get("organization") or os.environ.get("OPENAI_ORG_ID"),
-                options.get("project") or os.environ.get("OPENAI_PROJECT_ID"),
-            ),
+            strict=options.get("strict", False),
+            dialects=dialects or DialectMemory(),
+            credential=Credential.resolve(api_key, provider),
+            headers=_headers(options, provider),
             timeout=Timeout().overridden(options.get("timeout", Timeout())),
             retry=retry,
             options=options,
@@ -134,7 +178,9 @@ class Configuration:
 
     def with_options(self, options: ClientOptions) -> Configuration:
         """Return these settings with some of them replaced."""
-        return self.resolve({**self.options, **options})
+        if "base_url" in options and "provider" not in options:
+            options = {"provider": None, **options}
+        return self.resolve({**self.options, **options}, self.dialects)
 
 
 def check_header_value(name: str, value: object) -> str:
@@ -148,20 +194,38 @@ def check_header_value(name: str, value: object) -> str:
     return value
 
 
-def _headers(organization: str | None, project: str | None) -> tuple[Header, ...]:
+def _provider(options: ClientOptions) -> Provider:
+    provider, base_url = options.get("provider"), options.get("base_url")
+    if provider is not None and base_url:
+        message = "pass provider=… or base_url=…, not both"
+        raise ConfigurationError(message)
+    if provider is None:
+        base_url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_BASE_URL
+        provider = compatible(base_url, allow_http=options.get("allow_http", False))
+    dialect = options.get("dialect", provider.dialect)
+    if dialect not in {"auto", "beta", "ga"}:
+        message = 'dialect is unusable: it is "auto", "beta" or "ga"'
+        raise ConfigurationError(message)
+    return replace(provider, dialect=dialect)
+
+
+def _headers(options: ClientOptions, provider: Provider) -> tuple[Header, ...]:
     headers = [
-        (b"Accept", b"application/json"),
         # Compressed answers are not asked for: a session is 1 kB, and a decoder can be bombed.
         (b"Accept-Encoding", b"identity"),
-        (b"Content-Type", b"application/json"),
         (b"User-Agent", _user_agent()),
     ]
-    for name, header, value in (
-        ("organization", b"OpenAI-Organization", organization),
-        ("project", b"OpenAI-Project", project),
+    # The environment's organization is OpenAI's business, not another provider's.
+    is_openai = provider.key_variable == "OPENAI_API_KEY"
+    for name, given, header, variable in (
+        ("organization", options.get("organization"), "OpenAI-Organization", "OPENAI_ORG_ID"),
+        ("project", options.get("project"), "OpenAI-Project", "OPENAI_PROJECT_ID"),
     ):
+        value = given or (os.environ.get(variable) if is_openai else None)
         if value:
-            headers.append((header, check_header_value(name, value).encode("ascii")))
+            headers.append(
+                (header.encode("ascii"), check_header_value(name, value).encode("ascii"))
+            )
     return tuple(headers)
 
 

@@ -58,6 +58,10 @@ class ParameterError(RealtimeError, ValueError):
         self.param = param
 
 
+class DroppedParameterWarning(UserWarning):
+    """A parameter was not sent, because the server's dialect has no place for it."""
+
+
 class ClientClosedError(RealtimeError, RuntimeError):
     """The client was closed before this call began, or while it was in flight."""
 

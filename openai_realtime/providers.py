@@ -1,47 +1,173 @@
-"""Who is being called: the base URL, and how a credential is presented to it.
+"""Who is being called: base URL, credential header, paths, query, dialect, limits. All of it data.
 
-Owns: what differs between providers, as data. Must not know: parameters, answers, transports.
+Owns: what differs between providers. Must not know: parameters, answers, transports. Adding a
+provider is a function of a few lines that returns a `Provider`.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, Literal
+from urllib.parse import urlencode, urlsplit
 
 from openai_realtime.errors import ConfigurationError
 
+Dialect = Literal["auto", "beta", "ga"]
+"""The shape of sessions: `beta` is flat, `ga` is nested, `auto` finds out and remembers."""
+
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
+
+_PATHS: Final = {
+    "sessions": "/realtime/sessions",
+    "transcription_sessions": "/realtime/transcription_sessions",
+    "client_secrets": "/realtime/client_secrets",
+    "translations": "/realtime/translations/client_secrets",
+    "calls": "/realtime/calls",
+}
+# The preview API of Azure, retired in April 2026 but still deployed, has a root of its own.
+_AZURE_PREVIEW_PATHS: Final = {
+    **_PATHS,
+    "sessions": "/sessions",
+    "transcription_sessions": "/transcription_sessions",
+}
+_REGION = re.compile(r"[a-z]{2,8}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class AuthScheme:
     """The header a credential travels in, and what stands before it."""
 
-    header: str = "Authorization"
-    prefix: str = "Bearer "
+    header: str
+    prefix: str = ""
+
+
+BEARER: Final = AuthScheme("Authorization", "Bearer ")
+API_KEY: Final = AuthScheme("api-key")
+_AZURE_AUTH: Final = {
+    "key": (API_KEY, "AZURE_OPENAI_API_KEY"),
+    "token": (BEARER, "AZURE_OPENAI_AD_TOKEN"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """Everything that says who is called."""
 
+    name: str
+    """What errors and logs call it."""
     base_url: str
-    auth: AuthScheme = field(default_factory=AuthScheme)
+    """What every path is below, without a trailing slash."""
+    dialect: Dialect = "auto"
+    """The shape it takes. Known to be one: that one is sent at once."""
+    auth: AuthScheme | None = BEARER
+    """The header for the credential; None: it wants none."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds its key. No provider is sent another one's key."""
+    paths: dict[str, str] = field(default_factory=_PATHS.copy)
+    """Where each endpoint is, below the base URL."""
+    query: dict[str, str] = field(default_factory=dict[str, str])
+    """What every URL ends in, such as an API version."""
+    deployment: str | None = None
+    """What is sent as `model`, whatever the caller names: Azure's deployments."""
+    has_top_level_model: bool = False
+    """Whether nested requests name the model beside the session too: LiteLLM routes by it."""
+    takes_session: bool = True
+    """Whether a request for a client secret may configure the session: xAI takes a lifetime only."""
 
-    def url(self, path: str) -> str:
-        """Return the URL of an endpoint; `path` starts with a slash."""
-        return self.base_url + path
+    def url(self, endpoint: str, *below: str) -> str:
+        """Return the URL of an endpoint (a key of `paths`), or of a path below it."""
+        url = "/".join([self.base_url + self.paths[endpoint], *below])
+        return f"{url}?{urlencode(self.query)}" if self.query else url
 
 
-def compatible(base_url: str, *, allow_http: bool = False) -> Provider:
-    """Return a provider at `base_url`, such as `https://gateway.example/v1`.
+def openai(*, region: Literal["us", "eu"] | str | None = None) -> Provider:
+    """Return OpenAI itself; `region` names a data-residency host, such as `eu`."""
+    if region is None:
+        return Provider("OpenAI", OPENAI_BASE_URL)
+    if not _REGION.fullmatch(region):
+        message = 'region is unusable: it is a short name such as "eu"'
+        raise ConfigurationError(message)
+    return Provider("OpenAI", f"https://{region}.api.openai.com/v1")
 
-    Raises `ConfigurationError` on anything but https, unless the host is this machine's loopback
-    or `allow_http` is true: the API key would cross the network in the clear.
+
+def azure(endpoint: str, *, auth: Literal["key", "token"] = "key") -> Provider:
+    """Return Azure OpenAI's GA API at `endpoint`, such as `https://NAME.openai.azure.com`.
+
+    `auth="key"` sends `api_key` in the `api-key` header; `auth="token"` sends it as a Bearer token:
+    pass a callable that returns a fresh Entra ID token. The environment variables are
+    `AZURE_OPENAI_API_KEY` and `AZURE_OPENAI_AD_TOKEN`.
     """
-    return Provider(check_base_url(base_url, allow_http=allow_http))
+    scheme, variable = _AZURE_AUTH[auth]
+    base_url = f"{_azure_root(endpoint)}/openai/v1"
+    return Provider("Azure OpenAI", base_url, "ga", auth=scheme, key_variable=variable)
+
+
+def azure_preview(
+    endpoint: str,
+    deployment: str,
+    api_version: str = "2025-04-01-preview",
+    *,
+    auth: Literal["key", "token"] = "key",
+) -> Provider:
+    """Return Azure OpenAI's preview API, which speaks the flat shape; `deployment` is the model."""
+    scheme, variable = _AZURE_AUTH[auth]
+    return Provider(
+        "Azure OpenAI preview",
+        f"{_azure_root(endpoint)}/openai/realtimeapi",
+        dialect="beta",
+        auth=scheme,
+        key_variable=variable,
+        paths=_AZURE_PREVIEW_PATHS.copy(),
+        query={"api-version": api_version},
+        deployment=deployment,
+    )
+
+
+def xai() -> Provider:
+    """Return xAI, which mints secrets with a lifetime and nothing else (key: `XAI_API_KEY`)."""
+    return Provider(
+        "xAI",
+        "https://api.x.ai/v1",
+        dialect="ga",
+        key_variable="XAI_API_KEY",
+        takes_session=False,
+    )
+
+
+def litellm(base_url: str, *, allow_http: bool = False) -> Provider:
+    """Return a LiteLLM proxy at `base_url`, with or without `/v1` (key: `LITELLM_API_KEY`)."""
+    return Provider(
+        "LiteLLM",
+        check_base_url(base_url, allow_http=allow_http),
+        dialect="ga",
+        key_variable="LITELLM_API_KEY",
+        has_top_level_model=True,
+    )
+
+
+def compatible(
+    base_url: str,
+    *,
+    dialect: Dialect = "auto",
+    auth: AuthScheme | None = BEARER,
+    allow_http: bool = False,
+) -> Provider:
+    """Return any other server at `base_url`, such as `https://gateway.example/v1`.
+
+    `auth=None` is for servers that want no key. Raises `ConfigurationError` on anything but https,
+    unless the host is this machine's loopback or `allow_http` is true: the key would cross the
+    network in the clear.
+    """
+    host = check_base_url(base_url, allow_http=allow_http)
+    return Provider(urlsplit(host).netloc, host, dialect=dialect, auth=auth)
+
+
+def _azure_root(endpoint: str) -> str:
+    """Return the resource's root: users paste endpoints with and without what comes below."""
+    root = check_base_url(endpoint, allow_http=False)
+    return root.removesuffix("/openai/v1").removesuffix("/openai")
 
 
 def check_base_url(base_url: str, *, allow_http: bool) -> str:

@@ -159,12 +159,12 @@ def test_the_request_is_what_the_settings_say(
             await client.sessions.create(
                 safety_identifier="hash-1",
                 extra_headers={"X-Trace": "a b"},
-                extra_query={"api-version": "2025 04"},
+                extra_query={"trace": "2025 04"},
                 extra_body={"speed": 1.0, "brand_new": {"a": 1}, "voice": None},
                 voice="verse",
             )
         request = realtime_server.requests[0]
-        assert request.path == "/v1/realtime/sessions?api-version=2025+04"
+        assert request.path == "/v1/realtime/sessions?trace=2025+04"
         assert request.json == {"voice": None, "speed": 1.0, "brand_new": {"a": 1}}
         headers = dict(request.headers)
         assert headers.pop("host") == realtime_server.base_url.split("/")[2]

@@ -66,7 +66,7 @@ def test_every_field_of_every_wire_type_has_a_docstring() -> None:
     fields = [
         (kind, field, documented)
         for kind, field, documented in public_fields()
-        if not field.startswith("_") and kind not in {"Expect", "Between"}
+        if not field.startswith("_") and not field.isupper() and kind not in {"Expect", "Between"}
     ]
     assert len(fields) > 100
     assert [f"{kind}.{field}" for kind, field, documented in fields if not documented] == []

@@ -38,7 +38,9 @@ from openai_realtime.errors import (
     APIConnectionError,
     APIError,
     APIResponseValidationError,
+    APIStatusError,
     APITimeoutError,
+    NotFoundError,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +48,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from openai_realtime.secrets import Authorization
+
+
+NEITHER_IS_THERE = (
+    "Neither the flat nor the nested endpoint is there: check base_url (it ends in /v1 at most "
+    "providers)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,14 @@ class Exchange(Generic[T]):
     __slots__ = (
         "_attempts",
         "_authorization",
+        "_before_fallback",
         "_context",
         "_delay",
         "_error",
         "_finished",
         "_orphans",
         "_refund",
+        "_retries",
         "_started",
         "_value",
         "call",
@@ -85,12 +95,14 @@ class Exchange(Generic[T]):
         self._context = context
         self._started = context.clock()
         self._attempts = 0
+        self._retries = 0
         self._orphans = 0
         self._delay = 0.0
         self._refund = NO_RETRY_REFUND
         self._finished = False
         self._authorization: Authorization | None = None
         self._error: APIError | None = None
+        self._before_fallback: APIStatusError | None = None
         self._value: T
 
     def __iter__(self) -> Self:
@@ -160,9 +172,11 @@ class Exchange(Generic[T]):
         error.attempts = self._attempts
         error.possible_orphans = self._orphans
         self._attempt_finished(response, error)
+        if self._falls_back(error):
+            return
         delay = plan_retry(
             error,
-            retry=self._attempts - 1,
+            retry=self._retries,
             repeatable=self.call.repeatable,
             remaining=self.deadline.remaining(),
             policy=self._context.policy,
@@ -170,12 +184,34 @@ class Exchange(Generic[T]):
         )
         cost = retry_cost(error)
         if delay is None or not self._context.budget.withdraw(cost):
-            self._finish(error)
+            self._finish(self._first_of(error))
             return
         self._refund = cost
         self._delay = delay
+        self._retries += 1
         self._orphans += error.possibly_acted
         self._emit(RetryScheduled(self.call.operation, self._attempts, delay, error))
+
+    def _falls_back(self, error: APIError) -> bool:
+        """Go over to the call's fallback, if it has one for this error; that costs no retry."""
+        if not isinstance(error, APIStatusError) or self.call.fallback is None:
+            return False
+        other = self.call.fallback(error)
+        if other is None:
+            return False
+        self._before_fallback = error
+        self.call = other
+        self._delay = 0.0
+        return True
+
+    def _first_of(self, error: APIError) -> APIError:
+        """Return the error to raise: the first, when the fallback's endpoint is not there either."""
+        first = self._before_fallback
+        if first is None or not isinstance(error, NotFoundError):
+            return error
+        first.attempts = self._attempts
+        first.hint = NEITHER_IS_THERE
+        return first
 
     def _attempt_finished(self, response: Response | None, error: APIError | None) -> None:
         status = None if response is None else response.status

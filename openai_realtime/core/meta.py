@@ -56,6 +56,8 @@ class ResponseMeta:
     """Seconds from the call to its answer, retries and waiting included."""
     possible_orphans: int = 0
     """How many earlier attempts may have minted a secret that nobody received."""
+    dropped: tuple[str, ...] = ()
+    """Parameters that the server's dialect could not carry, such as `temperature`."""
     unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     """Optional fields of the answer whose values did not fit their types, as the server sent them.
     The secret was fine, so the answer was not refused; each such field has its default."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.core.deadline import Timeout
     from openai_realtime.core.meta import ResponseMeta
+    from openai_realtime.errors import APIStatusError
 
 T = TypeVar("T")
 
@@ -97,3 +98,5 @@ class Call(Generic[T]):
     timeout: Timeout
     repeatable: bool = True
     """Whether acting twice does no harm. Minting is: an orphaned secret expires by itself."""
+    fallback: Callable[[APIStatusError], Call[T] | None] | None = None
+    """Returns the call to make instead after an error answer, or None to take the error as it is."""

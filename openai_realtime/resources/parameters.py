@@ -1,7 +1,7 @@
-"""From keyword arguments to a request: checked, encoded, or refused before a byte is sent.
+"""Parameters: checked against their TypedDict and encoded, or refused before a byte is sent.
 
-Owns: the split between options and parameters, and how a wrong one is told. Must not know: any
-endpoint's parameters, nor answers.
+Owns: how a wrong parameter is told, and how `extra_body` is laid over the rest. Must not know: any
+endpoint's parameters, URLs, nor answers.
 """
 
 from __future__ import annotations
@@ -9,58 +9,27 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, cast, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
 
-from openai_realtime.core.deadline import Timeout
-from openai_realtime.core.wire import Call, Request
-from openai_realtime.errors import ConfigurationError, ParameterError
-from openai_realtime.types.options import RequestOptions
+from openai_realtime.errors import ParameterError
+from openai_realtime.types.constraints import JsonParam
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.core.wire import Header, Response
-
-T = TypeVar("T")
-
-_OPTIONS = frozenset(RequestOptions.__annotations__)
-
-# Set by the client or the engine alone: another value would change who is asked, or the framing.
-_RESERVED_HEADERS = frozenset(
-    {
-        "accept-encoding",
-        "api-key",
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, RFC 9110 §5.6.2
-_HEADER_VALUE = re.compile(r"[!-~]+(?:[ \t]+[!-~]+)*|", re.ASCII)
-_MAX_SAFETY_IDENTIFIER = 64
+    from openai_realtime.core.answers import Json
+    from openai_realtime.dialects import JsonObject
 
 # pydantic puts the names of union members into an error's path; these are no field names.
 _UNION_MEMBER = re.compile(r"[A-Z]\w*|.*[\[(-].*|str|int|float|bool|dict|none", re.DOTALL)
 
 
-_MEMBERS: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
+_MEMBERS: TypeAdapter[JsonObject] = TypeAdapter(
+    cast("type[JsonObject]", JsonParam), config=ConfigDict(defer_build=True)
+)
 
 
 class Parameters:
@@ -70,23 +39,30 @@ class Parameters:
         self._typed_dict = typed_dict
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[dict[str, object]]:
-        return TypeAdapter(cast("type[dict[str, object]]", self._typed_dict))
+    def _adapter(self) -> TypeAdapter[JsonObject]:
+        return TypeAdapter(cast("type[JsonObject]", self._typed_dict))
 
     def encode(self, parameters: Mapping[str, object], extra_body: object = None) -> bytes:
         """Return `parameters` as JSON, `extra_body` merged over them; raises `ParameterError`."""
-        checked = self._checked(parameters)
         if extra_body is None:
-            return self._adapter.dump_json(checked)
-        try:
-            members = _MEMBERS.validate_python(extra_body)
-            return to_json(merge_json(self._adapter.dump_python(checked, mode="json"), members))
-        except (ValidationError, PydanticSerializationError):
-            pass
+            checked = self._checked(parameters)
+            with suppress(PydanticSerializationError):
+                return self._adapter.dump_json(checked)
+            raise _unencodable()
+        return encode_json(self.plain(parameters, extra_body))
+
+    def plain(self, parameters: Mapping[str, object], extra_body: object = None) -> JsonObject:
+        """Return `parameters` as a JSON value, `extra_body` merged over them."""
+        checked = self._checked(parameters)
+        plain: JsonObject = self._adapter.dump_python(checked, mode="json")
+        if extra_body is None:
+            return plain
+        with suppress(ValidationError):
+            return merge_objects(plain, _MEMBERS.validate_python(extra_body))
         message = "extra_body must be a mapping of names to JSON values"
         raise ParameterError(message, param="extra_body")
 
-    def _checked(self, parameters: Mapping[str, object]) -> dict[str, object]:
+    def _checked(self, parameters: Mapping[str, object]) -> JsonObject:
         try:
             return self._adapter.validate_python(parameters)
         except ValidationError as error:
@@ -95,81 +71,28 @@ class Parameters:
         raise _parameter_error(problems, get_type_hints(self._typed_dict))
 
 
-def build_call(  # noqa: PLR0913, PLR0917 - an endpoint in one line
-    configuration: Configuration,
-    operation: str,
-    path: str,
-    params: Mapping[str, Any],
-    parameters: Parameters,
-    parse: Callable[[Response, ResponseMeta], T],
-) -> Call[T]:
-    """Return the call that posts `params` to `path`; raises `ParameterError` on a wrong one."""
-    options = cast("RequestOptions", {n: params[n] for n in _OPTIONS & params.keys()})
-    body = {name: params[name] for name in params if name not in _OPTIONS}
-    return Call(
-        operation=operation,
-        request=Request(
-            method="POST",
-            url=_url(configuration.provider.url(path), options.get("extra_query")),
-            headers=configuration.headers + _extra_headers({**options}),
-            body=parameters.encode(body, options.get("extra_body")),
-        ),
-        parse=parse,
-        timeout=_timeout(configuration, options),
+def encode_json(value: Json) -> bytes:
+    """Return a JSON value as bytes; raises `ParameterError` when a text in it has no encoding."""
+    with suppress(PydanticSerializationError):
+        return to_json(value)
+    raise _unencodable()
+
+
+def _unencodable() -> ParameterError:
+    return ParameterError(
+        "a text among the parameters holds half a surrogate pair, which is no text"
     )
 
 
-def merge_json(value: object, extra: object) -> object:
-    """Return `extra` laid over `value`: objects are merged member by member, all else replaced."""
-    if not isinstance(value, Mapping) or not isinstance(extra, Mapping):
-        return extra
-    merged: dict[object, object] = {**value}
-    for name, member in cast("Mapping[object, object]", extra).items():
-        merged[name] = merge_json(merged[name], member) if name in merged else member
+def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
+    """Return `extra` laid over `value`: inner objects likewise, everything else replaced."""
+    merged = dict(value)
+    for name, member in extra.items():
+        before = merged.get(name)
+        if isinstance(before, dict) and isinstance(member, dict):
+            member = merge_objects(before, member)  # noqa: PLW2901 - what is laid over, laid over
+        merged[name] = member
     return merged
-
-
-def _timeout(configuration: Configuration, options: RequestOptions) -> Timeout:
-    if "timeout" not in options:
-        return configuration.timeout
-    try:
-        return configuration.timeout.overridden(options["timeout"])
-    except ConfigurationError as error:
-        raise ParameterError(str(error), param="timeout") from None
-
-
-def _url(url: str, extra_query: Mapping[str, str] | None) -> str:
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(extra_query)}" if extra_query else url
-
-
-def _extra_headers(options: Mapping[str, object]) -> tuple[Header, ...]:
-    headers: list[Header] = []
-    extra = options.get("extra_headers", {})
-    if not isinstance(extra, Mapping):
-        message = "extra_headers must be a mapping of header names to values"
-        raise ParameterError(message, param="extra_headers")
-    for name, value in cast("Mapping[object, object]", extra).items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            message = "extra_headers: a header's name is not valid"
-            raise ParameterError(message, param="extra_headers")
-        if name.lower() in _RESERVED_HEADERS:
-            message = f"extra_headers: {name} is set by the client and cannot be overridden"
-            raise ParameterError(message, param="extra_headers")
-        headers.append((name.encode("ascii"), _header_value(f"extra_headers: {name}", value)))
-    if "safety_identifier" in options:
-        identifier = _header_value("safety_identifier", options["safety_identifier"])
-        if not 0 < len(identifier) <= _MAX_SAFETY_IDENTIFIER:
-            message = "safety_identifier must be 1 to 64 characters"
-            raise ParameterError(message, param="safety_identifier")
-        headers.append((b"OpenAI-Safety-Identifier", identifier))
-    return tuple(headers)
-
-
-def _header_value(what: str, value: object) -> bytes:
-    if isinstance(value, str) and _HEADER_VALUE.fullmatch(value):
-        return value.encode("ascii")
-    message = f"{what} must be visible ASCII text, without line breaks or spaces at its ends"
-    raise ParameterError(message, param=what.partition(":")[0])
 
 
 def _parameter_error(problems: list[ErrorDetails], known: Mapping[str, object]) -> ParameterError:

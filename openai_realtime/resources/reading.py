@@ -21,13 +21,17 @@ from openai_realtime.core.answers import (
 from openai_realtime.core.scrubbing import scrub_json
 from openai_realtime.errors import APIResponseValidationError
 from openai_realtime.secrets import MASK
-from openai_realtime.types.client_secret import Minted
+from openai_realtime.types.client_secret import MintedAnswer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.core.wire import Response
+    from openai_realtime.dialects import JsonObject
 
-M = TypeVar("M", bound=Minted)
+
+M = TypeVar("M", bound=MintedAnswer)
 
 # pydantic's error types, as said of a secret.
 _TOLD = {
@@ -40,20 +44,28 @@ _TOLD = {
 _HINT = "Check that base_url is a Realtime API, and that nothing on the way rewrites its answers"
 
 
-def read_minted(response: Response, meta: ResponseMeta, model: type[M]) -> M:
-    """Return the session in a 2xx answer.
+def read_minted(
+    response: Response,
+    meta: ResponseMeta,
+    model: type[M],
+    normalise: Callable[[JsonObject], JsonObject],
+    dropped: tuple[str, ...] = (),
+) -> M:
+    """Return the model in a 2xx answer; `normalise` brings other shapes into the model's.
 
-    Raises `APIResponseValidationError` when it has no usable secret. An optional field that does
+    Raises `APIResponseValidationError` when there is no usable secret. An optional field that does
     not fit its type costs nobody their secret: it gets its default and goes to `meta.unreadable`.
     """
     answer: M | None = None
+    unreadable: dict[str, Json] = {}
     if _is_plain(response.body):
         with suppress(ValidationError):  # read again below, where what is wrong can be told
             answer = model.model_validate_json(response.body)
     if answer is None or (answer.model_extra or {}).get("error") is not None:
-        answer, unreadable = _read_with_care(response, model)
-        meta = replace(meta, unreadable=unreadable)
-    answer.client_secret.received(response.headers.get("date"))
+        answer, unreadable = _read_with_care(response, model, normalise)
+    answer.received(response.headers.get("date"))
+    if dropped or unreadable:
+        meta = replace(meta, dropped=dropped, unreadable=unreadable)
     return answer.with_meta(meta)
 
 
@@ -66,7 +78,9 @@ def _is_plain(body: bytes) -> bool:
     )
 
 
-def _read_with_care(response: Response, model: type[M]) -> tuple[M, dict[str, Json]]:
+def _read_with_care(
+    response: Response, model: type[M], normalise: Callable[[JsonObject], JsonObject]
+) -> tuple[M, dict[str, Json]]:
     """Return the answer without the optional fields that do not fit, and those fields."""
     value, problem = _decode(response)
     if not isinstance(value, dict):
@@ -75,10 +89,13 @@ def _read_with_care(response: Response, model: type[M]) -> tuple[M, dict[str, Js
         details = error_details(value)
         text = error_message(details, scrub_json(value))
         _refuse(f"it reports an error: {text}", value)
+    value = normalise(value)
     answer, problems = _validate(value, model)
     if answer is not None:
         return answer, {}
-    if wrong := {field: text for field, text in problems.items() if field[0] == "client_secret"}:
+    if wrong := {
+        field: text for field, text in problems.items() if field[0] in model.SECRET_FIELDS
+    }:
         _refuse("; ".join(f"{'.'.join(field)} {text}" for field, text in wrong.items()), value)
     unfit = {field[0] for field in problems}
     answer, _ = _validate({name: value[name] for name in value if name not in unfit}, model)

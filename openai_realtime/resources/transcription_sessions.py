@@ -1,15 +1,16 @@
 """`client.transcription_sessions`: mint a transcription session with its client secret.
 
-Owns: the flat transcription endpoint. Must not know: transports.
+Owns: what `transcription_sessions.create` takes, answers, and becomes on a nested-only server. Must
+not know: transports.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Unpack, cast
 
-from openai_realtime.resources.parameters import Parameters, build_call
-from openai_realtime.resources.reading import read_minted
+from openai_realtime.dialects import JsonObject, Translation, flat_answer, nested_request
+from openai_realtime.resources.minting import Mint, mint_call
+from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.transcription_session import (
     RealtimeTranscriptionSessionCreateResponse,
     TranscriptionSessionParameters,
@@ -19,22 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from openai_realtime.configuration import Configuration
-    from openai_realtime.core.wire import Call
     from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
     from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
-
-PATH = "/realtime/transcription_sessions"
-PARAMETERS = Parameters(TranscriptionSessionParameters)
-_read = partial(read_minted, model=RealtimeTranscriptionSessionCreateResponse)
-
-
-def create_call(
-    configuration: Configuration, params: TranscriptionSessionCreateParams
-) -> Call[RealtimeTranscriptionSessionCreateResponse]:
-    """Return the call behind `transcription_sessions.create`."""
-    return build_call(
-        configuration, "transcription_sessions.create", PATH, _as_spelled(params), PARAMETERS, _read
-    )
 
 
 def _as_spelled(params: Mapping[str, object]) -> dict[str, object]:
@@ -47,6 +34,22 @@ def _as_spelled(params: Mapping[str, object]) -> dict[str, object]:
     return spelled
 
 
+def _translate(flat: JsonObject) -> tuple[Translation, str]:
+    return nested_request(flat, "transcription"), "client_secrets"
+
+
+CREATE = Mint(
+    operation="transcription_sessions.create",
+    endpoint="transcription_sessions",
+    dialect="beta",
+    parameters=Parameters(TranscriptionSessionParameters),
+    model=RealtimeTranscriptionSessionCreateResponse,
+    normalise=flat_answer,
+    spell=_as_spelled,
+    translate=_translate,
+)
+
+
 class AsyncTranscriptionSessions:
     """`client.transcription_sessions` of the async client."""
 
@@ -55,14 +58,14 @@ class AsyncTranscriptionSessions:
         self._configuration = configuration
 
     async def create(
-        self, **params: Unpack[TranscriptionSessionCreateParams]
+        self, /, **params: Unpack[TranscriptionSessionCreateParams]
     ) -> RealtimeTranscriptionSessionCreateResponse:
         """Mint a transcription session: `POST {base_url}/realtime/transcription_sessions`.
 
         Takes `TranscriptionSessionCreateParams`; options, return and errors are those of
         `sessions.create`.
         """
-        return await self._driver.run(create_call(self._configuration, params))
+        return await self._driver.run(mint_call(self._configuration, CREATE, {**params}))
 
 
 class TranscriptionSessions:
@@ -73,7 +76,7 @@ class TranscriptionSessions:
         self._configuration = configuration
 
     def create(
-        self, **params: Unpack[TranscriptionSessionCreateParams]
+        self, /, **params: Unpack[TranscriptionSessionCreateParams]
     ) -> RealtimeTranscriptionSessionCreateResponse:
         """Mint a transcription session: as `AsyncTranscriptionSessions.create`, blocking."""
-        return self._driver.run(create_call(self._configuration, params))
+        return self._driver.run(mint_call(self._configuration, CREATE, {**params}))

@@ -1,29 +1,32 @@
 """What a realtime server answers, as a function: request in, answer out.
 
-Owns: the mock's checks, its defaults and its error texts. Must not know: sockets, respx, pytest.
-Parameters are checked by the client's own types, so that the mock refuses what the client refuses
-(reached with `extra_body`, or by another client).
+Owns: routing, authorization, error texts. Must not know: sockets, respx, pytest, or how a session
+looks (`minted.py`). What differs between providers is in `profiles.py`.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from email import message_from_bytes
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qs
 
 from openai_realtime.core.answers import Json, decode_json
 from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ParameterError
-from openai_realtime.resources import sessions, transcription_sessions
+from openai_realtime.resources import calls
+from openai_realtime.testing.minted import MINTS, SDP_ANSWER, new_id
+
+if TYPE_CHECKING:
+    from openai_realtime.dialects import JsonObject
+    from openai_realtime.testing.profiles import Profile
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts unless it is told another."""
-
-JsonObject = dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,20 @@ class RecordedRequest:
     def json(self) -> Json:
         """The decoded JSON body; raises `ValueError` when it is none."""
         return decode_json(self.body)
+
+    @property
+    def parts(self) -> dict[str, tuple[str, str]]:
+        """The parts of a multipart body: name to content type and text."""
+        content_type = f"Content-Type: {self.headers.get('content-type', '')}\r\n\r\n".encode()
+        message = message_from_bytes(content_type + self.body)
+        return {
+            str(part.get_param("name", header="content-disposition")): (
+                part.get_content_type(),
+                str(part.get_payload(decode=False)),
+            )
+            for part in message.walk()
+            if not part.is_multipart()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +81,97 @@ class MockAnswer:
         return json.dumps(self.json).encode() if self.body is None else self.body
 
 
-class Behaviour:
-    """Answers as the flat ("beta") realtime endpoints do. Every secret it mints is another one."""
+class MockRealtime:
+    """Answers as a provider's realtime endpoints do. Every secret it mints is another one."""
 
-    def __init__(self, *, api_key: str | None) -> None:
-        self._api_key = api_key
+    def __init__(self, profile: Profile, *, api_key: str | None) -> None:
+        self.requests: list[RecordedRequest] = []
+        """What arrived, oldest first."""
+        self._profile = profile
+        self._required_key = api_key
         self._numbers = itertools.count(1)
+        self._secrets: set[str] = set()
+        self._script: deque[MockAnswer] = deque()
+
+    def respond_next(self, *answers: MockAnswer) -> None:
+        """Answer the next requests with `answers`, one each; after them, as usual again."""
+        self._script.extend(answers)
+
+    def forget_script(self) -> None:
+        """Drop the scripted answers that nobody has asked for yet."""
+        self._script.clear()
 
     def answer(self, request: RecordedRequest) -> MockAnswer:
-        """Return the answer to one request."""
+        """Record a request and return its answer, scripted or usual."""
+        self.requests.append(request)
+        try:
+            return self._script.popleft()
+        except IndexError:
+            return self._usual_answer(request)
+
+    def _usual_answer(self, request: RecordedRequest) -> MockAnswer:
         number = next(self._numbers)
         answer = self._checked(request)
-        headers = {"x-request-id": f"req_mock_{number}", "openai-processing-ms": "1"}
-        return MockAnswer(answer.status, answer.json, headers={**headers, **answer.headers})
+        headers = {
+            self._profile.request_id_header: f"req_mock_{number}",
+            "openai-processing-ms": "1",
+            **answer.headers,
+        }
+        return MockAnswer(answer.status, answer.json, answer.body, headers)
 
     def _checked(self, request: RecordedRequest) -> MockAnswer:
-        path = request.path.partition("?")[0]
-        mint = _ENDPOINTS.get(path.removeprefix("/v1"))
-        if mint is None:
-            return refusal(404, f"Invalid URL ({request.method} {path})")
+        endpoint, *below = self._profile.route(request.path.partition("?")[0])
+        if endpoint is None:
+            return refusal(404, f"Invalid URL ({request.method} {request.path})")
+        try:
+            return self._refused(request, endpoint) or self._act(request, endpoint, below)
+        except ParameterError as error:
+            return refusal(400, str(error), code="invalid_value", param=error.param)
+
+    def _refused(self, request: RecordedRequest, endpoint: str) -> MockAnswer | None:
+        path, _, query = request.path.partition("?")
+        version = parse_qs(query).get("api-version", [None])[0]
         if request.method != "POST":
             return refusal(405, f"Not allowed to {request.method} on {path}")
-        if not self._is_authorized(request.headers.get("authorization", "")):
+        if not self._is_authorized(request, endpoint):
             return refusal(401, "Incorrect API key provided", code="invalid_api_key")
+        if version != self._profile.provider.query.get("api-version"):
+            return refusal(400, "api-version is not what it must be here", param="api-version")
+        return None if self._profile.serves(endpoint) else self._profile.retired
+
+    def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockAnswer:
+        if below:
+            given = self._json(request) if request.body else {}
+            calls.ACTIONS[below[1]].plain({n: given[n] for n in given if n != "type"})
+            return MockAnswer(body=b"")
+        if endpoint == "calls":
+            return _begin_call(request)
+        given = self._json(request)
+        session = MINTS[endpoint](self._profile.understood(given, endpoint))
+        answer = self._profile.shaped(session)
+        self._secrets.add(_secret_in(answer))
+        return MockAnswer(self._profile.success, answer)
+
+    def _json(self, request: RecordedRequest) -> JsonObject:
         try:
             given = request.json
         except ValueError:
             given = None
         if not isinstance(given, dict):
-            return refusal(400, "The body is not a JSON object", code="invalid_json")
-        try:
-            return MockAnswer(200, mint(given))
-        except ParameterError as error:
-            return refusal(400, str(error), code="invalid_value", param=error.param)
+            message = "The body is not a JSON object"
+            raise ParameterError(message)
+        return given
 
-    def _is_authorized(self, authorization: str) -> bool:
-        scheme, _, key = authorization.partition(" ")
-        return scheme == "Bearer" and (key == self._api_key if self._api_key else bool(key))
+    def _is_authorized(self, request: RecordedRequest, endpoint: str) -> bool:
+        if self._profile.provider.auth is None:
+            return True
+        for scheme in self._profile.auth_schemes:
+            value = request.headers.get(scheme.header, "")
+            key = value.removeprefix(scheme.prefix)
+            if value.startswith(scheme.prefix) and key:
+                is_secret = key in self._secrets and endpoint == "calls"
+                return is_secret or self._required_key is None or key == self._required_key
+        return False
 
 
 def refusal(
@@ -111,75 +182,26 @@ def refusal(
     return MockAnswer(status, {"error": error})
 
 
-def mint_session(given: JsonObject) -> JsonObject:
-    """Return the session object for the flat session parameters `given`."""
-    sessions.PARAMETERS.encode(given)
-    if given.get("modalities") == ["audio"]:
-        message = 'modalities cannot be ["audio"] alone: use ["text"] or ["audio", "text"]'
-        raise ParameterError(message, param="modalities")
-    return {
-        "id": f"sess_{secrets.token_hex(10)}",
-        "object": "realtime.session",
-        "expires_at": 0,
-        "model": "gpt-realtime",
-        "modalities": ["audio", "text"],
-        "instructions": "You are a helpful assistant.",
-        "voice": "alloy",
-        "input_audio_format": "pcm16",
-        "output_audio_format": "pcm16",
-        "input_audio_transcription": None,
-        "input_audio_noise_reduction": None,
-        "turn_detection": _TURN_DETECTION,
-        "speed": 1.0,
-        "temperature": 0.8,
-        "max_response_output_tokens": "inf",
-        "tools": [],
-        "tool_choice": "auto",
-        "tracing": None,
-        "truncation": "auto",
-        "prompt": None,
-        "include": None,
-        **given,
-        "client_secret": _secret(given, "expires_after"),
-    }
+def _begin_call(request: RecordedRequest) -> MockAnswer:
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    if kind == "application/sdp":
+        offer = request.body.decode("utf-8", "replace")
+    elif kind == "multipart/form-data":
+        offer = request.parts.get("sdp", ("", ""))[1]
+        session = request.parts.get("session")
+        given: JsonObject = {"sdp": offer}
+        if session is not None:
+            given["session"] = decode_json(session[1].encode())
+        calls.CREATE.plain(given)
+    else:
+        return refusal(415, f"Content type {kind} is not supported")
+    if not offer.startswith("v=0"):
+        return refusal(400, "The SDP offer is not valid", param="sdp")
+    call_id = new_id("rtc")
+    headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
+    return MockAnswer(201, body=SDP_ANSWER, headers=headers)
 
 
-def mint_transcription_session(given: JsonObject) -> JsonObject:
-    """Return the session object for the flat transcription parameters `given`."""
-    transcription_sessions.PARAMETERS.encode(given)
-    return {
-        "id": f"sess_{secrets.token_hex(10)}",
-        "object": "realtime.transcription_session",
-        "expires_at": 0,
-        "modalities": ["audio", "text"],
-        "input_audio_format": "pcm16",
-        "input_audio_transcription": {"model": "gpt-4o-transcribe", "language": None, "prompt": ""},
-        "input_audio_noise_reduction": None,
-        "turn_detection": _TURN_DETECTION,
-        "include": None,
-        **given,
-        "client_secret": _secret(given, "expires_at"),
-    }
-
-
-_TURN_DETECTION: JsonObject = {
-    "type": "server_vad",
-    "threshold": 0.5,
-    "prefix_padding_ms": 300,
-    "silence_duration_ms": 500,
-    "create_response": True,
-    "interrupt_response": True,
-}
-
-_ENDPOINTS: dict[str, Callable[[JsonObject], JsonObject]] = {
-    sessions.PATH: mint_session,
-    transcription_sessions.PATH: mint_transcription_session,
-}
-
-
-def _secret(given: JsonObject, spelling: str) -> JsonObject:
-    seconds: Json = given
-    for name in ("client_secret", spelling, "seconds"):
-        seconds = seconds.get(name) if isinstance(seconds, dict) else None
-    lifetime = seconds if isinstance(seconds, int) else 60
-    return {"value": f"ek_{secrets.token_hex(16)}", "expires_at": int(time.time()) + lifetime}
+def _secret_in(answer: JsonObject) -> str:
+    inner = answer.get("client_secret")
+    return str(inner.get("value") if isinstance(inner, dict) else answer.get("value"))

@@ -1,27 +1,29 @@
-"""Ready-made respx routes: the mock's behaviour without any socket.
+"""The mock's behaviour behind respx, without any socket.
 
 Owns: how the behaviour is put behind respx. Must not know: what a session is. Needs `respx`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openai_realtime.core.wire import Headers
-from openai_realtime.testing.behaviour import Behaviour, RecordedRequest
+from openai_realtime.testing.behaviour import MockRealtime, RecordedRequest
+from openai_realtime.testing.profiles import profile
 
 if TYPE_CHECKING:
     import httpx
     import respx
 
 
-@dataclass(frozen=True, slots=True)
-class RealtimeRoutes:
-    """The routes, to assert on (`routes.sessions.called`) or to mock otherwise."""
+class RealtimeRoutes(MockRealtime):
+    """A respx route that answers as a realtime server does, whichever endpoint is called.
 
-    sessions: respx.Route
-    transcription_sessions: respx.Route
+    `requests` has what arrived, `respond_next` scripts what comes next (an answer's `drop` is a
+    connection error here, its `delay` is not waited for), and `route` is respx's own route.
+    """
+
+    route: respx.Route
 
 
 def mock_realtime(
@@ -30,27 +32,30 @@ def mock_realtime(
     base_url: str = "https://api.openai.com/v1",
     api_key: str | None = None,
 ) -> RealtimeRoutes:
-    """Add routes to `router` (default: respx's global one) that answer as a realtime server does.
+    """Add a route to `router` (default: respx's global one) for everything under `/realtime/`.
 
     `api_key` is the one key accepted; None, the default, accepts any. Call it under `respx.mock`:
 
         with respx.mock:
-            routes = mock_realtime()
+            realtime = mock_realtime()
             ...
+            assert realtime.requests[0].json == {...}
     """
     import httpx  # noqa: PLC0415 - only tests need these two
     import respx  # noqa: PLC0415
 
-    behaviour = Behaviour(api_key=api_key)
+    realtime = RealtimeRoutes(profile("both", None), api_key=api_key)
+    root = httpx.URL(base_url).path.rstrip("/")
 
     def answer(request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode("ascii").removeprefix(
-            httpx.URL(base_url).path.rstrip("/")
+        path = request.url.raw_path.decode("ascii").removeprefix(root)
+        headers = Headers(request.headers.raw)
+        given = realtime.answer(
+            RecordedRequest(request.method, f"/v1{path}", headers, request.content)
         )
-        recorded = RecordedRequest(
-            request.method, f"/v1{path}", Headers(request.headers.raw), request.content
-        )
-        given = behaviour.answer(recorded)
+        if given.drop != "no":
+            message = "The mock hung up"
+            raise httpx.ReadError(message)
         return httpx.Response(
             given.status,
             headers={"content-type": "application/json", **given.headers},
@@ -58,10 +63,6 @@ def mock_realtime(
         )
 
     routes = respx.mock if router is None else router
-    url = base_url.rstrip("/")
-    return RealtimeRoutes(
-        sessions=routes.post(f"{url}/realtime/sessions").mock(side_effect=answer),
-        transcription_sessions=routes.post(f"{url}/realtime/transcription_sessions").mock(
-            side_effect=answer
-        ),
-    )
+    url = f"{base_url.rstrip('/')}/realtime/"
+    realtime.route = routes.route(url__startswith=url).mock(side_effect=answer)
+    return realtime

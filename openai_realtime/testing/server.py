@@ -1,7 +1,6 @@
 """A realtime server on loopback: real sockets, real HTTP/1.1, no network and no key.
 
-Owns: sockets and threads, the record of requests, scripted answers. Must not know: what a session
-is (`behaviour.py` does).
+Owns: sockets and threads. Must not know: what a session is (`behaviour.py` does).
 """
 
 from __future__ import annotations
@@ -9,16 +8,23 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections import deque
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from openai_realtime.core.wire import Headers
-from openai_realtime.testing.behaviour import MOCK_API_KEY, Behaviour, MockAnswer, RecordedRequest
+from openai_realtime.testing.behaviour import (
+    MOCK_API_KEY,
+    MockAnswer,
+    MockRealtime,
+    RecordedRequest,
+)
+from openai_realtime.testing.profiles import MockDialect, ProviderName, profile
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from openai_realtime.providers import Provider
 
 _LOOPBACK = "127.0.0.1"
 _STOPPING_SECONDS = 5.0
@@ -26,8 +32,8 @@ _UNTIL_READ_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class MockRealtimeServer:
-    """A loopback server that mints sessions as the flat realtime endpoints do.
+class MockRealtimeServer(MockRealtime):
+    """A loopback server that mints sessions as a realtime server does, in both dialects.
 
         with MockRealtimeServer() as server:
             client = SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key)
@@ -35,31 +41,34 @@ class MockRealtimeServer:
     It checks the key and the parameters, fills in the defaults, and gives every call a secret of
     its own. `requests` has what arrived; `respond_next` scripts what comes next. Start it with
     `with`, or with `start()` and `stop()`. `port` 0, the default, takes a free one. `api_key` is
-    the one key that it accepts; None accepts any.
+    the one key that it accepts; None accepts any. `dialect` limits it to the flat ("beta") or the
+    nested ("ga") endpoints; `provider` makes it play a provider with its quirks, and then
+    `client = RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)` fits.
     """
 
-    def __init__(self, *, api_key: str | None = MOCK_API_KEY, port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        api_key: str | None = MOCK_API_KEY,
+        port: int = 0,
+        dialect: MockDialect | None = None,
+        provider: ProviderName | None = None,
+    ) -> None:
+        super().__init__(profile(dialect, provider), api_key=api_key)
         self.api_key = api_key or MOCK_API_KEY
         """A key that the server accepts."""
-        self.requests: list[RecordedRequest] = []
-        """What arrived, oldest first."""
-        self._behaviour = Behaviour(api_key=api_key)
-        self._script: deque[MockAnswer] = deque()
         self._http = _HttpServer((_LOOPBACK, port), self)
         self._thread: threading.Thread | None = None
 
     @property
+    def provider(self) -> Provider:
+        """What to pass as `provider`, to reach the mock the way the real one is reached."""
+        return self._profile.at(f"http://{_LOOPBACK}:{self._http.server_port}")
+
+    @property
     def base_url(self) -> str:
         """What to pass as `base_url`, such as `http://127.0.0.1:49152/v1`."""
-        return f"http://{_LOOPBACK}:{self._http.server_port}/v1"
-
-    def respond_next(self, *answers: MockAnswer) -> None:
-        """Answer the next requests with `answers`, one each; after them, as usual again."""
-        self._script.extend(answers)
-
-    def forget_script(self) -> None:
-        """Drop the scripted answers that nobody has asked for yet."""
-        self._script.clear()
+        return self.provider.base_url
 
     def hang_up(self) -> None:
         """Close every connection, idle or in use, and go on listening."""
@@ -93,14 +102,6 @@ class MockRealtimeServer:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-    def answer(self, request: RecordedRequest) -> MockAnswer:
-        """Record a request and return its answer, scripted or usual."""
-        self.requests.append(request)
-        try:
-            return self._script.popleft()
-        except IndexError:
-            return self._behaviour.answer(request)
 
 
 class _HttpServer(ThreadingHTTPServer):

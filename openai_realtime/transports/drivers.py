@@ -69,9 +69,11 @@ class AsyncDriver:
                     attempt.deadline_passed()
         return exchange.result()
 
-    async def _authorization(self) -> Authorization:
+    async def _authorization(self) -> Authorization | None:
         asked = self._credential.ask()
-        return asked if isinstance(asked, Authorization) else self._credential.present(await asked)
+        if asked is None or isinstance(asked, Authorization):
+            return asked
+        return self._credential.present(await asked)
 
 
 class SyncDriver:
@@ -92,9 +94,9 @@ class SyncDriver:
                 attempt.receive(self.engine.send(request, call.timeout, exchange.deadline))
         return exchange.result()
 
-    def _authorization(self) -> Authorization:
+    def _authorization(self) -> Authorization | None:
         asked = self._credential.ask()
-        if isinstance(asked, Authorization):
+        if asked is None or isinstance(asked, Authorization):
             return asked
         if isinstance(asked, Coroutine):
             asked.close()  # nobody will await it

@@ -60,6 +60,12 @@ class TranscriptionParam(TypedDict, total=False):
     """The spoken language as ISO-639-1, such as `en`: improves accuracy and latency."""
     prompt: str
     """Guidance for the model's style, or a list of keywords for `whisper-1`."""
+    languages: list[str]
+    """Languages that may be spoken, as ISO-639-1. Only `gpt-transcribe`, `gpt-live-transcribe`."""
+    keywords: list[str]
+    """Words to expect. Only `gpt-transcribe`, `gpt-live-transcribe`."""
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"]
+    """How long the model waits before it emits text. Only `gpt-realtime-whisper`."""
 
 
 class NoiseReductionParam(TypedDict):
@@ -85,6 +91,12 @@ class Transcription(WireModel):
     """The spoken language as ISO-639-1."""
     prompt: str | None = None
     """Guidance for the transcription model."""
+    languages: list[str] | None = None
+    """Languages that may be spoken, as ISO-639-1."""
+    keywords: list[str] | None = None
+    """Words to expect."""
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | str | None = None
+    """How long the model waits before it emits text."""
 
 
 class NoiseReduction(WireModel):

@@ -6,8 +6,9 @@ Owns: its value, its expiry, and how its age is told. Must not know: where in an
 import math
 import re
 import time
+from abc import abstractmethod
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, PrivateAttr
 from pydantic_core import PydanticCustomError
@@ -131,8 +132,36 @@ class ClientSecret(WireModel):
         return server_time + time.monotonic() - received_at
 
 
-class Minted(Answer):
-    """An answer whose point is its client secret."""
+class MintedAnswer(Answer):
+    """An answer whose point is a client secret, wherever the secret stands in it."""
+
+    SECRET_FIELDS: ClassVar[frozenset[str]]
+    """The fields without which it is no answer."""
+
+    @abstractmethod
+    def received(self, date: str | None) -> None:
+        """Note that the secret arrived just now, in an answer whose Date header is `date`."""
+
+
+class Minted(MintedAnswer):
+    """An answer that carries its client secret inside: the flat shape."""
+
+    SECRET_FIELDS: ClassVar = frozenset({"client_secret"})
 
     client_secret: ClientSecret
     """The secret for the browser or phone. Always there: an answer without one is an error."""
+
+    def received(self, date: str | None) -> None:
+        """Note that the secret arrived just now, in an answer whose Date header is `date`."""
+        self.client_secret.received(date)
+
+
+class MintedSecret(ClientSecret, MintedAnswer):
+    """An answer that is itself the client secret: the nested shape."""
+
+    SECRET_FIELDS: ClassVar = frozenset({"value", "expires_at"})
+
+    @property
+    def client_secret(self) -> ClientSecret:
+        """The secret: this very object, under the name that flat sessions have it under."""
+        return self

@@ -3,14 +3,35 @@
 Owns: how a check reads. Must not know: any parameter.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import ConfigDict, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, ConfigDict, GetCoreSchemaHandler, JsonValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """How parameters are checked, the nested ones too: no unknown keys, no guessing of types."""
+
+
+def _finite(value: object) -> object:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            kind, message = "unexpected_value", "must hold finite numbers: JSON has no others"
+            raise PydanticCustomError(kind, message)
+        if isinstance(item, list):
+            pending += cast("list[object]", item)
+        elif isinstance(item, dict):
+            pending += cast("dict[str, object]", item).values()
+    return value
+
+
+if TYPE_CHECKING:
+    JsonParam = dict[str, object]
+else:  # Checked at run time; as a static type it would be invariant, and refuse plain dicts.
+    JsonParam = dict[str, Annotated[JsonValue, AfterValidator(_finite)]]
 
 
 @dataclass(frozen=True, slots=True)

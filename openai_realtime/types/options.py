@@ -18,6 +18,9 @@ class RequestOptions(TypedDict, total=False):
     safety_identifier: str
     """A stable, pseudonymous id of the person who will speak (a hash, never an e-mail address), at
     most 64 visible ASCII characters; sent as the `OpenAI-Safety-Identifier` header."""
+    strict: bool
+    """Whether a parameter that the server's dialect cannot carry is an error. Default: the client's,
+    where it is dropped, named in `meta.dropped`, and warned of once."""
     extra_headers: Mapping[str, str]
     """More request headers. `Authorization`, `Host` and framing headers are refused."""
     extra_query: Mapping[str, str]

@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
-from pydantic import InstanceOf, PlainSerializer, TypeAdapter
+from pydantic import Discriminator, InstanceOf, PlainSerializer, Tag, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
 
 from openai_realtime.errors import ParameterError
 from openai_realtime.types.answer import WireModel
+from openai_realtime.types.constraints import JsonParam
 from openai_realtime.types.docstrings import read_docstring
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -29,7 +30,7 @@ class FunctionToolParam(TypedDict):
     """The function's name: letters, digits, `_` and `-`, at most 64."""
     description: NotRequired[str]
     """What it does, when to call it, and what to tell the person while it runs."""
-    parameters: NotRequired[dict[str, object]]
+    parameters: NotRequired[JsonParam]
     """Its parameters as a JSON Schema object."""
 
 
@@ -40,6 +41,64 @@ class ToolChoiceFunctionParam(TypedDict):
     """Always `function`."""
     name: str
     """The function's name."""
+
+
+class ToolChoiceMcpParam(TypedDict):
+    """Make the model call an MCP server."""
+
+    type: Literal["mcp"]
+    """Always `mcp`."""
+    server_label: str
+    """The server's label."""
+    name: NotRequired[str | None]
+    """One of its tools. Default, and None: any."""
+
+
+class McpToolFilterParam(TypedDict, total=False):
+    """Some of an MCP server's tools."""
+
+    tool_names: list[str]
+    """These."""
+    read_only: bool
+    """Those that change nothing, or those that do."""
+
+
+class McpApprovalParam(TypedDict, total=False):
+    """Which of an MCP server's tools ask first."""
+
+    always: McpToolFilterParam
+    """These ask."""
+    never: McpToolFilterParam
+    """These do not."""
+
+
+class McpToolParam(TypedDict):
+    """A remote MCP server: one of `server_url`, `connector_id` and `tunnel_id` says which."""
+
+    type: Literal["mcp"]
+    """Always `mcp`."""
+    server_label: str
+    """What the server is called in tool calls."""
+    server_url: NotRequired[str]
+    """The server's URL."""
+    connector_id: NotRequired[str]
+    """A connector of the provider's, such as `connector_googlecalendar`."""
+    tunnel_id: NotRequired[str]
+    """A secure MCP tunnel."""
+    authorization: NotRequired[str]
+    """An OAuth access token for the server."""
+    headers: NotRequired[dict[str, str] | None]
+    """HTTP headers for the server."""
+    allowed_tools: NotRequired[list[str] | McpToolFilterParam | None]
+    """The tools that may be called. Default, and None: all."""
+    allowed_callers: NotRequired[list[Literal["direct", "programmatic"]] | None]
+    """The contexts that may call them."""
+    require_approval: NotRequired[Literal["always", "never"] | McpApprovalParam | None]
+    """Which tools ask first. Default `always`."""
+    server_description: NotRequired[str]
+    """What the server offers."""
+    defer_loading: NotRequired[bool]
+    """Whether its tools are found by search instead of being listed."""
 
 
 class _UntitledSchema(GenerateJsonSchema):
@@ -101,3 +160,50 @@ SentFunctionTool = Annotated[
     PlainSerializer(lambda tool: tool.model_dump(mode="json", exclude_unset=True)),
 ]
 """A `FunctionTool` as a parameter: only what was set is sent."""
+
+
+class McpTool(WireModel):
+    """A remote MCP server the model may call."""
+
+    type: Literal["mcp"] | str | None = None
+    """Always `mcp`."""
+    server_label: str | None = None
+    """What the server is called in tool calls."""
+    server_url: str | None = None
+    """The server's URL."""
+    connector_id: str | None = None
+    """A connector of the provider's."""
+    tunnel_id: str | None = None
+    """A secure MCP tunnel."""
+    server_description: str | None = None
+    """What the server offers."""
+    defer_loading: bool | None = None
+    """Whether its tools are found by search instead of being listed."""
+
+
+def _kind(value: object) -> str:
+    """Return which tool a dict or a model is; one without a type is a function."""
+    if isinstance(value, dict):
+        kind: object = cast("dict[str, object]", value).get("type")
+    else:
+        kind = getattr(value, "type", None)
+    if kind == "mcp":
+        return "Mcp"
+    return "Made" if isinstance(value, FunctionTool) else "Function"
+
+
+NestedToolParam = Annotated[
+    Annotated[FunctionToolParam, Tag("Function")]
+    | Annotated[SentFunctionTool, Tag("Made")]
+    | Annotated[McpToolParam, Tag("Mcp")],
+    Discriminator(_kind),
+]
+"""A tool in the nested shape: a function, as a dict or made from one, or an MCP server."""
+
+NestedTool = Annotated[
+    Annotated[FunctionTool, Tag("Function")]
+    | Annotated[FunctionTool, Tag("Made")]
+    | Annotated[McpTool, Tag("Mcp")],
+    Discriminator(_kind),
+]
+"""A tool in a nested answer: a function or an MCP server."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from openai_realtime.types.answer import WireModel
-from openai_realtime.types.constraints import Between
+from openai_realtime.types.constraints import Between, JsonParam
 
 
 class TracingConfigurationParam(TypedDict, total=False):
@@ -18,7 +18,7 @@ class TracingConfigurationParam(TypedDict, total=False):
     """The name of the trace. Default: the server's."""
     group_id: str
     """An id by which traces can be filtered together."""
-    metadata: dict[str, object]
+    metadata: JsonParam
     """Anything to filter by in the dashboard."""
 
 
@@ -47,7 +47,7 @@ class PromptParam(TypedDict):
     """The prompt's id."""
     version: NotRequired[str | None]
     """The prompt's version. Default: the current one."""
-    variables: NotRequired[dict[str, object] | None]
+    variables: NotRequired[JsonParam | None]
     """Values for the prompt's variables: text, or image and file inputs."""
 
 

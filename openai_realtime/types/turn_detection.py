@@ -3,8 +3,9 @@
 Owns: turn detection, as a parameter and as an answer. Must not know: sessions.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Required, cast
 
+from pydantic import Discriminator, Tag
 from typing_extensions import TypedDict
 
 from openai_realtime.types.answer import WireModel
@@ -30,6 +31,55 @@ class TurnDetectionParam(TypedDict, total=False):
     """Whether a response starts by itself when a turn ends. Default true."""
     interrupt_response: bool
     """Whether the person's speech cuts a running response short. Default true."""
+
+
+class ServerVadParam(TypedDict, total=False):
+    """Hears the end of a turn by volume."""
+
+    type: Required[Literal["server_vad"]]
+    """Always `server_vad`."""
+    threshold: Annotated[float, Between(0, 1)]
+    """How loud speech must be, 0–1. Default 0.5; higher suits noisy rooms."""
+    prefix_padding_ms: Annotated[int, Between(0)]
+    """Audio kept from before speech began, in milliseconds. Default 300."""
+    silence_duration_ms: Annotated[int, Between(0)]
+    """Silence that ends a turn, in milliseconds. Default 500."""
+    idle_timeout_ms: Annotated[int, Between(5000, 30000)] | None
+    """Silence after which the model speaks up, 5000–30000 ms. Default: never."""
+    create_response: bool
+    """Whether a response starts by itself when a turn ends. Default true."""
+    interrupt_response: bool
+    """Whether the person's speech cuts a running response short. Default true."""
+
+
+class SemanticVadParam(TypedDict, total=False):
+    """Hears the end of a turn by what was said."""
+
+    type: Required[Literal["semantic_vad"]]
+    """Always `semantic_vad`."""
+    eagerness: Literal["low", "medium", "high", "auto"]
+    """How soon the model answers; waits at most 8, 4 or 2 s. Default `auto`, which is `medium`."""
+    create_response: bool
+    """Whether a response starts by itself when a turn ends. Default true."""
+    interrupt_response: bool
+    """Whether the person's speech cuts a running response short. Default true."""
+
+
+def _kind(value: object) -> str | None:
+    kinds = {"server_vad": "ServerVad", "semantic_vad": "SemanticVad"}
+    kind: object = cast("dict[str, object]", value).get("type") if isinstance(value, dict) else None
+    return kinds.get(kind) if isinstance(kind, str) else None
+
+
+NestedTurnDetectionParam = Annotated[
+    Annotated[ServerVadParam, Tag("ServerVad")] | Annotated[SemanticVadParam, Tag("SemanticVad")],
+    Discriminator(
+        _kind,
+        custom_error_type="unexpected_value",
+        custom_error_message='must be an object whose type is "server_vad" or "semantic_vad"',
+    ),
+]
+"""Turn detection in the nested shape, where its type is required."""
 
 
 class TurnDetection(WireModel):

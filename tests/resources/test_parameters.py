@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from openai_realtime import FunctionTool, ParameterError
 from openai_realtime.configuration import Configuration
-from openai_realtime.resources.parameters import merge_json
-from openai_realtime.resources.sessions import PARAMETERS, create_call
+from openai_realtime.resources.minting import mint_call
+from openai_realtime.resources.parameters import merge_objects
+from openai_realtime.resources.sessions import CREATE
 
 CONFIGURATION = Configuration.resolve({"api_key": "sk-x"})
 
 
 def build(**params: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(create_call(CONFIGURATION, params).request.body)  # type: ignore[arg-type]  # anything goes
+    body: dict[str, Any] = json.loads(mint_call(CONFIGURATION, CREATE, params).request.body)
     return body
 
 
@@ -82,6 +83,8 @@ def build(**params: Any) -> dict[str, Any]:
         ({"truncation": {"type": "retention_ratio"}}, "truncation.retention_ratio", "is required"),
         ({"tools": [{"type": "function"}]}, "tools.0.name", "is required"),
         ({"prompt": {}}, "prompt.id", "prompt.id is required"),
+        ({"self": 1}, "self", "self is not a known parameter"),
+        ({"tracing": {"metadata": {"x": float("nan")}}}, "tracing.metadata.x", "finite numbers"),
     ],
 )
 def test_what_is_wrong_is_told(params: dict[str, Any], param: str, message: str) -> None:
@@ -90,6 +93,11 @@ def test_what_is_wrong_is_told(params: dict[str, Any], param: str, message: str)
     assert caught.value.param == param
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    with pytest.raises(ParameterError, match="half a surrogate pair"):
+        build(instructions="\ud800")
 
 
 def test_everything_wrong_is_told_at_once() -> None:
@@ -125,12 +133,17 @@ def test_a_wrong_value_is_not_quoted() -> None:
         ({"extra_body": ["x"]}, "extra_body must be a mapping"),
         ({"extra_body": {"x": object()}}, "extra_body must be a mapping of names to JSON"),
         ({"extra_body": {1: 2}}, "extra_body must be a mapping"),
+        ({"extra_body": {"x": float("inf")}}, "extra_body must be a mapping"),
+        ({"extra_body": {"x": "\ud800"}}, "half a surrogate pair"),
+        ({"extra_query": 5}, "extra_query must be a mapping"),
+        ({"extra_query": {"a": 5}}, "extra_query must be a mapping"),
+        ({"extra_query": {"a": "\ud800"}}, "extra_query must be a mapping"),
     ],
 )
 def test_wrong_options_are_told(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message) as caught:
         build(**options)
-    assert caught.value.param == next(iter(options))
+    assert caught.value.param in {next(iter(options)), None}
 
 
 def test_extra_body_is_laid_over_the_parameters() -> None:
@@ -151,18 +164,16 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
+OBJECT = st.dictionaries(st.text(), JSON)
 
 
-@given(JSON, JSON)
+@given(OBJECT, OBJECT)
 def test_merging_changes_neither_side(value: Any, extra: Any) -> None:
     before = json.dumps([value, extra])
-    merged: Any = merge_json(value, extra)
+    merged: Any = merge_objects(value, extra)
     assert json.dumps([value, extra]) == before
-    assert merge_json(merged, extra) == merged
-    if isinstance(value, dict) and isinstance(extra, dict):
-        assert merged.keys() == value.keys() | extra.keys()
-    else:
-        assert merged == extra
+    assert merge_objects(merged, extra) == merged
+    assert merged.keys() == value.keys() | extra.keys()
 
 
 def test_tools_are_dicts_or_made_from_functions() -> None:
@@ -220,6 +231,6 @@ PARAMS = st.fixed_dictionaries(
 @settings(max_examples=200)
 @given(PARAMS)
 def test_params_to_json_to_params(params: dict[str, Any]) -> None:
-    encoded = PARAMETERS.encode(params)
+    encoded = CREATE.parameters.encode(params)
     assert json.loads(encoded) == params
-    assert PARAMETERS.encode(json.loads(encoded)) == encoded
+    assert CREATE.parameters.encode(json.loads(encoded)) == encoded

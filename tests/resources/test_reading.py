@@ -13,6 +13,7 @@ from openai_realtime import (
     ResponseMeta,
 )
 from openai_realtime.core.wire import Headers, Response
+from openai_realtime.dialects import flat_answer
 from openai_realtime.resources.reading import read_minted
 
 SECRET = "ek_0123456789"
@@ -23,7 +24,9 @@ def read(body: object, **headers: str) -> RealtimeSessionCreateResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = Response(200, Headers(named), content)
-    return read_minted(response, ResponseMeta(attempts=2), RealtimeSessionCreateResponse)
+    return read_minted(
+        response, ResponseMeta(attempts=2), RealtimeSessionCreateResponse, flat_answer
+    )
 
 
 def test_a_session() -> None:
@@ -115,6 +118,13 @@ def test_what_only_looks_suspicious_is_read(body: dict[str, Any]) -> None:
     assert session.client_secret.value == SECRET
     assert session.meta.unreadable == {}
     assert json.loads(session.model_dump_json(exclude_unset=True)) == body
+
+
+def test_lone_surrogates_are_replaced() -> None:
+    body = b'{"client_secret":{"value":"ek_0123456789"},"voice":"\\ud800","\\udfff":["\\u00e9\\ud83d\\ude00"]}'
+    session = read(body)
+    assert session.voice == "\ufffd"
+    assert json.loads(session.model_dump_json())["\ufffd"] == ["é\U0001f600"]
 
 
 @given(st.binary() | st.text().map(str.encode))

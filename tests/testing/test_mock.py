@@ -14,6 +14,7 @@ import respx
 from flavours import Flavour
 
 from openai_realtime import (
+    APIConnectionError,
     AuthenticationError,
     BadRequestError,
     RealtimeSessionsClient,
@@ -175,18 +176,24 @@ def test_the_routes_behave_as_the_server_does(flavour: Flavour, mocker: str) -> 
             router, base_url="https://gateway.example/ai/v1/", api_key="sk-right"
         )
         flavour.run(body)
-    assert (routes.sessions.call_count, routes.transcription_sessions.call_count) == (3, 1)
+    assert routes.route.call_count == len(routes.requests) == 4
 
 
 @respx.mock
 def test_the_global_router_is_the_default() -> None:
-    routes = mock_realtime()
-    with SyncRealtimeSessionsClient(api_key="sk-any") as client:
-        first, second = client.sessions.create(), client.sessions.create()
-    assert first.client_secret.value != second.client_secret.value
-    routes.sessions.mock(return_value=httpx.Response(401))
-    routes.transcription_sessions.mock(side_effect=httpx.ConnectError("down"))
-    assert routes.sessions.called
+    realtime = mock_realtime()
+    with SyncRealtimeSessionsClient(api_key="sk-any", max_retries=0) as client:
+        first, second = client.sessions.create(), client.sessions.create(voice="verse")
+        assert first.client_secret.value != second.client_secret.value
+        realtime.respond_next(MockAnswer(401), MockAnswer(drop="before"))
+        with pytest.raises(AuthenticationError):
+            client.sessions.create()
+        with pytest.raises(APIConnectionError, match="hung up"):
+            client.sessions.create()
+        realtime.respond_next(MockAnswer(500))
+        realtime.forget_script()
+        assert client.sessions.create().meta.status == 200
+    assert [request.json for request in realtime.requests][:2] == [{}, {"voice": "verse"}]
 
 
 def test_the_fixtures_reach_clients_made_without_settings(
@@ -197,7 +204,7 @@ def test_the_fixtures_reach_clients_made_without_settings(
             await client.sessions.create()
 
     anyio.run(body)
-    assert realtime_routes.sessions.call_count == 1
+    assert len(realtime_routes.requests) == 1
 
 
 def test_the_plugin_is_found_by_pytest_itself(pytester: pytest.Pytester) -> None:
@@ -214,7 +221,7 @@ def test_the_plugin_is_found_by_pytest_itself(pytester: pytest.Pytester) -> None
             with SyncRealtimeSessionsClient() as client:
                 assert client.base_url == "https://api.openai.com/v1"
                 assert client.sessions.create().client_secret.value.startswith("ek_")
-            assert realtime_routes.sessions.called
+            assert realtime_routes.route.called
         """
     )
     result = pytester.runpytest_subprocess(

@@ -1,0 +1,39 @@
+"""Mint a client secret from a plain script, and tell mistakes from bad luck.
+
+    OPENAI_API_KEY=sk-… python examples/mint_sync.py
+    python examples/mint_sync.py --mock    # no key, no network
+
+Prints the secret as the JSON that a browser would be sent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from openai_realtime import APIError, ParameterError, SyncRealtimeSessionsClient
+from openai_realtime.testing import MockRealtimeServer
+
+
+def main() -> None:
+    """Mint one secret, and show what a mistake looks like."""
+    with SyncRealtimeSessionsClient(timeout=10) as client:
+        try:
+            client.sessions.create(model="gpt-realtime", speed=9)
+        except ParameterError as error:
+            print(f"not sent: {error}")
+        try:
+            session = client.sessions.create(model="gpt-realtime", voice="verse", speed=1.2)
+        except APIError as error:
+            sys.exit(f"failed, {'try again later' if error.retryable else 'for good'}: {error}")
+    print(session.client_secret.model_dump_json())
+
+
+if __name__ == "__main__":
+    if "--mock" in sys.argv:
+        with MockRealtimeServer() as server:
+            os.environ["OPENAI_BASE_URL"] = server.base_url
+            os.environ["OPENAI_API_KEY"] = server.api_key
+            main()
+    else:
+        main()

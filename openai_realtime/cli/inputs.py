@@ -1,0 +1,74 @@
+"""Reads what is handed over in files: the API key and the session's parameters.
+
+Owns: files, stdin (`-`), and how a bad one is told. Must not know: what the content is for. No
+content is ever quoted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openai_realtime.cli.failures import NoApiKeyError
+from openai_realtime.core.answers import decode_json
+from openai_realtime.errors import ConfigurationError, ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STDIN = "-"
+
+
+def read_api_key(path: str | None) -> str:
+    """Return the API key in the file `path`, or without one that in `OPENAI_API_KEY`.
+
+    Raises `ConfigurationError` when there is none.
+    """
+    if path is None:
+        if key := os.environ.get("OPENAI_API_KEY"):
+            return key
+        message = "No API key"
+        raise NoApiKeyError(message)
+    try:
+        # An editor's newline, or the mark that PowerShell writes first, is no part of the key.
+        key = _content(path).decode("utf-8-sig").strip()
+    except OSError as error:
+        message = f"--api-key-file {path}: {error.strerror}"
+        raise ConfigurationError(message) from None
+    except ValueError:
+        key = ""
+    if not key:
+        message = f"--api-key-file {path}: there is no key in it"
+        raise ConfigurationError(message)
+    return key
+
+
+def read_config(path: str | None) -> Mapping[str, object]:
+    """Return the parameters in the JSON file `path`; raises `ParameterError` when it is unusable."""
+    if path is None:
+        return {}
+    try:
+        parameters = decode_json(_content(path))
+    except OSError as error:
+        problem = error.strerror
+    except ValueError as error:
+        problem = str(error)
+    else:
+        if isinstance(parameters, dict):
+            return parameters
+        problem = "it is not a JSON object"
+    message = f"--config {path}: {problem}"
+    raise ParameterError(message)
+
+
+def _content(path: str) -> bytes:
+    if path != STDIN:
+        return Path(path).read_bytes()
+    stdin = getattr(sys.stdin, "buffer", None)
+    if stdin is None:  # closed, as `<&-` does
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    content: bytes = stdin.read()
+    return content

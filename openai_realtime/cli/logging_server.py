@@ -1,0 +1,26 @@
+"""The mock server that tells of its requests.
+
+Owns: the line a request. Must not know: options, signals, nor what is answered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openai_realtime.cli import output
+from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from openai_realtime.testing import MockAnswer, RecordedRequest
+
+
+class LoggingServer(MockRealtimeServer):
+    """A mock server that tells of every request on stderr, and remembers none."""
+
+    def answer(self, request: RecordedRequest) -> MockAnswer:
+        """Answer, and write `method path status`; the query stays out, it may hold anything."""
+        answer = super().answer(request)
+        self.requests.clear()
+        path = request.path.partition("?")[0]
+        output.log(f"{output.one_line(f'{request.method} {path}')} {answer.status}\n")
+        return answer

@@ -1,0 +1,171 @@
+"""`client.calls`: begin a WebRTC call, and accept, reject, refer or hang up a phone call.
+
+Owns: the calls endpoints. Must not know: transports. None of these is repeated unless the request
+was provably never sent, or the server says so: each acts on somebody's call.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, Unpack
+
+from openai_realtime.core.wire import Call
+from openai_realtime.errors import APIResponseValidationError, ParameterError
+from openai_realtime.resources.parameters import Parameters, encode_json
+from openai_realtime.resources.requests import Asked
+from openai_realtime.types.call import (
+    CallAcceptParameters,
+    CallHangupParameters,
+    CallParameters,
+    CallReferParameters,
+    CallRejectParameters,
+    RealtimeCall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openai_realtime.configuration import Configuration
+    from openai_realtime.core.meta import ResponseMeta
+    from openai_realtime.core.wire import Response
+    from openai_realtime.dialects import JsonObject
+    from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
+    from openai_realtime.types.call import (
+        CallAcceptParams,
+        CallCreateParams,
+        CallHangupParams,
+        CallReferParams,
+        CallRejectParams,
+    )
+
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+
+CREATE = Parameters(CallParameters)
+ACTIONS = {
+    "accept": Parameters(CallAcceptParameters),
+    "reject": Parameters(CallRejectParameters),
+    "refer": Parameters(CallReferParameters),
+    "hangup": Parameters(CallHangupParameters),
+}
+
+
+def create_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
+    """Return the call behind `calls.create`."""
+    asked = Asked.of(configuration, params)
+    given = CREATE.plain(asked.parameters, asked.extra_body)
+    sdp = str(given.pop("sdp")).encode()
+    if configuration.credential.is_ephemeral:
+        if given:
+            message = "session cannot be set with an ephemeral key, whose session is configured"
+            raise ParameterError(message, param=next(iter(given)))
+        body, content_type = sdp, b"application/sdp"
+    else:
+        body, content_type = _multipart(sdp, given)
+    url = configuration.provider.url("calls")
+    request = asked.post(url, body, content_type, accept=b"application/sdp")
+    return Call("calls.create", request, _read_call, asked.timeout, repeatable=False)
+
+
+def action_call(
+    configuration: Configuration, action: str, call_id: str, params: Mapping[str, object]
+) -> Call[None]:
+    """Return the call behind `calls.accept`, `.reject`, `.refer` or `.hangup`."""
+    if not _CALL_ID.fullmatch(call_id):
+        message = "call_id is 1 to 128 letters, digits, _ and -, such as rtc_123"
+        raise ParameterError(message, param="call_id")
+    asked = Asked.of(configuration, params)
+    given = ACTIONS[action].plain(asked.parameters, asked.extra_body)
+    if action == "accept":
+        given = {"type": "realtime", **given}
+    body, content_type = (encode_json(given), b"application/json") if given else (b"", None)
+    request = asked.post(configuration.provider.url("calls", call_id, action), body, content_type)
+    return Call(f"calls.{action}", request, _read_nothing, asked.timeout, repeatable=False)
+
+
+def _multipart(sdp: bytes, rest: JsonObject) -> tuple[bytes, bytes]:
+    """Return a form of the offer and the session, each with its content type, and the form's own."""
+    boundary = secrets.token_hex(16).encode("ascii")
+    parts = [("sdp", b"application/sdp", sdp)]
+    for name, value in rest.items():
+        parts.append((name, b"application/json", encode_json(value)))
+    lines: list[bytes] = []
+    for name, content_type, content in parts:
+        disposition = f'Content-Disposition: form-data; name="{name}"'.encode()
+        lines += [b"--" + boundary, disposition, b"Content-Type: " + content_type, b"", content]
+    body = b"\r\n".join([*lines, b"--" + boundary + b"--", b""])
+    return body, b"multipart/form-data; boundary=" + boundary
+
+
+def _read_call(response: Response, meta: ResponseMeta) -> RealtimeCall:
+    sdp = response.body.decode("utf-8", "replace")
+    if not sdp.startswith("v=0"):
+        message = "The server answered with success but without an SDP answer"
+        raise APIResponseValidationError(message, possibly_acted=True)
+    location = response.headers.get("location", "").partition("?")[0].rstrip("/")
+    call_id = location.rpartition("/")[2]
+    return RealtimeCall(call_id if _CALL_ID.fullmatch(call_id) else None, sdp, meta)
+
+
+def _read_nothing(response: Response, meta: ResponseMeta) -> None:
+    """Take any success: these answers have no body."""
+
+
+class AsyncCalls:
+    """`client.calls` of the async client."""
+
+    def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
+        self._driver = driver
+        self._configuration = configuration
+
+    async def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
+        """Begin a WebRTC call: `POST {base_url}/realtime/calls`.
+
+        Takes the SDP offer, and the session's configuration unless the client holds an ephemeral
+        key. Returns the call's id and the SDP answer. Errors are those of `sessions.create`.
+        """
+        return await self._driver.run(create_call(self._configuration, {**params}))
+
+    async def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
+        """Accept a phone call; the parameters are those of a nested realtime session."""
+        await self._driver.run(action_call(self._configuration, "accept", call_id, {**params}))
+
+    async def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
+        """Reject a phone call, with SIP status `status_code` (default 603, decline)."""
+        await self._driver.run(action_call(self._configuration, "reject", call_id, {**params}))
+
+    async def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
+        """Transfer a phone call to `target_uri`, a `tel:` or `sip:` URI."""
+        await self._driver.run(action_call(self._configuration, "refer", call_id, {**params}))
+
+    async def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
+        """End a call, whether it came by phone or by WebRTC."""
+        await self._driver.run(action_call(self._configuration, "hangup", call_id, {**params}))
+
+
+class Calls:
+    """`client.calls` of the sync client."""
+
+    def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
+        self._driver = driver
+        self._configuration = configuration
+
+    def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
+        """Begin a WebRTC call: as `AsyncCalls.create`, blocking."""
+        return self._driver.run(create_call(self._configuration, {**params}))
+
+    def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
+        """Accept a phone call: as `AsyncCalls.accept`, blocking."""
+        self._driver.run(action_call(self._configuration, "accept", call_id, {**params}))
+
+    def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
+        """Reject a phone call: as `AsyncCalls.reject`, blocking."""
+        self._driver.run(action_call(self._configuration, "reject", call_id, {**params}))
+
+    def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
+        """Transfer a phone call: as `AsyncCalls.refer`, blocking."""
+        self._driver.run(action_call(self._configuration, "refer", call_id, {**params}))
+
+    def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
+        """End a call: as `AsyncCalls.hangup`, blocking."""
+        self._driver.run(action_call(self._configuration, "hangup", call_id, {**params}))

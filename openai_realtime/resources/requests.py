@@ -1,0 +1,150 @@
+"""A method's keyword arguments as a request: its options become URL, headers and time limits.
+
+Owns: the split between options and parameters, and which headers a caller may add. Must not know:
+any endpoint's parameters, nor answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlencode
+
+from openai_realtime.core.wire import Request
+from openai_realtime.errors import ConfigurationError, ParameterError
+from openai_realtime.types.options import RequestOptions
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import Configuration
+    from openai_realtime.core.deadline import Timeout
+    from openai_realtime.core.wire import Header
+
+_OPTIONS = frozenset(RequestOptions.__annotations__)
+
+# Set by the client or the engine alone: another value would change who is asked, or the framing.
+_RESERVED_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "api-key",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, RFC 9110 §5.6.2
+_HEADER_VALUE = re.compile(r"[!-~]+(?:[ \t]+[!-~]+)*|", re.ASCII)
+_MAX_SAFETY_IDENTIFIER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a method was called with."""
+
+    configuration: Configuration
+    parameters: dict[str, object]
+    options: RequestOptions
+
+    @classmethod
+    def of(cls, configuration: Configuration, params: Mapping[str, object]) -> Asked:
+        """Split a method's keyword arguments."""
+        return cls(
+            configuration,
+            {name: params[name] for name in params if name not in _OPTIONS},
+            cast("RequestOptions", {name: params[name] for name in _OPTIONS & params.keys()}),
+        )
+
+    @property
+    def extra_body(self) -> object:
+        """What is to be laid over the JSON body, or None."""
+        return self.options.get("extra_body")
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether what the server's dialect cannot carry is an error."""
+        return bool(self.options.get("strict", self.configuration.strict))
+
+    @property
+    def timeout(self) -> Timeout:
+        """The call's time limits; raises `ParameterError` when they are none."""
+        if "timeout" not in self.options:
+            return self.configuration.timeout
+        try:
+            return self.configuration.timeout.overridden(self.options["timeout"])
+        except ConfigurationError as error:
+            raise ParameterError(str(error), param="timeout") from None
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        content_type: bytes | None,
+        accept: bytes = b"application/json",
+    ) -> Request:
+        """Return the POST of `body`; raises `ParameterError` on a wrong option."""
+        framing: tuple[Header, ...] = ((b"Accept", accept),)
+        if content_type is not None:
+            framing = (*framing, (b"Content-Type", content_type))
+        return Request(
+            "POST",
+            _with_query(url, self.options.get("extra_query")),
+            self.configuration.headers + framing + _extra_headers({**self.options}),
+            body,
+        )
+
+
+def _with_query(url: str, extra_query: object) -> str:
+    if extra_query is None:
+        return url
+    query = ""
+    if isinstance(extra_query, Mapping):
+        pairs = cast("Mapping[object, object]", extra_query)
+        if all(isinstance(text, str) for pair in pairs.items() for text in pair):
+            with suppress(UnicodeEncodeError):
+                query = urlencode(cast("Mapping[str, str]", pairs))
+    if extra_query and not query:
+        message = "extra_query must be a mapping of names to texts"
+        raise ParameterError(message, param="extra_query")
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+
+
+def _extra_headers(options: Mapping[str, object]) -> tuple[Header, ...]:
+    headers: list[Header] = []
+    extra = options.get("extra_headers", {})
+    if not isinstance(extra, Mapping):
+        message = "extra_headers must be a mapping of header names to values"
+        raise ParameterError(message, param="extra_headers")
+    for name, value in cast("Mapping[object, object]", extra).items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            message = "extra_headers: a header's name is not valid"
+            raise ParameterError(message, param="extra_headers")
+        if name.lower() in _RESERVED_HEADERS:
+            message = f"extra_headers: {name} is set by the client and cannot be overridden"
+            raise ParameterError(message, param="extra_headers")
+        headers.append((name.encode("ascii"), _header_value(f"extra_headers: {name}", value)))
+    if "safety_identifier" in options:
+        identifier = _header_value("safety_identifier", options["safety_identifier"])
+        if not 0 < len(identifier) <= _MAX_SAFETY_IDENTIFIER:
+            message = "safety_identifier must be 1 to 64 characters"
+            raise ParameterError(message, param="safety_identifier")
+        headers.append((b"OpenAI-Safety-Identifier", identifier))
+    return tuple(headers)
+
+
+def _header_value(what: str, value: object) -> bytes:
+    if isinstance(value, str) and _HEADER_VALUE.fullmatch(value):
+        return value.encode("ascii")
+    message = f"{what} must be visible ASCII text, without line breaks or spaces at its ends"
+    raise ParameterError(message, param=what.partition(":")[0])

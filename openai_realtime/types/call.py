@@ -1,0 +1,89 @@
+"""WebRTC and SIP calls: their parameters, and what comes back.
+
+Owns: the calls endpoint's parameters and `RealtimeCall`. Must not know: how they travel.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, NotRequired, Required
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from openai_realtime.core.meta import ResponseMeta
+from openai_realtime.types.constraints import STRICT, Expect
+from openai_realtime.types.nested_session import NestedSessionParameters, RealtimeSessionParam
+from openai_realtime.types.options import RequestOptions
+
+
+@with_config(STRICT)
+class CallParameters(TypedDict, total=False):
+    """What a call begins with."""
+
+    sdp: Required[str]
+    """The WebRTC peer's SDP offer."""
+    session: RealtimeSessionParam
+    """The session's configuration. Not with an ephemeral key, whose session is configured."""
+
+
+class CallCreateParams(CallParameters, RequestOptions, total=False):
+    """The keyword arguments of `calls.create`."""
+
+
+@with_config(STRICT)
+class CallAcceptParameters(NestedSessionParameters, total=False):
+    """The session that answers a phone call."""
+
+
+class CallAcceptParams(CallAcceptParameters, RequestOptions, total=False):
+    """The keyword arguments of `calls.accept`: those of a nested realtime session."""
+
+
+@with_config(STRICT)
+class CallRejectParameters(TypedDict):
+    """Why a phone call is rejected."""
+
+    status_code: NotRequired[
+        Annotated[int, Field(ge=300, le=699), Expect("a SIP status code from 300 to 699")]
+    ]
+    """The SIP status sent to the caller, such as 486 (busy). Default: 603 (decline)."""
+
+
+class CallRejectParams(CallRejectParameters, RequestOptions, total=False):
+    """The keyword arguments of `calls.reject`."""
+
+
+@with_config(STRICT)
+class CallReferParameters(TypedDict):
+    """Where a phone call goes."""
+
+    target_uri: Annotated[
+        str,
+        Field(pattern=r"^(?:tel|sips?):[!-~]+$"),
+        Expect("a tel: or sip: URI, such as tel:+14155550123"),
+    ]
+    """The new destination: `tel:+14155550123` or `sip:agent@example.com`."""
+
+
+class CallReferParams(CallReferParameters, RequestOptions, total=False):
+    """The keyword arguments of `calls.refer`."""
+
+
+@with_config(STRICT)
+class CallHangupParameters(TypedDict):
+    """Hanging up takes no parameters."""
+
+
+class CallHangupParams(CallHangupParameters, RequestOptions, total=False):
+    """The keyword arguments of `calls.hangup`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeCall:
+    """A call that the server has answered."""
+
+    id: str | None
+    """The call's id (`rtc_…`), from the `Location` header; None when the server named none."""
+    sdp: str = field(repr=False)
+    """The SDP answer for the WebRTC peer."""
+    meta: ResponseMeta = field(compare=False)
+    """How the request went."""

@@ -1,0 +1,122 @@
+"""Translation sessions: speech in one language in, speech in another out.
+
+Owns: `translations.client_secrets.create`'s parameters and answer. Must not know: how they travel.
+"""
+
+from typing import Literal, NotRequired, Required
+
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from openai_realtime.types.answer import WireModel
+from openai_realtime.types.audio import (
+    NoiseReduction,
+    NoiseReductionParam,
+    Transcription,
+    TranscriptionModel,
+)
+from openai_realtime.types.client_secret import ExpiresAfterParam, MintedSecret
+from openai_realtime.types.constraints import STRICT
+from openai_realtime.types.options import RequestOptions
+
+
+class TranslationTranscriptionParam(TypedDict):
+    """Transcription of the speech that is translated."""
+
+    model: TranscriptionModel
+    """The transcription model, such as `gpt-realtime-whisper`."""
+
+
+class TranslationInputParam(TypedDict, total=False):
+    """The speech that is translated."""
+
+    transcription: TranslationTranscriptionParam | None
+    """Transcription of it, beside the translation. Default, and None: none."""
+    noise_reduction: NoiseReductionParam | None
+    """Noise reduction. Default, and None: off."""
+
+
+class TranslationOutputParam(TypedDict, total=False):
+    """The translated speech."""
+
+    language: str
+    """The language to translate into, as ISO-639-1, such as `es`."""
+
+
+class TranslationAudioParam(TypedDict, total=False):
+    """Audio in and out."""
+
+    input: TranslationInputParam
+    """The speech that is translated."""
+    output: TranslationOutputParam
+    """The translated speech."""
+
+
+class TranslationSessionParam(TypedDict):
+    """A translation session. It has no type in a request."""
+
+    model: str
+    """The translation model, such as `gpt-realtime-translate`."""
+    audio: NotRequired[TranslationAudioParam]
+    """Audio in and out."""
+
+
+@with_config(STRICT)
+class TranslationParameters(TypedDict, total=False):
+    """What a translation session's client secret can be asked for."""
+
+    expires_after: ExpiresAfterParam
+    """How long it may live. Default: 600 seconds."""
+    session: Required[TranslationSessionParam]
+    """The session it opens."""
+
+
+class TranslationClientSecretCreateParams(TranslationParameters, RequestOptions, total=False):
+    """The keyword arguments of `translations.client_secrets.create`."""
+
+
+class TranslationInput(WireModel):
+    """The speech that is translated."""
+
+    transcription: Transcription | None = None
+    """Transcription of it, beside the translation; None: none."""
+    noise_reduction: NoiseReduction | None = None
+    """Noise reduction; None: off."""
+
+
+class TranslationOutput(WireModel):
+    """The translated speech."""
+
+    language: str | None = None
+    """The language it is in, as ISO-639-1."""
+
+
+class TranslationAudio(WireModel):
+    """Audio in and out."""
+
+    input: TranslationInput | None = None
+    """The speech that is translated."""
+    output: TranslationOutput | None = None
+    """The translated speech."""
+
+
+class RealtimeTranslationSession(WireModel):
+    """A translation session."""
+
+    type: Literal["translation"] | str | None = None
+    """Always `translation`."""
+    id: str | None = None
+    """The session's id, such as `sess_…`."""
+    expires_at: int | None = None
+    """When the session expires, in Unix seconds."""
+    model: str | None = None
+    """The translation model."""
+    audio: TranslationAudio | None = None
+    """Audio in and out."""
+
+
+class TranslationClientSecretCreateResponse(MintedSecret):
+    """A client secret (`value`, `expires_at`, …) and the translation session it opens."""
+
+    session: RealtimeTranslationSession | None = None
+    """The session it opens; None where the server does not say."""

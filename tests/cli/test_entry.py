@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from cli.running import COMMAND, started
+from openai_realtime import __version__
+from openai_realtime.cli import main
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+if TYPE_CHECKING:
+    from cli.running import Invoke, Shell
+
+FULL_DISK = Path("/dev/full")
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+def test_the_version(shell: Shell) -> None:
+    result = shell("--version")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        0,
+        f"openai-realtime {__version__}\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_every_command_has_help(option: str, invoke: Invoke) -> None:
+    for command in ([], ["mint"], ["mock"]):
+        result = invoke(*command, option)
+        assert result.exit_code == 0
+        assert f"Usage: openai-realtime {''.join(command)}" in result.stdout
+        assert result.stderr == ""
+
+
+def test_no_command_is_the_help_page_and_an_error(invoke: Invoke) -> None:
+    result = invoke()
+    assert result.exit_code == 2
+    assert "Usage: openai-realtime" in result.stdout
+    assert " mint " in result.stdout
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
+    result = python(
+        f"import sys; sys.modules[{missing!r}] = None; from openai_realtime.cli import main; main()"
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "error: the openai-realtime command needs typer and rich: "
+        "install them with pip install 'openai-realtime[cli]'\n"
+    )
+
+
+def test_another_missing_module_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai_realtime.cli.app", None)
+    with pytest.raises(ModuleNotFoundError, match=r"openai_realtime\.cli\.app"):
+        main()
+
+
+def test_the_entry_point_imports_next_to_nothing() -> None:
+    heavy = {"httpx", "pydantic", "rich", "typer"}
+    result = python(f"import sys, openai_realtime.cli; print({heavy} & sys.modules.keys())")
+    assert (result.stdout, result.stderr) == ("set()\n", "")
+
+
+def test_ctrl_c_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def app(**_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    started_slowly = types.ModuleType("app")
+    monkeypatch.setattr(started_slowly, "app", app, raising=False)
+    monkeypatch.setitem(sys.modules, "openai_realtime.cli.app", started_slowly)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+
+
+def test_ctrl_c_while_it_waits(realtime_server: MockRealtimeServer) -> None:
+    realtime_server.respond_next(MockAnswer(delay=30))
+    with started("mint") as process:
+        deadline = time.monotonic() + 10
+        while not realtime_server.requests and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stdout, stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("arguments", [["-q"], ["--json"], []])
+def test_a_reader_that_has_gone_is_no_traceback(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [*COMMAND, "mint", "--mock", *arguments], stdout=writing, stderr=subprocess.PIPE
+    ) as process:
+        os.close(writing)
+        _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs a full disk")
+def test_an_output_that_cannot_be_written() -> None:
+    with FULL_DISK.open("w") as full:
+        result = subprocess.run(
+            [*COMMAND, "mint", "--mock"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (1, "error: No space left on device\n")

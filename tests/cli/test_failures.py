@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+import typer
+
+from openai_realtime import errors
+from openai_realtime.cli.failures import (
+    EXIT_CODES,
+    Failure,
+    ListenError,
+    UsageError,
+    exit_codes,
+    failure_of,
+)
+from openai_realtime.cli.group import status_of
+from openai_realtime.resources.sessions import Sessions
+from openai_realtime.testing import MOCK_API_KEY, MockAnswer, MockRealtimeServer
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+    from cli.running import Invoke, Shell
+
+QUICK = ("mint", "--max-retries", "0")
+SECRET = "ek_never_to_be_seen"
+
+
+def check_told(result: Result, exit_code: int, *lines: str) -> None:
+    """Assert the exit code, that stderr begins with `lines` line by line, and that nothing leaks."""
+    assert result.exit_code == exit_code
+    assert result.stdout == ""
+    told = result.stderr.splitlines()
+    assert len(told) == len(lines), result.stderr
+    for line, expected in zip(told, lines, strict=True):
+        assert line.startswith(expected)
+    assert told[0].startswith("error: ")
+    assert all(line.startswith("hint: ") for line in told[1:])
+    for leak in (MOCK_API_KEY, SECRET, "Traceback"):
+        assert leak not in result.stderr
+
+
+def refusal(status: int, code: str | None = None) -> MockAnswer:
+    message = f"Not with {MOCK_API_KEY}\nand\x1b[2J not with {SECRET}"
+    return MockAnswer(status, {"error": {"message": message, "code": code}})
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "lines"),
+    [
+        (refusal(400, "invalid_value"), 9, ("error: 400 invalid_value: Not with ***",)),
+        (refusal(401, "invalid_api_key"), 4, ("error: 401 invalid_api_key: ", "hint: Check the ")),
+        (refusal(403), 5, ("error: 403: ", "hint: Check that the key's project may")),
+        (refusal(404), 6, ("error: 404: ", "hint: Neither the flat nor the nested endpoint")),
+        (refusal(409), 9, ("error: 409: ",)),
+        (refusal(422), 9, ("error: 422: ",)),
+        (refusal(429), 7, ("error: 429: ", "hint: Slow down")),
+        (
+            refusal(429, "insufficient_quota"),
+            7,
+            ("error: 429 insufficient_quota: ", "hint: The account has no credit left"),
+        ),
+        (refusal(500), 8, ("error: 500: ",)),
+        (refusal(503), 8, ("error: 503: ",)),
+        (
+            MockAnswer(302, headers={"location": "https://elsewhere.example"}),
+            9,
+            ("error: 302: ", "hint: Redirects are never followed"),
+        ),
+        (MockAnswer(drop="before"), 12, ("error: The connection was lost",)),
+        (MockAnswer(200, body=b"<html>"), 13, ("error: The server answered with", "hint: Check")),
+        (
+            MockAnswer(200, {"client_secret": {"value": f"{SECRET} "}}),
+            13,
+            ("error: The server answered with success but without a usable", "hint: Check"),
+        ),
+    ],
+)
+def test_what_the_server_does_wrong(
+    answer: MockAnswer,
+    exit_code: int,
+    lines: tuple[str, ...],
+    invoke: Invoke,
+    realtime_server: MockRealtimeServer,
+) -> None:
+    realtime_server.respond_next(answer, answer)  # a 404 is asked for in the other dialect too
+    result = invoke(*QUICK)
+    check_told(result, exit_code, *lines)
+    assert "\x1b" not in result.stderr
+    assert f"attempt {2 if answer.status == 404 else 1}" in result.stderr
+    assert "hint" not in result.stderr.splitlines()[0]
+
+
+def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> None:
+    realtime_server.respond_next(MockAnswer(delay=20))
+    check_told(
+        invoke(*QUICK, "--timeout", "0.2"),
+        10,
+        "error: No answer within 0.2 s",
+        "hint: Raise --timeout",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            ["--speed", "9"],
+            ("error: speed must be a number from 0.25 to 1.5", "hint: speed is what --speed sets"),
+        ),
+        (
+            ["--ttl", "5"],
+            (
+                "error: client_secret.expires_after.seconds must be a whole number from 10",
+                "hint: client_secret.expires_after.seconds is what --ttl sets",
+            ),
+        ),
+        (
+            ["--max-tokens", "many"],
+            ("error: max_response_output_tokens must be", "hint: max_response_output_tokens is"),
+        ),
+        (
+            ["--param", "voise=verse"],
+            ("error: voise is not a known parameter: did you mean voice",),
+        ),
+        (
+            ["--param", "turn_detection.threshold=loud"],
+            ("error: turn_detection.threshold must be",),
+        ),
+        (["--param", MOCK_API_KEY], ("error: --param takes NAME=VALUE",)),
+        (["--param", f"api_key={MOCK_API_KEY}"], ("error: api_key is not a known parameter",)),
+        (["--config", "nowhere.json"], ("error: --config nowhere.json: No such file",)),
+        (["--json", "-q"], ("error: --json and --quiet are two different outputs",)),
+        (
+            ["--turn-detection", "sometimes"],
+            ("error: Invalid value for '--turn-detection': ", "hint: openai-realtime mint --help"),
+        ),
+        (["--speed", "fast"], ("error: Invalid value for '--speed'", "hint: openai-realtime mint")),
+        (["--no-such"], ("error: No such option", "hint: openai-realtime mint --help")),
+        (
+            [f"--api-key={MOCK_API_KEY}"],
+            ("error: No such option", "hint: openai-realtime mint --help"),
+        ),
+        ([MOCK_API_KEY], ("error: Got unexpected extra argument", "hint: openai-realtime mint")),
+    ],
+    ids=repr,
+)
+def test_what_the_caller_does_wrong(
+    arguments: list[str],
+    lines: tuple[str, ...],
+    invoke: Invoke,
+    realtime_server: MockRealtimeServer,
+) -> None:
+    check_told(invoke(*QUICK, *arguments), 2, *lines)
+    assert realtime_server.requests == []
+
+
+@pytest.mark.parametrize("arguments", [["--no-such"], ["no-such"]])
+def test_what_is_wrong_before_a_command(arguments: list[str], invoke: Invoke) -> None:
+    check_told(invoke(*arguments), 2, "error: No such ", "hint: openai-realtime --help tells")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--base-url", "http://api.example"], "error: base_url is unusable: plain http"),
+        (["--base-url", "nonsense"], "error: base_url is unusable"),
+        (["--timeout", "nan"], "error: timeout: total is in seconds"),
+        (["--max-retries", "-1"], "error: retry: max_retries is"),
+        (["--api-key-file", "nowhere"], "error: --api-key-file nowhere: No such file"),
+    ],
+)
+def test_what_cannot_be_set(
+    arguments: list[str], line: str, invoke: Invoke, realtime_server: MockRealtimeServer
+) -> None:
+    check_told(invoke("mint", *arguments), 3, line)
+
+
+def test_a_missing_key(shell: Shell) -> None:
+    result = shell("mint")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr == (
+        "error: No API key\n"
+        "hint: Set OPENAI_API_KEY, or name a file with --api-key-file; --mock needs no key\n"
+    )
+
+
+def test_an_unreachable_host(shell: Shell) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        result = shell(*QUICK, "--base-url", url, OPENAI_API_KEY=MOCK_API_KEY)
+    assert (result.returncode, result.stdout) == (12, "")
+    error, hint = result.stderr.splitlines()
+    assert error.startswith("error: Could not connect: ")
+    assert error.endswith(f"(POST {url}/realtime/sessions, attempt 1)")
+    assert hint == (
+        "hint: Check --base-url (or OPENAI_BASE_URL), and that this machine may reach it"
+    )
+    assert MOCK_API_KEY not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (
+            errors.CertificateError("Not trusted", hint="Set SSL_CERT_FILE"),
+            Failure(11, "Not trusted (attempt 1)", "Set SSL_CERT_FILE"),
+        ),
+        (
+            errors.APIConnectionError("Lost", phase="receive"),
+            Failure(12, "Lost (attempt 1)", None),
+        ),
+        (errors.ClientClosedError("The client is closed"), Failure(1, "The client is closed")),
+        (
+            ListenError(80, "Permission denied"),
+            Failure(
+                1,
+                "Cannot listen on port 80: Permission denied",
+                "Choose another --port, or leave it out for a free one",
+            ),
+        ),
+        (OSError(28, "No space left on device"), Failure(1, "No space left on device")),
+        (OSError(), Failure(1, "OSError")),
+        (
+            typer.BadParameter(f"not {MOCK_API_KEY}"),
+            Failure(2, "Invalid value: not **********", "openai-realtime --help tells the options"),
+        ),
+        (
+            KeyError(SECRET),
+            Failure(
+                1,
+                "Unexpected KeyError: this is a bug in openai-realtime",
+                "Please report it, with the traceback that OPENAI_REALTIME_LOG=debug shows",
+            ),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_how_an_exception_is_told(error: Exception, failure: Failure) -> None:
+    assert failure_of(error) == failure
+
+
+def test_a_bug_is_told_by_its_place(
+    invoke: Invoke,
+    realtime_server: MockRealtimeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def create(*_: object, **__: object) -> NoReturn:
+        raise LookupError(SECRET)
+
+    monkeypatch.setattr(Sessions, "create", create)
+    with caplog.at_level(logging.DEBUG, "openai_realtime"):
+        result = invoke("mint")
+    check_told(result, 1, "error: Unexpected LookupError at test_failures.py:", "hint: Please")
+    assert "raise LookupError(SECRET)" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_older_typers_tell_of_ctrl_c_by_an_exception() -> None:
+    def interrupted() -> NoReturn:
+        raise typer.Abort
+
+    assert status_of(interrupted) == 130
+
+
+def test_every_kind_of_failure_has_a_code_of_its_own() -> None:
+    numbers = [row.number for row in EXIT_CODES]
+    assert len(set(numbers)) == len(numbers)
+    assert issubclass(typer.BadParameter, UsageError)
+
+
+def test_every_exception_of_the_package_has_a_row_above_the_last() -> None:
+    pending, kinds = [errors.APIError], set[type[errors.APIError]]()
+    while pending:
+        kind = pending.pop()
+        kinds.add(kind)
+        pending += kind.__subclasses__()
+    rows = EXIT_CODES[:-1]
+    assert {kind for kind in kinds if not any(issubclass(kind, row.kind) for row in rows)} == {
+        errors.APIError
+    }
+
+
+def test_the_help_page_lists_the_exit_codes(invoke: Invoke) -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for number, meaning in exit_codes().items():
+        assert f" {number}  {meaning}" in result.stdout
+    assert exit_codes().keys() == {*range(14), 130, 141}

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from openai_realtime.cli.failures import NoApiKeyError
+from openai_realtime.cli.inputs import read_api_key, read_config
+from openai_realtime.errors import ConfigurationError, ParameterError
+
+UNREADABLE = os.strerror(2)
+
+
+@pytest.mark.parametrize(
+    "content", [b"sk-1", b"sk-1\n", b"  sk-1 \r\n", b"\xef\xbb\xbfsk-1\r\n"], ids=repr
+)
+def test_a_key_file_holds_the_key(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(content)
+    assert read_api_key(str(path)) == "sk-1"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfes\x00k\x00"], ids=repr)
+def test_a_key_file_without_a_key_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError) as refused:
+        read_api_key(str(path))
+    assert str(refused.value) == f"--api-key-file {path}: there is no key in it"
+
+
+def test_a_key_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere"
+    with pytest.raises(ConfigurationError) as refused:
+        read_api_key(str(path))
+    assert str(refused.value) == f"--api-key-file {path}: {UNREADABLE}"
+
+
+def test_without_a_file_the_key_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    assert read_api_key(None) == "sk-environment"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_either_there_is_no_key(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if value is not None:
+        monkeypatch.setenv("OPENAI_API_KEY", value)
+    with pytest.raises(NoApiKeyError, match="No API key") as refused:
+        read_api_key(None)
+    assert "--api-key-file" in refused.value.hint
+
+
+@pytest.mark.parametrize("content", [b'{"voice": "verse"}', b'\xef\xbb\xbf {"voice": "verse"}\n'])
+def test_a_config_is_a_json_object(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "session.json"
+    path.write_bytes(content)
+    assert read_config(str(path)) == {"voice": "verse"}
+
+
+def test_no_config_is_no_parameters() -> None:
+    assert read_config(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "it is not JSON (Expecting value at character 0)"),
+        (b"{", "it is not JSON"),
+        (b'{"speed": NaN}', "it holds NaN, which JSON does not have"),
+        (b"\xff", "it is not UTF-8"),
+        (b"[]", "it is not a JSON object"),
+        (b'"sk-secret"', "it is not a JSON object"),
+    ],
+)
+def test_an_unusable_config_is_told_and_not_quoted(
+    content: bytes, problem: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "session.json"
+    path.write_bytes(content)
+    with pytest.raises(ParameterError) as refused:
+        read_config(str(path))
+    assert str(refused.value).startswith(f"--config {path}: {problem}")
+    assert "sk-secret" not in str(refused.value)
+
+
+def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError) as refused:
+        read_config(str(tmp_path / "nowhere"))
+    assert str(refused.value) == f"--config {tmp_path / 'nowhere'}: {UNREADABLE}"
+
+
+def test_a_dash_is_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"speed": 1.0}')))
+    assert read_config("-") == {"speed": 1.0}
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"sk-1\n")))
+    assert read_api_key("-") == "sk-1"
+
+
+def test_a_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ParameterError, match=f"--config -: {os.strerror(9)}"):
+        read_config("-")

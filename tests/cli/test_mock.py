@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.running import COMMAND, started
+from openai_realtime import SyncRealtimeSessionsClient
+from openai_realtime.cli import mock
+from openai_realtime.cli.logging_server import LoggingServer
+from openai_realtime.core.wire import Headers
+from openai_realtime.testing import MOCK_API_KEY, RecordedRequest
+
+if TYPE_CHECKING:
+    from cli.running import Invoke
+
+
+def introduction(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        if line == "Ctrl-C stops it. Requests:\n":
+            break
+        lines.append(line.rstrip("\n"))
+    return lines
+
+
+def test_the_server_says_how_it_is_called_and_tells_of_requests() -> None:
+    with started("mock", "--api-key", "it's") as process:
+        lines = introduction(process)
+        url = lines[0].removeprefix("Base URL  ")
+        assert lines[1] == "API key   it's"
+        (pasted,) = [line for line in lines if line.endswith(" openai-realtime mint")]
+        assert shlex.split(pasted) == [
+            f"OPENAI_BASE_URL={url}",
+            "OPENAI_API_KEY=it's",
+            "openai-realtime",
+            "mint",
+        ]
+        with SyncRealtimeSessionsClient(base_url=url, api_key="it's") as client:
+            client.sessions.create(extra_query={"key": "sk-secret"})
+            # The connection is open still: it must not keep the server.
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=10)
+    assert time.monotonic() - begun < 3
+    assert process.returncode == 130
+    assert stdout == ""
+    assert stderr == "POST /v1/realtime/sessions 200\n"
+
+
+def test_sigterm_stops_it_and_is_no_failure() -> None:
+    with started("mock") as process:
+        assert f"API key   {MOCK_API_KEY}" in introduction(process)
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+def test_a_pasted_line_mints() -> None:
+    with started("mock") as process:
+        (pasted,) = [line for line in introduction(process) if "OPENAI_API_KEY=" in line]
+        base_url, api_key, *_ = shlex.split(pasted)
+        minted = subprocess.run(
+            [*COMMAND, "mint", "-q"],
+            env={**os.environ, **dict(pair.split("=", 1) for pair in (base_url, api_key))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (minted.returncode, minted.stderr) == (0, "")
+    assert minted.stdout.startswith("ek_")
+
+
+def test_a_port_in_use(invoke: Invoke) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = invoke("mock", "--port", str(port))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"error: Cannot listen on port {port}: Address already in use\n"
+        "hint: Choose another --port, or leave it out for a free one\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [(["--port", "65536"], 2), (["--port", "-1"], 2), (["--api-key", "a b"], 3), (["x"], 2)],
+)
+def test_what_cannot_be_set(arguments: list[str], exit_code: int, invoke: Invoke) -> None:
+    result = invoke("mock", *arguments)
+    assert result.exit_code == exit_code
+    assert result.stderr.startswith("error: ")
+
+
+def test_a_request_is_one_line_and_none_is_remembered(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoggingServer() as server:
+        for path in ("/v1/realtime/sessions?key=sk-secret", "/\x1b[2J\x9b"):
+            server.answer(RecordedRequest("GET", path, Headers(), b""))
+        assert server.requests == []
+    assert capsys.readouterr().err == "GET /v1/realtime/sessions 405\nGET /\\x1b[2J\\x9b 404\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")
+def test_the_signal_handler_is_put_back(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mock, "_POLL_SECONDS", 0.01)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop() -> None:
+        while signal.getsignal(signal.SIGTERM) is before:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    result = invoke("mock")
+    stopping.join()
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Base URL  http://127.0.0.1:")
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,121 @@
+"""Strict mypy and strict pyright see the public API as it is meant.
+
+Owns: running both checkers, and reading what they say. Must not know: any call (`right_calls.py`
+has the right ones, `wrong_calls.py` the wrong ones and the errors expected of them).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import openai_realtime
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PACKAGE = Path(openai_realtime.__file__).parent
+EXPECTATION = re.compile(r"# mypy: (?P<mypy>[a-z -]+), pyright: (?P<pyright>[A-Za-z ]+)$")
+
+
+class Finding(NamedTuple):
+    file: str
+    line: int
+    code: str
+
+
+def run(*command: str, cwd: Path) -> str:
+    # pyright --verifytypes takes the first Python of PATH, whatever --pythonpath says.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    finished = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=cwd,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert finished.returncode in {0, 1}, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def mypy(*arguments: str, cwd: Path) -> set[Finding]:
+    output = run("mypy", "--strict", "--output=json", "--no-error-summary", *arguments, cwd=cwd)
+    messages: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines()]
+    return {
+        Finding(Path(message["file"]).name, message["line"], message["code"])
+        for message in messages
+        if message["severity"] == "error"
+    }
+
+
+def pyright(*arguments: str, cwd: Path) -> set[Finding]:
+    output = run("pyright", "--outputjson", "--pythonpath", sys.executable, *arguments, cwd=cwd)
+    report: dict[str, Any] = json.loads(output)
+    assert report["summary"]["filesAnalyzed"] > 0, output
+    return {
+        Finding(
+            Path(message["file"]).name,
+            message["range"]["start"]["line"] + 1,
+            message.get("rule", message["message"]),
+        )
+        for message in report["generalDiagnostics"]
+    }
+
+
+CHECKERS = {"mypy": mypy, "pyright": pyright}
+
+
+@pytest.fixture(scope="module", params=CHECKERS)
+def checker(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def findings(checker: str, tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
+    """What a checker says of both files in a user's project: no plug-in, and only the defaults."""
+    project = tmp_path_factory.mktemp(checker)
+    for name in ("right_calls.py", "wrong_calls.py"):
+        shutil.copy(HERE / name, project)
+    (project / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}', encoding="utf-8")
+    no_configuration = ("--config-file=",) if checker == "mypy" else ()
+    return CHECKERS[checker](*no_configuration, "right_calls.py", "wrong_calls.py", cwd=project)
+
+
+def test_right_calls_are_accepted(findings: set[Finding]) -> None:
+    assert sorted(found for found in findings if found.file == "right_calls.py") == []
+
+
+def test_wrong_calls_are_refused_and_for_no_other_reason(
+    checker: str, findings: set[Finding]
+) -> None:
+    lines = (HERE / "wrong_calls.py").read_text(encoding="utf-8").splitlines()
+    expected = {
+        Finding("wrong_calls.py", number, code)
+        for number, line in enumerate(lines, start=1)
+        if (expectation := EXPECTATION.search(line))
+        for code in expectation[checker].split()
+    }
+    assert {found for found in findings if found.file == "wrong_calls.py"} == expected
+
+
+def test_the_package_is_clean(checker: str) -> None:
+    """Here with the project's own settings, which are stricter still."""
+    what = ("-p", "openai_realtime") if checker == "mypy" else (str(PACKAGE),)
+    assert sorted(CHECKERS[checker](*what, cwd=ROOT)) == []
+
+
+def test_every_public_type_is_known() -> None:
+    output = run(
+        "pyright", "--outputjson", "--verifytypes", "openai_realtime", "--ignoreexternal", cwd=ROOT
+    )
+    completeness = json.loads(output)["typeCompleteness"]
+    assert [symbol["name"] for symbol in completeness["symbols"] if not symbol["isTypeKnown"]] == []
+    assert completeness["completenessScore"] == 1
