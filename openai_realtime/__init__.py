@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ClientClosedError,
         ConfigurationError,
         ConflictError,
+        DroppedParameterWarning,
         InternalServerError,
         NotFoundError,
         ParameterError,
@@ -43,12 +44,23 @@ if TYPE_CHECKING:
         RedirectError,
         UnprocessableEntityError,
     )
+    from openai_realtime.providers import AuthScheme, Provider
+    from openai_realtime.secrets import EphemeralKey
+    from openai_realtime.types.call import RealtimeCall
     from openai_realtime.types.client_secret import ClientSecret
+    from openai_realtime.types.nested_session import (
+        ClientSecretCreateParams,
+        ClientSecretCreateResponse,
+    )
     from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionCreateParams
     from openai_realtime.types.tools import FunctionTool
     from openai_realtime.types.transcription_session import (
         RealtimeTranscriptionSessionCreateResponse,
         TranscriptionSessionCreateParams,
+    )
+    from openai_realtime.types.translation import (
+        TranslationClientSecretCreateParams,
+        TranslationClientSecretCreateResponse,
     )
 
 __all__ = [
@@ -57,20 +69,27 @@ __all__ = [
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AuthScheme",
     "AuthenticationError",
     "BadRequestError",
     "CertificateError",
     "ClientClosedError",
     "ClientSecret",
+    "ClientSecretCreateParams",
+    "ClientSecretCreateResponse",
     "ConfigurationError",
     "ConflictError",
+    "DroppedParameterWarning",
+    "EphemeralKey",
     "FunctionTool",
     "InternalServerError",
     "NotFoundError",
     "ParameterError",
     "PermissionDeniedError",
+    "Provider",
     "RateLimitError",
     "RateLimits",
+    "RealtimeCall",
     "RealtimeError",
     "RealtimeSessionCreateResponse",
     "RealtimeSessionsClient",
@@ -82,6 +101,8 @@ __all__ = [
     "SyncRealtimeSessionsClient",
     "Timeout",
     "TranscriptionSessionCreateParams",
+    "TranslationClientSecretCreateParams",
+    "TranslationClientSecretCreateResponse",
     "UnprocessableEntityError",
     "__version__",
 ]
@@ -91,25 +112,36 @@ _HOMES = {
     "core.deadline": ("Timeout",),
     "core.meta": ("RateLimits", "ResponseMeta"),
     "core.retry": ("RetryPolicy",),
+    "secrets": ("EphemeralKey",),
+    "providers": ("AuthScheme", "Provider"),
+    "types.call": ("RealtimeCall",),
     "types.client_secret": ("ClientSecret",),
+    "types.nested_session": ("ClientSecretCreateParams", "ClientSecretCreateResponse"),
     "types.session": ("RealtimeSessionCreateResponse", "SessionCreateParams"),
     "types.tools": ("FunctionTool",),
     "types.transcription_session": (
         "RealtimeTranscriptionSessionCreateResponse",
         "TranscriptionSessionCreateParams",
     ),
+    "types.translation": (
+        "TranslationClientSecretCreateParams",
+        "TranslationClientSecretCreateResponse",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    home = importlib.import_module(f"{__name__}.{_HOME_OF.get(name, 'errors')}")
-    value: object = getattr(home, name)
-    globals()[name] = value
-    return value
+# A type checker that saw this would take every misspelt name for an object.
+if not TYPE_CHECKING:  # pragma: no branch
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        home = importlib.import_module(f"{__name__}.{_HOME_OF.get(name, 'errors')}")
+        value: object = getattr(home, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

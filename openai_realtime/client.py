@@ -10,7 +10,11 @@ import random
 import time
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
-from openai_realtime.configuration import ClientOptions, Configuration
+from openai_realtime.configuration import (
+    AsyncClientOptions,
+    Configuration,
+    SyncClientOptions,
+)
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.logs import log_event, logger, set_up_from_environment
@@ -23,13 +27,16 @@ from openai_realtime.resources.transcription_sessions import (
 )
 from openai_realtime.resources.translations import AsyncTranslations, Translations
 from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
-from openai_realtime.transports.injected import InjectedAsyncEngine, InjectedSyncEngine
+from openai_realtime.transports.injected import (
+    AsyncHttpClient,
+    InjectedAsyncEngine,
+    InjectedSyncEngine,
+    SyncHttpClient,
+)
 from openai_realtime.transports.lane_engine import AsyncLaneEngine, SyncLaneEngine
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    import httpx
 
     from openai_realtime.core.events import Event
 
@@ -101,8 +108,8 @@ class RealtimeSessionsClient(_Client):
     def __init__(
         self,
         *,
-        http_client: httpx.AsyncClient | None = None,
-        **options: Unpack[ClientOptions],
+        http_client: AsyncHttpClient | None = None,
+        **options: Unpack[AsyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
         engine = AsyncLaneEngine() if http_client is None else InjectedAsyncEngine(http_client)
@@ -126,7 +133,7 @@ class RealtimeSessionsClient(_Client):
         self.translations = AsyncTranslations(driver, configuration)
         self.calls = AsyncCalls(driver, configuration)
 
-    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+    def with_options(self, **options: Unpack[AsyncClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.
 
         Closing the copy closes nothing: the connections are the original's.
@@ -181,8 +188,8 @@ class SyncRealtimeSessionsClient(_Client):
     def __init__(
         self,
         *,
-        http_client: httpx.Client | None = None,
-        **options: Unpack[ClientOptions],
+        http_client: SyncHttpClient | None = None,
+        **options: Unpack[SyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
         engine = SyncLaneEngine() if http_client is None else InjectedSyncEngine(http_client)
@@ -206,7 +213,7 @@ class SyncRealtimeSessionsClient(_Client):
         self.translations = Translations(driver, configuration)
         self.calls = Calls(driver, configuration)
 
-    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+    def with_options(self, **options: Unpack[SyncClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.
 
         Closing the copy closes nothing: the connections are the original's.

@@ -11,7 +11,7 @@ import platform
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
@@ -34,9 +34,6 @@ _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 class ClientOptions(TypedDict, total=False):
     """The settings that both clients and `with_options()` take; each has a default."""
 
-    api_key: KeySource | None
-    """The API key, or a callable that returns one, asked at every attempt (rotated keys, Entra
-    tokens). Default: the environment's `OPENAI_API_KEY`."""
     base_url: str | None
     """Where the API is, below which paths such as `/realtime/sessions` are. Default: the
     environment's `OPENAI_BASE_URL`, else https://api.openai.com/v1."""
@@ -61,6 +58,25 @@ class ClientOptions(TypedDict, total=False):
     """Everything else about retrying."""
     allow_http: bool
     """Allow plain http to hosts other than loopback. Default False."""
+
+
+class AsyncClientOptions(ClientOptions, total=False):
+    """The async client's settings."""
+
+    api_key: KeySource | None
+    """The API key, or a callable, sync or async, that returns one and is asked at every attempt
+    (rotated keys, Entra tokens). Default: the environment's `OPENAI_API_KEY`."""
+
+
+class SyncClientOptions(ClientOptions, total=False):
+    """The sync client's settings."""
+
+    api_key: str | Callable[[], str] | None
+    """The API key, or a callable that returns one and is asked at every attempt (rotated keys,
+    Entra tokens). Default: the environment's `OPENAI_API_KEY`."""
+
+
+AnyClientOptions = AsyncClientOptions | SyncClientOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +163,11 @@ class Configuration:
     headers: tuple[Header, ...]
     timeout: Timeout
     retry: RetryPolicy
-    options: ClientOptions = field(repr=False)
+    options: AnyClientOptions = field(repr=False)
 
     @classmethod
     def resolve(
-        cls, options: ClientOptions, dialects: DialectMemory | None = None
+        cls, options: AnyClientOptions, dialects: DialectMemory | None = None
     ) -> Configuration:
         """Return the settings for `options`, the environment filling what is absent or None.
 
@@ -176,11 +192,12 @@ class Configuration:
             options=options,
         )
 
-    def with_options(self, options: ClientOptions) -> Configuration:
+    def with_options(self, options: AnyClientOptions) -> Configuration:
         """Return these settings with some of them replaced."""
+        merged: dict[str, object] = {**self.options, **options}
         if "base_url" in options and "provider" not in options:
-            options = {"provider": None, **options}
-        return self.resolve({**self.options, **options}, self.dialects)
+            merged["provider"] = None
+        return self.resolve(cast("AsyncClientOptions", merged), self.dialects)
 
 
 def check_header_value(name: str, value: object) -> str:
@@ -194,7 +211,7 @@ def check_header_value(name: str, value: object) -> str:
     return value
 
 
-def _provider(options: ClientOptions) -> Provider:
+def _provider(options: AnyClientOptions) -> Provider:
     provider, base_url = options.get("provider"), options.get("base_url")
     if provider is not None and base_url:
         message = "pass provider=… or base_url=…, not both"
@@ -209,7 +226,7 @@ def _provider(options: ClientOptions) -> Provider:
     return replace(provider, dialect=dialect)
 
 
-def _headers(options: ClientOptions, provider: Provider) -> tuple[Header, ...]:
+def _headers(options: AnyClientOptions, provider: Provider) -> tuple[Header, ...]:
     headers = [
         # Compressed answers are not asked for: a session is 1 kB, and a decoder can be bombed.
         (b"Accept-Encoding", b"identity"),

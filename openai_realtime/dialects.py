@@ -85,10 +85,15 @@ def flat_request(nested: JsonObject) -> tuple[Translation, Kind]:
     session = _object(rest.pop("session", None))
     kind: Kind = "transcription" if session.pop("type", None) == "transcription" else "realtime"
     kept, dropped = _what_flat_carries(session)
-    body = {**rest, **_flatten(kept)}
+    flat = _flatten(kept)
+    for name in ("input_audio_format", "output_audio_format"):
+        if isinstance(flat.get(name), dict):  # a rate that has no flat name
+            del flat[name]
+            dropped.append(".".join(_MOVED[name]))
+    body = {**rest, **flat}
     if lifetime is not None:
         body["client_secret"] = {_LIFETIME[kind]: lifetime}
-    return Translation(body, dropped), kind
+    return Translation(body, tuple(f"session.{name}" for name in dropped)), kind
 
 
 def flat_answer(answer: JsonObject) -> JsonObject:
@@ -99,7 +104,7 @@ def flat_answer(answer: JsonObject) -> JsonObject:
     """
     answer = _unwrapped(answer)
     secret, session = _secret_and_session(answer)
-    if secret is None or (session is None and "client_secret" in answer):
+    if secret is None or (session is None and isinstance(answer.get("client_secret"), dict)):
         return answer
     around = {name: answer[name] for name in answer if name not in _ENVELOPE}
     inside = {name: value for name, value in (session or {}).items() if name != "type"}
@@ -115,7 +120,9 @@ def nested_answer(answer: JsonObject) -> JsonObject:
     around = {name: answer[name] for name in answer if name not in _ENVELOPE}
     if session is not None:
         return {**around, **secret, "session": session}
-    if "client_secret" not in answer:  # a secret and nothing else, as xAI answers
+    if not isinstance(
+        answer.get("client_secret"), dict
+    ):  # a secret and nothing else, as xAI answers
         return answer
     kind: Kind = "transcription" if "transcription" in str(answer.get("object")) else "realtime"
     if "expires_at" in answer:
@@ -214,7 +221,7 @@ def _flat_value(name: str, value: Json) -> Json:
     return value
 
 
-def _what_flat_carries(session: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+def _what_flat_carries(session: JsonObject) -> tuple[JsonObject, list[str]]:
     """Return a nested request's session without what the flat shape cannot say, and its names."""
     kept = {name: value for name, value in session.items() if name not in _NESTED_ONLY}
     dropped = [name for name in session if name in _NESTED_ONLY]
@@ -225,7 +232,7 @@ def _what_flat_carries(session: JsonObject) -> tuple[JsonObject, tuple[str, ...]
     if _is_mcp(kept.get("tool_choice")):
         del kept["tool_choice"]
         dropped.append("tool_choice")
-    return kept, tuple(f"session.{name}" for name in dropped)
+    return kept, dropped
 
 
 def _is_mcp(value: Json) -> bool:

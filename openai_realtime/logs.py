@@ -16,7 +16,7 @@ from openai_realtime.core.events import AttemptFinished, AttemptSent, RetrySched
 if TYPE_CHECKING:
     from openai_realtime.core.events import Event
 
-logger = logging.getLogger("openai_realtime")
+logger: logging.Logger = logging.getLogger("openai_realtime")
 
 
 @cache

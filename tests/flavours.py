@@ -26,6 +26,9 @@ class AwaitedSyncClient:
         self.wrapped = client
         self.sessions = _Awaited(client.sessions)
         self.transcription_sessions = _Awaited(client.transcription_sessions)
+        self.client_secrets = _Awaited(client.client_secrets)
+        self.translations = _AwaitedTranslations(client)
+        self.calls = _Awaited(client.calls)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> AwaitedSyncClient:
         return AwaitedSyncClient(self.wrapped.with_options(**options))
@@ -39,6 +42,11 @@ class AwaitedSyncClient:
 
     async def __aexit__(self, *details: object) -> None:
         self.wrapped.close()
+
+
+class _AwaitedTranslations:
+    def __init__(self, client: SyncRealtimeSessionsClient) -> None:
+        self.client_secrets = _Awaited(client.translations.client_secrets)
 
 
 class _Awaited:

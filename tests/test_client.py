@@ -252,7 +252,7 @@ def test_the_sync_client_refuses_an_async_key(realtime_server: MockRealtimeServe
         raise AssertionError
 
     with (
-        SyncRealtimeSessionsClient(api_key=key) as client,
+        SyncRealtimeSessionsClient(api_key=key) as client,  # type: ignore[arg-type]  # wrong on purpose
         pytest.raises(ConfigurationError, match="async callable"),
     ):
         client.sessions.create()
@@ -262,7 +262,7 @@ def test_the_sync_client_refuses_an_async_key(realtime_server: MockRealtimeServe
             raise AssertionError
 
     with (
-        SyncRealtimeSessionsClient(api_key=Later) as client,
+        SyncRealtimeSessionsClient(api_key=Later) as client,  # type: ignore[arg-type]  # wrong on purpose
         pytest.raises(ConfigurationError, match="async callable"),
     ):
         client.sessions.create()

@@ -90,8 +90,8 @@ class Exchange(Generic[T]):
     )
 
     def __init__(self, call: Call[T], context: RetryContext) -> None:
-        self.call = call
-        self.deadline = Deadline.after(call.timeout.total, context.clock)
+        self.call: Call[T] = call
+        self.deadline: Deadline = Deadline.after(call.timeout.total, context.clock)
         self._context = context
         self._started = context.clock()
         self._attempts = 0
@@ -241,9 +241,9 @@ class Attempt(Generic[T]):
     def __init__(self, exchange: Exchange[T], number: int, delay: float) -> None:
         self._exchange = exchange
         self._response: Response | None = None
-        self.number = number
+        self.number: int = number
         """Which attempt this is, from 1."""
-        self.delay = delay
+        self.delay: float = delay
         """Seconds to wait before it is sent."""
 
     def request(self, authorization: Authorization | None) -> Request:

@@ -133,4 +133,6 @@ def _told(problem: ErrorDetails, known: Mapping[str, object]) -> str:
         return "is required"
     if problem["input"] is None:
         return "cannot be None: leave it out for the server's default"
+    if problem["type"] == "is_instance_of" and problem.get("ctx", {}).get("class") == "Sequence":
+        return "must be a list"
     return problem["msg"].replace("Input should be", "must be")

@@ -66,7 +66,9 @@ class AsyncTranslations:
     """`client.translations` of the async client."""
 
     def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
-        self.client_secrets = AsyncTranslationClientSecrets(driver, configuration)
+        self.client_secrets: AsyncTranslationClientSecrets = AsyncTranslationClientSecrets(
+            driver, configuration
+        )
         """Client secrets for translation sessions: `create`."""
 
 
@@ -74,5 +76,7 @@ class Translations:
     """`client.translations` of the sync client."""
 
     def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
-        self.client_secrets = TranslationClientSecrets(driver, configuration)
+        self.client_secrets: TranslationClientSecrets = TranslationClientSecrets(
+            driver, configuration
+        )
         """Client secrets for translation sessions: `create`."""

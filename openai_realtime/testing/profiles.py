@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from openai_realtime import providers
 from openai_realtime.dialects import nested_answer
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 MockDialect = Literal["beta", "ga", "both"]
 ProviderName = Literal[
-    "openai", "azure", "azure_preview", "xai", "litellm", "bifrost", "compatible"
+    "openai",
+    "azure",
+    "azure_preview",
+    "xai",
+    "litellm",
+    "bifrost",
+    "compatible",
+    "keyless",
 ]
 
 _FLAT = frozenset({"sessions", "transcription_sessions"})
@@ -109,14 +116,13 @@ def _litellm_takes(given: JsonObject, endpoint: str) -> JsonObject:
 
 
 def _litellm_answers(answer: JsonObject) -> JsonObject:
-    return {**answer, "value": f"gAAAAAB{str(answer['value'])[3:]}=="}
+    opaque = {"value": f"gAAAAAB{str(answer['value'])[3:]}=="} if "value" in answer else {}
+    return {**answer, **opaque}
 
 
 def _compatible_answers(answer: JsonObject) -> JsonObject:
-    secret = answer["client_secret"]
-    if not isinstance(secret, dict) or not isinstance(moment := secret["expires_at"], int):
-        return answer
-    iso = datetime.fromtimestamp(moment, UTC).isoformat()
+    secret = cast("dict[str, int]", answer["client_secret"])
+    iso = datetime.fromtimestamp(secret["expires_at"], UTC).isoformat()
     return {**answer, "client_secret": {**secret, "expires_at": iso}}
 
 
@@ -155,6 +161,9 @@ PROFILES: dict[ProviderName, Profile] = {
         dialect="beta",
         success=201,
         shaped=_compatible_answers,
+    ),
+    "keyless": Profile(
+        providers.compatible(f"{_HOST}/v1", dialect="beta", auth=None), dialect="beta", success=201
     ),
 }
 """What each provider's server does."""

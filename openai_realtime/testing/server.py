@@ -55,7 +55,7 @@ class MockRealtimeServer(MockRealtime):
         provider: ProviderName | None = None,
     ) -> None:
         super().__init__(profile(dialect, provider), api_key=api_key)
-        self.api_key = api_key or MOCK_API_KEY
+        self.api_key: str = api_key or MOCK_API_KEY
         """A key that the server accepts."""
         self._http = _HttpServer((_LOOPBACK, port), self)
         self._thread: threading.Thread | None = None
@@ -188,6 +188,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        # The standard library would say goodbye (FIN) before it closes; a reset does not.
+        socket.close(self.connection.detach())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
         """Keep quiet: `requests` is the record."""

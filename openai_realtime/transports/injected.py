@@ -10,7 +10,7 @@ business; so is closing it. The total deadline of the sync client is then checke
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never, Protocol, cast
 
 from openai_realtime.core.body import BodyReader
 from openai_realtime.core.wire import Headers, Request, Response
@@ -18,9 +18,43 @@ from openai_realtime.errors import APITimeoutError, ClientClosedError, Configura
 from openai_realtime.transports.translation import translated
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     import httpx
 
     from openai_realtime.core.deadline import Deadline, Timeout
+
+
+class _AsyncAnswer(Protocol):
+    status_code: int
+
+    def aiter_raw(self) -> AsyncIterator[bytes]: ...
+
+
+class _SyncAnswer(Protocol):
+    status_code: int
+
+    def iter_raw(self) -> Iterator[bytes]: ...
+
+
+class AsyncHttpClient(Protocol):
+    """What the async client takes as `http_client`: an `httpx.AsyncClient`, or httpx2's."""
+
+    async def send(
+        self, request: Never, *, stream: bool, auth: None, follow_redirects: bool
+    ) -> _AsyncAnswer:
+        """Send one request."""
+        ...
+
+
+class SyncHttpClient(Protocol):
+    """What the sync client takes as `http_client`: an `httpx.Client`, or httpx2's."""
+
+    def send(
+        self, request: Never, *, stream: bool, auth: None, follow_redirects: bool
+    ) -> _SyncAnswer:
+        """Send one request."""
+        ...
 
 
 def _request_class(client: object, name: str) -> type[httpx.Request]:
@@ -67,8 +101,8 @@ def _read_beforehand(response: httpx.Response) -> Response:
 class InjectedAsyncEngine:
     """Sends through a user's async client."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, client: AsyncHttpClient) -> None:
+        self._client = cast("httpx.AsyncClient", client)
         self._request_class = _request_class(client, "AsyncClient")
         self._is_closed = False
 
@@ -107,8 +141,8 @@ class InjectedAsyncEngine:
 class InjectedSyncEngine:
     """Sends through a user's sync client."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+    def __init__(self, client: SyncHttpClient) -> None:
+        self._client = cast("httpx.Client", client)
         self._request_class = _request_class(client, "Client")
         self._is_closed = False
 

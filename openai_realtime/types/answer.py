@@ -3,7 +3,7 @@
 Owns: the pydantic configuration of answers. Must not know: any field of any answer.
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -16,7 +16,7 @@ class WireModel(BaseModel):
     Equality compares what the server said, not when or how it arrived.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
         # Building a validator takes milliseconds: left to the first answer that needs it.
         defer_build=True,
@@ -26,6 +26,7 @@ class WireModel(BaseModel):
         # "model" is a field's name on the wire, not pydantic's.
         protected_namespaces=(),
     )
+    """pydantic's settings, the same for every part of every answer."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WireModel) or type(self) is not type(other):

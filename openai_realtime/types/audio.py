@@ -68,11 +68,12 @@ class TranscriptionParam(TypedDict, total=False):
     """How long the model waits before it emits text. Only `gpt-realtime-whisper`."""
 
 
-class NoiseReductionParam(TypedDict):
+class NoiseReductionParam(TypedDict, total=False):
     """Filters noise before turn detection and the model hear the audio."""
 
     type: Literal["near_field", "far_field"]
-    """`near_field` for headsets, `far_field` for laptops and conference rooms."""
+    """`near_field` for headsets, `far_field` for laptops and conference rooms. Default: the
+    server's."""
 
 
 class CustomVoice(WireModel):

@@ -4,6 +4,7 @@ Owns: how a check reads. Must not know: any parameter.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -29,7 +30,7 @@ def _finite(value: object) -> object:
 
 
 if TYPE_CHECKING:
-    JsonParam = dict[str, object]
+    JsonParam = Mapping[str, object]
 else:  # Checked at run time; as a static type it would be invariant, and refuse plain dicts.
     JsonParam = dict[str, Annotated[JsonValue, AfterValidator(_finite)]]
 

@@ -4,7 +4,8 @@ Owns: realtime and transcription sessions as `client_secrets` and `calls` take t
 how they travel, or the flat shape.
 """
 
-from typing import Annotated, Literal, NotRequired, Required, cast
+from collections.abc import Sequence
+from typing import Annotated, Literal, Required, cast
 
 from pydantic import Discriminator, Tag, with_config
 from typing_extensions import TypedDict
@@ -44,12 +45,13 @@ from openai_realtime.types.turn_detection import (
 )
 
 
-class AudioEncodingParam(TypedDict):
+class AudioEncodingParam(TypedDict, total=False):
     """How audio is encoded."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
-    """`audio/pcm` (16-bit, 24 kHz), `audio/pcmu` (G.711 μ-law) or `audio/pcma` (G.711 A-law)."""
-    rate: NotRequired[Literal[24000]]
+    """`audio/pcm` (16-bit, 24 kHz), `audio/pcmu` (G.711 μ-law) or `audio/pcma` (G.711 A-law).
+    Default: the server's."""
+    rate: Literal[24000]
     """Samples a second of `audio/pcm`: 24000, the default. The other two have none."""
 
 
@@ -115,7 +117,7 @@ class NestedSessionParameters(TypedDict, total=False):
     """More to put into the server's events. Default: nothing more."""
     tracing: Literal["auto"] | TracingConfigurationParam | None
     """Traces in the provider's dashboard: `"auto"`, or their names. Default, and None: off."""
-    tools: list[NestedToolParam]
+    tools: Sequence[NestedToolParam]
     """Functions and MCP servers the model may call. Default: none."""
     tool_choice: Literal["auto", "none", "required"] | ToolChoiceFunctionParam | ToolChoiceMcpParam
     """Which tool the model calls. Default `auto`."""

@@ -4,6 +4,7 @@ Owns: `sessions.create`'s parameters and `RealtimeSessionCreateResponse`. Must n
 travels.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, with_config
@@ -98,7 +99,7 @@ class SessionParameters(TypedDict, total=False):
     """The sampling temperature, 0.6–1.2. Default 0.8."""
     max_response_output_tokens: MaxTokens
     """The most tokens of one response, tool calls included: 1–4096, or `"inf"` (default)."""
-    tools: list[FunctionToolParam | SentFunctionTool]
+    tools: Sequence[FunctionToolParam | SentFunctionTool]
     """The functions the model may call: dicts, or `FunctionTool.from_function(f)`. Default: none."""
     tool_choice: Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam
     """Which tool the model calls: `auto` (default), `none`, `required`, or a function."""

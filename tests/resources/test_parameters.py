@@ -82,6 +82,7 @@ def build(**params: Any) -> dict[str, Any]:
         ({"tracing": {"group": 1}}, "tracing.group", "is not a known parameter"),
         ({"truncation": {"type": "retention_ratio"}}, "truncation.retention_ratio", "is required"),
         ({"tools": [{"type": "function"}]}, "tools.0.name", "is required"),
+        ({"tools": {}}, "tools", "tools must be a list"),
         ({"prompt": {}}, "prompt.id", "prompt.id is required"),
         ({"self": 1}, "self", "self is not a known parameter"),
         ({"tracing": {"metadata": {"x": float("nan")}}}, "tracing.metadata.x", "finite numbers"),

@@ -74,6 +74,57 @@ def test_it_refuses_what_a_server_refuses(
     assert body["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    ("provider", "path", "body", "told"),
+    [
+        ("azure", "/realtime/client_secrets?api-version=1", "{}", "api-version is not what"),
+        ("azure_preview", "/sessions", "{}", "api-version is not what"),
+        ("azure_preview", "/sessions?api-version=2025-04-01-preview", "{}", "not a deployment"),
+        (
+            "xai",
+            "/realtime/client_secrets",
+            '{"session":{"type":"realtime"}}',
+            "only expires_after",
+        ),
+        (
+            "litellm",
+            "/realtime/client_secrets",
+            '{"session":{"type":"realtime"}}',
+            "model is required",
+        ),
+        (
+            "openai",
+            "/realtime/client_secrets",
+            '{"session":{"type":"realtime","output_modalities":["audio","text"]}}',
+            "cannot hold both",
+        ),
+        ("openai", "/realtime/sessions", "{}", "beta API shape is disabled"),
+        ("compatible", "/realtime/client_secrets", "{}", "Invalid URL"),
+    ],
+)
+def test_it_refuses_what_a_provider_refuses(provider: Any, path: str, body: str, told: str) -> None:
+    with MockRealtimeServer(provider=provider) as server:
+        status, answer = post(server, path, body.encode())
+    assert status in {400, 404}
+    assert told in answer["error"]["message"]
+
+
+def test_compatible_servers_answer_in_their_own_way() -> None:
+    with MockRealtimeServer(provider="compatible") as server:
+        status, body = post(server)
+        assert status == 201
+        assert "T" in body["client_secret"]["expires_at"]
+        assert post(server, "/realtime/transcription_sessions")[0] == 201
+    with MockRealtimeServer(provider="litellm", dialect="both") as server:
+        assert post(server)[0] == 200
+        assert post(server, "/realtime/client_secrets", b'{"model":"m"}')[1]["value"][:3] == "gAA"
+
+
+def test_a_server_without_keys() -> None:
+    with MockRealtimeServer(provider="keyless") as server:
+        assert post(server, headers={})[0] == 201
+
+
 def test_it_fills_in_the_defaults(realtime_server: MockRealtimeServer) -> None:
     status, body = post(realtime_server, body=b'{"voice": "verse"}')
     assert (status, body["voice"], body["temperature"]) == (200, "verse", 0.8)

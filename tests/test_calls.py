@@ -1,0 +1,225 @@
+"""WebRTC and phone calls, translation secrets: the endpoints beside minting sessions."""
+
+import json
+from typing import Any
+
+import pytest
+from flavours import Flavour
+
+from openai_realtime import (
+    APIConnectionError,
+    APIResponseValidationError,
+    InternalServerError,
+    ParameterError,
+    RetryPolicy,
+)
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\n"
+QUICK = RetryPolicy(base_delay=0.001)
+
+
+def test_translation_secrets(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            secret = await client.translations.client_secrets.create(
+                expires_after={"seconds": 30},
+                session={
+                    "model": "gpt-realtime-translate",
+                    "audio": {
+                        "input": {"transcription": None, "noise_reduction": {"type": "near_field"}},
+                        "output": {"language": "es"},
+                    },
+                },
+            )
+            session: Any = secret.session
+            assert (session.type, session.model) == ("translation", "gpt-realtime-translate")
+            assert session.audio.output.language == "es"
+            assert session.audio.input.noise_reduction.type == "near_field"
+            assert secret.client_secret.value.startswith("ek_")
+            with pytest.raises(ParameterError, match="session is required"):
+                await client.translations.client_secrets.create()  # type: ignore[call-arg]  # wrong on purpose
+            with pytest.raises(ParameterError, match=r"session\.type is not a known"):
+                await client.translations.client_secrets.create(
+                    session={"model": "m", "type": "translation"}  # type: ignore[typeddict-unknown-key]  # wrong on purpose
+                )
+        assert realtime_server.requests[0].path == "/v1/realtime/translations/client_secrets"
+
+    flavour.run(body)
+
+
+def test_a_call_with_a_key_is_a_form(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            call = await client.calls.create(
+                sdp=OFFER, session={"type": "realtime", "model": "gpt-realtime"}
+            )
+            assert call.id is not None
+            assert call.id.startswith("rtc_")
+            assert call.sdp.startswith("v=0")
+            assert call.meta.status == 201
+            assert "v=0" not in repr(call)
+            await client.calls.create(sdp=OFFER)
+        request = realtime_server.requests[0]
+        assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
+        assert request.headers["accept"] == "application/sdp"
+        parts = request.parts
+        assert parts["sdp"] == ("application/sdp", OFFER)
+        assert parts["session"][0] == "application/json"
+        assert json.loads(parts["session"][1]) == {"type": "realtime", "model": "gpt-realtime"}
+        assert realtime_server.requests[1].parts.keys() == {"sdp"}
+
+    flavour.run(body)
+
+
+def test_a_call_with_an_ephemeral_key_is_bare(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            secret = (await client.sessions.create()).client_secret.value
+            browser = client.with_options(api_key=str(secret))
+            assert (await browser.calls.create(sdp=OFFER)).sdp.startswith("v=0")
+            with pytest.raises(ParameterError, match="session cannot be set with an ephemeral key"):
+                await browser.calls.create(sdp=OFFER, session={"type": "realtime"})
+        request = realtime_server.requests[1]
+        assert request.headers["content-type"] == "application/sdp"
+        assert request.body == OFFER.encode()
+        assert len(realtime_server.requests) == 2
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize(
+    ("location", "call_id"),
+    [
+        ("/v1/realtime/calls/rtc_1", "rtc_1"),
+        ("https://h/v1/realtime/calls/rtc-2/?x=1", "rtc-2"),
+        ("", None),
+        ("/v1/realtime/calls/bad id", None),
+    ],
+)
+def test_the_id_is_in_the_location(
+    flavour: Flavour, realtime_server: MockRealtimeServer, location: str, call_id: str | None
+) -> None:
+    headers = {"location": location} if location else {}
+    realtime_server.respond_next(MockAnswer(201, body=b"v=0\r\n", headers=headers))
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            assert (await client.calls.create(sdp=OFFER)).id == call_id
+
+    flavour.run(body)
+
+
+def test_a_success_without_sdp_is_none(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    realtime_server.respond_next(MockAnswer(201, body=b"<html>"))
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            with pytest.raises(APIResponseValidationError, match="without an SDP answer"):
+                await client.calls.create(sdp=OFFER)
+
+    flavour.run(body)
+
+
+def test_phone_calls(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            await client.calls.accept("rtc_1", model="gpt-realtime", instructions="Be kind.")
+            await client.calls.reject("rtc_1", status_code=486)
+            await client.calls.reject("rtc_1")
+            await client.calls.refer("rtc_1", target_uri="tel:+14155550123")
+            await client.calls.hangup("rtc_1")
+        sent = [
+            (request.path.removeprefix("/v1/realtime/calls/rtc_1/"), request.body)
+            for request in realtime_server.requests
+        ]
+        assert sent == [
+            (
+                "accept",
+                b'{"type":"realtime","model":"gpt-realtime","instructions":"Be kind."}',
+            ),
+            ("reject", b'{"status_code":486}'),
+            ("reject", b""),
+            ("refer", b'{"target_uri":"tel:+14155550123"}'),
+            ("hangup", b""),
+        ]
+        assert "content-type" not in realtime_server.requests[-1].headers
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "params", "told"),
+    [
+        ("hangup", ["../../files"], {}, "call_id is 1 to 128"),
+        ("hangup", [""], {}, "call_id"),
+        ("hangup", ["rtc_1\n"], {}, "call_id"),
+        ("hangup", ["x" * 129], {}, "call_id"),
+        ("accept", ["rtc_1"], {"voice": "verse"}, "voice is not a known parameter"),
+        ("reject", ["rtc_1"], {"status_code": 200}, "a SIP status code from 300 to 699"),
+        ("refer", ["rtc_1"], {}, "target_uri is required"),
+        ("refer", ["rtc_1"], {"target_uri": "http://x"}, "a tel: or sip: URI"),
+        ("refer", ["rtc_1"], {"target_uri": "tel:1\r\n2"}, "a tel: or sip: URI"),
+        ("hangup", ["rtc_1"], {"why": "x"}, "why is not a known parameter"),
+        ("create", [], {}, "sdp is required"),
+    ],
+)
+def test_what_is_wrong_is_told_and_not_sent(
+    flavour: Flavour,
+    realtime_server: MockRealtimeServer,
+    action: str,
+    arguments: list[str],
+    params: dict[str, Any],
+    told: str,
+) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            with pytest.raises(ParameterError, match=told):
+                await getattr(client.calls, action)(*arguments, **params)
+
+    flavour.run(body)
+    assert realtime_server.requests == []
+
+
+def test_actions_are_not_repeated_when_they_may_have_happened(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        async with flavour.client(retry=QUICK) as client:
+            for answer in (MockAnswer(drop="before"), MockAnswer(500)):
+                realtime_server.respond_next(answer)
+                with pytest.raises((APIConnectionError, InternalServerError)) as caught:
+                    await client.calls.hangup("rtc_1")
+                assert caught.value.attempts == 1
+            realtime_server.respond_next(MockAnswer(503), MockAnswer(429))
+            await client.calls.hangup("rtc_1")  # refused twice, in so many words
+        assert len(realtime_server.requests) == 5
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("text/plain", b"v=0", 415),
+        ("application/sdp", b"nonsense", 400),
+        ("multipart/form-data; boundary=x", b"--x--", 400),
+    ],
+)
+def test_the_mock_refuses_what_is_no_offer(
+    realtime_server: MockRealtimeServer, content_type: str, body: bytes, status: int
+) -> None:
+    import httpx  # noqa: PLC0415 - another client than ours, on purpose
+
+    headers = {
+        "content-type": content_type,
+        "authorization": f"Bearer {realtime_server.api_key}",
+    }
+    url = f"{realtime_server.base_url}/realtime/calls"
+    assert httpx.post(url, content=body, headers=headers).status_code == status
+    for wrong in ("/rtc_1/explode", "/rtc_1", "/rtc_1/hangup/now"):
+        assert httpx.post(url + wrong, headers=headers).status_code == 404

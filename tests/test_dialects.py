@@ -1,0 +1,362 @@
+"""Flat to nested and back: by tables, and as an identity for anything both shapes can carry."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openai_realtime.core.answers import Json
+from openai_realtime.dialects import (
+    Kind,
+    flat_answer,
+    flat_request,
+    nested_answer,
+    nested_request,
+)
+
+Object = dict[str, Any]
+
+REQUESTS: list[tuple[str, Object, Object]] = [
+    # a flat request's fields, the nested session's
+    ("model", {"model": "m"}, {"model": "m"}),
+    ("both modalities", {"modalities": ["audio", "text"]}, {"output_modalities": ["audio"]}),
+    ("text alone", {"modalities": ["text"]}, {"output_modalities": ["text"]}),
+    ("voice", {"voice": "verse"}, {"audio": {"output": {"voice": "verse"}}}),
+    ("custom voice", {"voice": {"id": "v"}}, {"audio": {"output": {"voice": {"id": "v"}}}}),
+    ("speed", {"speed": 1.5}, {"audio": {"output": {"speed": 1.5}}}),
+    (
+        "pcm",
+        {"input_audio_format": "pcm16"},
+        {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}},
+    ),
+    (
+        "g711",
+        {"input_audio_format": "g711_ulaw", "output_audio_format": "g711_alaw"},
+        {
+            "audio": {
+                "input": {"format": {"type": "audio/pcmu"}},
+                "output": {"format": {"type": "audio/pcma"}},
+            }
+        },
+    ),
+    (
+        "a newer format",
+        {"input_audio_format": "opus"},
+        {"audio": {"input": {"format": {"type": "opus"}}}},
+    ),
+    (
+        "input features switched off",
+        {
+            "input_audio_transcription": None,
+            "input_audio_noise_reduction": None,
+            "turn_detection": None,
+        },
+        {
+            "audio": {
+                "input": {"transcription": None, "noise_reduction": None, "turn_detection": None}
+            }
+        },
+    ),
+    (
+        "turn detection",
+        {"turn_detection": {"type": "semantic_vad", "eagerness": "low"}},
+        {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "low"}}}},
+    ),
+    ("tokens", {"max_response_output_tokens": "inf"}, {"max_output_tokens": "inf"}),
+    (
+        "the same by name",
+        {
+            "instructions": "i",
+            "tools": [{"type": "function", "name": "f"}],
+            "tool_choice": "auto",
+            "tracing": None,
+            "truncation": "auto",
+            "prompt": {"id": "p"},
+            "include": [],
+            "brand_new": {"a": 1},
+        },
+        {
+            "instructions": "i",
+            "tools": [{"type": "function", "name": "f"}],
+            "tool_choice": "auto",
+            "tracing": None,
+            "truncation": "auto",
+            "prompt": {"id": "p"},
+            "include": [],
+            "brand_new": {"a": 1},
+        },
+    ),
+    (
+        "a field named audio",
+        {"audio": {"x": 1}, "speed": 1},
+        {"audio": {"x": 1, "output": {"speed": 1}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("flat", "nested"), [row[1:] for row in REQUESTS], ids=[r[0] for r in REQUESTS]
+)
+def test_requests_both_ways(flat: Object, nested: Object) -> None:
+    before = copy.deepcopy(flat)
+    there = nested_request(flat, "realtime")
+    assert there.body == {"session": {"type": "realtime", **nested}}
+    assert there.dropped == ()
+    back, kind = flat_request(there.body)
+    assert (back.body, back.dropped, kind) == (flat, (), "realtime")
+    assert flat == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "spelt"), [("realtime", "expires_after"), ("transcription", "expires_at")]
+)
+def test_the_lifetime(kind: Kind, spelt: str) -> None:
+    flat: Object = {"client_secret": {spelt: {"anchor": "created_at", "seconds": 60}}}
+    there = nested_request(flat, kind)
+    assert there.body == {
+        "expires_after": {"anchor": "created_at", "seconds": 60},
+        "session": {"type": kind},
+    }
+    assert flat_request(there.body) == (there.__class__(flat), kind)
+
+
+def test_turn_detection_gets_the_type_that_the_nested_shape_wants() -> None:
+    for given_, kind in (
+        ({"threshold": 0.5}, "server_vad"),
+        ({"eagerness": "low"}, "semantic_vad"),
+    ):
+        body: Any = nested_request({"turn_detection": dict(given_)}, "realtime").body
+        assert body["session"]["audio"]["input"]["turn_detection"] == {"type": kind, **given_}
+
+
+@pytest.mark.parametrize(
+    ("flat", "kind", "dropped"),
+    [
+        ({"temperature": 0.8, "voice": "verse"}, "realtime", ("temperature",)),
+        ({"modalities": ["text"], "include": None}, "transcription", ("modalities",)),
+    ],
+)
+def test_what_nested_cannot_carry(flat: Object, kind: Kind, dropped: tuple[str, ...]) -> None:
+    translation = nested_request(flat, kind)
+    assert translation.dropped == dropped
+    assert dropped[0] not in json.dumps(translation.body)
+
+
+def test_what_flat_cannot_carry() -> None:
+    mcp: Json = {"type": "mcp", "server_label": "s"}
+    function: Json = {"type": "function", "name": "f"}
+    translation, kind = flat_request(
+        {
+            "session": {
+                "type": "realtime",
+                "reasoning": {"effort": "low"},
+                "parallel_tool_calls": True,
+                "tools": [function, mcp],
+                "tool_choice": mcp,
+                "audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}},
+            }
+        }
+    )
+    assert kind == "realtime"
+    assert set(translation.dropped) == {
+        "session.reasoning",
+        "session.parallel_tool_calls",
+        "session.tools.1",
+        "session.tool_choice",
+        "session.audio.input.format",
+    }
+    assert translation.body == {"tools": [function]}
+
+
+def test_requests_without_a_session() -> None:
+    assert flat_request({})[0].body == {}
+    assert flat_request({"session": None})[0].body == {}
+    assert flat_request({"session": {"type": "transcription"}})[1] == "transcription"
+
+
+FLAT_ANSWER: Object = {
+    "id": "sess_1",
+    "object": "realtime.session",
+    "expires_at": 0,
+    "model": "m",
+    "modalities": ["audio", "text"],
+    "voice": "verse",
+    "input_audio_format": "pcm16",
+    "input_audio_transcription": None,
+    "turn_detection": {"type": "server_vad"},
+    "max_response_output_tokens": "inf",
+    "new": 1,
+    "client_secret": {"value": "ek_1", "expires_at": 7},
+}
+NESTED_ANSWER: Object = {
+    "value": "ek_1",
+    "expires_at": 7,
+    "session": {
+        "type": "realtime",
+        "id": "sess_1",
+        "object": "realtime.session",
+        "expires_at": 0,
+        "model": "m",
+        "output_modalities": ["audio"],
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24000},
+                "transcription": None,
+                "turn_detection": {"type": "server_vad"},
+            },
+            "output": {"voice": "verse"},
+        },
+        "max_output_tokens": "inf",
+        "new": 1,
+    },
+}
+
+
+def test_answers_both_ways() -> None:
+    assert flat_answer(NESTED_ANSWER) == FLAT_ANSWER
+    assert nested_answer(FLAT_ANSWER) == NESTED_ANSWER
+    assert flat_answer(FLAT_ANSWER) == FLAT_ANSWER
+    assert nested_answer(NESTED_ANSWER) == NESTED_ANSWER
+
+
+SECRET: Object = {"value": "ek_1", "expires_at": 7}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"client_secret": SECRET},
+        SECRET,
+        {**SECRET, "session": None},
+        {**SECRET, "session": {}},
+        {"session": {"client_secret": SECRET}},
+        {"data": {"client_secret": SECRET}},
+        {"status": "ok", "result": {"data": SECRET}},
+        {"response": {"session": {"client_secret": SECRET}}},
+        {"client_secret": None, **SECRET},
+        {"client_secret": {"value": None}, "session": {"client_secret": SECRET}},
+    ],
+)
+def test_the_secret_is_found_wherever_it_is(answer: Object) -> None:
+    before = copy.deepcopy(answer)
+    assert flat_answer(answer)["client_secret"] == SECRET
+    nested = nested_answer(answer)
+    assert (nested["value"], nested["expires_at"]) == ("ek_1", 7)
+    assert answer == before
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"value": 5},
+        {"client_secret": "ek_1"},
+        {"session": {"value": "ek_1"}},
+        {"data": [SECRET]},
+        {"data": {"data": {"data": {"data": {"data": {"data": SECRET}}}}}},
+        {"error": {"message": "no"}},
+    ],
+)
+def test_no_secret_is_invented(answer: Object) -> None:
+    assert not isinstance(flat_answer(answer).get("client_secret"), dict)
+    assert not isinstance(nested_answer(answer).get("value"), str)
+
+
+def test_a_secret_with_its_unknown_fields_survives() -> None:
+    answer: Object = {**NESTED_ANSWER, "scope": "x"}
+    assert flat_answer(answer)["scope"] == "x"
+    odd: Object = {
+        "value": "ek_1",
+        "session": {
+            "audio": {"input": {"gain": 2}, "stereo": True},
+            "output_modalities": ["smell"],
+        },
+    }
+    assert flat_answer(odd) == {
+        "modalities": ["smell"],
+        "audio": {"input": {"gain": 2}, "stereo": True},
+        "client_secret": {"value": "ek_1"},
+    }
+
+
+def test_a_flat_transcription_answer_becomes_a_nested_one() -> None:
+    answer: Object = {"object": "realtime.transcription_session", "client_secret": SECRET}
+    assert nested_answer(answer)["session"] == {
+        "type": "transcription",
+        "object": "realtime.transcription_session",
+    }
+
+
+TEXT = st.text(max_size=5)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+CARRIED = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": TEXT,
+        "modalities": st.sampled_from([["audio", "text"], ["text"], []]),
+        "instructions": TEXT,
+        "voice": TEXT | st.fixed_dictionaries({"id": TEXT}),
+        "speed": st.floats(0.25, 1.5),
+        "input_audio_format": st.sampled_from(["pcm16", "g711_ulaw", "g711_alaw", "opus"]),
+        "output_audio_format": st.sampled_from(["pcm16", "g711_ulaw", "g711_alaw"]),
+        "input_audio_transcription": st.none()
+        | st.dictionaries(st.sampled_from(["model", "language", "prompt"]), TEXT),
+        "input_audio_noise_reduction": st.none()
+        | st.fixed_dictionaries({"type": st.sampled_from(["near_field", "far_field"])}),
+        "turn_detection": st.none()
+        | st.fixed_dictionaries(
+            {"type": st.sampled_from(["server_vad", "semantic_vad"])},
+            optional={"threshold": st.floats(0, 1), "create_response": st.booleans()},
+        ),
+        "max_response_output_tokens": st.integers(1, 4096) | st.just("inf"),
+        "tools": st.lists(st.fixed_dictionaries({"type": st.just("function"), "name": TEXT})),
+        "tool_choice": TEXT | st.fixed_dictionaries({"type": st.just("function"), "name": TEXT}),
+        "tracing": st.none() | st.just("auto") | st.dictionaries(TEXT, TEXT, max_size=2),
+        "truncation": st.sampled_from(["auto", "disabled"]),
+        "prompt": st.none() | st.fixed_dictionaries({"id": TEXT}),
+        "include": st.none() | st.lists(TEXT),
+        "unknown": ANYTHING,
+    },
+)
+
+
+@settings(max_examples=300)
+@given(CARRIED, st.sampled_from(["realtime", "transcription"]), st.none() | st.integers(10, 7200))
+def test_flat_to_nested_to_flat_is_the_identity(
+    flat: Object, kind: Kind, lifetime: int | None
+) -> None:
+    if kind == "transcription":
+        flat.pop("modalities", None)
+    if lifetime is not None:
+        spelt = "expires_after" if kind == "realtime" else "expires_at"
+        flat["client_secret"] = {spelt: {"seconds": lifetime}}
+    there = nested_request(flat, kind)
+    back, kind_again = flat_request(there.body)
+    assert (there.dropped, back.dropped, kind_again) == ((), (), kind)
+    assert back.body == flat
+    assert nested_request(back.body, kind) == there
+
+
+@settings(max_examples=300)
+@given(CARRIED)
+def test_answers_there_and_back_are_the_identity(flat: Object) -> None:
+    answer: Object = {**flat, "object": "realtime.session", "client_secret": SECRET}
+    assert flat_answer(nested_answer(answer)) == answer
+
+
+@given(st.dictionaries(st.sampled_from([*FLAT_ANSWER, *NESTED_ANSWER, "data", "type"]), ANYTHING))
+def test_everything_is_translated_without_a_fault_or_a_side_effect(value: dict[str, Json]) -> None:
+    before = copy.deepcopy(value)
+    flat_answer(value)
+    nested_answer(value)
+    nested_request(value, "realtime")
+    flat_request(value)
+    flat_request({"session": value})
+    assert value == before

@@ -1,0 +1,342 @@
+"""One unchanged call on every kind of server: the promise of the whole package."""
+
+from typing import Any
+
+import anyio
+import pytest
+from flavours import Flavour
+
+from openai_realtime import (
+    APIResponseValidationError,
+    AuthenticationError,
+    BadRequestError,
+    DroppedParameterWarning,
+    NotFoundError,
+    ParameterError,
+    RealtimeSessionCreateResponse,
+    RealtimeSessionsClient,
+    RetryPolicy,
+)
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+THE_CALL: dict[str, Any] = {
+    "model": "gpt-realtime",
+    "voice": "verse",
+    "modalities": ["audio", "text"],
+    "turn_detection": None,
+    "temperature": 0.8,
+}
+SERVERS: list[dict[str, Any]] = [
+    {"dialect": "beta"},
+    {"dialect": "ga"},
+    {"provider": "openai"},
+    {"provider": "azure"},
+    {"provider": "azure_preview"},
+    {"provider": "xai"},
+    {"provider": "litellm"},
+    {"provider": "bifrost"},
+    {"provider": "compatible"},
+]
+# What the servers themselves choose, or name their own way.
+CHOSEN = {"id", "client_secret", "expires_at"}
+
+
+def said(session: RealtimeSessionCreateResponse) -> dict[str, Any]:
+    """Return what the server said, without what it chose."""
+    told = session.model_dump(exclude_unset=True)
+    return {name: value for name, value in told.items() if name not in CHOSEN}
+
+
+@pytest.mark.filterwarnings("ignore::openai_realtime.DroppedParameterWarning")
+@pytest.mark.parametrize("settings", SERVERS, ids=lambda settings: "-".join(settings.values()))
+def test_one_unchanged_call_mints_everywhere(flavour: Flavour, settings: dict[str, Any]) -> None:
+    async def mint(server: MockRealtimeServer) -> RealtimeSessionCreateResponse:
+        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+            session = await client.sessions.create(**THE_CALL)
+            assert session.client_secret.value
+            assert 58 <= (session.client_secret.seconds_left or 0) <= 600
+            assert session.speed == 1.0
+            again = await client.sessions.create(**THE_CALL)
+            assert again.meta.attempts == 1
+            assert again.client_secret.value != session.client_secret.value
+            return session
+
+    with MockRealtimeServer(dialect="beta") as reference, MockRealtimeServer(**settings) as server:
+        expected = said(flavour.run(lambda: mint(reference)))
+        told = said(flavour.run(lambda: mint(server)))
+    assert told.pop("model", "") in {"gpt-realtime", "mock-deployment", ""}
+    expected.pop("model")
+    assert told == {name: expected[name] for name in told}
+    missing = expected.keys() - told.keys()
+    if settings == {"provider": "xai"}:
+        assert told == {}
+    else:
+        assert missing <= {"temperature"}
+        assert told["voice"] == "verse"
+        assert told["turn_detection"] is None
+
+
+def test_a_retired_dialect_costs_one_round_trip_once(flavour: Flavour) -> None:
+    async def body(server: MockRealtimeServer) -> None:
+        async with flavour.client(
+            provider=server.provider, api_key=server.api_key, max_retries=0
+        ) as client:
+            with pytest.warns(DroppedParameterWarning, match="cannot be told temperature") as told:
+                first = await client.sessions.create(temperature=0.8, voice="verse")
+            assert len(told) == 1
+            assert (first.meta.attempts, first.meta.dropped) == (2, ("temperature",))
+            second = await client.sessions.create(temperature=0.8)  # the warning came once
+            third = await client.with_options(timeout=5).sessions.create()
+            assert (second.meta.attempts, second.meta.dropped) == (1, ("temperature",))
+            assert (third.meta.attempts, third.meta.dropped) == (1, ())
+            await client.transcription_sessions.create()  # another endpoint, found out by itself
+        paths = [request.path.removeprefix("/v1/realtime/") for request in server.requests]
+        assert paths == [
+            "sessions",
+            *["client_secrets"] * 3,
+            "transcription_sessions",
+            "client_secrets",
+        ]
+        assert server.requests[1].json == {
+            "session": {"type": "realtime", "audio": {"output": {"voice": "verse"}}}
+        }
+
+    with MockRealtimeServer(dialect="ga") as server:
+        flavour.run(lambda: body(server))
+
+
+RETIRED = [
+    MockAnswer(404),
+    MockAnswer(410, json={"error": "gone"}),
+    MockAnswer(400, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
+    MockAnswer(
+        400,
+        json={"error": {"message": "Model gpt-realtime-2 is only available on the GA API."}},
+    ),
+]
+
+
+@pytest.mark.parametrize("answer", RETIRED, ids=lambda answer: str(answer.status))
+def test_every_way_to_say_that_a_dialect_is_retired(
+    answer: MockAnswer, realtime_server: MockRealtimeServer, flavour: Flavour
+) -> None:
+    realtime_server.respond_next(answer)
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            assert (await client.sessions.create()).meta.attempts == 2
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        MockAnswer(
+            400, json={"error": {"message": "unknown parameter", "code": "unknown_parameter"}}
+        ),
+        MockAnswer(401, json={"error": "who?"}),
+    ],
+)
+def test_other_errors_are_what_they_are(
+    answer: MockAnswer, realtime_server: MockRealtimeServer, flavour: Flavour
+) -> None:
+    realtime_server.respond_next(answer)
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            with pytest.raises((BadRequestError, AuthenticationError)):
+                await client.sessions.create()
+
+    flavour.run(body)
+    assert len(realtime_server.requests) == 1
+
+
+def test_a_404_on_both_is_the_first_error_with_a_hint(flavour: Flavour) -> None:
+    async def body(base_url: str) -> None:
+        async with flavour.client(base_url=base_url, api_key="sk-x") as client:
+            for create in (client.sessions.create, client.client_secrets.create):
+                with pytest.raises(
+                    NotFoundError, match="Neither the flat nor the nested"
+                ) as caught:
+                    await create()
+                assert caught.value.attempts == 2
+                assert "wrong/realtime/" in caught.value.message
+
+    with MockRealtimeServer(api_key=None) as server:
+        flavour.run(lambda: body(f"{server.base_url}/wrong"))
+        paths = [request.path.rpartition("/")[2] for request in server.requests]
+    assert paths == ["sessions", "client_secrets", "client_secrets", "sessions"]
+
+
+def test_the_fallback_retries_and_fails_like_any_call(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        async with flavour.client(retry=RetryPolicy(base_delay=0.001)) as client:
+            realtime_server.respond_next(MockAnswer(404), MockAnswer(503), MockAnswer(503))
+            assert (await client.sessions.create()).meta.attempts == 4
+            other = client.with_options(base_url=realtime_server.base_url + "/")
+            realtime_server.respond_next(MockAnswer(401))
+            with pytest.raises(AuthenticationError):
+                await other.sessions.create()
+
+    flavour.run(body)
+
+
+def test_a_fallback_that_mints_nothing_is_not_remembered(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            realtime_server.respond_next(MockAnswer(404), MockAnswer(json={"value": ""}))
+            with pytest.raises(APIResponseValidationError):
+                await client.sessions.create()
+            await client.sessions.create()
+
+    flavour.run(body)
+    assert realtime_server.requests[-1].path == "/v1/realtime/sessions"
+
+
+@pytest.mark.parametrize(("dialect", "path"), [("beta", "sessions"), ("ga", "client_secrets")])
+def test_an_explicit_dialect_is_obeyed(
+    flavour: Flavour, realtime_server: MockRealtimeServer, dialect: Any, path: str
+) -> None:
+    async def body() -> None:
+        async with flavour.client(dialect=dialect) as client:
+            await client.sessions.create(voice="verse")
+            realtime_server.respond_next(MockAnswer(404))
+            with pytest.raises(NotFoundError):
+                await client.sessions.create()
+            await client.client_secrets.create(session={"type": "realtime", "model": "m"})
+
+    flavour.run(body)
+    paths = [request.path.removeprefix("/v1/realtime/") for request in realtime_server.requests]
+    assert paths == [path] * 3
+
+
+def test_strict_refuses_before_anything_is_minted(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        async with flavour.client(dialect="ga", strict=True) as client:
+            with pytest.raises(ParameterError, match="temperature") as caught:
+                await client.sessions.create(temperature=0.8)
+            assert caught.value.param == "temperature"
+            with pytest.warns(DroppedParameterWarning):
+                await client.sessions.create(temperature=0.8, strict=False)
+        async with flavour.client() as client:
+            realtime_server.respond_next(MockAnswer(410))
+            with pytest.raises(ParameterError, match="strict=True"):
+                await client.sessions.create(temperature=0.8, strict=True)
+
+    flavour.run(body)
+    assert len(realtime_server.requests) == 2
+
+
+@pytest.mark.parametrize("dialect", ["beta", "ga"])
+def test_nested_methods_work_on_flat_servers_too(flavour: Flavour, dialect: Any) -> None:
+    async def body(server: MockRealtimeServer) -> None:
+        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+            secret = await client.client_secrets.create(
+                expires_after={"seconds": 120},
+                session={
+                    "type": "realtime",
+                    "model": "gpt-realtime",
+                    "output_modalities": ["audio"],
+                    "audio": {
+                        "input": {"turn_detection": None, "format": {"type": "audio/pcmu"}},
+                        "output": {"voice": "verse", "speed": 1.5},
+                    },
+                },
+            )
+            assert secret.client_secret is secret
+            assert 118 <= (secret.seconds_left or 0) <= 120
+            session: Any = secret.session
+            assert (session.type, session.model) == ("realtime", "gpt-realtime")
+            assert session.output_modalities == ["audio"]
+            assert session.audio.output.voice == "verse"
+            assert session.audio.input.format.type == "audio/pcmu"
+            assert session.audio.input.turn_detection is None
+            spoken = await client.client_secrets.create(
+                session={
+                    "type": "transcription",
+                    "audio": {"input": {"transcription": {"model": "whisper-1"}}},
+                }
+            )
+            transcription: Any = spoken.session
+            assert transcription.type == "transcription"
+            assert transcription.audio.input.transcription.model == "whisper-1"
+
+    with MockRealtimeServer(dialect=dialect) as server:
+        flavour.run(lambda: body(server))
+
+
+def test_a_deployment_is_the_model_whatever_is_named(flavour: Flavour) -> None:
+    async def body(server: MockRealtimeServer) -> None:
+        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+            assert (await client.sessions.create(model="gpt-realtime")).model == "mock-deployment"
+            secret = await client.client_secrets.create(session={"type": "realtime", "model": "m"})
+            session: Any = secret.session
+            assert session.model == "mock-deployment"
+            await client.transcription_sessions.create()
+
+    with MockRealtimeServer(provider="azure_preview") as server:
+        flavour.run(lambda: body(server))
+
+
+@pytest.mark.filterwarnings("ignore::openai_realtime.DroppedParameterWarning")
+def test_quirks(flavour: Flavour) -> None:
+    async def body(server: MockRealtimeServer, name: str) -> None:
+        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+            session = await client.sessions.create(
+                model="m", client_secret={"expires_after": {"seconds": 90}}
+            )
+            secret = await client.client_secrets.create(
+                expires_after={"seconds": 90}, session={"type": "realtime", "model": "m"}
+            )
+            assert 88 <= (session.client_secret.seconds_left or 0) <= 90
+            assert 88 <= (secret.seconds_left or 0) <= 90
+            sent = [request.json for request in server.requests]
+            if name == "xai":
+                assert sent == [{"expires_after": {"seconds": 90}}] * 2
+                assert (session.meta.dropped, secret.meta.dropped) == (("model",), ("session",))
+                assert secret.session is None
+                bare = await client.sessions.create()
+                assert bare.meta.dropped == ()
+                assert server.requests[-1].json == {}
+            elif name == "litellm":
+                assert {body["model"] for body in sent if isinstance(body, dict)} == {"m"}
+                assert session.client_secret.value.startswith("gAAAAAB")
+            elif name == "azure":
+                assert session.meta.request_id == "req_mock_1"
+                assert "?" not in server.requests[0].path
+                assert "authorization" not in server.requests[0].headers
+
+    for name in ("xai", "litellm", "azure"):
+        with MockRealtimeServer(provider=name) as server:
+            flavour.run(lambda s=server, n=name: body(s, n))  # type: ignore[misc]  # bound on purpose
+
+
+def test_a_server_that_wants_no_key(flavour: Flavour) -> None:
+    with MockRealtimeServer(provider="keyless") as server:
+
+        async def body() -> None:
+            async with flavour.client(provider=server.provider) as client:
+                await client.sessions.create()
+
+        flavour.run(body)
+        assert "authorization" not in server.requests[0].headers
+
+
+def test_each_event_loop_and_copy_shares_what_was_learnt() -> None:
+    async def body(server: MockRealtimeServer) -> None:
+        async with RealtimeSessionsClient(
+            provider=server.provider, api_key=server.api_key
+        ) as client:
+            copy = client.with_options(timeout=3)
+            await copy.sessions.create()
+            assert (await client.sessions.create()).meta.attempts == 1
+
+    with MockRealtimeServer(dialect="ga") as server:
+        anyio.run(body, server)

@@ -1,0 +1,155 @@
+"""Providers as data: who is called, where, and with which key."""
+
+from typing import Any
+
+import pytest
+
+from openai_realtime import ConfigurationError, SyncRealtimeSessionsClient
+from openai_realtime.configuration import Configuration
+from openai_realtime.providers import (
+    API_KEY,
+    BEARER,
+    AuthScheme,
+    Provider,
+    azure,
+    azure_preview,
+    compatible,
+    litellm,
+    openai,
+    xai,
+)
+
+ENDPOINT = "https://name.openai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("provider", "endpoint", "url"),
+    [
+        (openai(), "sessions", "https://api.openai.com/v1/realtime/sessions"),
+        (openai(region="eu"), "sessions", "https://eu.api.openai.com/v1/realtime/sessions"),
+        (
+            openai(),
+            "translations",
+            "https://api.openai.com/v1/realtime/translations/client_secrets",
+        ),
+        (azure(ENDPOINT), "client_secrets", f"{ENDPOINT}/openai/v1/realtime/client_secrets"),
+        (azure(f"{ENDPOINT}/openai/v1/"), "calls", f"{ENDPOINT}/openai/v1/realtime/calls"),
+        (azure(f"{ENDPOINT}/openai"), "calls", f"{ENDPOINT}/openai/v1/realtime/calls"),
+        (
+            azure_preview(ENDPOINT, "d"),
+            "sessions",
+            f"{ENDPOINT}/openai/realtimeapi/sessions?api-version=2025-04-01-preview",
+        ),
+        (
+            azure_preview(ENDPOINT, "d", "2024-10-01-preview"),
+            "transcription_sessions",
+            f"{ENDPOINT}/openai/realtimeapi/transcription_sessions?api-version=2024-10-01-preview",
+        ),
+        (xai(), "client_secrets", "https://api.x.ai/v1/realtime/client_secrets"),
+        (litellm("https://h/v1/"), "client_secrets", "https://h/v1/realtime/client_secrets"),
+        (compatible("https://h"), "sessions", "https://h/realtime/sessions"),
+    ],
+)
+def test_urls(provider: Provider, endpoint: str, url: str) -> None:
+    assert provider.url(endpoint) == url
+
+
+def test_urls_below_an_endpoint_keep_the_query_last() -> None:
+    provider = azure_preview(ENDPOINT, "d")
+    url = provider.url("calls", "rtc_1", "accept")
+    assert url.endswith("/realtime/calls/rtc_1/accept?api-version=2025-04-01-preview")
+
+
+@pytest.mark.parametrize(
+    ("provider", "dialect", "auth", "variable"),
+    [
+        (openai(), "auto", BEARER, "OPENAI_API_KEY"),
+        (azure(ENDPOINT), "ga", API_KEY, "AZURE_OPENAI_API_KEY"),
+        (azure(ENDPOINT, auth="token"), "ga", BEARER, "AZURE_OPENAI_AD_TOKEN"),
+        (azure_preview(ENDPOINT, "d"), "beta", API_KEY, "AZURE_OPENAI_API_KEY"),
+        (azure_preview(ENDPOINT, "d", auth="token"), "beta", BEARER, "AZURE_OPENAI_AD_TOKEN"),
+        (xai(), "ga", BEARER, "XAI_API_KEY"),
+        (litellm("https://h"), "ga", BEARER, "LITELLM_API_KEY"),
+        (compatible("https://h"), "auto", BEARER, "OPENAI_API_KEY"),
+        (compatible("https://h", dialect="beta", auth=None), "beta", None, "OPENAI_API_KEY"),
+    ],
+)
+def test_dialects_and_keys(
+    provider: Provider,
+    dialect: str,
+    auth: AuthScheme | None,
+    variable: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (provider.dialect, provider.auth, provider.key_variable) == (dialect, auth, variable)
+    if auth is None:
+        assert Configuration.resolve({"provider": provider}).credential.ask() is None
+        return
+    with pytest.raises(ConfigurationError, match=f"{variable}$"):
+        SyncRealtimeSessionsClient(provider=provider)
+    monkeypatch.setenv(variable, "key-1")
+    asked: Any = Configuration.resolve({"provider": provider}).credential.ask()
+    assert asked.header == (auth.header.encode(), f"{auth.prefix}key-1".encode())
+
+
+def test_no_provider_is_sent_anothers_key_or_organization(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "openais-own")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
+    with pytest.raises(ConfigurationError, match="XAI_API_KEY"):
+        SyncRealtimeSessionsClient(provider=xai())
+    configuration = Configuration.resolve({"provider": xai(), "api_key": "xai-1"})
+    assert configuration.provider.base_url == "https://api.x.ai/v1"
+    assert b"openais-own" not in b"".join(value for _, value in configuration.headers)
+    explicit = Configuration.resolve({"provider": xai(), "api_key": "xai-1", "project": "p"})
+    assert (b"OpenAI-Project", b"p") in explicit.headers
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"provider": xai(), "base_url": "https://h"}, "not both"),
+        ({"dialect": "alpha"}, '"auto", "beta" or "ga"'),
+    ],
+)
+def test_settings_that_contradict(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        SyncRealtimeSessionsClient(api_key="sk-x", **options)
+
+
+def test_with_options_changes_who_is_called() -> None:
+    with SyncRealtimeSessionsClient(api_key="sk-x", provider=xai()) as client:
+        other = client.with_options(base_url="https://h/v1")
+        assert (client.base_url, other.base_url) == ("https://api.x.ai/v1", "https://h/v1")
+        assert other.with_options(provider=openai(), base_url=None).base_url.endswith(
+            "openai.com/v1"
+        )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: openai(region="EU.evil.example/"),
+        lambda: openai(region=""),
+        lambda: azure("http://name.openai.azure.com"),
+        lambda: azure("https://user:pass@name.openai.azure.com"),
+        lambda: azure_preview("nonsense", "d"),
+        lambda: litellm("http://proxy.example"),
+        lambda: compatible("http://gateway.example"),
+    ],
+)
+def test_what_is_refused(make: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+def test_plain_http_where_it_is_allowed() -> None:
+    assert litellm("http://proxy.example", allow_http=True).base_url == "http://proxy.example"
+    assert compatible("http://127.0.0.1:1").name == "127.0.0.1:1"
+
+
+def test_a_new_provider_is_a_line_of_data() -> None:
+    mine = Provider("Mine", "https://mine.example", "ga", auth=AuthScheme("x-key"))
+    configuration = Configuration.resolve({"provider": mine, "api_key": "k"})
+    asked: Any = configuration.credential.ask()
+    assert asked.header == (b"x-key", b"k")

@@ -1,0 +1,94 @@
+"""Every block of the README runs, and its two set-up commands are the ones that CI runs."""
+
+import asyncio
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openai_realtime import RealtimeSessionsClient, providers
+from openai_realtime.testing import MockRealtimeServer
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+SHELL = [code for language, code in BLOCKS if language == "sh"]
+
+
+@pytest.mark.parametrize(
+    "code", [code for code in PYTHON if "def test_" not in code], ids=lambda code: code[:40]
+)
+def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "FastAPI" in code or len(realtime_server.requests) == 1
+
+
+def test_the_fastapi_block_answers(realtime_server: MockRealtimeServer) -> None:
+    (code,) = [code for code in PYTHON if "FastAPI(" in code]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+
+    async def ask() -> dict[str, object]:
+        async with names["lifespan"](names["app"]):
+            answer: dict[str, object] = await names["session"]()
+            return answer
+
+    answer = asyncio.run(ask())
+    assert str(answer["value"]).startswith("ek_")
+    assert len(realtime_server.requests) == 1
+
+
+def test_the_test_block_passes(pytester: pytest.Pytester) -> None:
+    (code,) = [code for code in PYTHON if "def test_" in code]
+    pytester.makepyfile(code)
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:asyncio")
+    result.assert_outcomes(passed=1)
+
+
+def test_the_command_line_block_runs(realtime_server: MockRealtimeServer) -> None:
+    (code,) = [code for code in SHELL if "KEY=$(" in code]
+    folder = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-euc", f'{code}\ntest -n "$KEY"'],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"tracing":"auto"' in done.stdout.replace(" ", "")
+    assert len(realtime_server.requests) == 2
+
+
+def test_the_provider_table_is_true() -> None:
+    section = README.partition("\n## Providers\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"\| `(RealtimeSessionsClient\(.*?\))` \|", section)
+    assert len(rows) == 9
+    for row in rows:
+        names = {**vars(providers), "RealtimeSessionsClient": RealtimeSessionsClient}
+        given = {"get_token": lambda: "token", **names}
+        # A client wants a key, which each provider reads from a variable of its own.
+        keyed = row if "api_key" in row else re.sub(r"\)$", ", api_key='k')", row)
+        client = eval(keyed.replace("(, ", "("), given)
+        assert isinstance(client, RealtimeSessionsClient)
+
+
+def test_there_are_two_set_up_commands_and_ci_runs_the_second() -> None:
+    commands = [code.strip() for code in SHELL if "venv" in code]
+    assert len(commands) == 2
+    assert all("\n" not in command for command in commands)
+    assert commands[0].endswith("openai-realtime mint --mock")
+    test_command = " ".join(shlex.split(commands[1].rpartition("&&")[2])[1:])
+    assert test_command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
