@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 from openai_realtime.configuration import (
+    AnyClientOptions,
     AsyncClientOptions,
     Configuration,
     SyncClientOptions,
@@ -34,6 +35,7 @@ from openai_realtime.transports.injected import (
     SyncHttpClient,
 )
 from openai_realtime.transports.lane_engine import AsyncLaneEngine, SyncLaneEngine
+from openai_realtime.transports.proxies import ProxyRules
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,6 +76,10 @@ class _Client:
         raise TypeError(message)
 
 
+def _proxy_rules(options: AnyClientOptions) -> ProxyRules:
+    return ProxyRules.of(options.get("proxy"), trust_env=options.get("trust_env", True))
+
+
 def _log_event(event: Event) -> None:
     if logger.isEnabledFor(logging.INFO):
         log_event(event)
@@ -112,7 +118,11 @@ class RealtimeSessionsClient(_Client):
         **options: Unpack[AsyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        engine = AsyncLaneEngine() if http_client is None else InjectedAsyncEngine(http_client)
+        engine: AsyncEngine = (
+            AsyncLaneEngine(_proxy_rules(options))
+            if http_client is None
+            else InjectedAsyncEngine(http_client)
+        )
         self._attach(configuration, RetryBudget(), engine, owns_engine=True)
 
     def _attach(
@@ -192,7 +202,11 @@ class SyncRealtimeSessionsClient(_Client):
         **options: Unpack[SyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        engine = SyncLaneEngine() if http_client is None else InjectedSyncEngine(http_client)
+        engine: SyncEngine = (
+            SyncLaneEngine(_proxy_rules(options))
+            if http_client is None
+            else InjectedSyncEngine(http_client)
+        )
         self._attach(configuration, RetryBudget(), engine, owns_engine=True)
 
     def _attach(

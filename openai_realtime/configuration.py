@@ -56,6 +56,12 @@ class ClientOptions(TypedDict, total=False):
     """Retries after the first attempt. Default 2; 0 turns retrying off."""
     retry: RetryPolicy
     """Everything else about retrying."""
+    proxy: str | None
+    """A proxy for https: `http://…`, `https://…` or `socks5://…`, with credentials if need be.
+    Default: the environment's `HTTPS_PROXY` or `ALL_PROXY`, but for hosts in `NO_PROXY`. Fixed when
+    the client is made: `with_options()` shares the connections. Plain http is never proxied."""
+    trust_env: bool
+    """Whether the environment's proxies are used. Default True."""
     allow_http: bool
     """Allow plain http to hosts other than loopback. Default False."""
 

@@ -142,6 +142,10 @@ class APIConnectionError(APIError):
     """No answer arrived: `phase` says where it stopped, `possibly_acted` whether it was sent."""
 
     phase: Phase = "connect"
+    """Where it stopped."""
+    stale: bool = False
+    """Whether a kept connection was lost before anything was answered: most likely the server had
+    closed it while it was idle."""
 
 
 class APITimeoutError(APIConnectionError):

@@ -18,6 +18,8 @@ from openai_realtime.core.retry import (
     parse_retry_after,
 )
 from openai_realtime.core.scrubbing import scrub_json, scrub_text
+from openai_realtime.core.wire import Headers
+from openai_realtime.secrets import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -128,6 +130,8 @@ def status_error(
     details = error_details(body)
     code = _text(details.get("code"))
     is_redirect = 300 <= status < 400  # noqa: PLR2004 - the definition of 3xx
+    if "location" in headers:
+        headers = Headers({**headers, "location": MASK})  # it may carry what was sent, or worse
     hint = _HINTS["redirect"] if is_redirect else _HINTS.get(code or status) or _HINTS.get(status)
     return _status_class(status)(
         error_message(details, body) or "The server gave no reason",

@@ -82,6 +82,7 @@ class Exchange(Generic[T]):
         "_finished",
         "_orphans",
         "_refund",
+        "_resent",
         "_retries",
         "_started",
         "_value",
@@ -96,6 +97,7 @@ class Exchange(Generic[T]):
         self._started = context.clock()
         self._attempts = 0
         self._retries = 0
+        self._resent = False
         self._orphans = 0
         self._delay = 0.0
         self._refund = NO_RETRY_REFUND
@@ -172,7 +174,7 @@ class Exchange(Generic[T]):
         error.attempts = self._attempts
         error.possible_orphans = self._orphans
         self._attempt_finished(response, error)
-        if self._falls_back(error):
+        if self._falls_back(error) or self._resends(error):
             return
         delay = plan_retry(
             error,
@@ -201,6 +203,21 @@ class Exchange(Generic[T]):
             return False
         self._before_fallback = error
         self.call = other
+        self._delay = 0.0
+        return True
+
+    def _resends(self, error: APIError) -> bool:
+        """Send once more at once when a kept connection had gone stale; that costs no retry."""
+        is_stale = isinstance(error, APIConnectionError) and error.stale
+        if (
+            self._resent
+            or not is_stale
+            or not self.call.repeatable
+            or not self.deadline.remaining()
+        ):
+            return False
+        self._resent = True
+        self._orphans += 1
         self._delay = 0.0
         return True
 

@@ -5,6 +5,7 @@ Owns: their shape. Must not know: engines, retries, or what any endpoint means.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -22,7 +23,10 @@ Header = tuple[bytes, bytes]
 
 
 class Headers(Mapping[str, str]):
-    """Response headers: look-ups ignore case, repeated ones are joined by a comma."""
+    """Response headers: look-ups ignore case, repeated ones are joined by a comma.
+
+    Set-Cookie is left out: no cookie is kept, nor shown.
+    """
 
     __slots__ = ("_members",)
 
@@ -31,6 +35,8 @@ class Headers(Mapping[str, str]):
         for raw_name, raw_value in items.items() if isinstance(items, Mapping) else items:
             name = (raw_name if isinstance(raw_name, str) else raw_name.decode("latin-1")).lower()
             value = raw_value if isinstance(raw_value, str) else raw_value.decode("latin-1")
+            if name == "set-cookie":
+                continue
             members[name] = f"{members[name]}, {value}" if name in members else value
         self._members = members
 
@@ -55,6 +61,8 @@ class Request:
     url: str
     headers: tuple[Header, ...]
     body: bytes
+    max_idle: float = math.inf
+    """The longest a connection may have been idle to be used for it, in seconds."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.display_url}>"

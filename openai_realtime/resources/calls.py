@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from openai_realtime.core.wire import Call
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.core.wire import Response
+    from openai_realtime.core.wire import Request, Response
     from openai_realtime.dialects import JsonObject
     from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
     from openai_realtime.types.call import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         CallRejectParams,
     )
 
+_MAX_IDLE_SECONDS = 1.0
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 CREATE = Parameters(CallParameters)
@@ -63,7 +65,7 @@ def create_call(configuration: Configuration, params: Mapping[str, object]) -> C
     else:
         body, content_type = _multipart(sdp, given)
     url = configuration.provider.url("calls")
-    request = asked.post(url, body, content_type, accept=b"application/sdp")
+    request = _promptly(asked.post(url, body, content_type, accept=b"application/sdp"))
     return Call("calls.create", request, _read_call, asked.timeout, repeatable=False)
 
 
@@ -79,8 +81,14 @@ def action_call(
     if action == "accept":
         given = {"type": "realtime", **given}
     body, content_type = (encode_json(given), b"application/json") if given else (b"", None)
-    request = asked.post(configuration.provider.url("calls", call_id, action), body, content_type)
+    url = configuration.provider.url("calls", call_id, action)
+    request = _promptly(asked.post(url, body, content_type))
     return Call(f"calls.{action}", request, _read_nothing, asked.timeout, repeatable=False)
+
+
+def _promptly(request: Request) -> Request:
+    """Return the request for connections that are surely alive: it would not be sent twice."""
+    return replace(request, max_idle=_MAX_IDLE_SECONDS)
 
 
 def _multipart(sdp: bytes, rest: JsonObject) -> tuple[bytes, bytes]:

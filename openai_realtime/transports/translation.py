@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from openai_realtime.errors import (
     APIConnectionError,
@@ -82,10 +82,16 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
     whose locals hold headers.
     """
 
-    __slots__ = ()
+    __slots__ = ("may_be_stale", "was_stale")
 
-    def __enter__(self) -> None:
-        return None
+    def __init__(self) -> None:
+        self.may_be_stale = False
+        """Whether an idle connection is in use whose server may have closed it meanwhile."""
+        self.was_stale = False
+        """Whether that is what the exception was."""
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
@@ -98,6 +104,11 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
         translation = translate(error)
         forget_frames(error)
         if translation is not None:
+            self.was_stale = translation.stale = (
+                self.may_be_stale
+                and translation.retryable
+                and not isinstance(translation, APITimeoutError)
+            )
             raise translation from error
 
 

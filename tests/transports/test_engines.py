@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import socket
 import ssl
-import threading
-from collections.abc import Iterator
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-import trustme
 from flavours import Flavour
 
 from openai_realtime import (
@@ -27,70 +24,7 @@ from openai_realtime import (
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 from openai_realtime.transports import lane_engine
 from openai_realtime.transports.tls import trusted_context
-
-SESSION = b'{"client_secret":{"value":"ek_tls"}}'
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(SESSION), SESSION)
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-
-
-class TlsServer:
-    """Answers every request on every connection with the same session, over TLS."""
-
-    def __init__(self, certificate: trustme.LeafCert) -> None:
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(self.context)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.connections = 0
-        self.requests = 0
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        port: int = self.listener.getsockname()[1]
-        return port
-
-    def _serve(self) -> None:
-        with ThreadPoolExecutor() as pool:
-            while True:
-                try:
-                    connection, _ = self.listener.accept()
-                except OSError:
-                    return
-                self.connections += 1
-                pool.submit(self._talk, connection)
-
-    def _talk(self, connection: socket.socket) -> None:
-        try:
-            with self.context.wrap_socket(connection, server_side=True) as stream:
-                while request := stream.recv(65536):
-                    if request.endswith(b"}"):
-                        self.requests += 1
-                        stream.sendall(ANSWER)
-        except OSError:
-            connection.close()
-
-    def stop(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self._thread.join()
-
-
-@pytest.fixture
-def tls(authority: trustme.CA) -> Iterator[TlsServer]:
-    server = TlsServer(authority.issue_cert("localhost"))
-    yield server
-    server.stop()
+from transports.tls_server import TlsServer
 
 
 def tls_client(
@@ -182,9 +116,10 @@ def test_lanes_that_are_dead_or_idled_too_long_are_closed(
         async with flavour.client() as client:
             engine: Any = client.wrapped._engine if flavour.is_sync else client._engine  # type: ignore[attr-defined]  # the sync client inside
             await client.sessions.create()
-            (idle,) = engine._place().lanes._idle.values()
+            (place,) = [engine._here] if flavour.is_sync else engine._places.values()
+            (idle,) = place.lanes._idle.values()
             dead, forgotten = _Dead(), _Dead()
-            idle.append((dead, 0.0))
+            idle.append((dead, time.monotonic()))
             idle.appendleft((forgotten, -1e9))
             await client.sessions.create()
             assert dead.is_closed

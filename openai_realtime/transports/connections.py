@@ -1,0 +1,136 @@
+"""One connection a lane: direct or through a proxy, each with its own network.
+
+Owns: what httpcore objects a lane is made of, and whether it may serve again. Must not know: which
+lane is used next, limits, retries.
+"""
+
+from __future__ import annotations
+
+import anyio
+import httpcore
+
+from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.head import HeadGuard
+from openai_realtime.transports.lanes import KEEP_ALIVE_SECONDS
+from openai_realtime.transports.network import AsyncLaneNetwork, SyncLaneNetwork
+from openai_realtime.transports.proxies import Proxy
+from openai_realtime.transports.tls import trusted_context
+
+_CLOSING_SECONDS = 1.0
+
+_Member = httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface
+
+
+def _may_serve_again(members: list[_Member]) -> bool:
+    return bool(members) and all(member.is_idle() for member in members)
+
+
+class AsyncLane:
+    """An async connection with one request on it at a time."""
+
+    __slots__ = ("_connection", "_network", "was_used")
+
+    def __init__(self, url: httpcore.URL, proxy: Proxy | None) -> None:
+        self.was_used = False
+        """Whether it has carried an answer before."""
+        self._network = AsyncLaneNetwork()
+        context = trusted_context() if url.scheme == b"https" else None
+        if proxy is None:
+            self._connection: httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool = (
+                httpcore.AsyncHTTPConnection(
+                    url.origin,
+                    ssl_context=context,
+                    keepalive_expiry=KEEP_ALIVE_SECONDS,
+                    network_backend=self._network,
+                )
+            )
+        else:
+            kind = httpcore.AsyncSOCKSProxy if proxy.is_socks else httpcore.AsyncHTTPProxy
+            self._connection = kind(
+                proxy_url=proxy.url,
+                proxy_auth=proxy.auth,
+                ssl_context=context,
+                max_connections=1,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+                network_backend=self._network,
+            )
+
+    async def handle(self, request: httpcore.Request) -> httpcore.Response:
+        """Return the answer's head; its body is still to be read."""
+        self._network.guard = HeadGuard()
+        return await self._connection.handle_async_request(request)
+
+    def _members(self) -> list[_Member]:
+        if isinstance(self._connection, httpcore.AsyncConnectionPool):
+            return [*self._connection.connections]
+        return [self._connection]
+
+    def may_serve_again(self) -> bool:
+        """Return whether the answer was read to its end and the server keeps the connection."""
+        self.was_used = True
+        return _may_serve_again(self._members())
+
+    def has_expired(self) -> bool:
+        """Return whether it idled too long, or the server has closed it meanwhile."""
+        return any(member.has_expired() for member in self._members())
+
+    async def aclose(self) -> None:
+        """Close it, cancelled or not, without waiting long for a peer that is gone."""
+        with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
+            await self._connection.aclose()
+            await self._network.aclose()
+
+
+class SyncLane:
+    """A blocking connection with one request on it at a time."""
+
+    __slots__ = ("_connection", "_network", "was_used")
+
+    def __init__(self, url: httpcore.URL, proxy: Proxy | None, deadline: Deadline) -> None:
+        self.was_used = False
+        """Whether it has carried an answer before."""
+        self._network = SyncLaneNetwork(deadline)
+        context = trusted_context() if url.scheme == b"https" else None
+        if proxy is None:
+            self._connection: httpcore.HTTPConnection | httpcore.ConnectionPool = (
+                httpcore.HTTPConnection(
+                    url.origin,
+                    ssl_context=context,
+                    keepalive_expiry=KEEP_ALIVE_SECONDS,
+                    network_backend=self._network,
+                )
+            )
+        else:
+            kind = httpcore.SOCKSProxy if proxy.is_socks else httpcore.HTTPProxy
+            self._connection = kind(
+                proxy_url=proxy.url,
+                proxy_auth=proxy.auth,
+                ssl_context=context,
+                max_connections=1,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+                network_backend=self._network,
+            )
+
+    def handle(self, request: httpcore.Request, deadline: Deadline) -> httpcore.Response:
+        """Return the answer's head; every socket operation from now on obeys `deadline`."""
+        self._network.deadline = deadline
+        self._network.guard = HeadGuard()
+        return self._connection.handle_request(request)
+
+    def _members(self) -> list[_Member]:
+        if isinstance(self._connection, httpcore.ConnectionPool):
+            return [*self._connection.connections]
+        return [self._connection]
+
+    def may_serve_again(self) -> bool:
+        """Return whether the answer was read to its end and the server keeps the connection."""
+        self.was_used = True
+        return _may_serve_again(self._members())
+
+    def has_expired(self) -> bool:
+        """Return whether it idled too long, or the server has closed it meanwhile."""
+        return any(member.has_expired() for member in self._members())
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()

@@ -1,0 +1,223 @@
+"""One lane's sockets: one write a request, bounded headers, and (blocking) the call's deadline.
+
+Owns: the bytes between httpcore and the kernel. Must not know: HTTP's meaning, retries, lanes.
+
+httpcore writes a request's headers and body one by one; they are held here until it wants to read,
+and go out together: one packet, one TLS record.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import httpcore
+
+from openai_realtime.core.head import HeadGuard
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+
+    from openai_realtime.core.deadline import Deadline
+
+_TLS_IN_TLS = 2
+
+
+class _Guarded:
+    """What both kinds of network share: the watch over an answer's head."""
+
+    guard: HeadGuard
+
+    def watch(self, data: bytes) -> bytes:
+        """Return `data`; raises httpcore's `RemoteProtocolError` when an answer's head is too long."""
+        if not self.guard.is_done and (wrong := self.guard.feed(data)) is not None:
+            raise httpcore.RemoteProtocolError(wrong)
+        return data
+
+
+class AsyncLaneNetwork(_Guarded, httpcore.AsyncNetworkBackend):
+    """An async lane's network, on asyncio and trio."""
+
+    def __init__(self) -> None:
+        self.guard = HeadGuard()
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._opened: list[httpcore.AsyncNetworkStream] = []
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Return a connected stream; raises httpcore's `ConnectTimeout` or `ConnectError`."""
+        stream = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        self._opened.append(stream)
+        return _AsyncStream(self, stream)
+
+    async def aclose(self) -> None:
+        """Close what httpcore may have left open: it forgets a handshake that was cancelled."""
+        for stream in self._opened:
+            await stream.aclose()
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    def __init__(self, network: AsyncLaneNetwork, stream: httpcore.AsyncNetworkStream) -> None:
+        self._network = network
+        self._stream = stream
+        self._held: list[bytes] = []
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's own signature
+        if self._held:
+            request = b"".join(self._held)
+            self._held.clear()
+            with suppress(httpcore.WriteError):  # the server may have answered before it hung up
+                await self._stream.write(request, timeout)
+        return self._network.watch(await self._stream.read(max_bytes, timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - httpcore's own signature
+        self._held.append(buffer)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _AsyncStream(self._network, stream)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
+    """A sync lane's network. `deadline` is that of the call that uses the lane now."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self.guard = HeadGuard()
+        self._network = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return a connected stream; raises httpcore's `ConnectTimeout` or `ConnectError`.
+
+        Where a name has several addresses, each gets its share of the time that is left.
+        """
+        clock = self.deadline.clock
+        end = clock() + self.time_left(timeout, httpcore.ConnectTimeout)
+        addresses = _resolve(host, port, end - clock())
+        trouble: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectTimeout()
+        while addresses and (left := end - clock()) > 0:
+            address, share = addresses.pop(0), left / (len(addresses) + 1)
+            try:
+                stream = self._network.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
+                trouble = error
+            else:
+                return _SyncStream(self, stream, tls_layers=0)
+        raise trouble
+
+    def time_left(self, limit: float | None, exceeded: type[httpcore.TimeoutException]) -> float:
+        """Return `limit` cut to what the call has left; raises `exceeded` when that is nothing."""
+        seconds = self.deadline.cut(limit)
+        if seconds <= 0:
+            raise exceeded
+        return seconds
+
+
+class _SyncStream(httpcore.NetworkStream):
+    def __init__(
+        self, network: SyncLaneNetwork, stream: httpcore.NetworkStream, *, tls_layers: int
+    ) -> None:
+        self._network = network
+        self._stream = stream
+        self._tls_layers = tls_layers
+        self._held: list[bytes] = []
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._held:
+            request = b"".join(self._held)
+            self._held.clear()
+            with suppress(httpcore.WriteError):  # the server may have answered before it hung up
+                self._send(request, timeout)
+        seconds = self._network.time_left(timeout, httpcore.ReadTimeout)
+        return self._network.watch(self._stream.read(max_bytes, seconds))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's own signature
+        self._held.append(buffer)
+
+    def _send(self, request: bytes, timeout: float | None) -> None:
+        if self._tls_layers >= _TLS_IN_TLS:  # httpcore encrypts, and keeps the time a write
+            self._stream.write(request, self._network.time_left(timeout, httpcore.WriteTimeout))
+            return
+        connection: socket.socket = self._stream.get_extra_info("socket")
+        rest = memoryview(request)
+        while rest:
+            connection.settimeout(self._network.time_left(timeout, httpcore.WriteTimeout))
+            try:
+                rest = rest[connection.send(rest) :]
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout from error
+            except OSError as error:
+                raise httpcore.WriteError(str(error)) from error
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        seconds = self._network.time_left(timeout, httpcore.ConnectTimeout)
+        stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        return _SyncStream(self._network, stream, tls_layers=self._tls_layers + 1)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _resolve(host: str, port: int, seconds: float) -> list[str]:
+    """Return a host's addresses, or raise within `seconds`: getaddrinfo itself knows no limit."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            socket.inet_pton(family, host)
+            return [host]
+    found: list[str] = []
+    failures: list[OSError] = []
+
+    def ask() -> None:
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        except OSError as error:
+            failures.append(error)
+
+    # A daemon: nobody waits for a resolver that never answers, not even the process's end.
+    asking = threading.Thread(target=ask, daemon=True, name="openai_realtime-resolver")
+    asking.start()
+    asking.join(seconds)
+    if failures:
+        raise httpcore.ConnectError(str(failures[0])) from failures[0]
+    if not found:
+        message = "The host's name was not resolved in time"
+        raise httpcore.ConnectTimeout(message)
+    return found

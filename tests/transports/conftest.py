@@ -1,0 +1,30 @@
+"""What the transports' tests share: an authority made on the fly, and a TLS server of its.
+
+Owns: fixtures. Must not know: any single test.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from transports.tls_server import TlsServer
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> Iterator[TlsServer]:
+    server = TlsServer(authority.issue_cert("localhost"))
+    yield server
+    server.stop()

@@ -1,0 +1,187 @@
+"""Proxies: by argument or environment, for https alone, through a real one on loopback."""
+
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flavours import Flavour
+
+from openai_realtime import APIConnectionError, ConfigurationError, SyncRealtimeSessionsClient
+from openai_realtime.testing import MockRealtimeServer
+from openai_realtime.transports.proxies import Proxy, ProxyRules
+from transports.tls_server import TlsServer
+
+
+@pytest.fixture(autouse=True)
+def no_proxies_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "all_proxy", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "host", "proxy"),
+    [
+        ({}, "h.example", None),
+        ({"HTTPS_PROXY": "http://p:1"}, "h.example", "http://p:1"),
+        ({"https_proxy": "p:1"}, "h.example", "http://p:1"),
+        ({"ALL_PROXY": "http://p:1"}, "h.example", "http://p:1"),
+        ({"ALL_PROXY": "http://a:1", "HTTPS_PROXY": "http://p:1"}, "h.example", "http://p:1"),
+        ({"HTTP_PROXY": "http://p:1"}, "h.example", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "h.example"}, "h.example", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "x, .example"}, "api.h.example", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example"}, "H.EXAMPLE", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "ample"}, "h.example", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, "h.example", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": ","}, "h.example", "http://p:1"),
+    ],
+)
+def test_the_environment(
+    environment: dict[str, str], host: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = ProxyRules.of(None, trust_env=True).proxy_for("https", host)
+    assert (found.url if found else None) == proxy
+    assert ProxyRules.of(None, trust_env=True).proxy_for("http", host) is None
+    assert ProxyRules.of(None, trust_env=False).proxy_for("https", host) is None
+    mine = ProxyRules.of("http://mine:1", trust_env=True).proxy_for("https", host)
+    assert mine is not None
+    assert mine.url == "http://mine:1"
+
+
+@pytest.mark.parametrize(
+    ("url", "where", "auth"),
+    [
+        ("http://user:p%40ss@p:1", "http://p:1", ("user", "p@ss")),
+        ("https://user@p", "https://p", ("user", "")),
+        ("socks5://[::1]:1080", "socks5://[::1]:1080", None),
+    ],
+)
+def test_addresses_and_credentials(url: str, where: str, auth: Any) -> None:
+    proxy = Proxy.parse(url)
+    assert (proxy.url, proxy.auth, proxy.is_socks) == (where, auth, url.startswith("socks"))
+    assert "p@ss" not in repr(proxy)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://p", "http://", "http://p:port", "http://é", "http://[p"]
+)
+def test_what_is_no_proxy(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="proxy is unusable"):
+        SyncRealtimeSessionsClient(api_key="sk-x", proxy=url)
+
+
+def test_a_wrong_environment_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://user:secret@p")
+    with pytest.raises(ConfigurationError) as caught:
+        SyncRealtimeSessionsClient(api_key="sk-x")
+    assert "secret" not in str(caught.value)
+    SyncRealtimeSessionsClient(api_key="sk-x", trust_env=False)
+
+
+class ConnectProxy:
+    """A proxy that takes CONNECT, wants `user:pass` if told so, and records what it was asked."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.asked: list[bytes] = []
+        self.status = b"200 Connection established"
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self._threads.append(threading.Thread(target=self._tunnel, args=(client,)))
+            self._threads[-1].start()
+
+    def _tunnel(self, client: socket.socket) -> None:
+        with client:
+            head = client.recv(65536)
+            self.asked.append(head)
+            client.sendall(b"HTTP/1.1 " + self.status + b"\r\n\r\n")
+            if not self.status.startswith(b"200"):
+                return
+            host, _, port = head.split()[1].decode().rpartition(":")
+            with socket.create_connection((host, int(port))) as server:
+                pair = {client: server, server: client}
+                while True:
+                    for ready in select.select(list(pair), [], [])[0]:
+                        data = ready.recv(65536)
+                        if not data:
+                            return
+                        pair[ready].sendall(data)
+
+    def stop(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self._threads:
+            thread.join(5)
+
+
+@pytest.fixture
+def proxy() -> Iterator[ConnectProxy]:
+    server = ConnectProxy()
+    yield server
+    server.stop()
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("by", ["environment", "argument"])
+def test_https_goes_through_the_proxy_and_stays_encrypted(
+    flavour: Flavour,
+    tls: TlsServer,
+    proxy: ConnectProxy,
+    by: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options: dict[str, Any] = {}
+    if by == "environment":
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("http://", "http://user:pass@"))
+    else:
+        options["proxy"] = proxy.url
+
+    async def body() -> None:
+        base_url = f"https://localhost:{tls.port}/v1"
+        async with flavour.client(base_url=base_url, api_key="sk-secret", **options) as client:
+            for _ in range(2):
+                assert (await client.sessions.create()).client_secret.value == "ek_tls"
+
+    flavour.run(body)
+    (head,) = proxy.asked  # one tunnel for both calls
+    assert head.startswith(b"CONNECT localhost:%d HTTP/1.1" % tls.port)
+    assert b"sk-secret" not in head
+    assert (b"Proxy-Authorization: Basic dXNlcjpwYXNz" in head) is (by == "environment")
+
+
+def test_a_proxy_that_refuses(flavour: Flavour, proxy: ConnectProxy) -> None:
+    proxy.status = b"407 Proxy Authentication Required"
+
+    async def body() -> None:
+        async with flavour.client(
+            base_url="https://h.example", api_key="sk-x", proxy=proxy.url
+        ) as client:
+            with pytest.raises(APIConnectionError, match="proxy refused.*407") as caught:
+                await client.sessions.create()
+            assert caught.value.attempts == 1
+
+    flavour.run(body)
+
+
+def test_plain_http_is_never_sent_through_a_proxy(
+    flavour: Flavour, realtime_server: MockRealtimeServer, proxy: ConnectProxy
+) -> None:
+    async def body() -> None:
+        async with flavour.client(proxy=proxy.url) as client:
+            await client.sessions.create()
+
+    flavour.run(body)
+    assert proxy.asked == []
