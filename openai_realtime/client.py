@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, NoReturn, Self, Unpack
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, Unpack
 
 from openai_realtime.configuration import (
     AnyClientOptions,
@@ -43,23 +44,44 @@ if TYPE_CHECKING:
     from openai_realtime.core.events import Event
 
 
-class _Client:
-    """What both clients share: checked settings, the retry budget, a repr that shows no key."""
+E = TypeVar("E", AsyncEngine, SyncEngine)
+
+
+class _Client(Generic[E]):
+    """What both clients share: checked settings, the engine, a repr that shows no key."""
 
     _configuration: Configuration
     _budget: RetryBudget
+    _engine: E
+    _owns_engine: bool
 
-    def _begin(self, configuration: Configuration, budget: RetryBudget) -> RetryContext:
+    @abstractmethod
+    def _attach_resources(self, context: RetryContext) -> None:
+        """Make the resources over `_engine` and `_configuration`."""
+
+    def _begin(
+        self, configuration: Configuration, budget: RetryBudget, engine: E, *, owns_engine: bool
+    ) -> None:
         set_up_from_environment()
         self._configuration = configuration
         self._budget = budget
-        return RetryContext(
-            policy=configuration.retry,
-            budget=budget,
-            clock=time.monotonic,
-            random=random.random,
-            listener=_log_event,
+        self._engine = engine
+        self._owns_engine = owns_engine
+        self._attach_resources(
+            RetryContext(
+                policy=configuration.retry,
+                budget=budget,
+                clock=time.monotonic,
+                random=random.random,
+                listener=_log_event,
+            )
         )
+
+    def _copied(self, options: AnyClientOptions) -> Self:
+        copy = self.__class__.__new__(self.__class__)
+        configuration = self._configuration.with_options(options)
+        copy._begin(configuration, self._budget, self._engine, owns_engine=False)  # noqa: SLF001 - its own class
+        return copy
 
     @property
     def base_url(self) -> str:
@@ -85,7 +107,7 @@ def _log_event(event: Event) -> None:
         log_event(event)
 
 
-class RealtimeSessionsClient(_Client):
+class RealtimeSessionsClient(_Client[AsyncEngine]):
     """The async client, for asyncio and trio.
 
         async with RealtimeSessionsClient() as client:
@@ -123,20 +145,11 @@ class RealtimeSessionsClient(_Client):
             if http_client is None
             else InjectedAsyncEngine(http_client)
         )
-        self._attach(configuration, RetryBudget(), engine, owns_engine=True)
+        self._begin(configuration, RetryBudget(), engine, owns_engine=True)
 
-    def _attach(
-        self,
-        configuration: Configuration,
-        budget: RetryBudget,
-        engine: AsyncEngine,
-        *,
-        owns_engine: bool,
-    ) -> None:
-        context = self._begin(configuration, budget)
-        self._engine = engine
-        self._owns_engine = owns_engine
-        driver = AsyncDriver(engine, configuration.credential, context)
+    def _attach_resources(self, context: RetryContext) -> None:
+        configuration = self._configuration
+        driver = AsyncDriver(self._engine, configuration.credential, context)
         self.sessions = AsyncSessions(driver, configuration)
         self.transcription_sessions = AsyncTranscriptionSessions(driver, configuration)
         self.client_secrets = AsyncClientSecrets(driver, configuration)
@@ -148,12 +161,7 @@ class RealtimeSessionsClient(_Client):
 
         Closing the copy closes nothing: the connections are the original's.
         """
-        copy = self.__class__.__new__(self.__class__)
-        configuration = self._configuration.with_options(options)
-        copy._attach(  # noqa: SLF001 - its own class
-            configuration, self._budget, self._engine, owns_engine=False
-        )
-        return copy
+        return self._copied(options)
 
     async def aclose(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
@@ -172,7 +180,7 @@ class RealtimeSessionsClient(_Client):
         await self.aclose()
 
 
-class SyncRealtimeSessionsClient(_Client):
+class SyncRealtimeSessionsClient(_Client[SyncEngine]):
     """The blocking client, for scripts and threads.
 
         with SyncRealtimeSessionsClient() as client:
@@ -207,20 +215,11 @@ class SyncRealtimeSessionsClient(_Client):
             if http_client is None
             else InjectedSyncEngine(http_client)
         )
-        self._attach(configuration, RetryBudget(), engine, owns_engine=True)
+        self._begin(configuration, RetryBudget(), engine, owns_engine=True)
 
-    def _attach(
-        self,
-        configuration: Configuration,
-        budget: RetryBudget,
-        engine: SyncEngine,
-        *,
-        owns_engine: bool,
-    ) -> None:
-        context = self._begin(configuration, budget)
-        self._engine = engine
-        self._owns_engine = owns_engine
-        driver = SyncDriver(engine, configuration.credential, context)
+    def _attach_resources(self, context: RetryContext) -> None:
+        configuration = self._configuration
+        driver = SyncDriver(self._engine, configuration.credential, context)
         self.sessions = Sessions(driver, configuration)
         self.transcription_sessions = TranscriptionSessions(driver, configuration)
         self.client_secrets = ClientSecrets(driver, configuration)
@@ -232,12 +231,7 @@ class SyncRealtimeSessionsClient(_Client):
 
         Closing the copy closes nothing: the connections are the original's.
         """
-        copy = self.__class__.__new__(self.__class__)
-        configuration = self._configuration.with_options(options)
-        copy._attach(  # noqa: SLF001 - its own class
-            configuration, self._budget, self._engine, owns_engine=False
-        )
-        return copy
+        return self._copied(options)
 
     def close(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""

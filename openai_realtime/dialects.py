@@ -26,7 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from openai_realtime.core.answers import Json
+from openai_realtime.core.strict_json import Json
 
 JsonObject = dict[str, Json]
 Kind = Literal["realtime", "transcription"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openai_realtime.core.answers import Json
+from openai_realtime.core.strict_json import Json
 from openai_realtime.dialects import (
     Kind,
     flat_answer,

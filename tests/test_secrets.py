@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from openai_realtime.core.answers import Json
 from openai_realtime.core.scrubbing import scrub_json, scrub_text
+from openai_realtime.core.strict_json import Json
 from openai_realtime.secrets import MASK, ApiKey, Authorization, EphemeralKey
 
 SECRET = EphemeralKey("ek_0123456789")

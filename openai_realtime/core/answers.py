@@ -1,13 +1,14 @@
-"""From bytes to facts: strict JSON, and error answers as exceptions.
+"""Error answers as exceptions.
 
-Owns: what a body may be, and where in it the server's message is. Must not know: any endpoint.
+Owns: which exception a status is, and where in a body the server's message is. Must not know: any
+endpoint.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from openai_realtime import errors
 from openai_realtime.core.meta import request_id
@@ -18,18 +19,13 @@ from openai_realtime.core.retry import (
     parse_retry_after,
 )
 from openai_realtime.core.scrubbing import scrub_json, scrub_text
+from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.core.wire import Headers
 from openai_realtime.secrets import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from openai_realtime.core.wire import Response
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-"""A decoded JSON value."""
-
-MAX_JSON_DEPTH = 64
 MAX_MESSAGE_CHARACTERS = 500
 
 _STATUS_ERRORS: dict[int, type[errors.APIStatusError]] = {
@@ -53,69 +49,6 @@ _HINTS: dict[int | str, str] = {
 
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-
-
-def decode_json(body: bytes) -> Json:
-    """Return the JSON value in `body`.
-
-    Raises `ValueError`, whose text says why and quotes nothing of the body, on anything that is not
-    JSON by RFC 8259: NaN and Infinity included, and nesting deeper than 64 levels.
-    """
-    reason: str | None
-    try:
-        value: Json = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-        reason = "it is nested too deeply" if _depth(value) > MAX_JSON_DEPTH else None
-        if reason is None and b"\\u" in body:
-            value = _mended(value)
-    except json.JSONDecodeError as error:
-        value, reason = None, f"it is not JSON ({error.msg} at character {error.pos})"
-    except RecursionError:
-        value, reason = None, "it is nested too deeply"
-    except UnicodeDecodeError:
-        value, reason = None, "it is not UTF-8"
-    except _NoJsonError as error:
-        value, reason = None, str(error)
-    except ValueError:
-        value, reason = None, "it holds a number of thousands of digits"
-    if reason is not None:
-        # Raised out here, so that no exception whose locals hold the body stays in the chain.
-        raise ValueError(reason)
-    return value
-
-
-class _NoJsonError(ValueError):
-    pass
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    message = f"it holds {name}, which JSON does not have"
-    raise _NoJsonError(message)
-
-
-def _mended(value: Json) -> Json:
-    """Return `value` with lone surrogates replaced: JSON can escape them, no encoding can hold them."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_mended(item) for item in value]
-    if isinstance(value, dict):
-        return {str(_mended(name)): _mended(member) for name, member in value.items()}
-    return value
-
-
-def _depth(value: Json) -> int:
-    deepest, pending = 0, [(value, 1)]
-    while pending and deepest <= MAX_JSON_DEPTH:
-        item, depth = pending.pop()
-        if isinstance(item, dict):
-            members: Iterable[Json] = item.values()
-        elif isinstance(item, list):
-            members = item
-        else:
-            continue
-        deepest = max(deepest, depth)
-        pending.extend((member, depth + 1) for member in members)
-    return deepest
 
 
 def status_error(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Self
 
 from openai_realtime.core.answers import status_error
+from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.events import (
     AttemptFinished,
@@ -33,7 +34,7 @@ from openai_realtime.core.retry import (
     plan_retry,
     retry_cost,
 )
-from openai_realtime.core.wire import Call, Request, Response, T
+from openai_realtime.core.wire import Request, Response
 from openai_realtime.errors import (
     APIConnectionError,
     APIError,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from openai_realtime.secrets import MASK
 
 if TYPE_CHECKING:
-    from openai_realtime.core.answers import Json
+    from openai_realtime.core.strict_json import Json
 
 # Shapes of keys that servers echo back in error texts: sk-…, ek_…, rk-…, sess-…, Bearer ….
 _KEY_SHAPES = re.compile(r"\b(?:(?:sk|ek|rk|sess)[-_]|Bearer\s+)[^\s\"'<>,;)}\]]{4,}", re.ASCII)

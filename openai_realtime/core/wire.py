@@ -1,4 +1,4 @@
-"""The values that travel: a request, a response, and the call that joins them.
+"""The values that travel: headers, a request, a response.
 
 Owns: their shape. Must not know: engines, retries, or what any endpoint means.
 """
@@ -8,16 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from openai_realtime.core.deadline import Timeout
-    from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.errors import APIStatusError
-
-T = TypeVar("T")
 
 Header = tuple[bytes, bytes]
 
@@ -92,19 +82,3 @@ class Response:
     def is_success(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """One thing to ask of the server: the request, how its answer is read, how it may be retried."""
-
-    operation: str
-    """The public method's name, such as `sessions.create`."""
-    request: Request
-    parse: Callable[[Response, ResponseMeta], T]
-    """Turns a 2xx response into the answer, or raises `APIResponseValidationError`."""
-    timeout: Timeout
-    repeatable: bool = True
-    """Whether acting twice does no harm. Minting is: an orphaned secret expires by itself."""
-    fallback: Callable[[APIStatusError], Call[T] | None] | None = None
-    """Returns the call to make instead after an error answer, or None to take the error as it is."""

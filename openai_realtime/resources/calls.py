@@ -11,7 +11,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
-from openai_realtime.core.wire import Call
+from openai_realtime.core.call import Call
 from openai_realtime.errors import APIResponseValidationError, ParameterError
 from openai_realtime.resources.parameters import Parameters, encode_json
 from openai_realtime.resources.requests import Asked

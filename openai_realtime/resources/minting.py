@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic
 
-from openai_realtime.core.wire import Call
+from openai_realtime.core.call import Call
 from openai_realtime.dialects import JsonObject, Translation
 from openai_realtime.errors import DroppedParameterWarning, ParameterError
 from openai_realtime.resources.parameters import encode_json

@@ -20,7 +20,7 @@ from openai_realtime.errors import ParameterError
 from openai_realtime.types.constraints import JsonParam
 
 if TYPE_CHECKING:
-    from openai_realtime.core.answers import Json
+    from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
 # pydantic puts the names of union members into an error's path; these are no field names.

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from openai_realtime.core.answers import (
-    MAX_JSON_DEPTH,
-    Json,
-    decode_json,
-    error_details,
-    error_message,
-)
+from openai_realtime.core.answers import error_details, error_message
 from openai_realtime.core.scrubbing import scrub_json
+from openai_realtime.core.strict_json import MAX_JSON_DEPTH, Json, decode_json
 from openai_realtime.errors import APIResponseValidationError
 from openai_realtime.secrets import MASK
 from openai_realtime.types.client_secret import MintedAnswer

@@ -8,7 +8,8 @@
 Needs no network and no key. `respx` is needed only by `mock_realtime`.
 """
 
-from openai_realtime.testing.behaviour import MOCK_API_KEY, MockAnswer, RecordedRequest
+from openai_realtime.testing.behaviour import MOCK_API_KEY
+from openai_realtime.testing.messages import MockAnswer, RecordedRequest
 from openai_realtime.testing.respx_routes import RealtimeRoutes, mock_realtime
 from openai_realtime.testing.server import MockRealtimeServer
 

@@ -7,78 +7,22 @@ looks (`minted.py`). What differs between providers is in `profiles.py`.
 from __future__ import annotations
 
 import itertools
-import json
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from email import message_from_bytes
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from openai_realtime.core.answers import Json, decode_json
-from openai_realtime.core.wire import Headers
+from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import calls
+from openai_realtime.testing.messages import MockAnswer, RecordedRequest, refusal
 from openai_realtime.testing.minted import MINTS, SDP_ANSWER, new_id
+from openai_realtime.testing.profiles import Profile
 
 if TYPE_CHECKING:
     from openai_realtime.dialects import JsonObject
-    from openai_realtime.testing.profiles import Profile
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts unless it is told another."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedRequest:
-    """A request that the mock received."""
-
-    method: str
-    path: str
-    """The path with its query, such as `/v1/realtime/sessions?x=1`."""
-    headers: Headers
-    body: bytes
-    connection: int = 0
-    """A number that requests on the same connection share."""
-
-    @property
-    def json(self) -> Json:
-        """The decoded JSON body; raises `ValueError` when it is none."""
-        return decode_json(self.body)
-
-    @property
-    def parts(self) -> dict[str, tuple[str, str]]:
-        """The parts of a multipart body: name to content type and text."""
-        content_type = f"Content-Type: {self.headers.get('content-type', '')}\r\n\r\n".encode()
-        message = message_from_bytes(content_type + self.body)
-        return {
-            str(part.get_param("name", header="content-disposition")): (
-                part.get_content_type(),
-                str(part.get_payload(decode=False)),
-            )
-            for part in message.walk()
-            if not part.is_multipart()
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class MockAnswer:
-    """An answer to give instead of the usual one."""
-
-    status: int = 200
-    json: object = None
-    """The body as JSON. Ignored when `body` is set."""
-    body: bytes | None = None
-    """The body as bytes, for what is no JSON."""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    delay: float = 0.0
-    """Seconds to wait first."""
-    drop: Literal["no", "before", "during"] = "no"
-    """Hang up instead of answering (`before`), or halfway through the body (`during`)."""
-
-    def content(self) -> bytes:
-        """Return the body's bytes."""
-        return json.dumps(self.json).encode() if self.body is None else self.body
 
 
 class MockRealtime:
@@ -172,14 +116,6 @@ class MockRealtime:
                 is_secret = key in self._secrets and endpoint == "calls"
                 return is_secret or self._required_key is None or key == self._required_key
         return False
-
-
-def refusal(
-    status: int, message: str, *, code: str | None = None, param: str | None = None
-) -> MockAnswer:
-    """Return an error answer in OpenAI's shape."""
-    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
-    return MockAnswer(status, {"error": error})
 
 
 def _begin_call(request: RecordedRequest) -> MockAnswer:

@@ -23,7 +23,7 @@ from openai_realtime.resources import (
 from openai_realtime.resources.parameters import merge_objects
 
 if TYPE_CHECKING:
-    from openai_realtime.core.answers import Json
+    from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
 SDP_ANSWER = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from openai_realtime import providers
 from openai_realtime.dialects import nested_answer
 from openai_realtime.errors import ParameterError
-from openai_realtime.testing.behaviour import MockAnswer, refusal
+from openai_realtime.testing.messages import MockAnswer, refusal
 
 if TYPE_CHECKING:
     from openai_realtime.dialects import JsonObject

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openai_realtime.core.wire import Headers
-from openai_realtime.testing.behaviour import MockRealtime, RecordedRequest
+from openai_realtime.testing.behaviour import MockRealtime
+from openai_realtime.testing.messages import RecordedRequest
 from openai_realtime.testing.profiles import profile
 
 if TYPE_CHECKING:

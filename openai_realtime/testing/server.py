@@ -13,12 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from openai_realtime.core.wire import Headers
-from openai_realtime.testing.behaviour import (
-    MOCK_API_KEY,
-    MockAnswer,
-    MockRealtime,
-    RecordedRequest,
-)
+from openai_realtime.testing.behaviour import MOCK_API_KEY, MockRealtime
+from openai_realtime.testing.messages import MockAnswer, RecordedRequest
 from openai_realtime.testing.profiles import MockDialect, ProviderName, profile
 
 if TYPE_CHECKING:

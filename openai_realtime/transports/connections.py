@@ -6,6 +6,9 @@ lane is used next, limits, retries.
 
 from __future__ import annotations
 
+import ssl
+from typing import Generic, TypeVar
+
 import anyio
 import httpcore
 
@@ -18,38 +21,59 @@ from openai_realtime.transports.tls import trusted_context
 
 _CLOSING_SECONDS = 1.0
 
-_Member = httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface
+_Pool = httpcore.ConnectionPool, httpcore.AsyncConnectionPool
 
 
-def _may_serve_again(members: list[_Member]) -> bool:
-    return bool(members) and all(member.is_idle() for member in members)
+C = TypeVar(
+    "C",
+    httpcore.HTTPConnection | httpcore.ConnectionPool,
+    httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool,
+)
 
 
-class AsyncLane:
+class _Lane(Generic[C]):
+    """What both kinds of lane share: httpcore's object, and whether it may serve again."""
+
+    _connection: C
+    was_used = False
+    """Whether it has carried an answer before."""
+
+    @property
+    def _members(self) -> list[httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface]:
+        # A proxy is a pool to httpcore: one of a single connection here.
+        if isinstance(self._connection, _Pool):
+            return [*self._connection.connections]
+        return [self._connection]
+
+    def may_serve_again(self) -> bool:
+        """Return whether the answer was read to its end and the server keeps the connection."""
+        self.was_used = True
+        members = self._members
+        return bool(members) and all(member.is_idle() for member in members)
+
+    def has_expired(self) -> bool:
+        """Return whether it idled too long, or the server has closed it meanwhile."""
+        return any(member.has_expired() for member in self._members)
+
+
+class AsyncLane(_Lane[httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool]):
     """An async connection with one request on it at a time."""
 
-    __slots__ = ("_connection", "_network", "was_used")
-
     def __init__(self, url: httpcore.URL, proxy: Proxy | None) -> None:
-        self.was_used = False
-        """Whether it has carried an answer before."""
         self._network = AsyncLaneNetwork()
-        context = trusted_context() if url.scheme == b"https" else None
         if proxy is None:
-            self._connection: httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool = (
-                httpcore.AsyncHTTPConnection(
-                    url.origin,
-                    ssl_context=context,
-                    keepalive_expiry=KEEP_ALIVE_SECONDS,
-                    network_backend=self._network,
-                )
+            self._connection = httpcore.AsyncHTTPConnection(
+                url.origin,
+                ssl_context=_tls(url),
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+                network_backend=self._network,
             )
         else:
             kind = httpcore.AsyncSOCKSProxy if proxy.is_socks else httpcore.AsyncHTTPProxy
             self._connection = kind(
                 proxy_url=proxy.url,
                 proxy_auth=proxy.auth,
-                ssl_context=context,
+                ssl_context=_tls(url),
                 max_connections=1,
                 keepalive_expiry=KEEP_ALIVE_SECONDS,
                 network_backend=self._network,
@@ -60,20 +84,6 @@ class AsyncLane:
         self._network.guard = HeadGuard()
         return await self._connection.handle_async_request(request)
 
-    def _members(self) -> list[_Member]:
-        if isinstance(self._connection, httpcore.AsyncConnectionPool):
-            return [*self._connection.connections]
-        return [self._connection]
-
-    def may_serve_again(self) -> bool:
-        """Return whether the answer was read to its end and the server keeps the connection."""
-        self.was_used = True
-        return _may_serve_again(self._members())
-
-    def has_expired(self) -> bool:
-        """Return whether it idled too long, or the server has closed it meanwhile."""
-        return any(member.has_expired() for member in self._members())
-
     async def aclose(self) -> None:
         """Close it, cancelled or not, without waiting long for a peer that is gone."""
         with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
@@ -81,31 +91,24 @@ class AsyncLane:
             await self._network.aclose()
 
 
-class SyncLane:
+class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool]):
     """A blocking connection with one request on it at a time."""
 
-    __slots__ = ("_connection", "_network", "was_used")
-
     def __init__(self, url: httpcore.URL, proxy: Proxy | None, deadline: Deadline) -> None:
-        self.was_used = False
-        """Whether it has carried an answer before."""
         self._network = SyncLaneNetwork(deadline)
-        context = trusted_context() if url.scheme == b"https" else None
         if proxy is None:
-            self._connection: httpcore.HTTPConnection | httpcore.ConnectionPool = (
-                httpcore.HTTPConnection(
-                    url.origin,
-                    ssl_context=context,
-                    keepalive_expiry=KEEP_ALIVE_SECONDS,
-                    network_backend=self._network,
-                )
+            self._connection = httpcore.HTTPConnection(
+                url.origin,
+                ssl_context=_tls(url),
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+                network_backend=self._network,
             )
         else:
             kind = httpcore.SOCKSProxy if proxy.is_socks else httpcore.HTTPProxy
             self._connection = kind(
                 proxy_url=proxy.url,
                 proxy_auth=proxy.auth,
-                ssl_context=context,
+                ssl_context=_tls(url),
                 max_connections=1,
                 keepalive_expiry=KEEP_ALIVE_SECONDS,
                 network_backend=self._network,
@@ -117,20 +120,10 @@ class SyncLane:
         self._network.guard = HeadGuard()
         return self._connection.handle_request(request)
 
-    def _members(self) -> list[_Member]:
-        if isinstance(self._connection, httpcore.ConnectionPool):
-            return [*self._connection.connections]
-        return [self._connection]
-
-    def may_serve_again(self) -> bool:
-        """Return whether the answer was read to its end and the server keeps the connection."""
-        self.was_used = True
-        return _may_serve_again(self._members())
-
-    def has_expired(self) -> bool:
-        """Return whether it idled too long, or the server has closed it meanwhile."""
-        return any(member.has_expired() for member in self._members())
-
     def close(self) -> None:
         """Close it."""
         self._connection.close()
+
+
+def _tls(url: httpcore.URL) -> ssl.SSLContext | None:
+    return trusted_context() if url.scheme == b"https" else None

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
+from openai_realtime.core.call import Call, T
 from openai_realtime.core.exchange import Exchange, RetryContext
-from openai_realtime.core.wire import Call, Request, Response, T
+from openai_realtime.core.wire import Request, Response
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.secrets import Authorization
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_realtime import errors
-from openai_realtime.core.answers import Json, decode_json, status_error
+from openai_realtime.core.answers import status_error
 from openai_realtime.core.retry import RetryPolicy
+from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.core.wire import Headers, Response
 
 KEY = "sk-proj-abcdefgh12345678"
