@@ -17,7 +17,14 @@ from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.providers import BEARER, OPENAI_BASE_URL, Dialect, Provider, compatible
+from openai_realtime.providers import (
+    BEARER,
+    OPENAI_BASE_URL,
+    Dialect,
+    Provider,
+    check_base_url,
+    compatible,
+)
 from openai_realtime.secrets import ApiKey, Authorization
 
 if TYPE_CHECKING:
@@ -225,6 +232,8 @@ def _provider(options: AnyClientOptions) -> Provider:
     if provider is None:
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_BASE_URL
         provider = compatible(base_url, allow_http=options.get("allow_http", False))
+    allow_http = options.get("allow_http", provider.allow_http)
+    check_base_url(provider.base_url, allow_http=allow_http)
     dialect = options.get("dialect", provider.dialect)
     if dialect not in {"auto", "beta", "ga"}:
         message = 'dialect is unusable: it is "auto", "beta" or "ga"'

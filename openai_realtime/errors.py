@@ -48,7 +48,10 @@ class ConfigurationError(RealtimeError, ValueError):
 
 
 class ParameterError(RealtimeError, ValueError):
-    """A parameter is unknown, out of range or of the wrong type. Nothing was sent.
+    """A parameter is unknown, out of range or of the wrong type. Nothing was minted, nothing done.
+
+    It is told before anything is sent; but for `strict=True` where a server turns out to have
+    retired the flat shape, and the nested one cannot carry a parameter.
 
     `param` is the dotted path of the first one, such as `turn_detection.threshold`.
     """

@@ -28,10 +28,10 @@ _PATHS: Final = {
 }
 # The preview API of Azure, retired in April 2026 but still deployed, has a root of its own.
 _AZURE_PREVIEW_PATHS: Final = {
-    **_PATHS,
     "sessions": "/sessions",
     "transcription_sessions": "/transcription_sessions",
 }
+_XAI_PATHS: Final = {"client_secrets": _PATHS["client_secrets"]}
 _REGION = re.compile(r"[a-z]{2,8}", re.ASCII)
 
 
@@ -76,8 +76,17 @@ class Provider:
     takes_session: bool = True
     """Whether a request for a client secret may configure the session: xAI takes a lifetime only."""
 
+    allow_http: bool = False
+    """Whether the key may cross a network in the clear: for tests in one's own network."""
+
     def url(self, endpoint: str, *below: str) -> str:
-        """Return the URL of an endpoint (a key of `paths`), or of a path below it."""
+        """Return the URL of an endpoint (a key of `paths`), or of a path below it.
+
+        Raises `ConfigurationError` when the provider has no such endpoint.
+        """
+        if endpoint not in self.paths:
+            message = f"{self.name} has no {endpoint} endpoint"
+            raise ConfigurationError(message)
         url = "/".join([self.base_url + self.paths[endpoint], *below])
         return f"{url}?{urlencode(self.query)}" if self.query else url
 
@@ -132,6 +141,7 @@ def xai() -> Provider:
         "https://api.x.ai/v1",
         dialect="ga",
         key_variable="XAI_API_KEY",
+        paths=_XAI_PATHS.copy(),
         takes_session=False,
     )
 
@@ -144,6 +154,7 @@ def litellm(base_url: str, *, allow_http: bool = False) -> Provider:
         dialect="ga",
         key_variable="LITELLM_API_KEY",
         has_top_level_model=True,
+        allow_http=allow_http,
     )
 
 
@@ -161,17 +172,20 @@ def compatible(
     network in the clear.
     """
     host = check_base_url(base_url, allow_http=allow_http)
-    return Provider(urlsplit(host).netloc, host, dialect=dialect, auth=auth)
+    name = urlsplit(host).netloc
+    return Provider(name, host, dialect=dialect, auth=auth, allow_http=allow_http)
 
 
 def _azure_root(endpoint: str) -> str:
     """Return the resource's root: users paste endpoints with and without what comes below."""
-    root = check_base_url(endpoint, allow_http=False)
-    return root.removesuffix("/openai/v1").removesuffix("/openai")
+    root = check_base_url(endpoint, allow_http=False, what="endpoint")
+    for below in ("/v1", "/realtimeapi", "/openai"):
+        root = root.removesuffix(below)
+    return root
 
 
-def check_base_url(base_url: str, *, allow_http: bool) -> str:
-    """Return `base_url` without its trailing slash, or raise `ConfigurationError`."""
+def check_base_url(base_url: str, *, allow_http: bool, what: str = "base_url") -> str:
+    """Return `base_url` without its trailing slash, or raise `ConfigurationError` naming `what`."""
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
@@ -189,9 +203,11 @@ def check_base_url(base_url: str, *, allow_http: bool) -> str:
     elif parts.scheme not in {"http", "https"}:
         problem = "its scheme is neither https nor http"
     elif parts.scheme == "http" and not allow_http and not is_loopback(host):
-        problem = "plain http would show the API key to the network; use https, or allow_http=True"
+        problem = "plain http would show the API key to the network; use https"
+        if what == "base_url":
+            problem += ", or allow_http=True"
     if problem is not None:
-        message = f"base_url is unusable: {problem}"
+        message = f"{what} is unusable: {problem}"
         raise ConfigurationError(message)
     return base_url.rstrip("/")
 

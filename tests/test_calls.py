@@ -9,7 +9,9 @@ from flavours import Flavour
 from openai_realtime import (
     APIConnectionError,
     APIResponseValidationError,
+    APIStatusError,
     InternalServerError,
+    NotFoundError,
     ParameterError,
     RetryPolicy,
 )
@@ -195,9 +197,40 @@ def test_actions_are_not_repeated_when_they_may_have_happened(
                 with pytest.raises((APIConnectionError, InternalServerError)) as caught:
                     await client.calls.hangup("rtc_1")
                 assert caught.value.attempts == 1
-            realtime_server.respond_next(MockAnswer(503), MockAnswer(429))
-            await client.calls.hangup("rtc_1")  # refused twice, in so many words
-        assert len(realtime_server.requests) == 5
+            for answer in (MockAnswer(409), MockAnswer(503), MockAnswer(429)):
+                realtime_server.respond_next(answer)
+                with pytest.raises(APIStatusError) as caught:
+                    await client.calls.hangup("rtc_1")
+                assert caught.value.attempts == 1
+            realtime_server.respond_next(
+                MockAnswer(503, headers={"retry-after": "0"}),
+                MockAnswer(500, headers={"x-should-retry": "true"}),
+            )
+            await client.calls.hangup("rtc_1")  # told twice, in so many words, to come back
+        assert len(realtime_server.requests) == 8
+
+
+def test_a_call_that_is_over_is_told_so(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            realtime_server.respond_next(MockAnswer(404))
+            with pytest.raises(NotFoundError, match="The call is over"):
+                await client.calls.hangup("rtc_1")
+
+    flavour.run(body)
+
+
+def test_a_call_is_accepted_with_or_without_its_type(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        async with flavour.client() as client:
+            await client.calls.accept("rtc_1", type="realtime", model="m")
+            await client.calls.accept("rtc_1", model="m")
+        first, second = (request.json for request in realtime_server.requests)
+        assert first == second == {"type": "realtime", "model": "m"}
 
     flavour.run(body)
 

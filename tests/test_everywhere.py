@@ -275,8 +275,15 @@ def test_nested_methods_work_on_flat_servers_too(flavour: Flavour, dialect: Any)
 def test_a_deployment_is_the_model_whatever_is_named(flavour: Flavour) -> None:
     async def body(server: MockRealtimeServer) -> None:
         async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
-            assert (await client.sessions.create(model="gpt-realtime")).model == "mock-deployment"
-            secret = await client.client_secrets.create(session={"type": "realtime", "model": "m"})
+            with pytest.warns(DroppedParameterWarning, match="cannot be told model"):
+                flat = await client.sessions.create(model="gpt-realtime")
+            assert (flat.model, flat.meta.dropped) == ("mock-deployment", ("model",))
+            assert (await client.sessions.create(model="mock-deployment")).meta.dropped == ()
+            assert (await client.sessions.create()).meta.dropped == ()
+            with pytest.warns(DroppedParameterWarning, match=r"cannot be told session\.model"):
+                secret = await client.client_secrets.create(
+                    session={"type": "realtime", "model": "m"}
+                )
             session: Any = secret.session
             assert session.model == "mock-deployment"
             await client.transcription_sessions.create()
@@ -306,6 +313,12 @@ def test_quirks(flavour: Flavour) -> None:
                 assert bare.meta.dropped == ()
                 assert server.requests[-1].json == {}
             elif name == "litellm":
+                await client.transcription_sessions.create(
+                    input_audio_transcription={"model": "whisper-1"}
+                )
+                spoken: Any = server.requests[-1].json
+                assert spoken["model"] == "whisper-1"
+                await client.client_secrets.create(extra_body={"model": "beside"})
                 assert {body["model"] for body in sent if isinstance(body, dict)} == {"m"}
                 assert session.client_secret.value.startswith("gAAAAAB")
             elif name == "azure":

@@ -1,5 +1,6 @@
 """Providers as data: who is called, where, and with which key."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ ENDPOINT = "https://name.openai.azure.com"
         ),
         (azure(ENDPOINT), "client_secrets", f"{ENDPOINT}/openai/v1/realtime/client_secrets"),
         (azure(f"{ENDPOINT}/openai/v1/"), "calls", f"{ENDPOINT}/openai/v1/realtime/calls"),
+        (azure(f"{ENDPOINT}/openai/realtimeapi"), "calls", f"{ENDPOINT}/openai/v1/realtime/calls"),
         (azure(f"{ENDPOINT}/openai"), "calls", f"{ENDPOINT}/openai/v1/realtime/calls"),
         (
             azure_preview(ENDPOINT, "d"),
@@ -55,9 +57,17 @@ def test_urls(provider: Provider, endpoint: str, url: str) -> None:
 
 
 def test_urls_below_an_endpoint_keep_the_query_last() -> None:
-    provider = azure_preview(ENDPOINT, "d")
+    provider = replace(azure(ENDPOINT), query={"api-version": "x"})
     url = provider.url("calls", "rtc_1", "accept")
-    assert url.endswith("/realtime/calls/rtc_1/accept?api-version=2025-04-01-preview")
+    assert url == f"{ENDPOINT}/openai/v1/realtime/calls/rtc_1/accept?api-version=x"
+
+
+def test_what_a_provider_does_not_have_is_told_before_anything_is_sent() -> None:
+    with SyncRealtimeSessionsClient(provider=xai(), api_key="k") as client:
+        with pytest.raises(ConfigurationError, match="xAI has no translations endpoint"):
+            client.translations.client_secrets.create(session={"model": "m"})
+        with pytest.raises(ConfigurationError, match="xAI has no calls endpoint"):
+            client.calls.hangup("rtc_1")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +120,7 @@ def test_no_provider_is_sent_anothers_key_or_organization(monkeypatch: pytest.Mo
     [
         ({"provider": xai(), "base_url": "https://h"}, "not both"),
         ({"dialect": "alpha"}, '"auto", "beta" or "ga"'),
+        ({"provider": Provider("x", "http://evil.example")}, "plain http"),
     ],
 )
 def test_settings_that_contradict(options: dict[str, Any], why: str) -> None:
@@ -146,6 +157,10 @@ def test_what_is_refused(make: Any) -> None:
 def test_plain_http_where_it_is_allowed() -> None:
     assert litellm("http://proxy.example", allow_http=True).base_url == "http://proxy.example"
     assert compatible("http://127.0.0.1:1").name == "127.0.0.1:1"
+    provider = compatible("http://gateway.example", allow_http=True)
+    assert SyncRealtimeSessionsClient(provider=provider, api_key="k").base_url == provider.base_url
+    with pytest.raises(ConfigurationError, match="endpoint is unusable: plain http.*use https$"):
+        azure("http://name.openai.azure.com")
 
 
 def test_a_new_provider_is_a_line_of_data() -> None:

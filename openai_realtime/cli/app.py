@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from openai_realtime import __version__
-from openai_realtime.cli import output
+from openai_realtime.cli import calls, output
 from openai_realtime.cli.group import CommandGroup
 from openai_realtime.cli.mint import mint
 from openai_realtime.cli.mock import mock
 
 _NO_COMMAND = 2
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=CommandGroup,
     help="Mint ephemeral client secrets for OpenAI Realtime voice sessions.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -25,6 +25,7 @@ app = typer.Typer(
     # Typer's own tracebacks are off; what fails is told in a line by `CommandGroup`.
     pretty_exceptions_enable=False,
 )
+_calls_app = typer.Typer(help="Begin WebRTC calls; accept, reject, refer and hang up phone calls.")
 
 
 def _show_version(wanted: bool) -> None:
@@ -44,10 +45,22 @@ def openai_realtime(
 ) -> None:
     """Take the options that stand before a command."""
     del version  # its callback has acted already
+    _help_without_command(context)
+
+
+@_calls_app.callback(invoke_without_command=True)
+def _calls(context: typer.Context) -> None:
+    _help_without_command(context)
+
+
+def _help_without_command(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         output.write(context.get_help())
         raise typer.Exit(_NO_COMMAND)
 
 
 app.command()(mint)
+app.add_typer(_calls_app, name="calls")
+for _command in calls.COMMANDS:
+    _calls_app.command()(_command)
 app.command()(mock)

@@ -15,7 +15,7 @@ import typer
 from openai_realtime import errors
 from openai_realtime.cli import INTERRUPTED
 from openai_realtime.cli.output import READER_GONE, one_line
-from openai_realtime.cli.parameters import OPTION_OF
+from openai_realtime.cli.places import OPTION_OF
 from openai_realtime.core.scrubbing import scrub_text
 
 COMMAND = "openai-realtime"
@@ -27,7 +27,9 @@ UsageError: type = typer.BadParameter.__bases__[0]
 class NoApiKeyError(errors.ConfigurationError):
     """There is no API key to call with."""
 
-    hint = "Set OPENAI_API_KEY, or name a file with --api-key-file; --mock needs no key"
+    def __init__(self, variable: str) -> None:
+        super().__init__("No API key")
+        self.hint: str = f"Set {variable}, or name a file with --api-key-file; --mock needs no key"
 
 
 class ListenError(errors.RealtimeError):
@@ -51,22 +53,33 @@ EXIT_CODES = (
     ExitCode(
         2,
         (UsageError, errors.ParameterError),
-        "an option, a parameter or the --config file is wrong: nothing sent",
+        "an option, a parameter or an input file is wrong: nothing was done",
     ),
     ExitCode(3, errors.ConfigurationError, "no API key, or a setting is unusable: nothing sent"),
     ExitCode(4, errors.AuthenticationError, "401: the API key is wrong or revoked"),
     ExitCode(5, errors.PermissionDeniedError, "403: the API key may not do this"),
-    ExitCode(6, errors.NotFoundError, "404: no such endpoint or model"),
+    ExitCode(6, errors.NotFoundError, "404: no such endpoint, model or call"),
     ExitCode(7, errors.RateLimitError, "429: too many requests, or no credit left"),
     ExitCode(8, errors.InternalServerError, "5xx: the server failed"),
     ExitCode(9, errors.APIStatusError, "any other refusal: 400, 409, 422, a redirect"),
     ExitCode(10, errors.APITimeoutError, "no answer in time"),
     ExitCode(11, errors.CertificateError, "the server's TLS certificate is not trusted"),
     ExitCode(12, errors.APIConnectionError, "the server is out of reach, or hung up"),
-    ExitCode(13, errors.APIResponseValidationError, "success, but without a usable client secret"),
+    ExitCode(
+        13,
+        errors.APIResponseValidationError,
+        "success, but without a usable client secret, or SDP answer",
+    ),
     ExitCode(1, Exception, "anything else: a port in use, output that cannot be written, a bug"),
 )
 """The first row that fits an exception counts."""
+
+_SPELT_HERE = {
+    "strict=True": "--strict",
+    "allow_http=True": "--allow-http",
+    ": Value error, ": ": ",  # some typers show where they have it from
+}
+"""What the client's and typer's texts say, as this command says it."""
 
 SIGNALS = {INTERRUPTED: "Ctrl-C", READER_GONE: "nobody reads the output any more"}
 """Exit codes that shells know: 128 and the signal's number."""
@@ -84,8 +97,11 @@ class Failure:
 def failure_of(error: Exception) -> Failure:
     """Return how `error` is told."""
     code = next(row.number for row in EXIT_CODES if isinstance(error, row.kind))
+    text = one_line(_text(error))
+    for theirs, ours in _SPELT_HERE.items():
+        text = text.replace(theirs, ours)
     # The client's errors hold no secret; a key typed into the wrong place is in typer's.
-    return Failure(code, scrub_text(one_line(_text(error))), _hint(error))
+    return Failure(code, scrub_text(text), _hint(error))
 
 
 def is_bug(error: Exception) -> bool:
@@ -120,7 +136,7 @@ def _hint(error: Exception) -> str | None:
         return f"{error.param} is what {OPTION_OF[error.param]} sets"
     hint: str | None = getattr(error, "hint", None)
     if hint is None and isinstance(error, errors.APIConnectionError) and error.phase == "connect":
-        return "Check --base-url (or OPENAI_BASE_URL), and that this machine may reach it"
+        return "Check --base-url (or OPENAI_BASE_URL) or --endpoint, and that this machine may reach it"
     return hint
 
 

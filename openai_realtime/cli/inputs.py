@@ -1,4 +1,4 @@
-"""Reads what is handed over in files: the API key and the session's parameters.
+"""Reads what is handed over in files: the API key, the session's parameters, an SDP offer.
 
 Owns: files, stdin (`-`), and how a bad one is told. Must not know: what the content is for. No
 content is ever quoted.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openai_realtime.cli.failures import NoApiKeyError
-from openai_realtime.core.answers import decode_json
+from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
@@ -22,16 +22,22 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-def read_api_key(path: str | None) -> str:
-    """Return the API key in the file `path`, or without one that in `OPENAI_API_KEY`.
+def check_stdin_is_read_once(*paths: str | None) -> None:
+    """Raise `ParameterError` when several of a command's files are stdin."""
+    if paths.count(STDIN) > 1:
+        message = "Only one file can be - (stdin), which is read once"
+        raise ParameterError(message)
+
+
+def read_api_key(path: str | None, variable: str) -> str:
+    """Return the API key in the file `path`, or without one that in the environment's `variable`.
 
     Raises `ConfigurationError` when there is none.
     """
     if path is None:
-        if key := os.environ.get("OPENAI_API_KEY"):
+        if key := os.environ.get(variable):
             return key
-        message = "No API key"
-        raise NoApiKeyError(message)
+        raise NoApiKeyError(variable)
     try:
         # An editor's newline, or the mark that PowerShell writes first, is no part of the key.
         key = _content(path).decode("utf-8-sig").strip()
@@ -61,6 +67,23 @@ def read_config(path: str | None) -> Mapping[str, object]:
             return parameters
         problem = "it is not a JSON object"
     message = f"--config {path}: {problem}"
+    raise ParameterError(message)
+
+
+def read_sdp(path: str) -> str:
+    """Return the SDP offer in the file `path`; raises `ParameterError` when there is none."""
+    try:
+        offer = _content(path).decode()
+    except OSError as error:
+        problem = error.strerror
+    except ValueError:
+        problem = "it is not UTF-8"
+    else:
+        # A peer's description as JSON is the usual mistake, another file the dangerous one.
+        if offer.startswith("v=0"):
+            return offer
+        problem = "it is not an SDP offer, which begins with v=0"
+    message = f"--sdp {path}: {problem}"
     raise ParameterError(message)
 
 

@@ -1,19 +1,35 @@
-"""The options that commands declare, each once, with its help.
+"""The options that say what is asked for and how it is printed, each once, with its help.
 
-Owns: names, types and wording of options. Must not know: what becomes of their values. Ranges are
-not checked here: the client does, and says more.
+Owns: names, types and wording of options; those that say who is asked are in
+`connection_options.py`. Must not know: what becomes of their values. Ranges are not checked here:
+the client does, and says more.
 """
 
 from typing import Annotated
 
 import typer
 
-from openai_realtime.cli.parameters import TurnDetection
+from openai_realtime.cli.choices import DialectName, TurnDetection
 
 _SESSION = "Session"
-_CONNECTION = "Connection"
 _OUTPUT = "Output"
 
+Transcription = Annotated[
+    bool,
+    typer.Option(
+        "--transcription",
+        help="Mint a transcription session: speech in, text out. Its model is --transcription-model.",
+        rich_help_panel=_SESSION,
+    ),
+]
+Translate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANGUAGE",
+        help="Mint a translation session into this language, such as es.",
+        rich_help_panel=_SESSION,
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -124,60 +140,89 @@ Config = Annotated[
         rich_help_panel=_SESSION,
     ),
 ]
-
-ApiKeyFile = Annotated[
-    str | None,
+Dialect = Annotated[
+    DialectName | None,
     typer.Option(
-        metavar="FILE",
-        help="Read the API key from this file (- is stdin). Default: from OPENAI_API_KEY. There is "
-        "no option for the key itself: other users could read it in the process list.",
-        rich_help_panel=_CONNECTION,
+        metavar="DIALECT",
+        help="The shape that is sent: beta (flat), ga (nested), or auto: flat first, nested when the "
+        "server has retired it. Default: what the provider takes.",
+        rich_help_panel=_SESSION,
     ),
 ]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Where the API is. Default: OPENAI_BASE_URL, else https://api.openai.com/v1.",
-        rich_help_panel=_CONNECTION,
-    ),
-]
-AllowHttp = Annotated[
+Strict = Annotated[
     bool,
     typer.Option(
-        "--allow-http",
-        help="Allow plain http to other hosts than this one: the key crosses the network readably.",
-        rich_help_panel=_CONNECTION,
+        "--strict/--no-strict",
+        help="Fail when the server's dialect has no place for a parameter. Default: leave the "
+        "parameter out, and warn.",
+        show_default=False,
+        rich_help_panel=_SESSION,
     ),
 ]
-Timeout = Annotated[
-    float | None,
+
+CallId = Annotated[
+    str,
+    typer.Argument(
+        metavar="CALL_ID",
+        help="The call's id, such as rtc_123, from the webhook or from calls create.",
+        show_default=False,
+    ),
+]
+TargetUri = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET_URI",
+        help="Where the call goes: tel:+14155550123 or sip:agent@example.com.",
+        show_default=False,
+    ),
+]
+Sdp = Annotated[
+    str,
     typer.Option(
-        metavar="SECONDS",
-        help="Time for the whole call, retries included. Default: 30.",
-        rich_help_panel=_CONNECTION,
+        metavar="FILE",
+        help="The WebRTC peer's SDP offer (- is stdin).",
+        show_default=False,
     ),
 ]
-MaxRetries = Annotated[
+StatusCode = Annotated[
     int | None,
     typer.Option(
         metavar="NUMBER",
-        help="Retries after the first attempt. Default: 2.",
-        rich_help_panel=_CONNECTION,
+        help="The SIP status that the caller is sent, such as 486 (busy). Default: 603 (decline).",
     ),
 ]
-Mock = Annotated[
-    bool,
+CallConfig = Annotated[
+    str | None,
     typer.Option(
-        "--mock",
-        help="Ask a mock server inside this process: no key, no network, the same client.",
-        rich_help_panel=_CONNECTION,
+        "--config",
+        metavar="FILE",
+        help="A JSON file with the session, in the nested shape (- is stdin); the options override "
+        "it.",
+        rich_help_panel=_SESSION,
+    ),
+]
+CallParam = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        metavar="NAME=VALUE",
+        help="Any of the session's fields by its name; the value is JSON, or else text. Dots nest: "
+        "audio.output.speed=1.2. Repeatable; overrides the options and --config.",
+        rich_help_panel=_SESSION,
     ),
 ]
 
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print the session as JSON.", rich_help_panel=_OUTPUT),
+]
+CallJson = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print the call's id and the SDP answer as JSON.",
+        rich_help_panel=_OUTPUT,
+    ),
 ]
 Quiet = Annotated[
     bool,

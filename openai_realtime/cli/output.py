@@ -43,6 +43,15 @@ def write_json(document: str) -> None:
         typer.echo(document.encode())
 
 
+def write_exact(text: str) -> None:
+    """Write `text` to stdout byte by byte; on a terminal without what that would act on."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        write("".join(f"{printable(line)}\n" for line in text.splitlines()))
+        return
+    with _door():
+        typer.echo(text.encode(), nl=False)
+
+
 @contextmanager
 def _door() -> Generator[None]:
     """Let text out, or end the command: what was asked for must not be lost in silence."""

@@ -6,49 +6,19 @@ an endpoint takes (the client checks them).
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from openai_realtime.core.answers import decode_json
+from openai_realtime.cli.choices import TurnDetection
+from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-OPTION_OF = {
-    "model": "--model",
-    "modalities": "--modality",
-    "instructions": "--instructions",
-    "voice": "--voice",
-    "speed": "--speed",
-    "temperature": "--temperature",
-    "max_response_output_tokens": "--max-tokens",
-    "turn_detection": "--turn-detection",
-    "turn_detection.type": "--turn-detection",
-    "input_audio_format": "--input-format",
-    "output_audio_format": "--output-format",
-    "input_audio_transcription.model": "--transcription-model",
-    "client_secret.expires_after.seconds": "--ttl",
-    "safety_identifier": "--safety-identifier",
-}
-"""The option that sets a parameter, by the parameter's dotted name."""
 
-
-class TurnDetection(StrEnum):
-    """What `--turn-detection` takes."""
-
-    SERVER_VAD = "server_vad"
-    SEMANTIC_VAD = "semantic_vad"
-    NONE = "none"
-
-
-def turn_detection_parameter(choice: TurnDetection | None) -> dict[str, object]:
+def turn_detection_value(choice: TurnDetection) -> dict[str, object] | None:
     """Return the parameter that `--turn-detection` sets: null for `none`, else its type."""
-    if choice is None:
-        return {}
-    if choice is TurnDetection.NONE:
-        return {"turn_detection": None}
-    return {"turn_detection.type": choice.value}
+    return None if choice is TurnDetection.NONE else {"type": choice.value}
 
 
 def assemble(

@@ -15,22 +15,28 @@ from rich.text import Text
 from openai_realtime.cli.output import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.types.client_secret import ClientSecret, Minted
+    from openai_realtime.types.client_secret import ClientSecret, Minted, MintedSecret
 
 _SECRET = "client_secret"  # noqa: S105 - the name of a field
 _PADDING = 2
 
 # Not worth a row: what the object is has been asked for; sessions say 0 for "does not expire".
-_HIDDEN = frozenset({("object", "realtime.session"), ("expires_at", "0")})
+_HIDDEN = frozenset(
+    {
+        ("object", "realtime.session"),
+        ("object", "realtime.transcription_session"),
+        ("expires_at", "0"),
+    }
+)
 # Null says something here, where it is "none" elsewhere.
 _SAID_BY_NULL = {"turn_detection": "off: the client says when a turn is over"}
 
 
-def session_table(session: Minted) -> tuple[Table, int]:
+def session_table(session: Minted | MintedSecret) -> tuple[Table, int]:
     """Return the table of a session, and the least width that keeps the secret in one piece."""
     table = Table.grid(padding=(0, _PADDING))
     table.add_column(style="cyan", no_wrap=True)
@@ -43,9 +49,9 @@ def session_table(session: Minted) -> tuple[Table, int]:
     return table, label + _PADDING + len(session.client_secret.value)
 
 
-def session_rows(session: Minted) -> list[tuple[str, str]]:
+def session_rows(session: Minted | MintedSecret) -> list[tuple[str, str]]:
     """Return the rows of a session: the fields that are set, then the secret and its expiry."""
-    fields = session.model_dump(exclude_unset=True, exclude={_SECRET})
+    fields = session.model_dump(exclude_unset=True, exclude={*session.SECRET_FIELDS})
     rows = [
         (printable(name), "\n".join(map(printable, value.splitlines())))
         for name, value in _flattened(fields)
@@ -105,8 +111,20 @@ def meta_line(meta: ResponseMeta) -> Text:
         "1 attempt" if meta.attempts == 1 else f"{meta.attempts} attempts",
         f"{meta.elapsed:.3f} s",
     ]
+    if meta.dropped:
+        told.append(f"dropped: {_names(meta.dropped)}")
     if meta.possible_orphans:
         told.append(f"{meta.possible_orphans} earlier secrets may be lost")
     if meta.unreadable:
-        told.append(f"not understood: {', '.join(map(printable, sorted(meta.unreadable)))}")
+        told.append(f"not understood: {_names(sorted(meta.unreadable))}")
     return Text(", ".join(told), style="dim")
+
+
+def dropped_text(meta: ResponseMeta) -> str:
+    """Return the warning that some parameters were not sent."""
+    names = _names(meta.dropped)
+    return f"not sent, as the server has no place for: {names} (--strict makes this an error)"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(printable, names))

@@ -43,6 +43,7 @@ _HINTS: dict[int | str, str] = {
     403: "Check that the key's project may use the Realtime API and this model",
     404: "Check base_url (it ends in /v1 at most providers) and the model name",
     429: "Slow down, or ask the provider for a higher rate limit",
+    "beta_api_shape_disabled": 'The server has retired the flat shape: use dialect="auto" or "ga"',
     "insufficient_quota": "The account has no credit left: add some; waiting does not help",
     "redirect": "Redirects are never followed: set base_url to the final address",
 }

@@ -31,5 +31,7 @@ class Call(Generic[T]):
     timeout: Timeout
     repeatable: bool = True
     """Whether acting twice does no harm. Minting is: an orphaned secret expires by itself."""
+    not_found_hint: str | None = None
+    """What to do about a 404, where that is not the base URL's fault."""
     fallback: Callable[[APIStatusError], Call[T] | None] | None = None
     """Returns the call to make instead after an error answer, or None to take the error as it is."""

@@ -140,6 +140,8 @@ class Exchange(Generic[T]):
                 policy=self._context.policy,
                 secrets=() if self._authorization is None else (self._authorization.token,),
             )
+            if isinstance(error, NotFoundError):
+                error.hint = self.call.not_found_hint or error.hint
             self._settle_error(error, response)
             return
         meta = response_meta(

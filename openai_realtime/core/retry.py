@@ -38,6 +38,9 @@ FINAL_CODES = frozenset({"insufficient_quota"})
 # Statuses after which the server may have minted all the same: it, or a gateway, gave up midway.
 AMBIGUOUS_STATUSES = frozenset({408, 500, 502, 504, *range(520, 525)})
 
+# With a Retry-After these say: not now, come back then (RFC 9110 §15.6.4, RFC 6585 §4).
+_COME_BACK_STATUSES = frozenset({429, 503})
+
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 
 
@@ -166,7 +169,8 @@ def plan_retry(  # noqa: PLR0913 - everything the decision depends on, so that i
     """Return the seconds to wait before retry number `retry` (from 0), or None to fail now."""
     if retry >= policy.max_retries or not error.retryable:
         return None
-    if not repeatable and error.possibly_acted and not _told_to_retry(error):
+    may_have_acted = error.possibly_acted or isinstance(error, APIStatusError)
+    if not repeatable and may_have_acted and not _told_to_retry(error):
         return None
     told = error.retry_after
     if told is not None and told > policy.max_retry_after:
@@ -176,7 +180,9 @@ def plan_retry(  # noqa: PLR0913 - everything the decision depends on, so that i
 
 
 def _told_to_retry(error: APIError) -> bool:
-    return (
-        isinstance(error, APIStatusError)
-        and error.headers.get("x-should-retry", "").strip().lower() == "true"
-    )
+    """Return whether the server says, in so many words, that it did not act and is to be asked again."""
+    if not isinstance(error, APIStatusError):
+        return False
+    wish = error.headers.get("x-should-retry", "").strip().lower()
+    has_a_date = error.retry_after is not None and error.status_code in _COME_BACK_STATUSES
+    return wish == "true" or has_a_date

@@ -83,7 +83,14 @@ def action_call(
     body, content_type = (encode_json(given), b"application/json") if given else (b"", None)
     url = configuration.provider.url("calls", call_id, action)
     request = _promptly(asked.post(url, body, content_type))
-    return Call(f"calls.{action}", request, _read_nothing, asked.timeout, repeatable=False)
+    return Call(
+        f"calls.{action}",
+        request,
+        _read_nothing,
+        asked.timeout,
+        repeatable=False,
+        not_found_hint="The call is over, or call_id is not the one it began with",
+    )
 
 
 def _promptly(request: Request) -> Request:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.meta import ResponseMeta
+    from openai_realtime.core.strict_json import Json
     from openai_realtime.core.wire import Request, Response
     from openai_realtime.errors import APIStatusError
     from openai_realtime.providers import Dialect
@@ -61,8 +62,7 @@ class Mint(Generic[M]):
 def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, object]) -> Call[M]:
     """Return the call; raises `ParameterError` when a parameter is wrong."""
     asked = Asked.of(configuration, params)
-    url = configuration.provider.url(mint.endpoint)
-    wanted = configuration.dialects.of(url, configuration.provider.dialect)
+    wanted = configuration.dialects.of(_place(configuration, mint), configuration.provider.dialect)
     translate = mint.translate
     if translate is None or wanted == mint.dialect:
         return _native_call(asked, mint)
@@ -70,6 +70,11 @@ def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, 
         fallback = partial(_other_dialect, asked, mint, translate)
         return _native_call(asked, mint, fallback=fallback)
     return _translated_call(asked, mint, translate)
+
+
+def _place(configuration: Configuration, mint: Mint[M]) -> str:
+    """Return what a dialect is remembered for: one endpoint of one server."""
+    return f"{configuration.provider.base_url} {mint.endpoint}"
 
 
 def _native_call(
@@ -82,6 +87,8 @@ def _native_call(
     dropped: tuple[str, ...] = ()
     if mint.dialect == "beta":
         if provider.deployment is not None and mint.endpoint == "sessions":
+            if parameters.get("model", provider.deployment) != provider.deployment:
+                dropped = ("model",)
             parameters = {**parameters, "model": provider.deployment}
         body = mint.parameters.encode(parameters, asked.extra_body)
     elif provider.takes_session and not provider.has_top_level_model:
@@ -97,14 +104,17 @@ def _native_call(
 def _translated_call(
     asked: Asked, mint: Mint[M], translate: Translate, learn: str | None = None
 ) -> Call[M]:
-    """Return the call in the other dialect; once it succeeds, that is remembered for URL `learn`."""
+    """Return the call in the other dialect; once it succeeds, that is remembered for `learn`."""
     provider = asked.configuration.provider
     plain = mint.parameters.plain(mint.spell(asked.parameters), asked.extra_body)
     translation, endpoint = translate(plain)
     if mint.dialect == "beta":
         translation = _as_provider_takes(asked, translation)
     elif provider.deployment is not None and endpoint == "sessions":
-        translation.body["model"] = provider.deployment
+        body = {**translation.body, "model": provider.deployment}
+        is_other = translation.body.get("model", provider.deployment) != provider.deployment
+        others = ("session.model",) if is_other else ()
+        translation = Translation(body, translation.dropped + others)
     dropped = _tell_dropped(asked, mint, translation.dropped)
     request = asked.post(provider.url(endpoint), encode_json(translation.body), b"application/json")
     return _call(asked, mint, request, dropped, learn=learn)
@@ -134,8 +144,8 @@ def _other_dialect(
     """Return the call to make instead when `error` says that the dialect is retired, else None."""
     if not is_retired(error):
         return None
-    url = asked.configuration.provider.url(mint.endpoint)
-    return _translated_call(asked, mint, translate, learn=url)
+    place = _place(asked.configuration, mint)
+    return _translated_call(asked, mint, translate, learn=place)
 
 
 def is_retired(error: APIStatusError) -> bool:
@@ -166,9 +176,18 @@ def _as_provider_takes(asked: Asked, nested: Translation) -> Translation:
         body = {}
         if seconds is not None:
             body["expires_after"] = {"seconds": seconds}
-    elif provider.has_top_level_model and isinstance(session, dict) and "model" in session:
-        body = {"model": session["model"], **body}
+    elif provider.has_top_level_model and (model := _model_of(session)) is not None:
+        body = {"model": model, **body}
     return Translation(body, dropped)
+
+
+def _model_of(session: Json) -> Json:
+    """Return the model of a nested session: a transcription session's stands with its input."""
+    if isinstance(session, dict) and "model" in session:
+        return session["model"]
+    for step in ("audio", "input", "transcription", "model"):
+        session = session.get(step) if isinstance(session, dict) else None
+    return session
 
 
 def _tell_dropped(asked: Asked, mint: Mint[M], dropped: tuple[str, ...]) -> tuple[str, ...]:

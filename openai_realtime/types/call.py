@@ -4,7 +4,7 @@ Owns: the calls endpoint's parameters and `RealtimeCall`. Must not know: how the
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, NotRequired, Required
+from typing import Annotated, Literal, NotRequired, Required
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
@@ -32,6 +32,9 @@ class CallCreateParams(CallParameters, RequestOptions, total=False):
 @with_config(STRICT)
 class CallAcceptParameters(NestedSessionParameters, total=False):
     """The session that answers a phone call."""
+
+    type: Literal["realtime"]
+    """Always `realtime`, and sent so when it is left out."""
 
 
 class CallAcceptParams(CallAcceptParameters, RequestOptions, total=False):

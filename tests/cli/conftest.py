@@ -21,6 +21,17 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def no_providers_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "AZURE_OPENAI_AD_TOKEN",
+        "AZURE_OPENAI_API_KEY",
+        "LITELLM_API_KEY",
+        "XAI_API_KEY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def invoke() -> Invoke:
     def run(*arguments: str, stdin: bytes | None = None) -> Result:

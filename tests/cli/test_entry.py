@@ -14,6 +14,7 @@ import pytest
 from cli.running import COMMAND, started
 from openai_realtime import __version__
 from openai_realtime.cli import main
+from openai_realtime.cli.calls import COMMANDS
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 if TYPE_CHECKING:
@@ -37,20 +38,25 @@ def test_the_version(shell: Shell) -> None:
     )
 
 
-@pytest.mark.parametrize("option", ["-h", "--help"])
-def test_every_command_has_help(option: str, invoke: Invoke) -> None:
-    for command in ([], ["mint"], ["mock"]):
-        result = invoke(*command, option)
+def test_every_command_has_help(invoke: Invoke) -> None:
+    calls = ["calls", *(f"calls {command.__name__}" for command in COMMANDS)]
+    for command in ("", "mint", "mock", *calls):
+        result = invoke(*command.split(), "-h")
         assert result.exit_code == 0
-        assert f"Usage: openai-realtime {''.join(command)}" in result.stdout
+        assert f"Usage: openai-realtime {command}" in result.stdout
         assert result.stderr == ""
 
 
-def test_no_command_is_the_help_page_and_an_error(invoke: Invoke) -> None:
-    result = invoke()
+@pytest.mark.parametrize(
+    ("group", "command"), [([], "mint"), (["calls"], "hangup")], ids=["first", "calls"]
+)
+def test_no_command_is_the_help_page_and_an_error(
+    group: list[str], command: str, invoke: Invoke
+) -> None:
+    result = invoke(*group)
     assert result.exit_code == 2
-    assert "Usage: openai-realtime" in result.stdout
-    assert " mint " in result.stdout
+    assert f"Usage: {' '.join(['openai-realtime', *group])}" in result.stdout
+    assert f" {command} " in result.stdout
     assert result.stderr == ""
 
 
@@ -101,12 +107,12 @@ def test_ctrl_c_while_it_waits(realtime_server: MockRealtimeServer) -> None:
     assert (process.returncode, stdout, stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("arguments", [["-q"], ["--json"], []])
-def test_a_reader_that_has_gone_is_no_traceback(arguments: list[str]) -> None:
+@pytest.mark.parametrize("option", ["-q", "--json"])
+def test_a_reader_that_has_gone_is_no_traceback(option: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with subprocess.Popen(
-        [*COMMAND, "mint", "--mock", *arguments], stdout=writing, stderr=subprocess.PIPE
+        [*COMMAND, "mint", "--mock", option], stdout=writing, stderr=subprocess.PIPE
     ) as process:
         os.close(writing)
         _, stderr = process.communicate(timeout=10)

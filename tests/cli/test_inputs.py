@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from openai_realtime.cli.failures import NoApiKeyError
-from openai_realtime.cli.inputs import read_api_key, read_config
+from openai_realtime.cli.inputs import (
+    check_stdin_is_read_once,
+    read_api_key,
+    read_config,
+    read_sdp,
+)
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 UNREADABLE = os.strerror(2)
+VARIABLE = "XAI_API_KEY"
 
 
 @pytest.mark.parametrize(
@@ -20,7 +26,7 @@ UNREADABLE = os.strerror(2)
 def test_a_key_file_holds_the_key(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)
-    assert read_api_key(str(path)) == "sk-1"
+    assert read_api_key(str(path), VARIABLE) == "sk-1"
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfes\x00k\x00"], ids=repr)
@@ -28,29 +34,31 @@ def test_a_key_file_without_a_key_is_refused(content: bytes, tmp_path: Path) -> 
     path = tmp_path / "key"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError) as refused:
-        read_api_key(str(path))
+        read_api_key(str(path), VARIABLE)
     assert str(refused.value) == f"--api-key-file {path}: there is no key in it"
 
 
 def test_a_key_file_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "nowhere"
     with pytest.raises(ConfigurationError) as refused:
-        read_api_key(str(path))
+        read_api_key(str(path), VARIABLE)
     assert str(refused.value) == f"--api-key-file {path}: {UNREADABLE}"
 
 
 def test_without_a_file_the_key_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
-    assert read_api_key(None) == "sk-environment"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another-providers")
+    monkeypatch.setenv(VARIABLE, "sk-environment")
+    assert read_api_key(None, VARIABLE) == "sk-environment"
 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_without_either_there_is_no_key(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another-providers")
     if value is not None:
-        monkeypatch.setenv("OPENAI_API_KEY", value)
+        monkeypatch.setenv(VARIABLE, value)
     with pytest.raises(NoApiKeyError, match="No API key") as refused:
-        read_api_key(None)
-    assert "--api-key-file" in refused.value.hint
+        read_api_key(None, VARIABLE)
+    assert refused.value.hint.startswith(f"Set {VARIABLE}, or name a file with --api-key-file")
 
 
 @pytest.mark.parametrize("content", [b'{"voice": "verse"}', b'\xef\xbb\xbf {"voice": "verse"}\n'])
@@ -96,10 +104,43 @@ def test_a_dash_is_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"speed": 1.0}')))
     assert read_config("-") == {"speed": 1.0}
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"sk-1\n")))
-    assert read_api_key("-") == "sk-1"
+    assert read_api_key("-", VARIABLE) == "sk-1"
 
 
 def test_a_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(ParameterError, match=f"--config -: {os.strerror(9)}"):
         read_config("-")
+
+
+def test_an_sdp_offer_is_kept_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "offer.sdp"
+    path.write_bytes("v=0\r\ns=ü\n\n".encode())
+    assert read_sdp(str(path)) == "v=0\r\ns=ü\n\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "it is not an SDP offer, which begins with v=0"),
+        (b'{"type": "offer", "sdp": "v=0"}', "it is not an SDP offer, which begins with v=0"),
+        (b"sk-secret", "it is not an SDP offer, which begins with v=0"),
+        (b"v=0\xff", "it is not UTF-8"),
+        (None, UNREADABLE),
+    ],
+)
+def test_an_unusable_sdp_offer_is_told_and_not_quoted(
+    content: bytes | None, problem: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "offer.sdp"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ParameterError) as refused:
+        read_sdp(str(path))
+    assert str(refused.value) == f"--sdp {path}: {problem}"
+
+
+def test_stdin_is_one_file_at_most() -> None:
+    check_stdin_is_read_once("a", None, "-", None, "a")
+    with pytest.raises(ParameterError, match="Only one file can be -"):
+        check_stdin_is_read_once("-", "a", "-")

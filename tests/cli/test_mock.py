@@ -8,19 +8,29 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from cli.running import COMMAND, started
+from cli.running import started
 from openai_realtime import SyncRealtimeSessionsClient
-from openai_realtime.cli import mock
+from openai_realtime.cli import logging_server, mock
+from openai_realtime.cli.choices import MockProviderName, profile_name
 from openai_realtime.cli.logging_server import LoggingServer
 from openai_realtime.core.wire import Headers
 from openai_realtime.testing import MOCK_API_KEY, RecordedRequest
+from openai_realtime.testing.profiles import PROFILES
 
 if TYPE_CHECKING:
     from cli.running import Invoke
+
+
+WITH_OPTIONS_OF_THEIR_OWN = {
+    MockProviderName.AZURE,
+    MockProviderName.AZURE_PREVIEW,
+    MockProviderName.XAI,
+    MockProviderName.LITELLM,
+}
 
 
 def introduction(process: subprocess.Popen[str]) -> list[str]:
@@ -58,26 +68,63 @@ def test_the_server_says_how_it_is_called_and_tells_of_requests() -> None:
 
 
 def test_sigterm_stops_it_and_is_no_failure() -> None:
-    with started("mock") as process:
+    with started("mock", "--provider", "azure", "--dialect", "both") as process:
         assert f"API key   {MOCK_API_KEY}" in introduction(process)
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=10)
     assert (process.returncode, stdout, stderr) == (0, "", "")
 
 
-def test_a_pasted_line_mints() -> None:
-    with started("mock") as process:
-        (pasted,) = [line for line in introduction(process) if "OPENAI_API_KEY=" in line]
-        base_url, api_key, *_ = shlex.split(pasted)
-        minted = subprocess.run(
-            [*COMMAND, "mint", "-q"],
-            env={**os.environ, **dict(pair.split("=", 1) for pair in (base_url, api_key))},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert (minted.returncode, minted.stderr) == (0, "")
-    assert minted.stdout.startswith("ek_")
+@pytest.mark.parametrize("provider", [None, *MockProviderName])
+def test_a_pasted_line_mints(
+    provider: MockProviderName | None, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LoggingServer(api_key="it's", provider=profile_name(provider)) as server:
+        (pasted,) = [
+            line
+            for line in mock._introduction(server, provider).splitlines()
+            if " openai-realtime mint" in line
+        ]
+        words = shlex.split(pasted)
+        command = words.index("openai-realtime")
+        for pair in words[:command]:
+            monkeypatch.setenv(*pair.split("=", 1))
+        minted = invoke(*words[command + 1 :], "-q")
+    assert minted.exit_code == 0
+    assert len(minted.stdout.strip()) > 30
+    assert minted.stderr.startswith("POST ")
+    assert ("--provider" in pasted) == (provider in WITH_OPTIONS_OF_THEIR_OWN)
+
+
+def test_every_provider_that_the_mock_plays_can_be_named() -> None:
+    assert {profile_name(choice) for choice in MockProviderName} == PROFILES.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ("", {"port": 0, "api_key": MOCK_API_KEY, "provider": None, "dialect": None}),
+        (
+            "--port 1 --api-key mine --provider azure-preview --dialect both",
+            {"port": 1, "api_key": "mine", "provider": "azure_preview", "dialect": "both"},
+        ),
+    ],
+)
+def test_the_server_is_what_the_options_say(
+    arguments: str,
+    settings: dict[str, object],
+    invoke: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def listen(**given: object) -> NoReturn:
+        asked.append(given)
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(logging_server, "LoggingServer", listen)
+    assert invoke("mock", *arguments.split()).exit_code == 1
+    assert asked == [settings]
 
 
 def test_a_port_in_use(invoke: Invoke) -> None:
@@ -96,7 +143,14 @@ def test_a_port_in_use(invoke: Invoke) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code"),
-    [(["--port", "65536"], 2), (["--port", "-1"], 2), (["--api-key", "a b"], 3), (["x"], 2)],
+    [
+        (["--port", "65536"], 2),
+        (["--port", "-1"], 2),
+        (["--api-key", "a b"], 3),
+        (["--provider", "aws"], 2),
+        (["--dialect", "auto"], 2),
+        (["x"], 2),
+    ],
 )
 def test_what_cannot_be_set(arguments: list[str], exit_code: int, invoke: Invoke) -> None:
     result = invoke("mock", *arguments)

@@ -55,6 +55,21 @@ def test_json_is_utf_8_in_any_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stdout.bytes.getvalue() == '"ü"\n'.encode()
 
 
+def test_text_for_a_program_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = Written("ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    output.write_exact("v=0\r\ns=ü\x1b[2J\n")
+    assert stdout.bytes.getvalue() == "v=0\r\ns=ü\x1b[2J\n".encode()
+
+
+def test_text_for_a_program_is_harmless_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = Written("utf-8")
+    monkeypatch.setattr(stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    output.write_exact("v=0\r\ns=ü\x1b[2J\n")
+    assert stdout.bytes.getvalue() == "v=0\ns=ü\\x1b[2J\n".encode()
+
+
 def test_rich_is_never_narrower_than_asked(capsys: pytest.CaptureFixture[str]) -> None:
     output.write_rich(Text("word " * 60), least_width=400)
     assert len(capsys.readouterr().out.splitlines()) == 1
@@ -91,4 +106,6 @@ def test_no_stdout_is_an_error_and_no_stderr_is_not(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stderr", None)
     with pytest.raises(OSError, match="no stdout"):
         output.write("lost")
+    with pytest.raises(OSError, match="no stdout"):
+        output.write_exact("lost")
     output.complain("error", "lost")

@@ -7,13 +7,26 @@ from collections.abc import Generator
 import pytest
 from rich.console import Console
 
-from openai_realtime.cli.report import expiry, meta_line, session_rows, session_table
+from openai_realtime.cli.report import (
+    dropped_text,
+    expiry,
+    meta_line,
+    session_rows,
+    session_table,
+)
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.wire import Headers
 from openai_realtime.types.client_secret import ClientSecret
 from openai_realtime.types.session import RealtimeSessionCreateResponse
+from openai_realtime.types.translation import TranslationClientSecretCreateResponse
 
 SECRET = "ek_" + "s" * 200
+
+
+def translation(**fields: object) -> TranslationClientSecretCreateResponse:
+    return TranslationClientSecretCreateResponse.model_validate(
+        {"value": SECRET, "expires_at": 0, **fields}
+    )
 
 
 def session(**fields: object) -> RealtimeSessionCreateResponse:
@@ -76,6 +89,16 @@ def test_the_fields_that_are_set_have_a_row(
     ]
 
 
+def test_a_secret_that_is_the_answer_itself_is_shown_once() -> None:
+    minted = translation(session={"model": "m", "audio": {"output": {"language": "es"}}})
+    assert session_rows(minted) == [
+        ("session.model", "m"),
+        ("session.audio.output.language", "es"),
+        ("client_secret", SECRET),
+        ("expires", "unknown"),
+    ]
+
+
 def test_the_secret_stays_in_one_piece_however_narrow_the_terminal() -> None:
     table, least_width = session_table(session(instructions="word " * 100))
     console = Console(file=io.StringIO(), width=max(40, least_width))
@@ -116,6 +139,10 @@ def test_an_expiry_in_the_past_and_one_beyond_the_calendar() -> None:
             ResponseMeta(headers=Headers({"x-request-id": "req_1"}), attempts=1, elapsed=0.25),
             "request id req_1, 1 attempt, 0.250 s",
         ),
+        (
+            ResponseMeta(attempts=1, dropped=("temperature", "tools.0\x1b")),
+            "no request id, 1 attempt, 0.000 s, dropped: temperature, tools.0\\x1b",
+        ),
         (ResponseMeta(attempts=2, elapsed=1.5), "no request id, 2 attempts, 1.500 s"),
         (
             ResponseMeta(attempts=2, possible_orphans=1, unreadable={"voice": 1, "speed": "x"}),
@@ -125,3 +152,10 @@ def test_an_expiry_in_the_past_and_one_beyond_the_calendar() -> None:
 )
 def test_the_meta_line_tells_how_it_went(meta: ResponseMeta, line: str) -> None:
     assert meta_line(meta).plain == line
+
+
+def test_what_was_dropped_is_named() -> None:
+    assert dropped_text(ResponseMeta(dropped=("temperature", "voice\n"))) == (
+        "not sent, as the server has no place for: temperature, voice\\n "
+        "(--strict makes this an error)"
+    )

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from openai_realtime.cli.choices import ProviderName
+from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer
+
+if TYPE_CHECKING:
+    from cli.running import Invoke
+
+
+def check_usage_error(invoke: Invoke, arguments: str, problem: str) -> None:
+    result = invoke(*arguments.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {problem}\n")
+
+
+@pytest.mark.parametrize("provider", list(ProviderName))
+def test_the_mock_plays_every_provider(provider: ProviderName, invoke: Invoke) -> None:
+    result = invoke("mint", "--mock", "--provider", provider, "--model", "gpt-realtime", "-q")
+    assert result.exit_code == 0
+    assert len(result.stdout.strip()) > 30
+    warned = "warning: not sent, as the server has no place for: model (--strict makes this an"
+    assert result.stderr.startswith(warned if provider == "xai" else "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        ("--provider openai", "OPENAI_API_KEY"),
+        ("--base-url https://gateway.example/v1", "OPENAI_API_KEY"),
+        ("--provider azure --endpoint https://x.example", "AZURE_OPENAI_API_KEY"),
+        (
+            "--provider azure --endpoint https://x.example --azure-auth token",
+            "AZURE_OPENAI_AD_TOKEN",
+        ),
+        (
+            "--provider azure-preview --endpoint https://x.example --deployment x",
+            "AZURE_OPENAI_API_KEY",
+        ),
+        ("--provider xai", "XAI_API_KEY"),
+        ("--provider litellm --base-url https://x.example", "LITELLM_API_KEY"),
+    ],
+)
+def test_a_missing_key_is_the_providers_own(
+    arguments: str, variable: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable != "OPENAI_API_KEY":
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-another-providers")
+    result = invoke("mint", *arguments.split())
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == (
+        "error: No API key\n"
+        f"hint: Set {variable}, or name a file with --api-key-file; --mock needs no key\n"
+    )
+
+
+@pytest.mark.parametrize("auth", ["key", "token"])
+def test_azure_is_called_as_its_options_say(
+    auth: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = {"key": "AZURE_OPENAI_API_KEY", "token": "AZURE_OPENAI_AD_TOKEN"}[auth]
+    monkeypatch.setenv(variable, MOCK_API_KEY)
+    with MockRealtimeServer(provider="azure_preview") as server:
+        endpoint = server.base_url.removesuffix("/openai/realtimeapi")
+        result = invoke(
+            *f"mint -q --provider azure-preview --endpoint {endpoint}".split(),
+            *f"--deployment mock-deployment --azure-auth {auth}".split(),
+        )
+        assert (result.exit_code, result.stderr) == (0, "")
+        (request,) = server.requests
+    assert request.path == "/openai/realtimeapi/sessions?api-version=2025-04-01-preview"
+    assert ("api-key" in request.headers) == (auth == "key")
+
+
+def test_what_does_not_go_together_is_a_usage_error(invoke: Invoke) -> None:
+    check_usage_error(invoke, "mint --provider azure", "--provider azure needs --endpoint")
+    check_usage_error(
+        invoke,
+        "mint --provider aws",
+        "Invalid value for '--provider': 'aws' is not one of 'openai', 'azure', 'azure-preview', "
+        "'xai', 'litellm'.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        ("--base-url http://127.0.0.1:1", "--base-url"),
+        ("--api-key-file key", "--api-key-file"),
+        (
+            "--provider azure --endpoint https://x.example --azure-auth token --api-key-file key",
+            "--endpoint, no --azure-auth, no --api-key-file",
+        ),
+    ],
+)
+def test_the_mock_takes_no_other_server_or_key(
+    arguments: str, unwanted: str, invoke: Invoke
+) -> None:
+    problem = f"--mock brings its own server and key: no {unwanted}"
+    check_usage_error(invoke, f"mint --mock {arguments}", problem)
+
+
+def test_the_mock_has_no_objection_to_plain_http(invoke: Invoke) -> None:
+    assert invoke("mint", "--mock", "--allow-http").exit_code == 0
+
+
+def test_plain_http_is_told_by_its_option(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAI_API_KEY", MOCK_API_KEY)
+    result = invoke("mint", "--provider", "xai", "--base-url", "http://gateway.example")
+    assert result.exit_code == 3
+    assert result.stderr.endswith("; use https, or --allow-http\n")
