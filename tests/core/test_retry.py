@@ -176,6 +176,10 @@ def test_never_sooner_than_told_and_never_too_late(
         (APIConnectionError("x", retryable=True, possibly_acted=False), 0.5),
         (APIConnectionError("x", retryable=True, possibly_acted=True), None),
         (APIStatusError("x", retryable=True, possibly_acted=True), None),
+        (APIStatusError("x", retryable=True, status_code=503), None),
+        (APIStatusError("x", retryable=True, status_code=503, retry_after=0.0), 0.5),
+        (APIStatusError("x", retryable=True, status_code=429, retry_after=0.0), 0.5),
+        (APIStatusError("x", retryable=True, status_code=409, retry_after=0.0), None),
         (
             APIStatusError(
                 "x",
