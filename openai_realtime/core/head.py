@@ -18,7 +18,7 @@ class HeadGuard:
     def __init__(self) -> None:
         self._held = b""
         self._interim = 0
-        self.is_done = False
+        self.is_done: bool = False
         """Whether the final headers have come: nothing more is watched."""
 
     def feed(self, data: bytes) -> str | None:

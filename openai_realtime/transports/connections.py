@@ -35,7 +35,7 @@ class _Lane(Generic[C]):
     """What both kinds of lane share: httpcore's object, and whether it may serve again."""
 
     _connection: C
-    was_used = False
+    was_used: bool = False
     """Whether it has carried an answer before."""
 
     @property

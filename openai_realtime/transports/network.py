@@ -42,7 +42,7 @@ class AsyncLaneNetwork(_Guarded, httpcore.AsyncNetworkBackend):
     """An async lane's network, on asyncio and trio."""
 
     def __init__(self) -> None:
-        self.guard = HeadGuard()
+        self.guard: HeadGuard = HeadGuard()
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._opened: list[httpcore.AsyncNetworkStream] = []
 
@@ -102,8 +102,8 @@ class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
     """A sync lane's network. `deadline` is that of the call that uses the lane now."""
 
     def __init__(self, deadline: Deadline) -> None:
-        self.deadline = deadline
-        self.guard = HeadGuard()
+        self.deadline: Deadline = deadline
+        self.guard: HeadGuard = HeadGuard()
         self._network = httpcore.SyncBackend()
 
     def connect_tcp(

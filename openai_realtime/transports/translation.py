@@ -85,9 +85,9 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
     __slots__ = ("may_be_stale", "was_stale")
 
     def __init__(self) -> None:
-        self.may_be_stale = False
+        self.may_be_stale: bool = False
         """Whether an idle connection is in use whose server may have closed it meanwhile."""
-        self.was_stale = False
+        self.was_stale: bool = False
         """Whether that is what the exception was."""
 
     def __enter__(self) -> Self:
