@@ -10,6 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from flavours import Flavour
+from hypothesis import settings
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(params=["asyncio", "trio", "sync"])

@@ -18,7 +18,7 @@ from openai_realtime.core.retry import (
     is_retryable_status,
     parse_retry_after,
 )
-from openai_realtime.core.scrubbing import scrub_json, scrub_text
+from openai_realtime.core.scrubbing import scrub_json, scrub_text, secrets_in
 from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.core.wire import Headers
 from openai_realtime.secrets import MASK
@@ -93,7 +93,8 @@ def _status_class(status: int) -> type[errors.APIStatusError]:
 
 def _readable_body(body: bytes, secrets: tuple[str, ...]) -> Json:
     try:
-        return scrub_json(decode_json(body), secrets)
+        value = decode_json(body)
+        return scrub_json(value, secrets + secrets_in(value))
     except ValueError:
         return scrub_text(body.decode("utf-8", "replace"), secrets) or None
 

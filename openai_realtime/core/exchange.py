@@ -171,7 +171,7 @@ class Exchange(Generic[T]):
 
     def _settle_error(self, error: APIError, response: Response | None) -> None:
         # Its frames' locals hold requests and bodies; the error carries all that may be told.
-        error.__traceback__ = None
+        error.__traceback__ = error.__context__ = None
         error.method = self.call.request.method
         error.url = self.call.request.display_url
         error.attempts = self._attempts

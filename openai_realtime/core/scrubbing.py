@@ -22,6 +22,23 @@ _SECRET_MEMBERS = frozenset(
 )
 
 
+def secrets_in(value: Json) -> tuple[str, ...]:
+    """Return the texts in a decoded JSON value that stand where a secret would."""
+    found: list[str] = []
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending += item
+        elif isinstance(item, dict):
+            for name, member in item.items():
+                if isinstance(member, str) and name.lower() in _SECRET_MEMBERS:
+                    found.append(member)
+                else:
+                    pending.append(member)
+    return tuple(found)
+
+
 def scrub_text(text: str, known: tuple[str, ...] = ()) -> str:
     """Return `text` with every known secret and everything shaped like a key masked."""
     for secret in known:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from openai_realtime.core.answers import error_details, error_message
-from openai_realtime.core.scrubbing import scrub_json
+from openai_realtime.core.scrubbing import scrub_json, secrets_in
 from openai_realtime.core.strict_json import MAX_JSON_DEPTH, Json, decode_json
 from openai_realtime.errors import APIResponseValidationError
 from openai_realtime.secrets import MASK
@@ -81,8 +81,8 @@ def _read_with_care(
     if not isinstance(value, dict):
         _refuse(problem or f"it is a JSON {_json_type(value)}, not an object", value)
     if value.get("error") is not None:
-        details = error_details(value)
-        text = error_message(details, scrub_json(value))
+        shown = scrub_json(value, secrets_in(value))
+        text = error_message(error_details(shown), shown)
         _refuse(f"it reports an error: {text}", value)
     value = normalise(value)
     answer, problems = _validate(value, model)

@@ -29,12 +29,14 @@ C = TypeVar(
     httpcore.HTTPConnection | httpcore.ConnectionPool,
     httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool,
 )
+N = TypeVar("N", AsyncLaneNetwork, SyncLaneNetwork)
 
 
-class _Lane(Generic[C]):
+class _Lane(Generic[C, N]):
     """What both kinds of lane share: httpcore's object, and whether it may serve again."""
 
     _connection: C
+    _network: N
     was_used: bool = False
     """Whether it has carried an answer before."""
 
@@ -45,18 +47,32 @@ class _Lane(Generic[C]):
             return [*self._connection.connections]
         return [self._connection]
 
+    @property
+    def has_answer_begun(self) -> bool:
+        """Whether any byte has come since the last request."""
+        return self._network.guard.has_begun
+
     def may_serve_again(self) -> bool:
-        """Return whether the answer was read to its end and the server keeps the connection."""
+        """Return whether the answer was read to its end, nothing came behind it, and it is kept.
+
+        What came behind an answer would be taken for the next call's: a secret for somebody else.
+        """
         self.was_used = True
         members = self._members
-        return bool(members) and all(member.is_idle() for member in members)
+        return (
+            bool(members)
+            and all(member.is_idle() and not _has_left_over(member) for member in members)
+            and not self._network.holds_more()
+        )
 
     def has_expired(self) -> bool:
         """Return whether it idled too long, or the server has closed it meanwhile."""
         return any(member.has_expired() for member in self._members)
 
 
-class AsyncLane(_Lane[httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool]):
+class AsyncLane(
+    _Lane[httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool, AsyncLaneNetwork]
+):
     """An async connection with one request on it at a time."""
 
     def __init__(self, url: httpcore.URL, proxy: Proxy | None) -> None:
@@ -91,7 +107,7 @@ class AsyncLane(_Lane[httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPoo
             await self._network.aclose()
 
 
-class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool]):
+class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLaneNetwork]):
     """A blocking connection with one request on it at a time."""
 
     def __init__(self, url: httpcore.URL, proxy: Proxy | None, deadline: Deadline) -> None:
@@ -123,6 +139,17 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool]):
     def close(self) -> None:
         """Close it."""
         self._connection.close()
+
+
+def _has_left_over(member: object) -> bool:
+    """Return whether httpcore's parser holds bytes behind the answer, or cannot say.
+
+    It has no public way to tell: the parser is found by its name, and not found means yes.
+    """
+    while (inner := getattr(member, "_connection", None)) is not None:
+        member = inner
+    parser = getattr(member, "_h11_state", None)
+    return parser is None or parser.trailing_data[0] != b""
 
 
 def _tls(url: httpcore.URL) -> ssl.SSLContext | None:

@@ -105,15 +105,14 @@ class AsyncLaneEngine:
         try:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)
-                trouble.may_be_stale = lane.was_used
                 try:
                     response = await lane.handle(outgoing)
-                    trouble.may_be_stale = False
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     await _read(response, lane, body)
                     answer = Response(response.status, headers, body.finish())
                 except BaseException:
+                    trouble.may_be_stale = lane.was_used and not lane.has_answer_begun
                     await lane.aclose()
                     raise
                 may_stay = answer.status < _FIRST_SERVER_ERROR and lane.may_serve_again()
@@ -215,10 +214,8 @@ class SyncLaneEngine:
         try:
             with trouble:
                 lane = self._lane(place, outgoing.url, request.max_idle, deadline)
-                trouble.may_be_stale = lane.was_used
                 try:
                     response = lane.handle(outgoing, deadline)
-                    trouble.may_be_stale = False
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     for chunk in response.iter_stream():
@@ -228,6 +225,7 @@ class SyncLaneEngine:
                     response.close()
                     answer = Response(response.status, headers, body.finish())
                 except BaseException:
+                    trouble.may_be_stale = lane.was_used and not lane.has_answer_begun
                     lane.close()
                     raise
                 may_stay = answer.status < _FIRST_SERVER_ERROR and lane.may_serve_again()

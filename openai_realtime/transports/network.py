@@ -9,6 +9,7 @@ and go out together: one packet, one TLS record.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,6 @@ import httpcore
 from openai_realtime.core.head import HeadGuard
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
     from openai_realtime.core.deadline import Deadline
@@ -27,9 +27,25 @@ _TLS_IN_TLS = 2
 
 
 class _Guarded:
-    """What both kinds of network share: the watch over an answer's head."""
+    """What both kinds of network share: the watch over an answer's head, and what TLS holds."""
 
     guard: HeadGuard
+    tls: ssl.SSLObject | ssl.SSLSocket | None = None
+    """The TLS layer in use, if any."""
+
+    def holds_more(self) -> bool:
+        """Return whether TLS has decrypted, or could decrypt, bytes that nobody has asked for."""
+        if self.tls is None:
+            return False
+        if isinstance(self.tls, ssl.SSLSocket):
+            return self.tls.pending() > 0  # whole records wait in the kernel, where they are seen
+        try:
+            self.tls.read(1)
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError:
+            pass
+        return True
 
     def watch(self, data: bytes) -> bytes:
         """Return `data`; raises httpcore's `RemoteProtocolError` when an answer's head is too long."""
@@ -92,6 +108,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
     ) -> httpcore.AsyncNetworkStream:
         stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        self._network.tls = stream.get_extra_info("ssl_object")
         return _AsyncStream(self._network, stream)
 
     def get_extra_info(self, info: str) -> Any:
@@ -189,6 +206,8 @@ class _SyncStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         seconds = self._network.time_left(timeout, httpcore.ConnectTimeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        connection = stream.get_extra_info("socket")
+        self._network.tls = connection if isinstance(connection, ssl.SSLSocket) else None
         return _SyncStream(self._network, stream, tls_layers=self._tls_layers + 1)
 
     def get_extra_info(self, info: str) -> Any:

@@ -19,6 +19,7 @@ from openai_realtime.errors import (
     CertificateError,
     RealtimeError,
 )
+from openai_realtime.transports.quiet import in_a_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,22 @@ _HUNG_UP = ("Server disconnected", "peer closed connection")
 # getaddrinfo's answers that will be the same next time: no such name.
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 # TLS failures that are only a connection lost during the handshake.
-_TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+_TLS_CUT_SHORT = (
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLSyscallError,
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+)
+# What an engine may say of a malformed answer; any other text quotes what the server sent.
+_SAFE_TEXTS = frozenset(
+    {
+        "it does not begin with HTTP/1",
+        "more than 10 interim responses",
+        "more than 64 KiB of headers",
+    }
+)
+_WITHHELD = "details withheld: they quote what the server sent"
 
 
 class translated:  # noqa: N801 - reads as a verb: `with translated():`
@@ -82,7 +98,7 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
     whose locals hold headers.
     """
 
-    __slots__ = ("may_be_stale", "was_stale")
+    __slots__ = ("_token", "may_be_stale", "was_stale")
 
     def __init__(self) -> None:
         self.may_be_stale: bool = False
@@ -91,6 +107,7 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
         """Whether that is what the exception was."""
 
     def __enter__(self) -> Self:
+        self._token = in_a_call.set(True)
         return self
 
     def __exit__(
@@ -99,6 +116,7 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        in_a_call.reset(self._token)
         if error is None or isinstance(error, RealtimeError):
             return
         translation = translate(error)
@@ -121,6 +139,10 @@ def translate(error: BaseException) -> APIConnectionError | None:
     text = str(error)
     if meaning is _MALFORMED and text.startswith(_HUNG_UP):
         meaning = _LOST
+    elif meaning is _MALFORMED and text not in _SAFE_TEXTS:
+        text = ""
+        for origin in _origins(error):
+            origin.args = (_WITHHELD,)
     if meaning.phase == "connect" and (told := _why_unconnected(error)) is not None:
         return told
     return meaning.kind(

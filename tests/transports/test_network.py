@@ -71,10 +71,10 @@ def test_an_answer_sent_before_the_whole_request_was_read_is_read() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stream = network().connect_tcp("127.0.0.1", listener.getsockname()[1])
         peer, _ = listener.accept()
-        peer.sendall(b"early")
+        peer.sendall(b"HTTP/1.1 413 Too Large")
         peer.shutdown(socket.SHUT_RD)
         stream.write(b"x")
-        assert stream.read(5, timeout=5) == b"early"
+        assert stream.read(8, timeout=5) == b"HTTP/1.1"
         peer.close()
         stream.close()
 
