@@ -34,7 +34,7 @@ from openai_realtime.core.retry import (
     plan_retry,
     retry_cost,
 )
-from openai_realtime.core.wire import Request, Response
+from openai_realtime.core.wire import Progress, Request, Response
 from openai_realtime.errors import (
     APIConnectionError,
     APIError,
@@ -130,7 +130,7 @@ class Exchange(Generic[T]):
         self._emit(
             AttemptSent(self.call.operation, request.method, request.display_url, self._attempts)
         )
-        return request if authorization is None else request.with_header(authorization.header)
+        return request.to_send(None if authorization is None else authorization.header)
 
     def settle_response(self, response: Response) -> None:
         """Take an attempt's answer: parse it, plan another attempt, or fail."""
@@ -256,10 +256,11 @@ class Attempt(Generic[T]):
     exception (cancellation, a fault in the caller's credential callable) ends the call.
     """
 
-    __slots__ = ("_exchange", "_response", "delay", "number")
+    __slots__ = ("_exchange", "_progress", "_response", "delay", "number")
 
     def __init__(self, exchange: Exchange[T], number: int, delay: float) -> None:
         self._exchange = exchange
+        self._progress: Progress | None = None
         self._response: Response | None = None
         self.number: int = number
         """Which attempt this is, from 1."""
@@ -268,7 +269,9 @@ class Attempt(Generic[T]):
 
     def request(self, authorization: Authorization | None) -> Request:
         """Return the request to send now, with its credential (None where the server wants none)."""
-        return self._exchange.authorized(authorization)
+        request = self._exchange.authorized(authorization)
+        self._progress = request.progress
+        return request
 
     def receive(self, response: Response) -> None:
         """Take the answer."""
@@ -276,7 +279,10 @@ class Attempt(Generic[T]):
 
     def deadline_passed(self) -> None:
         """Note that the attempt was abandoned when the call's time was over."""
-        self._exchange.settle_failure(_deadline_passed(self._exchange.call.timeout.total))
+        was_sent = self._progress is not None and self._progress.was_sent
+        self._exchange.settle_failure(
+            _deadline_passed(self._exchange.call.timeout.total, possibly_acted=was_sent)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -295,7 +301,7 @@ class Attempt(Generic[T]):
         return False
 
 
-def _deadline_passed(total: float, *, possibly_acted: bool = True) -> APITimeoutError:
+def _deadline_passed(total: float, *, possibly_acted: bool) -> APITimeoutError:
     return APITimeoutError(
         f"No answer within {total:g} s, all attempts together",
         phase="total",

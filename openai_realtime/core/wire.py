@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 Header = tuple[bytes, bytes]
 
@@ -43,6 +43,14 @@ class Headers(Mapping[str, str]):
         return f"Headers({', '.join(self._members)})"
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a request has come: noted by the engine, for when a call is abandoned midway."""
+
+    was_sent: bool = False
+    """Whether any of it may have reached the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, complete but for its credential. Its repr shows neither header nor body."""
@@ -53,6 +61,8 @@ class Request:
     body: bytes
     max_idle: float = math.inf
     """The longest a connection may have been idle to be used for it, in seconds."""
+    progress: Progress = field(default_factory=Progress, compare=False)
+    """How far it has come."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.display_url}>"
@@ -62,9 +72,10 @@ class Request:
         """The URL without its query: what errors and logs show."""
         return self.url.partition("?")[0]
 
-    def with_header(self, header: Header) -> Request:
-        """Return the same request with one header more."""
-        return replace(self, headers=(header, *self.headers))
+    def to_send(self, header: Header | None) -> Request:
+        """Return the request for one attempt: with its credential's header, and not sent yet."""
+        headers = self.headers if header is None else (header, *self.headers)
+        return replace(self, headers=headers, progress=Progress())
 
 
 @dataclass(frozen=True, slots=True)

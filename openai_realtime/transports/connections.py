@@ -14,6 +14,7 @@ import httpcore
 
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.head import HeadGuard
+from openai_realtime.core.wire import Progress
 from openai_realtime.transports.lanes import KEEP_ALIVE_SECONDS
 from openai_realtime.transports.network import AsyncLaneNetwork, SyncLaneNetwork
 from openai_realtime.transports.proxies import Proxy
@@ -95,9 +96,10 @@ class AsyncLane(
                 network_backend=self._network,
             )
 
-    async def handle(self, request: httpcore.Request) -> httpcore.Response:
-        """Return the answer's head; its body is still to be read."""
+    async def handle(self, request: httpcore.Request, progress: Progress) -> httpcore.Response:
+        """Return the answer's head; its body is still to be read. Notes `progress`."""
         self._network.guard = HeadGuard()
+        self._network.progress = progress
         return await self._connection.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -130,9 +132,12 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
                 network_backend=self._network,
             )
 
-    def handle(self, request: httpcore.Request, deadline: Deadline) -> httpcore.Response:
+    def handle(
+        self, request: httpcore.Request, progress: Progress, deadline: Deadline
+    ) -> httpcore.Response:
         """Return the answer's head; every socket operation from now on obeys `deadline`."""
         self._network.deadline = deadline
+        self._network.progress = progress
         self._network.guard = HeadGuard()
         return self._connection.handle_request(request)
 

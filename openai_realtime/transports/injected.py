@@ -109,6 +109,7 @@ class InjectedAsyncEngine:
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
         _check_open(self._client, closed=self._is_closed)
+        request.progress.was_sent = True  # as far as can be known from outside
         with translated():
             response = await self._client.send(
                 _build(self._request_class, request, limits, deadline),
@@ -149,6 +150,7 @@ class InjectedSyncEngine:
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
         _check_open(self._client, closed=self._is_closed)
+        request.progress.was_sent = True  # as far as can be known from outside
         with translated():
             response = self._client.send(
                 _build(self._request_class, request, limits, deadline),

@@ -106,7 +106,7 @@ class AsyncLaneEngine:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)
                 try:
-                    response = await lane.handle(outgoing)
+                    response = await lane.handle(outgoing, request.progress)
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     await _read(response, lane, body)
@@ -215,7 +215,7 @@ class SyncLaneEngine:
             with trouble:
                 lane = self._lane(place, outgoing.url, request.max_idle, deadline)
                 try:
-                    response = lane.handle(outgoing, deadline)
+                    response = lane.handle(outgoing, request.progress, deadline)
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     for chunk in response.iter_stream():

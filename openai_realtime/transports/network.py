@@ -8,15 +8,18 @@ and go out together: one packet, one TLS record.
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import httpcore
 
 from openai_realtime.core.head import HeadGuard
+from openai_realtime.core.wire import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +33,7 @@ class _Guarded:
     """What both kinds of network share: the watch over an answer's head, and what TLS holds."""
 
     guard: HeadGuard
+    progress: Progress
     tls: ssl.SSLObject | ssl.SSLSocket | None = None
     """The TLS layer in use, if any."""
 
@@ -59,6 +63,9 @@ class AsyncLaneNetwork(_Guarded, httpcore.AsyncNetworkBackend):
 
     def __init__(self) -> None:
         self.guard: HeadGuard = HeadGuard()
+        self.progress: Progress = Progress()
+        self.connected_by: float = 0.0
+        """When connecting must be over, TLS included, on anyio's clock."""
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._opened: list[httpcore.AsyncNetworkStream] = []
 
@@ -71,6 +78,7 @@ class AsyncLaneNetwork(_Guarded, httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Return a connected stream; raises httpcore's `ConnectTimeout` or `ConnectError`."""
+        self.connected_by = anyio.current_time() + (math.inf if timeout is None else timeout)
         stream = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
         self._opened.append(stream)
         return _AsyncStream(self, stream)
@@ -91,6 +99,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         if self._held:
             request = b"".join(self._held)
             self._held.clear()
+            self._network.progress.was_sent = True
             with suppress(httpcore.WriteError):  # the server may have answered before it hung up
                 await self._stream.write(request, timeout)
         return self._network.watch(await self._stream.read(max_bytes, timeout))
@@ -107,7 +116,9 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
     ) -> httpcore.AsyncNetworkStream:
-        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        rest = max(0.0, self._network.connected_by - anyio.current_time())
+        seconds = rest if timeout is None else min(timeout, rest)
+        stream = await self._stream.start_tls(ssl_context, server_hostname, seconds)
         self._network.tls = stream.get_extra_info("ssl_object")
         return _AsyncStream(self._network, stream)
 
@@ -121,6 +132,9 @@ class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
     def __init__(self, deadline: Deadline) -> None:
         self.deadline: Deadline = deadline
         self.guard: HeadGuard = HeadGuard()
+        self.progress: Progress = Progress()
+        self.connected_by: float = 0.0
+        """When connecting must be over, TLS included, on the deadline's clock."""
         self._network = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -136,7 +150,7 @@ class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
         Where a name has several addresses, each gets its share of the time that is left.
         """
         clock = self.deadline.clock
-        end = clock() + self.time_left(timeout, httpcore.ConnectTimeout)
+        end = self.connected_by = clock() + self.time_left(timeout, httpcore.ConnectTimeout)
         addresses = _resolve(host, port, end - clock())
         trouble: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectTimeout()
         while addresses and (left := end - clock()) > 0:
@@ -172,6 +186,7 @@ class _SyncStream(httpcore.NetworkStream):
         if self._held:
             request = b"".join(self._held)
             self._held.clear()
+            self._network.progress.was_sent = True
             with suppress(httpcore.WriteError):  # the server may have answered before it hung up
                 self._send(request, timeout)
         seconds = self._network.time_left(timeout, httpcore.ReadTimeout)
@@ -204,7 +219,9 @@ class _SyncStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        seconds = self._network.time_left(timeout, httpcore.ConnectTimeout)
+        rest = self._network.connected_by - self._network.deadline.clock()
+        limit = rest if timeout is None else min(timeout, rest)
+        seconds = self._network.time_left(limit, httpcore.ConnectTimeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
         connection = stream.get_extra_info("socket")
         self._network.tls = connection if isinstance(connection, ssl.SSLSocket) else None

@@ -143,7 +143,12 @@ def translate(error: BaseException) -> APIConnectionError | None:
         text = ""
         for origin in _origins(error):
             origin.args = (_WITHHELD,)
-    if meaning.phase == "connect" and (told := _why_unconnected(error)) is not None:
+    is_timeout = meaning.kind is APITimeoutError
+    if (
+        meaning.phase == "connect"
+        and not is_timeout
+        and (told := _why_unconnected(error)) is not None
+    ):
         return told
     return meaning.kind(
         f"{meaning.told}: {text}" if text else meaning.told,

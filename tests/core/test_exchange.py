@@ -165,18 +165,20 @@ def test_a_timeout_before_the_deadline_is_its_own() -> None:
     assert caught.value.phase == "connect"
 
 
-def test_an_abandoned_attempt_is_the_deadlines() -> None:
+@pytest.mark.parametrize("is_sent", [None, False, True])
+def test_an_abandoned_attempt_is_the_deadlines(is_sent: bool | None) -> None:
     world = World()
     exchange = Exchange(
         world.call, RetryContext(world.policy, world.budget, lambda: 0.0, lambda: 0.0)
     )
     for attempt in exchange:
         with attempt:
-            attempt.request(None)
+            if is_sent is not None:
+                attempt.request(None).progress.was_sent = is_sent
             attempt.deadline_passed()
     with pytest.raises(APITimeoutError) as caught:
         exchange.result()
-    assert (caught.value.phase, caught.value.possibly_acted) == ("total", True)
+    assert (caught.value.phase, caught.value.possibly_acted) == ("total", bool(is_sent))
 
 
 def test_the_budget_is_spent_and_refunded() -> None:
