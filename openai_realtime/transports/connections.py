@@ -7,6 +7,8 @@ lane is used next, limits, retries.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
@@ -77,7 +79,7 @@ class AsyncLane(
     """An async connection with one request on it at a time."""
 
     def __init__(self, url: httpcore.URL, proxy: Proxy | None) -> None:
-        self._network = AsyncLaneNetwork()
+        self._network = AsyncLaneNetwork(_layers(url, proxy))
         if proxy is None:
             self._connection = httpcore.AsyncHTTPConnection(
                 url.origin,
@@ -86,7 +88,11 @@ class AsyncLane(
                 network_backend=self._network,
             )
         else:
-            kind = httpcore.AsyncSOCKSProxy if proxy.is_socks else httpcore.AsyncHTTPProxy
+            kind = (
+                httpcore.AsyncSOCKSProxy
+                if proxy.is_socks
+                else _http_proxy(httpcore.AsyncHTTPProxy, proxy)
+            )
             self._connection = kind(
                 proxy_url=proxy.url,
                 proxy_auth=proxy.auth,
@@ -113,7 +119,7 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
     """A blocking connection with one request on it at a time."""
 
     def __init__(self, url: httpcore.URL, proxy: Proxy | None, deadline: Deadline) -> None:
-        self._network = SyncLaneNetwork(deadline)
+        self._network = SyncLaneNetwork(deadline, _layers(url, proxy))
         if proxy is None:
             self._connection = httpcore.HTTPConnection(
                 url.origin,
@@ -122,7 +128,7 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
                 network_backend=self._network,
             )
         else:
-            kind = httpcore.SOCKSProxy if proxy.is_socks else httpcore.HTTPProxy
+            kind = httpcore.SOCKSProxy if proxy.is_socks else _http_proxy(httpcore.HTTPProxy, proxy)
             self._connection = kind(
                 proxy_url=proxy.url,
                 proxy_auth=proxy.auth,
@@ -144,6 +150,20 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
     def close(self) -> None:
         """Close it."""
         self._connection.close()
+
+
+P = TypeVar("P", httpcore.HTTPProxy, httpcore.AsyncHTTPProxy)
+
+
+def _http_proxy(kind: type[P], proxy: Proxy) -> Callable[..., P]:
+    """Return the maker of an HTTP proxy; one that is reached by TLS is trusted like the server."""
+    return partial(kind, proxy_ssl_context=trusted_context()) if proxy.is_tls else kind
+
+
+def _layers(url: httpcore.URL, proxy: Proxy | None) -> int:
+    """Return how many TLS layers there are between here and the server."""
+    own = url.scheme == b"https"
+    return own + (proxy is not None and proxy.is_tls)
 
 
 def _has_left_over(member: object) -> bool:

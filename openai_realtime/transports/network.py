@@ -34,6 +34,8 @@ class _Guarded:
 
     guard: HeadGuard
     progress: Progress
+    watched_layer: int
+    """How many TLS layers the server's answers come through; what comes through fewer is a proxy's."""
     tls: ssl.SSLObject | ssl.SSLSocket | None = None
     """The TLS layer in use, if any."""
 
@@ -51,17 +53,20 @@ class _Guarded:
             pass
         return True
 
-    def watch(self, data: bytes) -> bytes:
+    def watch(self, data: bytes, layer: int) -> bytes:
         """Return `data`; raises httpcore's `RemoteProtocolError` when an answer's head is too long."""
-        if not self.guard.is_done and (wrong := self.guard.feed(data)) is not None:
-            raise httpcore.RemoteProtocolError(wrong)
+        if layer == self.watched_layer and not self.guard.is_done:
+            wrong = self.guard.feed(data)
+            if wrong is not None:
+                raise httpcore.RemoteProtocolError(wrong)
         return data
 
 
 class AsyncLaneNetwork(_Guarded, httpcore.AsyncNetworkBackend):
     """An async lane's network, on asyncio and trio."""
 
-    def __init__(self) -> None:
+    def __init__(self, watched_layer: int) -> None:
+        self.watched_layer: int = watched_layer
         self.guard: HeadGuard = HeadGuard()
         self.progress: Progress = Progress()
         self.connected_by: float = 0.0
@@ -81,7 +86,7 @@ class AsyncLaneNetwork(_Guarded, httpcore.AsyncNetworkBackend):
         self.connected_by = anyio.current_time() + (math.inf if timeout is None else timeout)
         stream = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
         self._opened.append(stream)
-        return _AsyncStream(self, stream)
+        return _AsyncStream(self, stream, layer=0)
 
     async def aclose(self) -> None:
         """Close what httpcore may have left open: it forgets a handshake that was cancelled."""
@@ -90,7 +95,10 @@ class AsyncLaneNetwork(_Guarded, httpcore.AsyncNetworkBackend):
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, network: AsyncLaneNetwork, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(
+        self, network: AsyncLaneNetwork, stream: httpcore.AsyncNetworkStream, *, layer: int
+    ) -> None:
+        self._layer = layer
         self._network = network
         self._stream = stream
         self._held: list[bytes] = []
@@ -99,10 +107,10 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         if self._held:
             request = b"".join(self._held)
             self._held.clear()
-            self._network.progress.was_sent = True
+            self._network.progress.was_sent = self._layer == self._network.watched_layer
             with suppress(httpcore.WriteError):  # the server may have answered before it hung up
                 await self._stream.write(request, timeout)
-        return self._network.watch(await self._stream.read(max_bytes, timeout))
+        return self._network.watch(await self._stream.read(max_bytes, timeout), self._layer)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - httpcore's own signature
         self._held.append(buffer)
@@ -120,7 +128,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         seconds = rest if timeout is None else min(timeout, rest)
         stream = await self._stream.start_tls(ssl_context, server_hostname, seconds)
         self._network.tls = stream.get_extra_info("ssl_object")
-        return _AsyncStream(self._network, stream)
+        return _AsyncStream(self._network, stream, layer=self._layer + 1)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -129,8 +137,9 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
     """A sync lane's network. `deadline` is that of the call that uses the lane now."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, watched_layer: int) -> None:
         self.deadline: Deadline = deadline
+        self.watched_layer: int = watched_layer
         self.guard: HeadGuard = HeadGuard()
         self.progress: Progress = Progress()
         self.connected_by: float = 0.0
@@ -162,7 +171,7 @@ class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
             except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
                 trouble = error
             else:
-                return _SyncStream(self, stream, tls_layers=0)
+                return _SyncStream(self, stream, layer=0)
         raise trouble
 
     def time_left(self, limit: float | None, exceeded: type[httpcore.TimeoutException]) -> float:
@@ -175,28 +184,28 @@ class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
 
 class _SyncStream(httpcore.NetworkStream):
     def __init__(
-        self, network: SyncLaneNetwork, stream: httpcore.NetworkStream, *, tls_layers: int
+        self, network: SyncLaneNetwork, stream: httpcore.NetworkStream, *, layer: int
     ) -> None:
         self._network = network
         self._stream = stream
-        self._tls_layers = tls_layers
+        self._layer = layer
         self._held: list[bytes] = []
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._held:
             request = b"".join(self._held)
             self._held.clear()
-            self._network.progress.was_sent = True
+            self._network.progress.was_sent = self._layer == self._network.watched_layer
             with suppress(httpcore.WriteError):  # the server may have answered before it hung up
                 self._send(request, timeout)
         seconds = self._network.time_left(timeout, httpcore.ReadTimeout)
-        return self._network.watch(self._stream.read(max_bytes, seconds))
+        return self._network.watch(self._stream.read(max_bytes, seconds), self._layer)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's own signature
         self._held.append(buffer)
 
     def _send(self, request: bytes, timeout: float | None) -> None:
-        if self._tls_layers >= _TLS_IN_TLS:  # httpcore encrypts, and keeps the time a write
+        if self._layer >= _TLS_IN_TLS:  # httpcore encrypts, and keeps the time a write
             self._stream.write(request, self._network.time_left(timeout, httpcore.WriteTimeout))
             return
         connection: socket.socket = self._stream.get_extra_info("socket")
@@ -225,7 +234,7 @@ class _SyncStream(httpcore.NetworkStream):
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
         connection = stream.get_extra_info("socket")
         self._network.tls = connection if isinstance(connection, ssl.SSLSocket) else None
-        return _SyncStream(self._network, stream, tls_layers=self._tls_layers + 1)
+        return _SyncStream(self._network, stream, layer=self._layer + 1)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -7,6 +7,7 @@ a proxy: the API key would be the proxy's to read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
@@ -17,7 +18,8 @@ from openai_realtime.secrets import ApiKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
+_SOCKS = frozenset({"socks5", "socks5h"})
+_SCHEMES = _SOCKS | {"http", "https"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Proxy:
         """Whether it speaks SOCKS 5."""
         return self.url.startswith("socks")
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is reached by TLS itself."""
+        return self.url.startswith("https:")
+
     @classmethod
     def parse(cls, url: str) -> Proxy:
         """Return the proxy at `url`; raises `ConfigurationError` without quoting it."""
@@ -44,6 +51,9 @@ class Proxy:
             parts, host, port = None, None, None
         if parts is None or not host or parts.scheme not in _SCHEMES or not url.isascii():
             message = "proxy is unusable: it is a URL such as http://proxy.example:3128"
+            raise ConfigurationError(message)
+        if parts.scheme in _SOCKS and find_spec("socksio") is None:
+            message = "proxy is unusable: SOCKS needs a package: pip install 'httpx[socks]'"
             raise ConfigurationError(message)
         host = f"[{host}]" if ":" in host else host
         where = f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"

@@ -13,7 +13,7 @@ from openai_realtime.transports.network import SyncLaneNetwork
 
 
 def network(seconds: float = 10.0) -> SyncLaneNetwork:
-    return SyncLaneNetwork(Deadline.after(seconds, time.monotonic))
+    return SyncLaneNetwork(Deadline.after(seconds, time.monotonic), watched_layer=0)
 
 
 def test_nothing_is_begun_when_the_time_is_over() -> None:
@@ -24,7 +24,7 @@ def test_nothing_is_begun_when_the_time_is_over() -> None:
 def test_every_operation_is_cut_to_what_is_left() -> None:
     now = [0.0]
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        lane = SyncLaneNetwork(Deadline(at=10.0, clock=lambda: now[0]))
+        lane = SyncLaneNetwork(Deadline(at=10.0, clock=lambda: now[0]), watched_layer=0)
         stream = lane.connect_tcp("127.0.0.1", listener.getsockname()[1], timeout=None)
         stream.write(b"x", timeout=5)
         now[0] = 9.99

@@ -1,16 +1,19 @@
 """Proxies: by argument or environment, for https alone, through a real one on loopback."""
 
-import select
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import trustme
 from flavours import Flavour
 
 from openai_realtime import APIConnectionError, ConfigurationError, SyncRealtimeSessionsClient
 from openai_realtime.testing import MockRealtimeServer
+from openai_realtime.transports import proxies
 from openai_realtime.transports.proxies import Proxy, ProxyRules
 from transports.tls_server import TlsServer
 
@@ -83,12 +86,20 @@ def test_a_wrong_environment_is_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
     SyncRealtimeSessionsClient(api_key="sk-x", trust_env=False)
 
 
-class ConnectProxy:
-    """A proxy that takes CONNECT, wants `user:pass` if told so, and records what it was asked."""
+def test_socks_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxies, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"httpx\[socks\]"):
+        Proxy.parse("socks5://p:1")
 
-    def __init__(self) -> None:
+
+class ConnectProxy:
+    """A proxy that takes CONNECT or SOCKS 5, plainly or over TLS, and records what it was asked."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.context = context
+        port = self.listener.getsockname()[1]
+        self.url = f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
         self.asked: list[bytes] = []
         self.status = b"200 Connection established"
         self._threads = [threading.Thread(target=self._serve)]
@@ -100,6 +111,8 @@ class ConnectProxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            if self.context is not None:
+                client = self.context.wrap_socket(client, server_side=True)
             self._threads.append(threading.Thread(target=self._tunnel, args=(client,)))
             self._threads[-1].start()
 
@@ -107,18 +120,26 @@ class ConnectProxy:
         with client:
             head = client.recv(65536)
             self.asked.append(head)
-            client.sendall(b"HTTP/1.1 " + self.status + b"\r\n\r\n")
-            if not self.status.startswith(b"200"):
-                return
-            host, _, port = head.split()[1].decode().rpartition(":")
+            if head.startswith(b"\x05"):
+                host, port = self._greet(client)
+            else:
+                client.sendall(b"HTTP/1.1 " + self.status + b"\r\n\r\n")
+                if not self.status.startswith(b"200"):
+                    return
+                host, _, port = head.split()[1].decode().rpartition(":")
             with socket.create_connection((host, int(port))) as server:
-                pair = {client: server, server: client}
-                while True:
-                    for ready in select.select(list(pair), [], [])[0]:
-                        data = ready.recv(65536)
-                        if not data:
-                            return
-                        pair[ready].sendall(data)
+                back = threading.Thread(target=_pump, args=(server, client))
+                back.start()
+                _pump(client, server)
+                back.join(5)
+
+    def _greet(self, client: socket.socket) -> tuple[str, str]:
+        """Speak SOCKS 5 (RFC 1928) without authentication, for a host that is named."""
+        client.sendall(b"\x05\x00")
+        wanted = client.recv(65536)
+        assert wanted[:4] == b"\x05\x01\x00\x03"
+        client.sendall(b"\x05\x00\x00\x01" + bytes(6))
+        return wanted[5:-2].decode(), str(int.from_bytes(wanted[-2:]))
 
     def stop(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -127,15 +148,31 @@ class ConnectProxy:
             thread.join(5)
 
 
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.fixture
-def proxy() -> Iterator[ConnectProxy]:
-    server = ConnectProxy()
+def proxy(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[ConnectProxy]:
+    context: ssl.SSLContext | None = None
+    if getattr(request, "param", None) == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+    server = ConnectProxy(context)
     yield server
     server.stop()
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("by", ["environment", "argument"])
+@pytest.mark.parametrize(
+    ("by", "proxy"),
+    [("environment", None), ("argument", None), ("socks", None), ("argument", "tls")],
+    indirect=["proxy"],
+)
 def test_https_goes_through_the_proxy_and_stays_encrypted(
     flavour: Flavour,
     tls: TlsServer,
@@ -147,7 +184,7 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
     if by == "environment":
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("http://", "http://user:pass@"))
     else:
-        options["proxy"] = proxy.url
+        options["proxy"] = proxy.url.replace("http:", "socks5:") if by == "socks" else proxy.url
 
     async def body() -> None:
         base_url = f"https://localhost:{tls.port}/v1"
@@ -157,6 +194,8 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
 
     flavour.run(body)
     (head,) = proxy.asked  # one tunnel for both calls
+    if by == "socks":
+        return
     assert head.startswith(b"CONNECT localhost:%d HTTP/1.1" % tls.port)
     assert b"sk-secret" not in head
     assert (b"Proxy-Authorization: Basic dXNlcjpwYXNz" in head) is (by == "environment")
