@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -9,8 +10,10 @@ from openai_realtime import (
     APIConnectionError,
     APIError,
     APIResponseValidationError,
+    APIStatusError,
     APITimeoutError,
     BadRequestError,
+    NotFoundError,
     ResponseMeta,
     RetryPolicy,
     Timeout,
@@ -26,13 +29,20 @@ from openai_realtime.core.events import (
 from openai_realtime.core.exchange import Exchange, RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.core.wire import Headers, Request, Response
-from openai_realtime.secrets import ApiKey, Authorization
+from openai_realtime.secrets import MASK, ApiKey, Authorization
 
-KEY = Authorization(ApiKey("sk-secret-0123456789"), (b"Authorization", b"Bearer sk-secret"))
+OPERATION = "sessions.create"
+URL = "https://h/v1/realtime/sessions"
+FALLBACK_URL = "https://h/v1/realtime/client_secrets"
+
+KEY = Authorization(ApiKey("opaque0123456789"), (b"api-key", b"opaque0123456789"))
 OK = Response(200, Headers({"x-request-id": "req_ok"}), b"fine")
 BUSY = Response(503, Headers({"x-request-id": "req_busy"}), b"")
 SLOW_DOWN = Response(429, Headers({"retry-after": "4"}), b"")
+NOT_THERE = Response(404, Headers(), b'{"error":"not there"}')
 LOST = APIConnectionError("lost", phase="receive", retryable=True, possibly_acted=True)
+STALE = APIConnectionError("stale", phase="receive", retryable=True, possibly_acted=True)
+STALE.stale = True
 
 
 def parse(response: Response, meta: ResponseMeta) -> tuple[bytes, ResponseMeta]:
@@ -45,15 +55,21 @@ class World:
     """A clock, a random, a budget, and everything that was told."""
 
     def __init__(
-        self, *, total: float = 30.0, repeatable: bool = True, max_retries: int = 2
+        self,
+        *,
+        total: float = 30.0,
+        repeatable: bool = True,
+        max_retries: int = 2,
+        key: Authorization | None = KEY,
     ) -> None:
+        self.key = key
         self.now = 1000.0
         self.budget = RetryBudget()
         self.events: list[Event] = []
         self.delays: list[float] = []
         self.call = Call(
-            operation="sessions.create",
-            request=Request("POST", "https://h/v1/realtime/sessions?x=1", (), b"{}"),
+            operation=OPERATION,
+            request=Request("POST", f"{URL}?x=1", (), b"{}"),
             parse=parse,
             timeout=Timeout(total=total),
             repeatable=repeatable,
@@ -72,12 +88,14 @@ class World:
             self.policy, self.budget, lambda: self.now, lambda: 0.5, self.events.append
         )
         exchange = Exchange(self.call, context)
-        for attempt in exchange:
+        for attempt in itertools.islice(exchange, 10):  # a fault shall not go on for ever
             self.delays.append(attempt.delay)
             self.now += attempt.delay
             with attempt:
-                request = attempt.request(KEY)
-                assert request.headers == (KEY.header,)
+                request = attempt.request(self.key)
+                assert request.headers == (() if self.key is None else (self.key.header,))
+                assert not request.progress.was_sent
+                request.progress.was_sent = True
                 self.now += 1.0
                 outcome = next(script)
                 if isinstance(outcome, BaseException):
@@ -92,9 +110,9 @@ def test_success_at_once() -> None:
     assert (body, meta.attempts, meta.elapsed, meta.possible_orphans) == (b"fine", 1, 1.0, 0)
     assert (meta.status, meta.request_id) == (200, "req_ok")
     assert world.events == [
-        AttemptSent("sessions.create", "POST", "https://h/v1/realtime/sessions", 1),
-        AttemptFinished("sessions.create", 1, 200, "req_ok", None),
-        CallFinished("sessions.create", 1, 1.0, None),
+        AttemptSent(OPERATION, "POST", URL, 1),
+        AttemptFinished(OPERATION, 1, 200, "req_ok", None),
+        CallFinished(OPERATION, 1, 1.0, None),
     ]
 
 
@@ -103,9 +121,29 @@ def test_retries_wait_longer_each_time() -> None:
     _, meta = world.run(BUSY, LOST, OK)
     assert world.delays == [0.0, 0.25, 0.5]
     assert (meta.attempts, meta.elapsed, meta.possible_orphans) == (3, 3.75, 1)
-    retries = [event for event in world.events if isinstance(event, RetryScheduled)]
-    assert [(event.attempt, event.delay) for event in retries] == [(1, 0.25), (2, 0.5)]
-    assert retries[1].reason is LOST
+    busy = next(event.reason for event in world.events if isinstance(event, RetryScheduled))
+    assert str(busy) == (
+        f"503: The server gave no reason (POST {URL}, request id req_busy, attempt 1)"
+    )
+    assert world.events == [
+        AttemptSent(OPERATION, "POST", URL, 1),
+        AttemptFinished(OPERATION, 1, 503, "req_busy", busy),
+        RetryScheduled(OPERATION, 1, 0.25, busy),
+        AttemptSent(OPERATION, "POST", URL, 2),
+        AttemptFinished(OPERATION, 2, None, None, LOST),
+        RetryScheduled(OPERATION, 2, 0.5, LOST),
+        AttemptSent(OPERATION, "POST", URL, 3),
+        AttemptFinished(OPERATION, 3, 200, "req_ok", None),
+        CallFinished(OPERATION, 3, 3.75, None),
+    ]
+
+
+def test_every_ambiguous_attempt_may_have_left_an_orphan() -> None:
+    assert World().run(LOST, LOST, OK)[1].possible_orphans == 2
+
+
+def test_a_server_may_want_no_credential() -> None:
+    assert World(key=None).run(BUSY, OK)[0] == b"fine"
 
 
 def test_retry_after_is_waited_for() -> None:
@@ -121,25 +159,28 @@ def test_the_last_error_is_the_one_raised() -> None:
     error = caught.value
     assert isinstance(error, APIConnectionError)
     assert (error.attempts, error.possible_orphans) == (3, 0)
-    assert (error.method, error.url) == ("POST", "https://h/v1/realtime/sessions")
-    assert str(error) == "lost (POST https://h/v1/realtime/sessions, attempt 3)"
+    assert (error.method, error.url) == ("POST", URL)
+    assert str(error) == f"lost (POST {URL}, attempt 3)"
+    assert world.events[-1] == CallFinished(OPERATION, 3, 3.75, error)
 
 
 def test_a_final_error_is_raised_at_once() -> None:
     world = World()
     with pytest.raises(BadRequestError) as caught:
-        world.run(Response(400, Headers(), b'{"error":"key sk-secret-0123456789"}'))
-    assert "0123456789" not in str(caught.value)
+        world.run(Response(400, Headers(), b'{"error":"key opaque0123456789"}'))
+    assert caught.value.message == f"key {MASK}"
     assert world.delays == [0.0]
     assert world.budget.tokens == 500
 
 
 def test_an_unusable_success_is_final() -> None:
+    world = World()
     with pytest.raises(APIResponseValidationError) as caught:
-        World().run(Response(201, Headers({"x-request-id": "req_bad"}), b"bad"))
+        world.run(Response(201, Headers({"x-request-id": "req_bad"}), b"bad"))
     error = caught.value
     assert (error.status_code, error.request_id, error.attempts) == (201, "req_bad", 1)
     assert error.headers["x-request-id"] == "req_bad"
+    assert world.events[1] == AttemptFinished(OPERATION, 1, 201, "req_bad", error)
 
 
 def test_a_retry_that_cannot_start_in_time_is_not_waited_for() -> None:
@@ -150,35 +191,41 @@ def test_a_retry_that_cannot_start_in_time_is_not_waited_for() -> None:
     assert world.now == 1001.0
 
 
-def test_a_timeout_at_the_deadline_is_the_deadlines() -> None:
-    world = World(total=1.0)
-    silent = APITimeoutError("silent", phase="receive", retryable=True, possibly_acted=True)
-    with pytest.raises(APITimeoutError, match=r"within 1 s") as caught:
-        world.run(silent)
-    assert (caught.value.phase, caught.value.retryable) == ("total", False)
+@pytest.mark.parametrize("acted", [True, False])
+def test_a_timeout_at_the_deadline_is_the_deadlines(*, acted: bool) -> None:
+    silent = APITimeoutError("silent", phase="receive", retryable=True, possibly_acted=acted)
+    with pytest.raises(APITimeoutError) as caught:
+        World(total=1.0).run(silent)
+    error = caught.value
+    assert (error.phase, error.retryable, error.possibly_acted) == ("total", False, acted)
+    assert str(error) == (
+        f"No answer within 1 s, all attempts together (POST {URL}, attempt 1). "
+        "Raise timeout=, or see whether the server is slow or out of reach"
+    )
 
 
 def test_a_timeout_before_the_deadline_is_its_own() -> None:
     silent = APITimeoutError("silent", phase="connect", retryable=True)
     with pytest.raises(APITimeoutError, match="silent") as caught:
-        World(max_retries=0).run(silent)
+        World(total=1.5, max_retries=0).run(silent)
     assert caught.value.phase == "connect"
 
 
 @pytest.mark.parametrize("is_sent", [None, False, True])
-def test_an_abandoned_attempt_is_the_deadlines(is_sent: bool | None) -> None:
+def test_an_abandoned_attempt_is_the_deadlines(*, is_sent: bool | None) -> None:
     world = World()
     exchange = Exchange(
         world.call, RetryContext(world.policy, world.budget, lambda: 0.0, lambda: 0.0)
     )
-    for attempt in exchange:
+    for attempt in itertools.islice(exchange, 10):
         with attempt:
-            if is_sent is not None:
+            if is_sent is not None:  # None: its credential was waited for until the end
                 attempt.request(None).progress.was_sent = is_sent
             attempt.deadline_passed()
-    with pytest.raises(APITimeoutError) as caught:
+    with pytest.raises(APITimeoutError, match="within 30 s, all attempts together") as caught:
         exchange.result()
     assert (caught.value.phase, caught.value.possibly_acted) == ("total", bool(is_sent))
+    assert caught.value.attempts == 1
 
 
 def test_the_budget_is_spent_and_refunded() -> None:
@@ -208,6 +255,107 @@ def test_an_outage_is_not_multiplied() -> None:
             world.run_from(itertools.repeat(BUSY))
     requests = sum(isinstance(event, AttemptSent) for event in world.events)
     assert 1000 < requests <= 1040
+
+
+def test_a_stale_connection_gets_one_free_resend() -> None:
+    world = World()
+    world.budget.withdraw(100)
+    _, meta = world.run(BUSY, STALE, OK)
+    assert world.delays == [0.0, 0.25, 0.0]
+    assert (meta.attempts, meta.possible_orphans) == (3, 1)
+    assert world.budget.tokens == 400  # 14 for the one retry, given back
+    assert sum(isinstance(event, RetryScheduled) for event in world.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "delays", "orphans"),
+    [
+        ((STALE, STALE, OK), [0.0, 0.0, 0.25], 2),  # the second one is a retry like any other
+        ((LOST, STALE, OK), [0.0, 0.25, 0.0], 2),
+        ((STALE, LOST, BUSY, OK), [0.0, 0.0, 0.25, 0.5], 2),
+    ],
+)
+def test_resends_beside_retries(
+    outcomes: tuple[Response | APIError, ...], delays: list[float], orphans: int
+) -> None:
+    world = World()
+    assert world.run(*outcomes)[1].possible_orphans == orphans
+    assert world.delays == delays
+
+
+@pytest.mark.parametrize(("repeatable", "total"), [(False, 30.0), (True, 1.0)])
+def test_no_resend_of_an_action_or_after_the_deadline(*, repeatable: bool, total: float) -> None:
+    with pytest.raises(APIConnectionError, match="stale") as caught:
+        World(repeatable=repeatable, total=total).run(STALE)
+    assert (caught.value.attempts, caught.value.possible_orphans) == (1, 0)
+
+
+def with_fallback(*, max_retries: int = 2) -> World:
+    """A world whose call goes over to another endpoint after a 404."""
+    world = World(max_retries=max_retries)
+    request = Request("POST", FALLBACK_URL, (), b"{}")
+    other = replace(world.call, operation="other", request=request)
+
+    def fallback(error: APIStatusError) -> Call[tuple[bytes, ResponseMeta]] | None:
+        assert isinstance(error, APIStatusError)
+        return other if isinstance(error, NotFoundError) else None
+
+    world.call = replace(world.call, fallback=fallback)
+    return world
+
+
+def test_a_fallback_takes_over_at_once_and_costs_no_retry() -> None:
+    world = with_fallback()
+    world.run(BUSY, NOT_THERE, LOST, OK)
+    assert world.delays == [0.0, 0.25, 0.0, 0.5]
+    sent = [event for event in world.events if isinstance(event, AttemptSent)]
+    assert sent == [
+        AttemptSent(OPERATION, "POST", URL, 1),
+        AttemptSent(OPERATION, "POST", URL, 2),
+        AttemptSent("other", "POST", FALLBACK_URL, 3),
+        AttemptSent("other", "POST", FALLBACK_URL, 4),
+    ]
+
+
+def test_a_fallback_is_for_answers_alone() -> None:
+    world = with_fallback(max_retries=0)
+    with pytest.raises(APIConnectionError, match="lost"):
+        world.run(LOST)
+
+
+def test_when_the_fallback_is_not_there_either() -> None:
+    world = with_fallback()
+    with pytest.raises(NotFoundError) as caught:
+        world.run(NOT_THERE, Response(404, Headers(), b'{"error":"nor here"}'))
+    assert str(caught.value) == (
+        f"404: not there (POST {URL}, attempt 2). Neither the flat nor the nested endpoint is "
+        "there: check base_url (it ends in /v1 at most providers)"
+    )
+    assert world.events[-1] == CallFinished("other", 2, 2.0, caught.value)
+
+
+def test_the_fallbacks_own_error_is_the_one_raised() -> None:
+    with pytest.raises(BadRequestError, match="no model") as caught:
+        with_fallback().run(NOT_THERE, Response(400, Headers(), b"no model"))
+    assert (caught.value.url, caught.value.hint) == (FALLBACK_URL, None)
+
+
+@pytest.mark.parametrize(
+    ("own", "status", "hint"),
+    [
+        (None, 404, "Check base_url (it ends in /v1 at most providers) and the model name"),
+        ("Check the call's id", 404, "Check the call's id"),
+        ("Check the call's id", 400, None),
+    ],
+)
+def test_a_call_may_know_better_why_it_is_not_found(
+    own: str | None, status: int, hint: str | None
+) -> None:
+    world = World()
+    world.call = replace(world.call, not_found_hint=own)
+    with pytest.raises(APIStatusError) as caught:
+        world.run(Response(status, Headers(), b""))
+    assert caught.value.hint == hint
 
 
 def test_actions_are_not_repeated_when_they_may_have_happened() -> None:

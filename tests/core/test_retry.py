@@ -96,6 +96,7 @@ def http_date(seconds: float) -> str:
         ({"retry-after": http_date(-5), "date": http_date(0)}, None),
         ({"retry-after": http_date(20)}, None),  # relative to the answer's Date, and it has none
         ({"retry-after": http_date(20), "date": "yesterday"}, None),
+        ({"retry-after": http_date(20).replace("GMT", "-0000"), "date": http_date(0)}, None),
         ({"retry-after": "Mon, 32 Foo 2026 99:99:99 GMT", "date": http_date(0)}, None),
     ],
 )
@@ -201,11 +202,12 @@ def test_what_may_act_twice_is_not_repeated(
 def test_the_budget_empties_and_fills() -> None:
     budget = RetryBudget(capacity=20)
     assert budget.withdraw(14)
-    assert not budget.withdraw(14)
+    assert not budget.withdraw(7)
     assert budget.tokens == 6
-    assert budget.withdraw(5)
+    assert budget.withdraw(6)
+    assert budget.tokens == 0
     budget.refund(14)
-    assert budget.tokens == 15
+    assert budget.tokens == 14
     budget.refund(100)
     assert budget.tokens == 20
     budget.refund(1)
@@ -219,15 +221,21 @@ def test_what_a_retry_costs() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting",
+    ("name", "value", "what"),
     [
-        {"max_retries": -1},
-        {"max_retries": True},
-        {"base_delay": -0.1},
-        {"max_delay": math.inf},
-        {"max_retry_after": math.nan},
+        ("max_retries", -1, "a whole number, 0 or more"),
+        ("max_retries", True, "a whole number, 0 or more"),
+        ("base_delay", -0.1, "in seconds, finite and not negative"),
+        ("max_delay", math.inf, "in seconds, finite and not negative"),
+        ("max_retry_after", math.nan, "in seconds, finite and not negative"),
     ],
 )
-def test_a_policy_refuses_nonsense(setting: dict[str, float]) -> None:
-    with pytest.raises(ConfigurationError, match=next(iter(setting))):
-        RetryPolicy(**setting)  # type: ignore[arg-type]  # wrong on purpose
+def test_a_policy_refuses_nonsense(name: str, value: float, what: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^retry: {name} is {what}$"):
+        RetryPolicy(**{name: value})  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_policy_may_wait_for_nothing() -> None:
+    policy = RetryPolicy(base_delay=0, max_delay=0, max_retry_after=0)
+    assert plan(APIStatusError("x", retryable=True), policy=policy) == 0.0
+    assert plan(APIStatusError("x", retryable=True, retry_after=0.1), policy=policy) is None

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import tracemalloc
 import zlib
 
 import pytest
@@ -15,10 +16,12 @@ from openai_realtime import (
     ResponseMeta,
     Timeout,
 )
-from openai_realtime.core.body import MAX_BODY_BYTES, BodyReader
+from openai_realtime.core.body import BodyReader
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.meta import parse_duration, response_meta
 from openai_realtime.core.wire import Headers, Request, Response
+
+MIB = 1024 * 1024
 
 
 def test_a_deadline_counts_down_and_stops_at_zero() -> None:
@@ -34,8 +37,13 @@ def test_a_deadline_counts_down_and_stops_at_zero() -> None:
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, True, "5", None])
 @pytest.mark.parametrize("name", ["total", "connect", "read", "pool"])
 def test_a_timeout_refuses_nonsense(name: str, value: object) -> None:
-    with pytest.raises(ConfigurationError, match=name):
+    why = f"^timeout: {name} is in seconds, finite and above 0$"
+    with pytest.raises(ConfigurationError, match=why):
         Timeout(**{name: value})  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_the_promised_limits() -> None:
+    assert Timeout() == Timeout(total=30, connect=5, read=10, pool=2)
 
 
 def test_a_bare_number_is_the_total() -> None:
@@ -45,7 +53,7 @@ def test_a_bare_number_is_the_total() -> None:
 
 def test_headers_ignore_case_and_join_repeats() -> None:
     headers = Headers(
-        [(b"X-A", b"1"), (b"x-a", b"2"), (b"Server", b"\xe9"), (b"Set-Cookie", b"a=b")]
+        [(b"X-A", b"1"), (b"x-a", b"2"), (b"Set-Cookie", b"a=b"), (b"Server", b"\xe9")]
     )
     assert dict(headers) == {"x-a": "1, 2", "server": "é"}
     assert headers["X-A"] == "1, 2"
@@ -58,8 +66,24 @@ def test_headers_ignore_case_and_join_repeats() -> None:
 def test_requests_and_responses_show_no_secret() -> None:
     request = Request("POST", "https://h/v1?token=t", ((b"A", b"secret"),), b"secret")
     assert repr(request) == "<Request POST https://h/v1>"
-    assert request.with_header((b"B", b"c")).headers == ((b"B", b"c"), (b"A", b"secret"))
+    assert request.to_send((b"B", b"c")).headers == ((b"B", b"c"), (b"A", b"secret"))
     assert repr(Response(200, Headers(), b"secret")) == "<Response 200>"
+
+
+def test_a_request_is_sent_anew_each_time() -> None:
+    request = Request("POST", "https://h/v1", ((b"A", b"b"),), b"", max_idle=1.0)
+    sent = request.to_send(None)
+    assert sent == request
+    sent.progress.was_sent = True
+    assert not request.progress.was_sent
+    assert not sent.to_send((b"C", b"d")).progress.was_sent
+
+
+@pytest.mark.parametrize(
+    ("status", "success"), [(199, False), (200, True), (299, True), (300, False), (503, False)]
+)
+def test_a_success_is_2xx(status: int, *, success: bool) -> None:
+    assert Response(status, Headers(), b"").is_success is success
 
 
 def read(body: bytes, encoding: str | None = None, size: int = 1000) -> bytes:
@@ -78,6 +102,7 @@ def raw_deflate(body: bytes) -> bytes:
 def test_bodies_are_read_whole(body: bytes, size: int) -> None:
     assert read(body, size=size) == body
     assert read(body, "identity", size) == body
+    assert read(body, " ", size) == body
     assert read(gzip.compress(body), "GZIP ", size) == body
     assert read(gzip.compress(body), "x-gzip", size) == body
     assert read(zlib.compress(body), "deflate", size) == body
@@ -86,28 +111,45 @@ def test_bodies_are_read_whole(body: bytes, size: int) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "why"),
     [
-        (b"x" * (MAX_BODY_BYTES + 1), None, "is larger than 1 MiB"),
-        (gzip.compress(b"x" * (MAX_BODY_BYTES + 1)), "gzip", "when decompressed"),
-        (gzip.compress(b"hello")[:-3], "gzip", "damaged"),
-        (b"hello", "gzip", "damaged"),
-        (raw_deflate(b"hello"), "deflate", "damaged"),
-        (b"", "gzip", "damaged"),
-        (b"hello", "br", "not asked for"),
-        (gzip.compress(b"hello"), "gzip, gzip", "not asked for"),
+        (b"x" * (MIB + 1), None, "is larger than 1 MiB"),
+        (gzip.compress(b"x" * (MIB + 1)), "gzip", "is larger than 1 MiB when decompressed"),
+        (gzip.compress(b"hello")[:-3], "gzip", "is compressed and damaged"),
+        (b"hello", "gzip", "is compressed and damaged"),
+        (raw_deflate(b"hello"), "deflate", "is compressed and damaged"),
+        (b"", "gzip", "is compressed and damaged"),
+        (b"hello", "br", "is compressed in a way that was not asked for"),
+        (gzip.compress(b"hello"), "gzip, gzip", "is compressed in a way that was not asked for"),
     ],
 )
 def test_bodies_out_of_bounds(body: bytes, encoding: str | None, why: str) -> None:
     with pytest.raises(APIConnectionError) as caught:
         read(body, encoding)
-    assert caught.value.message.endswith(why)
+    assert caught.value.message == f"The server's answer {why}"
     assert (caught.value.phase, caught.value.retryable) == ("receive", False)
     assert caught.value.possibly_acted
 
 
 def test_bodies_at_the_bound() -> None:
-    body = b"x" * MAX_BODY_BYTES
+    body = b"x" * MIB
     assert read(body) == body
     assert read(gzip.compress(body), "gzip") == body
+
+
+@pytest.mark.parametrize(
+    ("chunk", "chunks", "encoding"),
+    [(gzip.compress(bytes(16 * MIB)), 1, "gzip"), (bytes(MIB // 4), 64, "identity")],
+)
+def test_a_bomb_takes_little_memory(chunk: bytes, chunks: int, encoding: str) -> None:
+    reader = BodyReader(Headers({"content-encoding": encoding}))
+    tracemalloc.start()
+    try:
+        for _ in range(chunks):
+            reader.feed(bytes(memoryview(chunk)))  # a chunk of its own
+        with pytest.raises(APIConnectionError, match="larger than 1 MiB"):
+            reader.finish()
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -148,6 +190,8 @@ def test_meta_reads_the_headers() -> None:
     assert (meta.status, meta.attempts, meta.elapsed, meta.possible_orphans) == (201, 2, 1.5, 1)
     assert (meta.request_id, meta.processing_time) == ("req_1", 0.125)
     assert meta.rate_limits == RateLimits(100, 99, 360.0, 40000, None, 0.02)
+    unreadable = ResponseMeta(headers=Headers({"x-ratelimit-limit-tokens": "٣"}))
+    assert unreadable.rate_limits == RateLimits()
 
 
 def test_meta_of_a_model_that_came_from_nowhere() -> None:
