@@ -150,6 +150,7 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
     def close(self) -> None:
         """Close it."""
         self._connection.close()
+        self._network.close()
 
 
 P = TypeVar("P", httpcore.HTTPProxy, httpcore.AsyncHTTPProxy)

@@ -145,6 +145,7 @@ class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
         self.connected_by: float = 0.0
         """When connecting must be over, TLS included, on the deadline's clock."""
         self._network = httpcore.SyncBackend()
+        self._opened: list[httpcore.NetworkStream] = []
 
     def connect_tcp(
         self,
@@ -171,8 +172,14 @@ class SyncLaneNetwork(_Guarded, httpcore.NetworkBackend):
             except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
                 trouble = error
             else:
+                self._opened.append(stream)
                 return _SyncStream(self, stream, layer=0)
         raise trouble
+
+    def close(self) -> None:
+        """Close what httpcore may have left open: it forgets a handshake that was not begun."""
+        for stream in self._opened:
+            stream.close()
 
     def time_left(self, limit: float | None, exceeded: type[httpcore.TimeoutException]) -> float:
         """Return `limit` cut to what the call has left; raises `exceeded` when that is nothing."""
