@@ -19,6 +19,7 @@ from openai_realtime.configuration import (
 )
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
+from openai_realtime.errors import ConfigurationError
 from openai_realtime.logs import log_event, logger, set_up_from_environment
 from openai_realtime.resources.calls import AsyncCalls, Calls
 from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
@@ -79,6 +80,7 @@ class _Client(Generic[E]):
 
     def _copied(self, options: AnyClientOptions) -> Self:
         copy = self.__class__.__new__(self.__class__)
+        copy.__dict__.update(self.__dict__)
         configuration = self._configuration.with_options(options)
         copy._begin(configuration, self._budget, self._engine, owns_engine=False)  # noqa: SLF001 - its own class
         return copy
@@ -96,6 +98,14 @@ class _Client(Generic[E]):
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         message = f"{type(self).__name__} holds connections and a key, and cannot be pickled"
         raise TypeError(message)
+
+
+def _check_proxy_is_ours(options: AnyClientOptions) -> None:
+    if options.get("proxy") is not None:
+        message = (
+            "pass proxy=… or http_client=…, not both: a client of your own has its own proxies"
+        )
+        raise ConfigurationError(message)
 
 
 def _proxy_rules(options: AnyClientOptions) -> ProxyRules:
@@ -140,6 +150,8 @@ class RealtimeSessionsClient(_Client[AsyncEngine]):
         **options: Unpack[AsyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
+        if http_client is not None:
+            _check_proxy_is_ours(options)
         engine: AsyncEngine = (
             AsyncLaneEngine(_proxy_rules(options))
             if http_client is None
@@ -210,6 +222,8 @@ class SyncRealtimeSessionsClient(_Client[SyncEngine]):
         **options: Unpack[SyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
+        if http_client is not None:
+            _check_proxy_is_ours(options)
         engine: SyncEngine = (
             SyncLaneEngine(_proxy_rules(options))
             if http_client is None

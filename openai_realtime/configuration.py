@@ -6,6 +6,7 @@ engines, or how a request is sent.
 
 from __future__ import annotations
 
+import difflib
 import os
 import platform
 import re
@@ -96,7 +97,7 @@ AnyClientOptions = AsyncClientOptions | SyncClientOptions
 class Credential:
     """Where the API key comes from, and the header it travels in. Its repr shows no key."""
 
-    source: Authorization | Callable[[], str | Awaitable[str]] | None
+    source: Authorization | Callable[[], str | Awaitable[str]] | None = field(repr=False)
     """None: the server wants none."""
     scheme: AuthScheme
 
@@ -114,7 +115,13 @@ class Credential:
                 f"{provider.key_variable}"
             )
             raise ConfigurationError(message)
-        return cls(_authorization(ApiKey(key), provider.auth), provider.auth)
+        return cls(_authorization(key, provider.auth), provider.auth)
+
+    @property
+    def given(self) -> KeySource | None:
+        """What a client with the same credential is made from."""
+        given = self.source.token if isinstance(self.source, Authorization) else self.source
+        return cast("KeySource | None", given)
 
     @property
     def is_ephemeral(self) -> bool:
@@ -130,13 +137,13 @@ class Credential:
 
     def present(self, key: str) -> Authorization:
         """Return the header that carries `key`; raises `ConfigurationError` if none can."""
-        return _authorization(ApiKey(key), self.scheme)
+        return _authorization(key, self.scheme)
 
 
-def _authorization(key: ApiKey, scheme: AuthScheme) -> Authorization:
-    check_header_value("api_key", key)
+def _authorization(key: object, scheme: AuthScheme) -> Authorization:
+    token = ApiKey(check_header_value("api_key", key))
     return Authorization(
-        key, (scheme.header.encode("ascii"), f"{scheme.prefix}{key}".encode("ascii"))
+        token, (scheme.header.encode("ascii"), f"{scheme.prefix}{token}".encode("ascii"))
     )
 
 
@@ -184,33 +191,80 @@ class Configuration:
     ) -> Configuration:
         """Return the settings for `options`, the environment filling what is absent or None.
 
-        Raises `ConfigurationError` when the key is missing or a value is unusable. A key given as
-        text is masked in `options` itself, so that no frame of a traceback shows it.
+        Raises `ConfigurationError` when a setting is unknown, missing or unusable. Secrets given as
+        text are masked in `options` itself, so that no frame of a traceback shows them.
         """
-        api_key = options.get("api_key")
+        _check_names(options)
+        api_key, proxy = options.get("api_key"), options.get("proxy")
         if isinstance(api_key, str):
             options["api_key"] = api_key = ApiKey(api_key)
+        if isinstance(proxy, str):
+            options["proxy"] = ApiKey(proxy)
         provider = _provider(options)
         retry = options.get("retry", RetryPolicy())
         if "max_retries" in options:
             retry = replace(retry, max_retries=options["max_retries"])
+        credential = Credential.resolve(api_key, provider)
+        # What came from the environment is kept: a copy is not to be sent elsewhere later.
+        everything = {**options, "provider": provider, "api_key": credential.given}
+        everything.pop("base_url", None)
+        kept = cast("AsyncClientOptions", everything)
+        kept["organization"] = options.get("organization") or _openai_variable(
+            "OPENAI_ORG_ID", provider
+        )
+        kept["project"] = options.get("project") or _openai_variable("OPENAI_PROJECT_ID", provider)
         return cls(
             provider=provider,
             strict=options.get("strict", False),
             dialects=dialects or DialectMemory(),
-            credential=Credential.resolve(api_key, provider),
-            headers=_headers(options, provider),
+            credential=credential,
+            headers=_headers(kept),
             timeout=Timeout().overridden(options.get("timeout", Timeout())),
             retry=retry,
-            options=options,
+            options=kept,
         )
 
     def with_options(self, options: AnyClientOptions) -> Configuration:
-        """Return these settings with some of them replaced."""
-        merged: dict[str, object] = {**self.options, **options}
-        if "base_url" in options and "provider" not in options:
-            merged["provider"] = None
+        """Return these settings with some of them replaced.
+
+        Another provider does not inherit the key, the organization or the project.
+        """
+        _check_names(options)
+        if fixed := {"proxy", "trust_env"} & options.keys():
+            message = (
+                f"{', '.join(sorted(fixed))}: fixed when a client is made; make another client"
+            )
+            raise ConfigurationError(message)
+        inherited: dict[str, object] = {**self.options}
+        if "base_url" in options or "provider" in options:
+            del inherited["provider"]
+        if "retry" in options:
+            inherited.pop("max_retries", None)
+        if "timeout" in options:
+            inherited["timeout"] = self.timeout.overridden(options["timeout"])
+        replaced = {name: value for name, value in {**options}.items() if name != "timeout"}
+        merged: dict[str, object] = {**inherited, **replaced}
+        provider = _provider(cast("AsyncClientOptions", merged))
+        if provider.key_variable != self.provider.key_variable:
+            for name in {"api_key", "organization", "project"} - options.keys():
+                del merged[name]
         return self.resolve(cast("AsyncClientOptions", merged), self.dialects)
+
+
+_KNOWN = AsyncClientOptions.__annotations__.keys() | ClientOptions.__annotations__.keys()
+
+
+def _check_names(options: AnyClientOptions) -> None:
+    for name in options.keys() - _KNOWN:
+        meant = difflib.get_close_matches(name, _KNOWN, n=1)
+        guess = f": did you mean {meant[0]}?" if meant else ""
+        message = f"{name} is not a known setting{guess}"
+        raise ConfigurationError(message)
+
+
+def _openai_variable(name: str, provider: Provider) -> str | None:
+    """Return a variable that is OpenAI's business, and that of what takes OpenAI's key."""
+    return os.environ.get(name) if provider.key_variable == "OPENAI_API_KEY" else None
 
 
 def check_header_value(name: str, value: object) -> str:
@@ -232,32 +286,32 @@ def _provider(options: AnyClientOptions) -> Provider:
     if provider is None:
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_BASE_URL
         provider = compatible(base_url, allow_http=options.get("allow_http", False))
+    checked = cast("object", provider)
+    if not isinstance(checked, Provider):
+        message = "provider is unusable: it is a value such as openai_realtime.providers.azure(…)"
+        raise ConfigurationError(message)
     allow_http = options.get("allow_http", provider.allow_http)
     check_base_url(provider.base_url, allow_http=allow_http)
     dialect = options.get("dialect", provider.dialect)
-    if dialect not in {"auto", "beta", "ga"}:
+    if dialect not in ("auto", "beta", "ga"):
         message = 'dialect is unusable: it is "auto", "beta" or "ga"'
         raise ConfigurationError(message)
     return replace(provider, dialect=dialect)
 
 
-def _headers(options: AnyClientOptions, provider: Provider) -> tuple[Header, ...]:
+def _headers(options: AnyClientOptions) -> tuple[Header, ...]:
     headers = [
         # Compressed answers are not asked for: a session is 1 kB, and a decoder can be bombed.
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", _user_agent()),
     ]
-    # The environment's organization is OpenAI's business, not another provider's.
-    is_openai = provider.key_variable == "OPENAI_API_KEY"
-    for name, given, header, variable in (
-        ("organization", options.get("organization"), "OpenAI-Organization", "OPENAI_ORG_ID"),
-        ("project", options.get("project"), "OpenAI-Project", "OPENAI_PROJECT_ID"),
+    for name, value in (
+        ("organization", options.get("organization")),
+        ("project", options.get("project")),
     ):
-        value = given or (os.environ.get(variable) if is_openai else None)
         if value:
-            headers.append(
-                (header.encode("ascii"), check_header_value(name, value).encode("ascii"))
-            )
+            header = f"OpenAI-{name.title()}".encode("ascii")
+            headers.append((header, check_header_value(name, value).encode("ascii")))
     return tuple(headers)
 
 

@@ -51,6 +51,10 @@ _FLAT_ONLY: dict[Kind, frozenset[str]] = {
     "realtime": frozenset({"temperature"}),
     "transcription": frozenset({"modalities"}),
 }
+_SEMANTIC_VAD_ONLY = frozenset({"eagerness"})
+_SERVER_VAD_ONLY = frozenset(
+    {"threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"}
+)
 _NESTED_ONLY = frozenset({"reasoning", "parallel_tool_calls"})
 # How a flat request spells the secret's lifetime.
 _LIFETIME: dict[Kind, str] = {"realtime": "expires_after", "transcription": "expires_at"}
@@ -70,6 +74,10 @@ def nested_request(flat: JsonObject, kind: Kind) -> Translation:
     dropped = tuple(name for name in flat if name in _FLAT_ONLY[kind])
     for name in dropped:
         del rest[name]
+    turns = rest.get("turn_detection")
+    if isinstance(turns, dict):
+        rest["turn_detection"], foreign = _one_kind(turns)
+        dropped += foreign
     body: JsonObject = {}
     secret = rest.pop("client_secret", None)
     if isinstance(secret, dict) and _LIFETIME[kind] in secret:
@@ -206,9 +214,18 @@ def _nested_value(name: str, value: Json) -> Json:
     if name.endswith("_format") and isinstance(value, str):
         rate: JsonObject = {"rate": _PCM_RATE} if value == "pcm16" else {}
         return {"type": _FORMATS.get(value, value), **rate}
-    if name == "turn_detection" and isinstance(value, dict):
-        return {"type": "semantic_vad" if "eagerness" in value else "server_vad", **value}
     return value
+
+
+def _one_kind(turns: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+    """Return turn detection with its type, without what only the other type has, and its names."""
+    is_semantic = "eagerness" in turns and _SERVER_VAD_ONLY.isdisjoint(turns)
+    kind = turns.get("type", "semantic_vad" if is_semantic else "server_vad")
+    others = {"server_vad": _SEMANTIC_VAD_ONLY, "semantic_vad": _SERVER_VAD_ONLY}
+    foreign = others.get(str(kind), frozenset[str]()) & turns.keys()
+    own: JsonObject = {"type": kind, **turns}
+    kept = {name: value for name, value in own.items() if name not in foreign}
+    return kept, tuple(f"turn_detection.{name}" for name in turns if name in foreign)
 
 
 def _flat_value(name: str, value: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Who is being called: base URL, credential header, paths, query, dialect, limits. All of it data.
+"""Who is being called: base URL, credential header, paths, query, dialect. All of it data.
 
 Owns: what differs between providers. Must not know: parameters, answers, transports. Adding a
 provider is a function of a few lines that returns a `Provider`.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
 from openai_realtime.errors import ConfigurationError
@@ -108,7 +109,7 @@ def azure(endpoint: str, *, auth: Literal["key", "token"] = "key") -> Provider:
     pass a callable that returns a fresh Entra ID token. The environment variables are
     `AZURE_OPENAI_API_KEY` and `AZURE_OPENAI_AD_TOKEN`.
     """
-    scheme, variable = _AZURE_AUTH[auth]
+    scheme, variable = _azure_auth(auth)
     base_url = f"{_azure_root(endpoint)}/openai/v1"
     return Provider("Azure OpenAI", base_url, "ga", auth=scheme, key_variable=variable)
 
@@ -121,7 +122,7 @@ def azure_preview(
     auth: Literal["key", "token"] = "key",
 ) -> Provider:
     """Return Azure OpenAI's preview API, which speaks the flat shape; `deployment` is the model."""
-    scheme, variable = _AZURE_AUTH[auth]
+    scheme, variable = _azure_auth(auth)
     return Provider(
         "Azure OpenAI preview",
         f"{_azure_root(endpoint)}/openai/realtimeapi",
@@ -176,6 +177,13 @@ def compatible(
     return Provider(name, host, dialect=dialect, auth=auth, allow_http=allow_http)
 
 
+def _azure_auth(auth: str) -> tuple[AuthScheme, str]:
+    if auth not in _AZURE_AUTH:
+        message = 'auth is unusable: it is "key" or "token"'
+        raise ConfigurationError(message)
+    return _AZURE_AUTH[auth]
+
+
 def _azure_root(endpoint: str) -> str:
     """Return the resource's root: users paste endpoints with and without what comes below."""
     root = check_base_url(endpoint, allow_http=False, what="endpoint")
@@ -186,11 +194,12 @@ def _azure_root(endpoint: str) -> str:
 
 def check_base_url(base_url: str, *, allow_http: bool, what: str = "base_url") -> str:
     """Return `base_url` without its trailing slash, or raise `ConfigurationError` naming `what`."""
-    try:
-        parts = urlsplit(base_url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        parts, host = None, None
+    given = cast("object", base_url)
+    parts, host = None, None
+    if isinstance(given, str):
+        with suppress(ValueError):
+            parts = urlsplit(base_url)
+            host, _ = parts.hostname, parts.port
     problem: str | None = None
     if parts is None or not host or not base_url.isascii() or not base_url.isprintable():
         problem = "it is not a URL such as https://api.openai.com/v1"

@@ -168,13 +168,16 @@ def test_phone_calls(flavour: Flavour, realtime_server: MockRealtimeServer) -> N
         ("refer", ["rtc_1"], {"target_uri": "tel:1\r\n2"}, "a tel: or sip: URI"),
         ("hangup", ["rtc_1"], {"why": "x"}, "why is not a known parameter"),
         ("create", [], {}, "sdp is required"),
+        ("create", [], {"sdp": "v=0\ud800"}, "sdp holds half a surrogate pair"),
+        ("create", [], {"sdp": OFFER, "extra_body": {'a"\r\nX: y': 1}}, "a part's name"),
+        ("hangup", [123], {}, "call_id"),
     ],
 )
 def test_what_is_wrong_is_told_and_not_sent(
     flavour: Flavour,
     realtime_server: MockRealtimeServer,
     action: str,
-    arguments: list[str],
+    arguments: list[Any],
     params: dict[str, Any],
     told: str,
 ) -> None:
@@ -208,6 +211,20 @@ def test_actions_are_not_repeated_when_they_may_have_happened(
             )
             await client.calls.hangup("rtc_1")  # told twice, in so many words, to come back
         assert len(realtime_server.requests) == 8
+
+
+@pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b'{"error": {"message": "no"}}'])
+def test_a_success_that_tells_of_an_error_is_none(
+    flavour: Flavour, realtime_server: MockRealtimeServer, answer: bytes
+) -> None:
+    realtime_server.respond_next(MockAnswer(200, body=answer))
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            with pytest.raises(APIResponseValidationError, match="a page or an error"):
+                await client.calls.hangup("rtc_1")
+
+    flavour.run(body)
 
 
 def test_a_call_that_is_over_is_told_so(

@@ -1,5 +1,6 @@
 """One unchanged call on every kind of server: the promise of the whole package."""
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -136,6 +137,8 @@ def test_every_way_to_say_that_a_dialect_is_retired(
             400, json={"error": {"message": "unknown parameter", "code": "unknown_parameter"}}
         ),
         MockAnswer(401, json={"error": "who?"}),
+        MockAnswer(404, json={"error": {"message": "x", "code": "model_not_found"}}),
+        MockAnswer(400, json={"error": "foo is in beta; use a newer API version"}),
     ],
 )
 def test_other_errors_are_what_they_are(
@@ -145,7 +148,7 @@ def test_other_errors_are_what_they_are(
 
     async def body() -> None:
         async with flavour.client() as client:
-            with pytest.raises((BadRequestError, AuthenticationError)):
+            with pytest.raises((BadRequestError, AuthenticationError, NotFoundError)):
                 await client.sessions.create()
 
     flavour.run(body)
@@ -329,6 +332,24 @@ def test_quirks(flavour: Flavour) -> None:
     for name in ("xai", "litellm", "azure"):
         with MockRealtimeServer(provider=name) as server:
             flavour.run(lambda s=server, n=name: body(s, n))  # type: ignore[misc]  # bound on purpose
+
+
+def test_where_there_is_no_other_endpoint_the_error_is_the_servers(flavour: Flavour) -> None:
+    async def body(server: MockRealtimeServer, endpoint: str) -> None:
+        place = server.provider.paths[endpoint]
+        provider = replace(server.provider, paths={endpoint: place}, dialect="auto")
+        async with flavour.client(provider=provider, api_key=server.api_key) as client:
+            if endpoint == "sessions":
+                server.respond_next(MockAnswer(404))
+                with pytest.raises(NotFoundError, match="404"):
+                    await client.sessions.create()
+            else:  # nothing is there to ask first
+                assert (await client.sessions.create()).meta.attempts == 1
+
+    for endpoint in ("sessions", "client_secrets"):
+        with MockRealtimeServer() as server:
+            flavour.run(lambda s=server, e=endpoint: body(s, e))  # type: ignore[misc]  # bound on purpose
+            assert len(server.requests) == 1
 
 
 def test_a_server_that_wants_no_key(flavour: Flavour) -> None:

@@ -3,9 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
-from openai_realtime import ConfigurationError, SyncRealtimeSessionsClient
+from openai_realtime import (
+    ConfigurationError,
+    SyncRealtimeSessionsClient,
+)
 from openai_realtime.configuration import Configuration
 from openai_realtime.providers import (
     API_KEY,
@@ -129,12 +133,69 @@ def test_settings_that_contradict(options: dict[str, Any], why: str) -> None:
 
 
 def test_with_options_changes_who_is_called() -> None:
-    with SyncRealtimeSessionsClient(api_key="sk-x", provider=xai()) as client:
-        other = client.with_options(base_url="https://h/v1")
+    with SyncRealtimeSessionsClient(api_key="xai-1", provider=xai()) as client:
+        with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+            client.with_options(base_url="https://h/v1")  # xAI's key is not for somebody else
+        other = client.with_options(base_url="https://h/v1", api_key="sk-y")
         assert (client.base_url, other.base_url) == ("https://api.x.ai/v1", "https://h/v1")
-        assert other.with_options(provider=openai(), base_url=None).base_url.endswith(
-            "openai.com/v1"
-        )
+        assert other.with_options(provider=openai()).base_url == "https://api.openai.com/v1"
+
+
+def test_a_copy_does_not_ask_the_environment_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://one.example/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "one")
+    first = Configuration.resolve({})
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_PROJECT_ID"):
+        monkeypatch.delenv(name)
+    copied = first.with_options({"max_retries": 1})
+    assert copied.provider == first.provider
+    assert copied.credential == first.credential
+    assert copied.headers == first.headers
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"basurl": "x"}, r"basurl is not a known setting: did you mean base_url\?"),
+        ({"default_headers": {}}, "default_headers is not a known setting"),
+        ({"provider": "azure"}, "provider is unusable"),
+        ({"base_url": 5}, "base_url is unusable"),
+        ({"api_key": b"sk-x"}, "api_key is unusable"),
+        ({"max_retries": "2"}, "whole number"),
+        ({"max_retries": 1.5}, "whole number"),
+    ],
+)
+def test_settings_that_are_no_settings(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        SyncRealtimeSessionsClient(**{"api_key": "sk-x", **options})
+
+
+def test_a_client_of_ones_own_has_its_own_proxies() -> None:
+    with httpx.Client() as own, pytest.raises(ConfigurationError, match="not both"):
+        SyncRealtimeSessionsClient(api_key="sk-x", proxy="http://p:1", http_client=own)
+
+
+@pytest.mark.parametrize("options", [{"proxy": "http://p"}, {"trust_env": False}, {"tiemout": 3}])
+def test_settings_that_a_copy_cannot_have(options: dict[str, Any]) -> None:
+    with (
+        SyncRealtimeSessionsClient(api_key="sk-x") as client,
+        pytest.raises(ConfigurationError, match=next(iter(options))),
+    ):
+        client.with_options(**options)
+
+
+def test_a_subclass_keeps_what_is_its_own() -> None:
+    class Mine(SyncRealtimeSessionsClient):
+        def __init__(self) -> None:
+            super().__init__(api_key="sk-x", max_retries=0, timeout=Timeout(60, connect=1))
+            self.tenant = "t"
+
+    with Mine() as client:
+        copied = client.with_options(retry=RetryPolicy(max_retries=5), timeout=10)
+        assert copied.tenant == "t"
+        assert copied._configuration.retry.max_retries == 5
+        assert copied._configuration.timeout == Timeout(10, connect=1)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +204,7 @@ def test_with_options_changes_who_is_called() -> None:
         lambda: openai(region="EU.evil.example/"),
         lambda: openai(region=""),
         lambda: azure("http://name.openai.azure.com"),
+        lambda: azure("https://name.openai.azure.com", auth="tokn"),  # type: ignore[arg-type]  # wrong on purpose
         lambda: azure("https://user:pass@name.openai.azure.com"),
         lambda: azure_preview("nonsense", "d"),
         lambda: litellm("http://proxy.example"),

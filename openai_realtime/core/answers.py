@@ -14,6 +14,7 @@ from openai_realtime import errors
 from openai_realtime.core.meta import request_id
 from openai_realtime.core.retry import (
     AMBIGUOUS_STATUSES,
+    FINAL_CODES,
     RetryPolicy,
     is_retryable_status,
     parse_retry_after,
@@ -62,10 +63,15 @@ def status_error(
     status, headers = response.status, response.headers
     body = _readable_body(response.body, secrets)
     details = error_details(body)
-    code = _text(details.get("code"))
+    code, kind = _text(details.get("code")), _text(details.get("type"))
     is_redirect = 300 <= status < 400  # noqa: PLR2004 - the definition of 3xx
-    if "location" in headers:
-        headers = Headers({**headers, "location": MASK})  # it may carry what was sent, or worse
+    headers = Headers(
+        {
+            # A Location may carry what was sent, or worse.
+            scrub_text(name, secrets): MASK if name == "location" else scrub_text(value, secrets)
+            for name, value in headers.items()
+        }
+    )
     hint = _HINTS["redirect"] if is_redirect else _HINTS.get(code or status) or _HINTS.get(status)
     return _status_class(status)(
         error_message(details, body) or "The server gave no reason",
@@ -74,11 +80,13 @@ def status_error(
         request_id=request_id(headers),
         code=code,
         param=_text(details.get("param")),
-        type=_text(details.get("type")),
+        type=kind,
         body=body,
         hint=hint,
         retry_after=parse_retry_after(headers),
-        retryable=is_retryable_status(status, code, headers, policy),
+        retryable=is_retryable_status(
+            status, kind if kind in FINAL_CODES else code, headers, policy
+        ),
         possibly_acted=status in AMBIGUOUS_STATUSES,
     )
 

@@ -29,7 +29,7 @@ class Timeout:
     read: float = 10.0
     """Silence: the longest wait for the next bytes, of the answer or for the request to go out."""
     pool: float = 2.0
-    """Waiting for a free connection when `max_connections` are busy."""
+    """Waiting for a free connection, when 1,000 are busy."""
 
     def __post_init__(self) -> None:
         for name in ("total", "connect", "read", "pool"):

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from openai_realtime.core.scrubbing import scrub_text
 from openai_realtime.core.wire import Headers
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.wire import Response
 
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id")
+_REQUEST_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 # "1s", "6m0s", "1h2m3.5s", "20ms": the Go durations of x-ratelimit-reset-*.
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|us|µs|ns|h|m|s))+", re.ASCII)
@@ -104,9 +106,13 @@ def response_meta(
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the server's id for the request, whichever header it is in."""
+    """Return the server's id for the request, whichever header it is in.
+
+    It goes into logs and messages: what looks like a key, or like no id, is none.
+    """
     for name in _REQUEST_ID_HEADERS:
-        if value := headers.get(name):
+        value = headers.get(name, "")
+        if _REQUEST_ID.fullmatch(value) and scrub_text(value) == value:
             return value
     return None
 

@@ -23,7 +23,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from openai_realtime.errors import APIStatusError, ConfigurationError, RateLimitError
 
@@ -41,7 +41,8 @@ AMBIGUOUS_STATUSES = frozenset({408, 500, 502, 504, *range(520, 525)})
 # With a Retry-After these say: not now, come back then (RFC 9110 §15.6.4, RFC 6585 §4).
 _COME_BACK_STATUSES = frozenset({429, 503})
 
-_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+_SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_LONGEST_TOLD = 1e9  # far above what is ever waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class RetryPolicy:
     """The statuses that are retried."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_retries, bool) or self.max_retries < 0:
+        retries = cast("object", self.max_retries)
+        if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
             message = "retry: max_retries is a whole number, 0 or more"
             raise ConfigurationError(message)
         for name in ("base_delay", "max_delay", "max_retry_after"):
@@ -132,10 +134,10 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _SECONDS.fullmatch(milliseconds):
-        return float(milliseconds) / 1000
+        return min(float(milliseconds) / 1000, _LONGEST_TOLD)
     told = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(told):
-        return float(told)
+        return min(float(told), _LONGEST_TOLD)
     until, now = parse_http_date(told), parse_http_date(headers.get("date", ""))
     if until is None or now is None or until < now:
         return None

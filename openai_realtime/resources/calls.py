@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from openai_realtime.core.call import Call
 from openai_realtime.errors import APIResponseValidationError, ParameterError
-from openai_realtime.resources.parameters import Parameters, encode_json
+from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
 from openai_realtime.resources.requests import Asked
 from openai_realtime.types.call import (
     CallAcceptParameters,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
 
 _MAX_IDLE_SECONDS = 1.0
+_PART_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 CREATE = Parameters(CallParameters)
@@ -56,7 +57,7 @@ def create_call(configuration: Configuration, params: Mapping[str, object]) -> C
     """Return the call behind `calls.create`."""
     asked = Asked.of(configuration, params)
     given = CREATE.plain(asked.parameters, asked.extra_body)
-    sdp = str(given.pop("sdp")).encode()
+    sdp = encode_text("sdp", str(given.pop("sdp")))
     if configuration.credential.is_ephemeral:
         if given:
             message = "session cannot be set with an ephemeral key, whose session is configured"
@@ -73,7 +74,8 @@ def action_call(
     configuration: Configuration, action: str, call_id: str, params: Mapping[str, object]
 ) -> Call[None]:
     """Return the call behind `calls.accept`, `.reject`, `.refer` or `.hangup`."""
-    if not _CALL_ID.fullmatch(call_id):
+    checked = cast("object", call_id)
+    if not isinstance(checked, str) or not _CALL_ID.fullmatch(checked):
         message = "call_id is 1 to 128 letters, digits, _ and -, such as rtc_123"
         raise ParameterError(message, param="call_id")
     asked = Asked.of(configuration, params)
@@ -103,6 +105,9 @@ def _multipart(sdp: bytes, rest: JsonObject) -> tuple[bytes, bytes]:
     boundary = secrets.token_hex(16).encode("ascii")
     parts = [("sdp", b"application/sdp", sdp)]
     for name, value in rest.items():
+        if not _PART_NAME.fullmatch(name):
+            message = "extra_body: a part's name is letters, digits, _ and -"
+            raise ParameterError(message, param="extra_body")
         parts.append((name, b"application/json", encode_json(value)))
     lines: list[bytes] = []
     for name, content_type, content in parts:
@@ -122,8 +127,11 @@ def _read_call(response: Response, meta: ResponseMeta) -> RealtimeCall:
     return RealtimeCall(call_id if _CALL_ID.fullmatch(call_id) else None, sdp, meta)
 
 
-def _read_nothing(response: Response, meta: ResponseMeta) -> None:
-    """Take any success: these answers have no body."""
+def _read_nothing(response: Response, _meta: ResponseMeta) -> None:
+    """Take a success, which has no body worth reading; one that tells of an error is none."""
+    if response.body.lstrip()[:1] == b"<" or b'"error"' in response.body:
+        message = "The server answered with success, but with a page or an error in it"
+        raise APIResponseValidationError(message, possibly_acted=True)
 
 
 class AsyncCalls:

@@ -32,6 +32,7 @@ CREATE = Mint(
     model=ClientSecretCreateResponse,
     normalise=nested_answer,
     translate=_translate,
+    other_endpoints=frozenset({"sessions", "transcription_sessions"}),
 )
 
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _RETIRED_STATUSES = frozenset({404, 410})
 _RETIRED_CODES = frozenset({"beta_api_shape_disabled"})
-_NAMES_THE_OTHER_API = re.compile(r"\b(?:GA|beta)\b[^.]*\b(?:API|shape|version)\b")
+_MISSING_MODEL = frozenset({"model_not_found"})
+_NAMES_THE_OTHER_API = re.compile(r"\bGA API\b|\bbeta (?:realtime )?API\b", re.IGNORECASE)
 
 
 Translate = Callable[[JsonObject], tuple[Translation, str]]
@@ -57,6 +58,8 @@ class Mint(Generic[M]):
     """Puts parameters as this endpoint's servers spell them."""
     translate: Translate | None = None
     """Returns a request in the other dialect and its endpoint; None: there is no other."""
+    other_endpoints: frozenset[str] = frozenset()
+    """The endpoints that `translate` may name."""
 
 
 def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, object]) -> Call[M]:
@@ -66,7 +69,7 @@ def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, 
     translate = mint.translate
     if translate is None or wanted == mint.dialect:
         return _native_call(asked, mint)
-    if wanted == "auto":
+    if wanted == "auto" and mint.endpoint in configuration.provider.paths:
         fallback = partial(_other_dialect, asked, mint, translate)
         return _native_call(asked, mint, fallback=fallback)
     return _translated_call(asked, mint, translate)
@@ -144,14 +147,16 @@ def _other_dialect(
     """Return the call to make instead when `error` says that the dialect is retired, else None."""
     if not is_retired(error):
         return None
-    place = _place(asked.configuration, mint)
-    return _translated_call(asked, mint, translate, learn=place)
+    configuration = asked.configuration
+    if mint.other_endpoints.isdisjoint(configuration.provider.paths):
+        return None
+    return _translated_call(asked, mint, translate, learn=_place(configuration, mint))
 
 
 def is_retired(error: APIStatusError) -> bool:
     """Return whether a server says that it does not take the request's dialect (any more)."""
     return (
-        error.status_code in _RETIRED_STATUSES
+        (error.status_code in _RETIRED_STATUSES and error.code not in _MISSING_MODEL)
         or error.code in _RETIRED_CODES
         or (
             error.status_code == 400  # noqa: PLR2004 - "Bad Request"

@@ -78,6 +78,14 @@ def encode_json(value: Json) -> bytes:
     raise _unencodable()
 
 
+def encode_text(name: str, text: str) -> bytes:
+    """Return a text as UTF-8; raises `ParameterError` when it has no encoding."""
+    with suppress(UnicodeEncodeError):
+        return text.encode()
+    message = f"{name} holds half a surrogate pair, which is no text"
+    raise ParameterError(message, param=name)
+
+
 def _unencodable() -> ParameterError:
     return ParameterError(
         "a text among the parameters holds half a surrogate pair, which is no text"

@@ -36,6 +36,8 @@ _TOLD = {
     "string_pattern_mismatch": "is empty or not visible ASCII text",
     "string_too_long": "is longer than 4096 characters",
 }
+# Members that make an answer another one than it seems: an error, or another shape around it.
+_SAYS_MORE = frozenset({"body", "client_secret", "data", "error", "response", "result", "session"})
 _HINT = "Check that base_url is a Realtime API, and that nothing on the way rewrites its answers"
 
 
@@ -56,7 +58,7 @@ def read_minted(
     if _is_plain(response.body):
         with suppress(ValidationError):  # read again below, where what is wrong can be told
             answer = model.model_validate_json(response.body)
-    if answer is None or (answer.model_extra or {}).get("error") is not None:
+    if answer is None or not _SAYS_MORE.isdisjoint(answer.model_extra or ()):
         answer, unreadable = _read_with_care(response, model, normalise)
     answer.received(response.headers.get("date"))
     if dropped or unreadable:

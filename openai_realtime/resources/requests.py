@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from openai_realtime.core.wire import Request
 from openai_realtime.errors import ConfigurationError, ParameterError
@@ -63,7 +63,10 @@ class Asked:
         return cls(
             configuration,
             {name: params[name] for name in params if name not in _OPTIONS},
-            cast("RequestOptions", {name: params[name] for name in _OPTIONS & params.keys()}),
+            cast(
+                "RequestOptions",
+                {name: params[name] for name in _OPTIONS if params.get(name) is not None},
+            ),
         )
 
     @property
@@ -97,12 +100,15 @@ class Asked:
         framing: tuple[Header, ...] = ((b"Accept", accept),)
         if content_type is not None:
             framing = (*framing, (b"Content-Type", content_type))
-        return Request(
-            "POST",
-            _with_query(url, self.options.get("extra_query")),
-            self.configuration.headers + framing + _extra_headers({**self.options}),
-            body,
-        )
+        scheme = self.configuration.provider.auth
+        reserved = _RESERVED_HEADERS | ({scheme.header.lower()} if scheme else set[str]())
+        ours = self.configuration.headers + framing
+        # A caller's header takes the place of ours, which is no header of the same name twice.
+        headers = {name.lower(): (name, value) for name, value in ours}
+        for name, value in _extra_headers({**self.options}, reserved):
+            headers[name.lower()] = (name, value)
+        url = _with_query(url, self.options.get("extra_query"))
+        return Request("POST", url, tuple(headers.values()), body)
 
 
 def _with_query(url: str, extra_query: object) -> str:
@@ -117,10 +123,12 @@ def _with_query(url: str, extra_query: object) -> str:
     if extra_query and not query:
         message = "extra_query must be a mapping of names to texts"
         raise ParameterError(message, param="extra_query")
-    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+    place, _, given = url.partition("?")
+    kept = [pair for pair in parse_qsl(given) if pair[0] not in cast("dict[str, str]", extra_query)]
+    return "?".join(filter(None, [place, "&".join(filter(None, [urlencode(kept), query]))]))
 
 
-def _extra_headers(options: Mapping[str, object]) -> tuple[Header, ...]:
+def _extra_headers(options: Mapping[str, object], reserved: frozenset[str]) -> tuple[Header, ...]:
     headers: list[Header] = []
     extra = options.get("extra_headers", {})
     if not isinstance(extra, Mapping):
@@ -130,7 +138,7 @@ def _extra_headers(options: Mapping[str, object]) -> tuple[Header, ...]:
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             message = "extra_headers: a header's name is not valid"
             raise ParameterError(message, param="extra_headers")
-        if name.lower() in _RESERVED_HEADERS:
+        if name.lower() in reserved:
             message = f"extra_headers: {name} is set by the client and cannot be overridden"
             raise ParameterError(message, param="extra_headers")
         headers.append((name.encode("ascii"), _header_value(f"extra_headers: {name}", value)))

@@ -31,6 +31,7 @@ CREATE = Mint(
     model=RealtimeSessionCreateResponse,
     normalise=flat_answer,
     translate=_translate,
+    other_endpoints=frozenset({"client_secrets"}),
 )
 
 

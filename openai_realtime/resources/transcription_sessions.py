@@ -47,6 +47,7 @@ CREATE = Mint(
     normalise=flat_answer,
     spell=_as_spelled,
     translate=_translate,
+    other_endpoints=frozenset({"client_secrets"}),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs
 
 from openai_realtime.core.strict_json import decode_json
@@ -39,6 +39,11 @@ class MockRealtime:
 
     def respond_next(self, *answers: MockAnswer) -> None:
         """Answer the next requests with `answers`, one each; after them, as usual again."""
+        for answer in answers:
+            given = cast("object", answer)
+            if not isinstance(given, MockAnswer):
+                message = "respond_next takes MockAnswer(…)s"
+                raise TypeError(message)
         self._script.extend(answers)
 
     def forget_script(self) -> None:
@@ -70,7 +75,8 @@ class MockRealtime:
         try:
             return self._refused(request, endpoint) or self._act(request, endpoint, below)
         except ParameterError as error:
-            return refusal(400, str(error), code="invalid_value", param=error.param)
+            told = str(error).partition(" (extra_body")[0]  # advice of the client's, not a server's
+            return refusal(400, told, code="invalid_value", param=error.param)
 
     def _refused(self, request: RecordedRequest, endpoint: str) -> MockAnswer | None:
         path, _, query = request.path.partition("?")

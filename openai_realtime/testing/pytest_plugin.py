@@ -33,7 +33,10 @@ def realtime_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockRealtimeSer
 @pytest.fixture
 def realtime_routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeRoutes]:
     """respx routes for https://api.openai.com/v1, and a key in `OPENAI_API_KEY`. No socket opens."""
-    import respx  # noqa: PLC0415 - see the header
+    try:
+        import respx  # noqa: PLC0415 - see the header
+    except ImportError:
+        pytest.fail("realtime_routes needs respx: pip install respx")
 
     from openai_realtime.testing import MOCK_API_KEY, mock_realtime  # noqa: PLC0415
 

@@ -71,7 +71,10 @@ class MockRealtimeServer(MockRealtime):
         self._http.hang_up()
 
     def start(self) -> Self:
-        """Begin to answer, on a thread of its own."""
+        """Begin to answer, on a thread of its own. Once: a server that was stopped stays so."""
+        if self._http.stopping.is_set():
+            message = "This server was stopped: make another one"
+            raise RuntimeError(message)
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )

@@ -238,13 +238,35 @@ class _SyncStream(httpcore.NetworkStream):
         rest = self._network.connected_by - self._network.deadline.clock()
         limit = rest if timeout is None else min(timeout, rest)
         seconds = self._network.time_left(limit, httpcore.ConnectTimeout)
-        stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        handshake = cast("ssl.SSLContext", _Handshake(ssl_context))
+        stream = self._stream.start_tls(handshake, server_hostname, seconds)
         connection = stream.get_extra_info("socket")
         self._network.tls = connection if isinstance(connection, ssl.SSLSocket) else None
         return _SyncStream(self._network, stream, layer=self._layer + 1)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+class _Handshake:
+    """A TLS context that leaves no descriptor to nobody when its handshake is interrupted."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def wrap_socket(self, plain: socket.socket, *, server_hostname: str | None) -> ssl.SSLSocket:
+        encrypted = self._context.wrap_socket(
+            plain, server_hostname=server_hostname, do_handshake_on_connect=False
+        )
+        try:
+            encrypted.do_handshake()
+        except BaseException:
+            encrypted.close()
+            raise
+        return encrypted
 
 
 def _resolve(host: str, port: int, seconds: float) -> list[str]:

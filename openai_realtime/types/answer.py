@@ -3,11 +3,15 @@
 Owns: the pydantic configuration of answers. Must not know: any field of any answer.
 """
 
-from typing import ClassVar, Self
+from collections.abc import Iterator
+from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from openai_realtime.core.meta import ResponseMeta
+from openai_realtime.core.scrubbing import scrub_json
+from openai_realtime.core.strict_json import Json
+from openai_realtime.secrets import RedactedStr
 
 
 class WireModel(BaseModel):
@@ -27,6 +31,15 @@ class WireModel(BaseModel):
         protected_namespaces=(),
     )
     """pydantic's settings, the same for every part of every answer."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        """Mask what is shown of texts that look like secrets, or stand where one would."""
+        for name, value in super().__repr_args__():
+            if not isinstance(value, RedactedStr) and isinstance(value, str | list | dict):
+                shown = scrub_json({name or "": cast("Json", value)})
+                yield name, cast("dict[str, Json]", shown)[name or ""]
+            else:
+                yield name, value
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WireModel) or type(self) is not type(other):

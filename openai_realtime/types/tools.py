@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
-from pydantic import Discriminator, InstanceOf, PlainSerializer, Tag, TypeAdapter
+from pydantic import Discriminator, InstanceOf, PlainSerializer, PydanticUserError, Tag, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
@@ -144,8 +144,12 @@ class FunctionTool(WireModel):
             message = f"tools: {name}() cannot be a tool: its parameter {parameter.name} {problem}"
             raise ParameterError(message, param="tools")
         description, arguments = read_docstring(inspect.getdoc(function) or "")
-        adapter: TypeAdapter[Any] = TypeAdapter(cast("type[Any]", function))
-        schema = adapter.json_schema(schema_generator=_UntitledSchema)
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(cast("type[Any]", function))
+            schema = adapter.json_schema(schema_generator=_UntitledSchema)
+        except (PydanticUserError, NameError) as error:
+            message = f"tools: {name}() cannot be a tool: its annotations have no JSON Schema"
+            raise ParameterError(message, param="tools") from error
         for argument, text in arguments.items():
             if argument in schema.get("properties", {}):
                 schema["properties"][argument].setdefault("description", text)

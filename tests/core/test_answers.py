@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from openai_realtime import errors
 from openai_realtime.core.answers import status_error
 from openai_realtime.core.retry import RetryPolicy
+from openai_realtime.core.scrubbing import scrub_json, scrub_text
 from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.core.wire import Headers, Response
 from openai_realtime.secrets import MASK
@@ -109,6 +110,8 @@ def test_the_message_is_found(
         (b"upstream connect error", "upstream connect error"),
         (b"<html><head><title> 502 Bad\nGateway </title></head><body>x</body>", "502 Bad Gateway"),
         (b"<h1>Not <b>here</b></h1><style>p{}</style>", "Not here"),
+        (b"<TITLE>Not here</TITLE><p>x</p>", "Not here"),
+        (b"<SCRIPT>\nx()\n</SCRIPT><p>Not here</p>", "Not here"),
         (b"\xff\xfe\x00", "\ufffd\ufffd\x00"),
         (b'{"error": ', '{"error":'),
     ],
@@ -131,9 +134,12 @@ def test_facts_come_from_the_headers() -> None:
     assert (error.request_id, error.retry_after, error.retryable) == ("req_1", 7.0, True)
     assert error.headers["x-request-id"] == "req_1"
     assert error_of(500, headers={"apim-request-id": "azure"}).request_id == "azure"
-    assert dict(error_of(307, headers={"Location": "https://h/?k=1", "x-a": "b"}).headers) == {
+    told = {"Location": "https://h/?k=1", "x-a": f"b {KEY}", "x-b": "ek_0123", f"x-{KEY}": "c"}
+    assert dict(error_of(307, headers=told).headers) == {
         "location": MASK,
-        "x-a": "b",
+        "x-a": f"b {MASK}",
+        "x-b": MASK,
+        f"x-{MASK}": "c",
     }
     assert str(error) == (
         "429: Slow down (request id req_1, attempt 1, retry after 7 s). "
@@ -141,36 +147,69 @@ def test_facts_come_from_the_headers() -> None:
     )
 
 
+REDIRECTED = "Redirects are never followed: set base_url to the final address"
+
+
 @pytest.mark.parametrize(
     ("status", "code", "hint"),
     [
-        (300, None, "final address"),
+        (300, None, REDIRECTED),
+        (308, None, REDIRECTED),
+        (399, "insufficient_quota", REDIRECTED),
         (400, None, None),
-        (400, "beta_api_shape_disabled", 'dialect="auto"'),
-        (401, None, "Check the API key"),
-        (403, None, "may use the Realtime API"),
-        (404, "model_not_found", "Check base_url"),
-        (429, "insufficient_quota", "no credit left"),
-        (308, None, "final address"),
+        (
+            400,
+            "beta_api_shape_disabled",
+            'The server has retired the flat shape: use dialect="auto" or "ga"',
+        ),
+        (
+            401,
+            None,
+            "Check the API key: it may be wrong, revoked, or meant for another provider or base_url",
+        ),
+        (403, None, "Check that the key's project may use the Realtime API and this model"),
+        (
+            404,
+            "model_not_found",
+            "Check base_url (it ends in /v1 at most providers) and the model name",
+        ),
+        (429, None, "Slow down, or ask the provider for a higher rate limit"),
+        (
+            429,
+            "insufficient_quota",
+            "The account has no credit left: add some; waiting does not help",
+        ),
         (500, None, None),
     ],
 )
 def test_hints(status: int, code: str | None, hint: str | None) -> None:
-    error = error_of(status, json.dumps({"error": {"message": "x", "code": code}}).encode())
-    assert (hint in (error.hint or "")) if hint else error.hint is None
+    assert error_of(status, json.dumps({"error": {"code": code}}).encode()).hint == hint
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "retryable"),
-    [(503, None, True), (418, None, False), (429, None, True), (429, "insufficient_quota", False)],
+    ("status", "details", "retryable"),
+    [
+        (503, {}, True),
+        (418, {}, False),
+        (429, {"code": "rate_limit_exceeded", "type": "requests"}, True),
+        (429, {"code": "insufficient_quota", "type": "requests"}, False),
+        (429, {"code": "429", "type": "insufficient_quota"}, False),
+    ],
 )
-def test_whether_trying_again_may_help(status: int, code: str | None, *, retryable: bool) -> None:
-    assert error_of(status, json.dumps({"code": code}).encode()).retryable is retryable
+def test_whether_trying_again_may_help(
+    status: int, details: dict[str, str], *, retryable: bool
+) -> None:
+    assert error_of(status, json.dumps({"error": details}).encode()).retryable is retryable
 
 
 def test_whether_the_server_may_have_acted() -> None:
     acted = {status for status in range(300, 600) if error_of(status).possibly_acted}
     assert acted == {408, 500, 502, 504, 520, 521, 522, 523, 524}
+
+
+def test_used_up_quota_may_be_told_by_the_type() -> None:
+    error = error_of(429, b'{"error":{"type":"insufficient_quota","code":null}}')
+    assert not error.retryable
 
 
 def test_no_secret_is_echoed() -> None:
@@ -195,6 +234,25 @@ def test_no_secret_is_echoed() -> None:
     }
     assert error.code == "invalid_api_key"
     assert error_of(401, f"<p>{KEY}</p>".encode()).body == f"<p>{MASK}</p>"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["api_key", "api-key", "Authorization", "client_secret", "key", "secret", "token", "value"],
+)
+def test_a_secret_is_known_by_its_name(name: str) -> None:
+    assert scrub_json([{name: "opaque", "a": {name: [1, "b"]}}]) == [
+        {name: MASK, "a": {name: [1, "b"]}}
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["sk-abcd", "sk_abcd", "ek_1234", "rk-1234", "sess-a.b/c", "Bearer a=bc"]
+)
+def test_a_secret_is_known_by_its_shape(text: str) -> None:
+    assert scrub_text(f"not '{text}', task-abcd, Bearers or sk-abc") == (
+        f"not '{MASK}', task-abcd, Bearers or sk-abc"
+    )
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def http_date(seconds: float) -> str:
         ({"retry-after": "1e3"}, None),
         ({"retry-after": "٣"}, None),
         ({"retry-after": "soon"}, None),
-        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "9" * 400}, 1e9),
+        ({"retry-after-ms": "1" + "0" * 12 + "." + "1" * 12}, 1e9),
+        ({"retry-after": "999999999.5"}, 999999999.5),
         ({"retry-after": http_date(20), "date": http_date(0)}, 20.0),
         ({"retry-after": http_date(0), "date": http_date(0)}, 0.0),
         ({"retry-after": http_date(-5), "date": http_date(0)}, None),
@@ -225,6 +227,7 @@ def test_what_a_retry_costs() -> None:
     [
         ("max_retries", -1, "a whole number, 0 or more"),
         ("max_retries", True, "a whole number, 0 or more"),
+        ("max_retries", 1.0, "a whole number, 0 or more"),
         ("base_delay", -0.1, "in seconds, finite and not negative"),
         ("max_delay", math.inf, "in seconds, finite and not negative"),
         ("max_retry_after", math.nan, "in seconds, finite and not negative"),

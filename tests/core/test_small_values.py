@@ -17,6 +17,7 @@ from openai_realtime import (
     Timeout,
 )
 from openai_realtime.core.body import BodyReader
+from openai_realtime.core.call import Call
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.meta import parse_duration, response_meta
 from openai_realtime.core.wire import Headers, Request, Response
@@ -44,6 +45,10 @@ def test_a_timeout_refuses_nonsense(name: str, value: object) -> None:
 
 def test_the_promised_limits() -> None:
     assert Timeout() == Timeout(total=30, connect=5, read=10, pool=2)
+    request = Request("POST", "https://h/v1", (), b"")
+    assert request.max_idle == math.inf
+    call = Call("x", request, parse=lambda *answer: answer, timeout=Timeout())
+    assert (call.repeatable, call.not_found_hint, call.fallback) == (True, None, None)
 
 
 def test_a_bare_number_is_the_total() -> None:
@@ -73,8 +78,8 @@ def test_requests_and_responses_show_no_secret() -> None:
 def test_a_request_is_sent_anew_each_time() -> None:
     request = Request("POST", "https://h/v1", ((b"A", b"b"),), b"", max_idle=1.0)
     sent = request.to_send(None)
-    assert sent == request
     sent.progress.was_sent = True
+    assert sent == request
     assert not request.progress.was_sent
     assert not sent.to_send((b"C", b"d")).progress.was_sent
 
@@ -161,6 +166,8 @@ def test_a_bomb_takes_little_memory(chunk: bytes, chunks: int, encoding: str) ->
         ("20ms", 0.02),
         ("5us", 5e-6),
         ("7ns", 7e-9),
+        ("3µs", 3e-6),
+        ("٣s", None),
         ("", None),
         (None, None),
         ("5", None),
@@ -198,5 +205,19 @@ def test_meta_of_a_model_that_came_from_nowhere() -> None:
     meta = ResponseMeta()
     assert (meta.status, meta.attempts, meta.request_id, meta.processing_time) == (0, 0, None, None)
     assert meta.rate_limits == RateLimits()
-    headers = Headers({"apim-request-id": "azure", "x-request-id": ""})
-    assert ResponseMeta(headers=headers).request_id == "azure"
+
+
+@pytest.mark.parametrize(
+    ("headers", "identity"),
+    [
+        ({"x-request-id": "req_1", "apim-request-id": "azure"}, "req_1"),
+        ({"x-request-id": "", "apim-request-id": "azure"}, "azure"),
+        ({"x-request-id": "a b", "apim-request-id": "azure"}, "azure"),
+        ({"x-request-id": "ek_0123456789", "apim-request-id": "azure"}, "azure"),
+        ({"x-request-id": "x" * 200}, "x" * 200),
+        ({"x-request-id": "x" * 201}, None),
+        ({"x-request-id": "é"}, None),
+    ],
+)
+def test_a_request_id_is_one_plain_word(headers: dict[str, str], identity: str | None) -> None:
+    assert ResponseMeta(headers=Headers(headers)).request_id == identity

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from openai_realtime import FunctionTool, ParameterError
 from openai_realtime.configuration import Configuration
+from openai_realtime.providers import azure_preview
 from openai_realtime.resources.minting import mint_call
 from openai_realtime.resources.parameters import merge_objects
 from openai_realtime.resources.sessions import CREATE
@@ -145,6 +146,28 @@ def test_wrong_options_are_told(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message) as caught:
         build(**options)
     assert caught.value.param in {next(iter(options)), None}
+
+
+def test_options_that_are_none_are_absent() -> None:
+    none: dict[str, Any] = dict.fromkeys(
+        ["timeout", "safety_identifier", "strict", "extra_headers", "extra_query", "extra_body"]
+    )
+    assert mint_call(CONFIGURATION, CREATE, none) is not None
+    assert build(**none) == {}
+
+
+def test_a_callers_header_or_query_takes_the_place_of_ours() -> None:
+    provider = azure_preview("https://h.example", "d")
+    configuration = Configuration.resolve({"provider": provider, "api_key": "k"})
+    options: dict[str, Any] = {
+        "extra_headers": {"user-agent": "mine"},
+        "extra_query": {"api-version": "2", "x": "1"},
+    }
+    request = mint_call(configuration, CREATE, options).request
+    assert [value for name, value in request.headers if name.lower() == b"user-agent"] == [b"mine"]
+    assert request.url.endswith("/sessions?api-version=2&x=1")
+    with pytest.raises(ParameterError, match="Api-Key is set by the client"):
+        mint_call(configuration, CREATE, {"extra_headers": {"Api-Key": "x"}})
 
 
 def test_extra_body_is_laid_over_the_parameters() -> None:

@@ -120,6 +120,26 @@ def test_what_only_looks_suspicious_is_read(body: dict[str, Any]) -> None:
     assert json.loads(session.model_dump_json(exclude_unset=True)) == body
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"value": "ek_LEAKED_0123"},
+        {"session": {"client_secret": {"value": "ek_LEAKED_0123"}}},
+        {"tools": [{"type": "mcp", "authorization": "LEAKED"}]},
+        {"note": ["sk-LEAKED_0123"]},
+    ],
+)
+def test_no_secret_shows_in_an_answer_wherever_it_stands(more: dict[str, Any]) -> None:
+    session = read({**GOOD, **more})
+    assert session.client_secret.value == SECRET
+    assert "LEAKED" not in f"{session!r} {session}"
+
+
+def test_a_session_around_a_flat_secret_is_read() -> None:
+    session = read({**GOOD, "session": {"model": "m", "audio": {"output": {"voice": "verse"}}}})
+    assert (session.model, session.voice) == ("m", "verse")
+
+
 def test_lone_surrogates_are_replaced() -> None:
     body = b'{"client_secret":{"value":"ek_0123456789"},"voice":"\\ud800","\\udfff":["\\u00e9\\ud83d\\ude00"]}'
     session = read(body)

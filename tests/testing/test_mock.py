@@ -154,6 +154,30 @@ def test_scripted_answers_come_in_order_and_then_the_usual() -> None:
         assert len(server.requests) == 4
 
 
+def test_a_script_is_of_answers_and_a_stopped_server_stays_so() -> None:
+    server = MockRealtimeServer().start()
+    with pytest.raises(TypeError, match="MockAnswer"):
+        server.respond_next(503)  # type: ignore[arg-type]  # wrong on purpose
+    server.stop()
+    with pytest.raises(RuntimeError, match="make another one"):
+        server.start()
+
+
+def test_realtime_routes_without_respx_says_so(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+        sys.modules["respx"] = None
+
+        def test_routes(realtime_routes):
+            pass
+        """
+    )
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:asyncio")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*realtime_routes needs respx*"])
+
+
 def test_it_stops_while_an_answer_is_awaited() -> None:
     server = MockRealtimeServer().start()
     server.respond_next(MockAnswer(delay=60))

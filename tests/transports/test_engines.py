@@ -102,7 +102,7 @@ def test_waiting_for_a_free_connection(
                         await anyio.sleep(0.005)
                     with pytest.raises(APITimeoutError, match="1 are busy") as caught:
                         await client.sessions.create()
-                    group.start_soon(client.with_options(timeout=5).sessions.create)
+                    group.start_soon(client.with_options(timeout=Timeout(5)).sessions.create)
             assert (caught.value.phase, caught.value.attempts) == ("pool", 1)
             await client.sessions.create()
 
@@ -127,6 +127,25 @@ def test_lanes_that_are_dead_or_idled_too_long_are_closed(
 
     flavour.run(body)
     assert len({request.connection for request in realtime_server.requests}) == 1
+
+
+def test_when_one_lane_is_stale_the_older_ones_are_too(
+    realtime_server: MockRealtimeServer, flavour: Flavour
+) -> None:
+    async def body() -> None:
+        async with flavour.client(max_retries=0) as client:
+            engine: Any = client.wrapped._engine if flavour.is_sync else client._engine  # type: ignore[attr-defined]  # the sync client inside
+            await client.sessions.create()
+            (place,) = [engine._here] if flavour.is_sync else engine._places.values()
+            (idle,) = place.lanes._idle.values()
+            older = _Dead()
+            idle.appendleft((older, time.monotonic()))
+            realtime_server.respond_next(MockAnswer(drop="before"))
+            session = await client.sessions.create()
+            assert (session.meta.attempts, session.meta.possible_orphans) == (2, 1)
+            assert older.is_closed
+
+    flavour.run(body)
 
 
 class _Dead:
@@ -172,6 +191,11 @@ def test_a_forked_child_starts_afresh(
                 await client.sessions.create()
                 parents = realtime_server.requests[0].connection
                 assert realtime_server.requests[1].connection != parents
+                if not flavour.is_sync:
+                    (inherited,) = client._engine._inherited  # type: ignore[attr-defined]  # the default engine's
+                    await inherited.drain()  # what a child's garbage collector would do
+                    (idle,) = inherited.lanes._idle.values()
+                    assert not idle[0][0].has_expired()
                 await client.aclose()
             if not flavour.is_sync:  # this process is its own child, so nothing is inherited really
                 (inherited,) = client._engine._inherited  # type: ignore[attr-defined]  # the default engine's

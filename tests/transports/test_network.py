@@ -1,8 +1,10 @@
 """One write a request, the deadline on every blocking operation, names resolved in time."""
 
 import socket
+import struct
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpcore
@@ -76,6 +78,21 @@ def test_an_answer_sent_before_the_whole_request_was_read_is_read() -> None:
         stream.write(b"x")
         assert stream.read(8, timeout=5) == b"HTTP/1.1"
         peer.close()
+        stream.close()
+
+
+def test_a_request_to_a_peer_that_is_gone_fails_when_its_answer_is_read() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stream = network().connect_tcp("127.0.0.1", listener.getsockname()[1])
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        time.sleep(0.05)
+        stream.write(b"x")
+        answered = b""
+        with suppress(httpcore.ReadError):
+            answered = stream.read(1, timeout=5)
+        assert answered == b""
         stream.close()
 
 

@@ -1,5 +1,6 @@
 """A typed function becomes a tool."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -85,6 +86,14 @@ def variadic(*numbers: int) -> None:
     raise NotImplementedError(numbers)
 
 
+def with_a_callable(then: Callable[[], int]) -> None:
+    raise NotImplementedError(then)
+
+
+def with_the_undefined(place: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F821 - wrong on purpose
+    raise NotImplementedError(place)
+
+
 def named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them() -> None:
     raise NotImplementedError
 
@@ -96,6 +105,8 @@ def named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them() 
         (positional, "a can only be passed by position"),
         (variadic, "numbers can only be passed by position"),
         (lambda: None, "is no name for a tool"),
+        (with_a_callable, "its annotations have no JSON Schema"),
+        (with_the_undefined, "its annotations have no JSON Schema"),
         (named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them, "no name"),
     ],
 )

@@ -1,0 +1,87 @@
+"""Calls that carry a nonce, and what a test may expect of a client and its process.
+
+Owns: how the tests call the client and count descriptors. Must not know: any fault.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from faults.bad_answers import API_KEY
+from faults.server import FaultServer
+from openai_realtime import RealtimeSessionsClient, RetryPolicy
+from openai_realtime.types.session import RealtimeSessionCreateResponse
+
+if TYPE_CHECKING:
+    from flavours import Flavour
+
+QUICK = RetryPolicy(base_delay=0.001)
+
+# The promised overrun of a deadline. Shared machines that are not Linux wake sleepers late.
+_PATIENCE = 1 if sys.platform == "linux" else 5
+OVERRUN = {"asyncio": 0.1 * _PATIENCE, "trio": 0.1 * _PATIENCE, "sync": 0.25 * _PATIENCE}
+
+_numbers = itertools.count(1)
+
+
+def client_of(flavour: Flavour, server: FaultServer, **options: Any) -> RealtimeSessionsClient:
+    """Return a client of the server, which retries without waiting long."""
+    settings = {"base_url": server.base_url, "api_key": API_KEY, "retry": QUICK}
+    return flavour.client(**{**settings, **options})
+
+
+def new_nonce(purpose: str = "nonce") -> str:
+    return f"{purpose}-{next(_numbers)}"
+
+
+async def mint(
+    client: RealtimeSessionsClient, server: FaultServer, *, nonce: str = "", **params: Any
+) -> RealtimeSessionCreateResponse:
+    """Mint a session, and see that the secret was made for this very request."""
+    nonce = nonce or new_nonce()
+    session = await client.sessions.create(extra_headers={"X-Nonce": nonce}, **params)
+    assert_own(server, session, nonce)
+    return session
+
+
+def assert_own(server: FaultServer, session: RealtimeSessionCreateResponse, nonce: str) -> None:
+    assert server.given[session.client_secret.value] == nonce, "another request's secret"
+
+
+def count_descriptors() -> int | None:
+    """Return how many descriptors this process has open; None where nobody says."""
+    try:
+        # The one that the listing itself needs is there every time.
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all that is counted
+    except FileNotFoundError:
+        return None
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Return whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@contextmanager
+def ends_within(flavour: Flavour, seconds: float) -> Iterator[None]:
+    """Check that what follows is over when the time is, but for the promised overrun."""
+    started = time.monotonic()
+    yield
+    overrun = time.monotonic() - started - seconds
+    assert -0.02 < overrun < OVERRUN[flavour.name], f"overrun of {overrun:.3f} s"
+
+
+def by_name(server: FaultServer) -> str:
+    """Return the server's base URL with a name in it, which has to be resolved."""
+    return server.base_url.replace("127.0.0.1", "localhost")

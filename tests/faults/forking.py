@@ -1,0 +1,134 @@
+"""A process that forks twice with one client, and goes on calling in all three.
+
+Owns: the process that `test_sharing.py` starts. Must not know: pytest.
+
+    python -W error -m faults.forking FLAVOUR MOMENT BASE_URL API_KEY
+
+FLAVOUR is sync, asyncio or trio; MOMENT is `unused` (the client has made no call before the fork),
+`used` (it has) or `running` (asyncio: it has, and its event loop runs while the process forks). Each
+call is told on stdout as a line: who made it, its nonce, and the secret that came back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+import anyio
+
+from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
+
+if TYPE_CHECKING:
+    from openai_realtime.types.session import RealtimeSessionCreateResponse
+
+CALLS = 5
+CHILDREN = ("first child", "second child")
+
+Moment = Literal["unused", "used", "running"]
+
+
+def tell(who: str, nonce: str, session: RealtimeSessionCreateResponse) -> None:
+    line = json.dumps([who, nonce, session.client_secret.value]) + "\n"
+    os.write(1, line.encode())  # at once, and whole: three processes share the pipe
+
+
+def call_sync(client: SyncRealtimeSessionsClient, who: str) -> None:
+    for number in range(CALLS):
+        nonce = f"{who} {os.getpid()} {number}"
+        tell(who, nonce, client.sessions.create(extra_headers={"X-Nonce": nonce}))
+
+
+async def call_async(client: RealtimeSessionsClient, who: str) -> None:
+    for number in range(CALLS):
+        nonce = f"{who} {os.getpid()} {number}"
+        tell(who, nonce, await client.sessions.create(extra_headers={"X-Nonce": nonce}))
+
+
+async def call_and_close(client: RealtimeSessionsClient, who: str) -> None:
+    async with client:
+        await call_async(client, who)
+
+
+def fork_sync(moment: Moment, base_url: str, api_key: str) -> None:
+    client = SyncRealtimeSessionsClient(base_url=base_url, api_key=api_key)
+    if moment == "used":
+        call_sync(client, "parent")
+    children: list[int] = []
+    for name in CHILDREN:
+        child = os.fork()
+        if child == 0:
+            with client:
+                call_sync(client, name)
+            return
+        children.append(child)
+    call_sync(client, "parent")
+    wait_for(children)
+    with client:
+        call_sync(client, "parent")
+
+
+def fork_async(backend: str, moment: Moment, base_url: str, api_key: str) -> None:
+    client = RealtimeSessionsClient(base_url=base_url, api_key=api_key)
+    run = partial(anyio.run, backend=backend)
+    if moment == "used":
+        run(call_async, client, "parent")
+    children: list[int] = []
+    for name in CHILDREN:
+        child = os.fork()
+        if child == 0:
+            run(call_and_close, client, name)
+            return
+        children.append(child)
+    run(call_async, client, "parent")
+    wait_for(children)
+    run(call_and_close, client, "parent")
+
+
+async def fork_in_a_running_loop(base_url: str, api_key: str) -> None:
+    """Fork beside open connections: parent and children share the kernel's side of the loop."""
+    async with RealtimeSessionsClient(base_url=base_url, api_key=api_key) as client:
+        await call_async(client, "parent")
+        children: list[int] = []
+        for name in CHILDREN:
+            child = os.fork()
+            if child == 0:
+                call_in_a_loop_of_its_own(client, name)
+            children.append(child)
+        await call_async(client, "parent")
+        await anyio.to_thread.run_sync(wait_for, children)
+        await call_async(client, "parent")
+
+
+def call_in_a_loop_of_its_own(client: RealtimeSessionsClient, name: str) -> NoReturn:
+    """Call from another thread, because on this one the parent's loop seems to be running."""
+    status = 1
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(partial(anyio.run, call_and_close, client, name)).result(timeout=15)
+        status = 0
+    finally:
+        os._exit(status)  # the parent's loop must not go on here
+
+
+def wait_for(children: list[int]) -> None:
+    for child in children:
+        _, status = os.waitpid(child, 0)
+        if status != 0:
+            sys.exit(f"a child failed: {status}")
+
+
+def main(flavour: str, moment: Moment, base_url: str, api_key: str) -> None:
+    if flavour == "sync":
+        fork_sync(moment, base_url, api_key)
+    elif moment == "running":
+        anyio.run(fork_in_a_running_loop, base_url, api_key)
+    else:
+        fork_async(flavour, moment, base_url, api_key)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4])  # type: ignore[arg-type]  # a test's

@@ -1,0 +1,53 @@
+"""A process that meets faults, and tells by how much its memory has grown at most.
+
+Owns: the process that `test_bounds.py` starts. Must not know: pytest, or what any fault is.
+
+    python -m faults.measuring FLAVOUR BASE_URL API_KEY NONCE…
+
+It makes a call for each nonce. The first answer ought to be good; the others not. On stdout it tells
+the growth of its memory since the first, in bytes, and the exceptions' names.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flavours import Flavour
+
+from openai_realtime import RealtimeError
+
+# macOS counts in bytes.
+UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def peak() -> int:
+    """Return the most memory that this process has ever had, in bytes."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+    # Linux's ru_maxrss is no good: it begins with the memory of whoever started the process.
+    return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) * 1024
+
+
+async def measure(flavour: Flavour, base_url: str, api_key: str, *nonces: str) -> None:
+    raised: list[str] = []
+    before = 0
+    async with flavour.client(base_url=base_url, api_key=api_key) as client:
+        for nonce in nonces:
+            options: Any = {"extra_headers": {"X-Nonce": nonce}, "timeout": 20}
+            try:
+                await client.sessions.create(**options)
+            except RealtimeError as error:
+                raised.append(type(error).__name__)
+            before = before or peak()
+    print(peak() - before, *raised)  # noqa: T201 - its answer
+
+
+if __name__ == "__main__":
+    flavour = Flavour(sys.argv[1])
+    flavour.run(partial(measure, flavour, *sys.argv[2:]))

@@ -1,0 +1,133 @@
+"""Whatever bytes a server answers with: a session with the secret that it sent, or one error.
+
+What any bytes of a body become, without sockets, is in `tests/resources/test_reading.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from flavours import Flavour
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from faults.answers import answer, chunked, head, session
+from faults.calling import client_of, mint
+from faults.fault import Fault
+from openai_realtime import RealtimeError
+
+if TYPE_CHECKING:
+    from faults.server import FaultServer
+    from faults.talk import Talk
+
+SECRET = "ek_any_bytes_0123456789"
+PROMPT = 2.0
+
+GOOD = [
+    answer(session(SECRET)),
+    answer(session(SECRET), 201, ("Set-Cookie", "a=b"), ("Connection", "close")),
+    head(200) + session(SECRET),
+    head(103, ("Link", "</x>")) + answer(session(SECRET)),
+    head(200, ("Transfer-Encoding", "chunked")) + chunked(session(SECRET)) + b"0\r\n\r\n",
+    answer(session(SECRET), 200, ("Content-Encoding", "gzip")),
+    answer(b'{"error": {"message": "no"}}', 429, ("Retry-After", "1")),
+]
+TOKENS = [
+    b"\r\n",
+    b"\n",
+    b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\n",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 99999999999999999999\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Encoding: deflate\r\n",
+    b"Upgrade: h2c\r\n",
+    b"ffffffffffffffff\r\n",
+    b"0\r\n\r\n",
+    b"\x00",
+    b"\xff",
+    b"{",
+    b"[",
+    b'"',
+    b"NaN",
+    b"1e999",
+    b"\\ud800",
+]
+
+
+pieces = st.one_of(st.binary(max_size=40), st.sampled_from(TOKENS))
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """Draw a good answer in which some bytes are missing, doubled or replaced."""
+    whole = draw(st.sampled_from(GOOD))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(whole)))
+        end = draw(st.integers(start, min(len(whole), start + 60)))
+        middle = draw(st.one_of(pieces, st.just(whole[start:end] * 2), st.just(b"")))
+        whole = whole[:start] + middle + whole[end:]
+    return whole
+
+
+anything = st.one_of(
+    damaged(),
+    st.binary(max_size=300),
+    st.lists(pieces, max_size=12).map(b"".join),
+)
+
+
+def says(content: bytes, cuts: list[int], ending: str) -> Fault:
+    """Return the fault that sends these bytes, cut into as many writes, and then goes."""
+
+    def play(talk: Talk) -> None:
+        bounds = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
+        for start, end in pairwise(bounds):
+            talk.send(content[start:end])
+        if ending == "reset":
+            talk.reset()
+        talk.finish()
+
+    return Fault("any bytes", "request", play)
+
+
+@pytest.mark.parametrize("name", ["sync", "asyncio", "trio"])
+@settings(
+    max_examples=120,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    content=anything,
+    cuts=st.lists(st.integers(0, 500), max_size=3),
+    ending=st.sampled_from(["goodbye", "reset"]),
+)
+def test_any_bytes_are_a_session_or_one_error(
+    name: str, plain: FaultServer, content: bytes, cuts: list[int], ending: str
+) -> None:
+    async def body() -> None:
+        async with client_of(Flavour(name), plain, max_retries=0) as client:
+            plain.play(says(content, cuts, ending), times=1)
+            started = time.monotonic()
+            error: RealtimeError | None = None
+            try:
+                minted = await client.sessions.create(timeout=PROMPT)
+            except RealtimeError as raised:
+                error = raised
+            else:
+                # It may have been doubled or cut, but is the server's own, and can be sent on.
+                assert minted.client_secret.value.encode() in content
+                assert minted.client_secret.value.isascii()
+            assert SECRET not in f"{error!r} {error}"
+            assert time.monotonic() - started < PROMPT
+            plain.behave()
+            await mint(client, plain)
+
+    plain.hang_up()
+    Flavour(name).run(body)

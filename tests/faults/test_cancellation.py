@@ -1,0 +1,240 @@
+"""R8: a call may be cancelled at any moment, and leaves nothing behind.
+
+Cancellation at every suspension point of a call over plain http is also in `tests/test_client.py`.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from flavours import Flavour
+
+from faults.calling import (
+    by_name,
+    client_of,
+    count_descriptors,
+    mint,
+    new_nonce,
+    wait_until,
+)
+from faults.cancelling import is_cancelled_at
+from faults.fault import Fault
+from openai_realtime import RealtimeSessionsClient, RetryPolicy, Timeout
+from openai_realtime.transports import lane_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faults.names import SlowNames
+    from faults.server import FaultServer
+    from faults.talk import Talk
+
+PROMPT = 0.05
+CANCELLATIONS = 4000
+AT_ONCE = 40
+
+pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+async def prompt_cancellation(
+    client: RealtimeSessionsClient, server: FaultServer, is_reached: Any, **params: Any
+) -> None:
+    """Cancel a call once it has reached a stage; see that it ends at once and sends no more."""
+    cancelled_at = 0.0
+
+    async def cancel_there() -> None:
+        nonlocal cancelled_at
+        while not is_reached():
+            await anyio.sleep(0.005)
+        await anyio.sleep(0.02)
+        cancelled_at = time.monotonic()
+        group.cancel_scope.cancel()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(cancel_there)
+            await client.sessions.create(**params)
+    assert time.monotonic() - cancelled_at < PROMPT
+    sent = server.bytes_received
+    await anyio.sleep(0.02)
+    assert server.bytes_received == sent
+
+
+STAGES = [
+    "handshake_stalls",
+    "handshake_is_dripped",
+    "silence_after_the_request",
+    "dripped_headers",
+    "dripped_body",
+    "request_is_not_read",
+    "dripped_interim_answers",
+]
+
+
+@pytest.mark.parametrize("fault", STAGES)
+def test_r8_prompt_at_every_stage(backend: str, secure: FaultServer, fault: str) -> None:
+    flavour = Flavour(backend)
+    params = {"instructions": "x" * 6_000_000} if fault == "request_is_not_read" else {}
+
+    async def body() -> None:
+        async with client_of(flavour, secure) as client:
+            secure.play(fault)
+            await prompt_cancellation(client, secure, lambda: secure.played, **params)
+            secure.behave()
+            await mint(client, secure)
+
+    flavour.run(body)
+    assert secure.played == 1
+
+
+def test_r8_prompt_while_a_name_is_looked_up(
+    backend: str, plain: FaultServer, slow_names: Callable[[float], SlowNames]
+) -> None:
+    flavour = Flavour(backend)
+    names = slow_names(3)
+
+    async def body() -> None:
+        async with client_of(flavour, plain, base_url=by_name(plain)) as client:
+            await prompt_cancellation(client, plain, lambda: names.asked)
+            names.release()
+            assert plain.records == []
+            await mint(client, plain)
+
+    flavour.run(body)
+
+
+def test_r8_prompt_during_backoff(backend: str, plain: FaultServer) -> None:
+    flavour = Flavour(backend)
+
+    async def body() -> None:
+        async with client_of(flavour, plain) as client:
+            plain.play("status_429_retry_wait")
+            await prompt_cancellation(client, plain, lambda: plain.played)
+            plain.behave()
+            await mint(client, plain)
+
+    flavour.run(body)
+    assert len(plain.requests) == 2
+
+
+def test_r8_prompt_while_waiting_for_a_connection(
+    backend: str, plain: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flavour = Flavour(backend)
+    monkeypatch.setattr(lane_engine, "MAX_CONNECTIONS", 1)
+
+    async def body() -> None:
+        async with client_of(flavour, plain) as client, anyio.create_task_group() as group:
+            plain.play("silence_after_the_request")
+            group.start_soon(client.sessions.create)
+            while not plain.played:
+                await anyio.sleep(0.005)
+            await prompt_cancellation(client, plain, lambda: True)
+            assert plain.played == 1
+            group.cancel_scope.cancel()
+        async with client_of(flavour, plain) as client:
+            plain.behave()
+            await mint(client, plain)
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize("scheme", ["plain", "secure"])
+@pytest.mark.parametrize("fault", [None, "fin_before_the_answer", "status_503", "in_pieces"])
+def test_r8_at_every_suspension_point(
+    backend: str, scheme: str, fault: str | None, request: pytest.FixtureRequest
+) -> None:
+    """For every n, cancel at suspension number n, until the call is over before it comes."""
+    flavour = Flavour(backend)
+    server: FaultServer = request.getfixturevalue(scheme)
+    before = count_descriptors()
+
+    async def body() -> None:
+        async with client_of(flavour, server, retry=RetryPolicy(base_delay=0)) as client:
+            for is_reused in (False, True):
+                step = 0
+                while await cancelled(client, step, is_reused=is_reused):
+                    step += 1
+                assert step > 3
+
+    async def cancelled(client: RealtimeSessionsClient, step: int, *, is_reused: bool) -> bool:
+        if fault is not None:
+            server.play(fault, times=1)
+        got_there = await is_cancelled_at(step, lambda: mint(client, server))
+        server.behave()
+        if is_reused:
+            await mint(client, server)
+        else:
+            await client._engine.drain()  # type: ignore[attr-defined]  # the default engine's
+        return got_there
+
+    flavour.run(body)
+    server.hang_up()
+    assert wait_until(lambda: count_descriptors() == before, 1.0)
+
+
+def together(count: int) -> Fault:
+    """Return a fault that answers nobody before so many have asked."""
+    all_there = threading.Barrier(count)
+
+    def wait_for_the_others(talk: Talk) -> None:
+        # What was cancelled may still be on its way: it is nobody.
+        if talk.request.nonce.startswith("together"):
+            all_there.wait(5)
+        talk.answer_well()
+
+    return Fault("together", "request", wait_for_the_others)
+
+
+async def assert_full_capacity(
+    client: RealtimeSessionsClient, server: FaultServer, count: int
+) -> None:
+    """See that as many calls as ever can be on their way at the same time."""
+    server.play(together(count))
+    async with anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(partial(mint, client, server, nonce=new_nonce("together")))
+    server.behave()
+
+
+@pytest.mark.parametrize("scheme", ["plain", "secure"])
+def test_r8_random_cancellations(
+    backend: str, scheme: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4,000 over plain http and a tenth of that over TLS, at any moment of their calls."""
+    flavour = Flavour(backend)
+    server: FaultServer = request.getfixturevalue(scheme)
+    monkeypatch.setattr(lane_engine, "MAX_CONNECTIONS", AT_ONCE)
+    calls = CANCELLATIONS // AT_ONCE // (1 if scheme == "plain" else 10)
+    moments = random.Random(8)
+    before = count_descriptors()
+    cancelled = 0
+
+    async def cancel_many(client: RealtimeSessionsClient, longest: float) -> None:
+        nonlocal cancelled
+        done = 0
+        while done < calls:
+            with anyio.move_on_after(moments.uniform(0, longest)) as scope:
+                await mint(client, server)
+            done += scope.cancelled_caught
+            cancelled += scope.cancelled_caught
+
+    async def body() -> None:
+        async with client_of(flavour, server, timeout=Timeout(pool=5)) as client:
+            await assert_full_capacity(client, server, AT_ONCE)
+            async with anyio.create_task_group() as group:
+                for number in range(AT_ONCE):
+                    # From the first byte to after the last, however busy the machine is.
+                    group.start_soon(cancel_many, client, 0.002 * (1 + number % 8))
+            await assert_full_capacity(client, server, AT_ONCE)
+
+    flavour.run(body)
+    assert cancelled == calls * AT_ONCE
+    server.hang_up()
+    assert wait_until(lambda: count_descriptors() == before, 1.0)

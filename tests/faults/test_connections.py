@@ -1,0 +1,222 @@
+"""R12: which connections are never used again, and closing while calls are on their way.
+
+That a connection is not used again after a 5xx is in `tests/test_client.py`; that no descriptor and
+no ResourceWarning is left behind, in every cell of the matrix.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from flavours import Flavour
+
+from faults.calling import client_of, count_descriptors, mint, wait_until
+from faults.fault import Fault
+from openai_realtime import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    ClientClosedError,
+    InternalServerError,
+    RateLimitError,
+    RetryPolicy,
+    Timeout,
+)
+
+if TYPE_CHECKING:
+    from faults.server import FaultServer
+    from faults.talk import Talk
+
+PROMPT = 0.1
+
+
+def late_answer(talk: Talk) -> None:
+    talk.pause(0.12)
+    talk.answer_well()
+
+
+def late_body(talk: Talk) -> None:
+    talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+    talk.pause(0.12)
+    talk.send(b"null")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "late", "limits"),
+    [
+        ("plain", late_answer, 0.08),
+        ("plain", late_body, 0.08),
+        ("plain", late_answer, Timeout(read=0.08)),
+        ("secure", late_body, Timeout(read=0.08)),
+    ],
+)
+def test_r12_not_after_a_timeout(
+    flavour: Flavour, scheme: str, late: Any, limits: Any, request: pytest.FixtureRequest
+) -> None:
+    """The late answer arrives, and is nobody's."""
+    server: FaultServer = request.getfixturevalue(scheme)
+
+    async def body() -> None:
+        async with client_of(flavour, server, max_retries=0) as client:
+            await mint(client, server)
+            server.play(Fault("late", "request", late), times=1)
+            with pytest.raises(APITimeoutError):
+                await mint(client, server, timeout=limits)
+            await mint(client, server)
+            await anyio.sleep(0.06)
+            await mint(client, server)
+
+    flavour.run(body)
+    first, timed_out, next_one, last = (request.connection for request in server.requests)
+    assert first == timed_out != next_one
+    assert next_one == last
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("late", [late_answer, late_body])
+def test_r12_not_after_a_cancellation(backend: str, plain: FaultServer, late: Any) -> None:
+    async def body() -> None:
+        async with client_of(Flavour(backend), plain) as client:
+            await mint(client, plain)
+            plain.play(Fault("late", "request", late), times=1)
+            with anyio.move_on_after(0.08) as scope:
+                await mint(client, plain)
+            assert scope.cancelled_caught
+            await mint(client, plain)
+            await anyio.sleep(0.06)
+            await mint(client, plain)
+
+    anyio.run(body, backend=backend)
+    first, cancelled, next_one, last = (request.connection for request in plain.requests)
+    assert first == cancelled != next_one
+    assert next_one == last
+
+
+KEPT = [("status_429", RateLimitError), ("status_400", APIError), ("json_null", APIError)]
+RETIRED = [("status_500", InternalServerError), ("status_503", InternalServerError)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "is_kept"),
+    [*((*row, True) for row in KEPT), *((*row, False) for row in RETIRED)],
+)
+def test_r12_not_after_a_server_error(
+    flavour: Flavour, plain: FaultServer, fault: str, kind: type[APIError], is_kept: bool
+) -> None:
+    """A whole answer that is only unwelcome costs no connection."""
+
+    async def body() -> None:
+        async with client_of(flavour, plain, max_retries=0) as client:
+            plain.play(fault, times=1)
+            with pytest.raises(kind):
+                await client.sessions.create()
+            await mint(client, plain)
+
+    flavour.run(body)
+    assert len(plain.records) == (1 if is_kept else 2)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "fault"),
+    [
+        ("plain", "silence_after_the_request"),
+        ("plain", "late"),
+        ("secure", "dripped_body"),
+        ("secure", "handshake_stalls"),
+    ],
+)
+def test_r12_closing_during_flight(
+    flavour: Flavour, scheme: str, fault: str, request: pytest.FixtureRequest
+) -> None:
+    """Closing waits for nobody, may be repeated, and the call in flight still comes to an end."""
+    server: FaultServer = request.getfixturevalue(scheme)
+    before = count_descriptors()
+    server.play(Fault("late", "request", late_answer) if fault == "late" else fault)
+
+    async def call(client: Any) -> bool:
+        try:
+            await mint(client, server, timeout=0.25)
+        except (APIConnectionError, ClientClosedError):
+            return False
+        return True
+
+    async def close(client: Any) -> None:
+        while not server.played:
+            await anyio.sleep(0.005)
+        for _ in range(3):
+            started = time.monotonic()
+            await client.aclose()
+            assert time.monotonic() - started < PROMPT
+        with pytest.raises(ClientClosedError):
+            await client.sessions.create()
+
+    async def body() -> None:
+        client = client_of(flavour, server)
+        started = time.monotonic()
+        if flavour.is_sync:
+            with ThreadPoolExecutor(1) as pool:
+                in_flight = pool.submit(anyio.run, call, client)
+                await close(client)
+                assert in_flight.result(timeout=5) is (fault == "late")
+        else:
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, client)
+                group.start_soon(close, client)
+        assert time.monotonic() - started < 1
+
+    flavour.run(body)
+    assert server.played == 1, "nothing is sent any more"
+    server.hang_up()
+    assert wait_until(lambda: count_descriptors() == before, 1.0)
+    gc.collect()
+
+
+def test_r12_closing_during_backoff_ends_the_retries(flavour: Flavour, plain: FaultServer) -> None:
+    plain.play("status_429_retry_soon")
+    slow = RetryPolicy(base_delay=0.2, max_retries=50)
+
+    async def call(client: Any) -> None:
+        with pytest.raises((ClientClosedError, RateLimitError)):
+            await client.sessions.create(timeout=5)
+
+    async def close(client: Any) -> None:
+        while not plain.played:
+            await anyio.sleep(0.005)
+        await client.aclose()
+
+    async def body() -> None:
+        client = client_of(flavour, plain, retry=slow)
+        if flavour.is_sync:
+            with ThreadPoolExecutor(1) as pool:
+                in_flight = pool.submit(anyio.run, call, client)
+                await close(client)
+                in_flight.result(timeout=5)
+        else:
+            with anyio.fail_after(5):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(call, client)
+                    group.start_soon(close, client)
+
+    flavour.run(body)
+    # One more may have been on its way when the client was closed.
+    assert plain.played <= 2
+
+
+def test_r12_a_client_that_nobody_closed_leaves_nothing_when_its_loop_ends(
+    plain: FaultServer,
+) -> None:
+    before = count_descriptors()
+
+    async def body() -> None:
+        await mint(client_of(Flavour("asyncio"), plain), plain)
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(body, backend=backend)
+        gc.collect()
+    plain.hang_up()
+    assert count_descriptors() == before

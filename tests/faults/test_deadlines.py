@@ -1,0 +1,102 @@
+"""R1: one deadline over everything a call does.
+
+The matrix has every stall and every drip within a total of 0.15 s; here is what it cannot play: slow
+name resolution, retries, slow credentials.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from flavours import Flavour
+
+from faults.calling import OVERRUN, by_name, client_of, ends_within, mint
+from faults.fault import FAULTS, Fault
+from faults.names import SlowNames
+from openai_realtime import (
+    APITimeoutError,
+    InternalServerError,
+    RetryPolicy,
+)
+
+if TYPE_CHECKING:
+    from faults.server import FaultServer
+    from faults.talk import Talk
+
+# The longest wait before a retry, whatever is drawn.
+LONG_BACKOFF = RetryPolicy(base_delay=0.2, max_retries=50)
+
+
+def test_r1_slow_name_resolution(
+    flavour: Flavour, plain: FaultServer, slow_names: Callable[[float], SlowNames]
+) -> None:
+    names = slow_names(3.0)
+
+    async def body() -> None:
+        async with client_of(flavour, plain, base_url=by_name(plain)) as client:
+            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
+                await client.sessions.create(timeout=0.2)
+            names.release()
+            assert caught.value.phase == "total"
+            assert not caught.value.possibly_acted
+            await mint(client, plain)
+
+    flavour.run(body)
+    assert names.asked >= 1
+    assert len(plain.requests) == 1
+
+
+def test_r1_retries_and_backoff(flavour: Flavour, plain: FaultServer) -> None:
+    async def body() -> None:
+        async with client_of(flavour, plain, retry=LONG_BACKOFF) as client:
+            plain.play("status_503")
+            started = time.monotonic()
+            with pytest.raises(InternalServerError) as caught:
+                await client.sessions.create(timeout=0.5)
+            assert time.monotonic() - started < 0.5 + OVERRUN[flavour.name]
+            assert caught.value.attempts == len(plain.requests)
+            plain.behave()
+            await mint(client, plain)
+
+    flavour.run(body)
+
+
+def test_r1_retries_that_each_take_their_time(flavour: Flavour, plain: FaultServer) -> None:
+    """No attempt reaches the limit of its phase, and all together reach the call's."""
+
+    def slow_error(talk: Talk) -> None:
+        talk.pause(0.15)
+        FAULTS["status_503"].play(talk)
+
+    async def body() -> None:
+        async with client_of(flavour, plain, max_retries=50) as client:
+            plain.play(Fault("slow_error", "request", slow_error))
+            with ends_within(flavour, 0.4), pytest.raises(APITimeoutError) as caught:
+                await client.sessions.create(timeout=0.4)
+            assert caught.value.phase == "total"
+            plain.behave()
+            await mint(client, plain)
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_r1_a_slow_credential(backend: str, plain: FaultServer) -> None:
+    flavour = Flavour(backend)
+
+    async def key() -> str:
+        await anyio.sleep(3)
+        raise AssertionError
+
+    async def body() -> None:
+        async with client_of(flavour, plain, api_key=key) as client:
+            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
+                await client.sessions.create(timeout=0.2)
+            assert caught.value.phase == "total"
+
+    flavour.run(body)
+    assert plain.records == []

@@ -1,0 +1,49 @@
+"""Every fault, on every flavour of client, on fresh and on reused connections.
+
+Each cell proves at once: the exception and its phase (R4, R10, R11, S1, S8), how many requests were
+made (R3, R4, R7), that time limits hold (R1), that no descriptor leaks and the next call succeeds
+with its own secret (R9, R12), and that no key or secret shows (S6). `cells.py` has the checks,
+`table.py` the rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults.cells import play_cell
+from faults.fault import FAULTS
+from faults.rows import How, Row
+from faults.server import FaultServer
+from faults.table import ROWS
+
+if TYPE_CHECKING:
+    from flavours import Flavour
+
+CELLS = [
+    pytest.param(row, over, how, id=f"{row.fault}{'_once' if row.times else ''}-{over}-{how}")
+    for row in ROWS
+    for over in row.over
+    for how in row.how
+]
+
+
+@pytest.mark.parametrize(("row", "over", "how"), CELLS)
+def test_cell(
+    row: Row,
+    over: str,
+    how: How,
+    flavour: Flavour,
+    elsewhere: FaultServer,
+    request: pytest.FixtureRequest,
+    all_logs: pytest.LogCaptureFixture,
+) -> None:
+    server: FaultServer = request.getfixturevalue("plain" if over == "plain" else "secure")
+    play_cell(flavour, server, row, how, all_logs)
+    assert elsewhere.records == []
+
+
+def test_every_fault_has_a_row() -> None:
+    waits = {"status_429_retry_wait", "status_503_retry_wait"}  # longer than a cell has time for
+    assert {row.fault for row in ROWS} == FAULTS.keys() - waits

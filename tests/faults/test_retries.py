@@ -1,0 +1,224 @@
+"""R5, R6 and R7: how often the server is asked, and when never twice.
+
+That an action is repeated when the server asks for it in so many words is in `tests/test_calls.py`;
+the arithmetic of the budget, in `tests/core/test_retry.py` and `test_exchange.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from flavours import Flavour
+
+from faults.calling import client_of, mint
+from openai_realtime import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    InternalServerError,
+    RetryPolicy,
+)
+
+if TYPE_CHECKING:
+    from faults.server import FaultServer
+
+
+@pytest.mark.parametrize("name", ["asyncio", "sync"])
+def test_r5_an_outage_is_not_multiplied(name: str, plain: FaultServer) -> None:
+    """A thousand calls, half of them of a copy, which shares the budget."""
+    flavour = Flavour(name)
+
+    async def body() -> None:
+        async with client_of(flavour, plain, retry=RetryPolicy(base_delay=0)) as client:
+            plain.play("status_503")
+            for caller in [client, client.with_options(timeout=5)] * 500:
+                with pytest.raises(InternalServerError):
+                    await caller.sessions.create()
+
+    flavour.run(body)
+    assert 1000 <= len(plain.requests) <= 1040
+
+
+@pytest.mark.parametrize("fault", ["fin_before_the_answer", "rst_mid_body", "status_500"])
+def test_r6_minting_is_repeated_and_orphans_are_counted(
+    flavour: Flavour, plain: FaultServer, fault: str
+) -> None:
+    async def body() -> None:
+        async with client_of(flavour, plain) as client:
+            plain.play(fault, times=2)
+            session = await mint(client, plain)
+            assert (session.meta.attempts, session.meta.possible_orphans) == (3, 2)
+
+    flavour.run(body)
+    assert len(plain.requests) == 3
+
+
+def test_r6_what_was_not_sent_makes_no_orphan(flavour: Flavour, secure: FaultServer) -> None:
+    async def body() -> None:
+        async with client_of(flavour, secure) as client:
+            secure.play("handshake_is_cut", times=2)
+            session = await mint(client, secure)
+            assert (session.meta.attempts, session.meta.possible_orphans) == (3, 0)
+
+    flavour.run(body)
+
+
+AMBIGUOUS = [
+    "fin_on_accept",
+    "fin_before_the_answer",
+    "rst_before_the_answer",
+    "fin_mid_headers",
+    "rst_after_headers",
+    "silence_after_the_request",
+    "garbage_status_line",
+    "status_500",
+    "status_502",
+    "status_503",
+    "status_429",
+]
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS)
+@pytest.mark.parametrize("how", ["fresh", "reused"])
+def test_r6_actions_are_not_repeated_when_they_may_have_happened(
+    flavour: Flavour, plain: FaultServer, fault: str, how: str
+) -> None:
+    async def body() -> None:
+        async with client_of(flavour, plain) as client:
+            if how == "reused":
+                await mint(client, plain)
+                if fault.endswith("on_accept"):
+                    plain.hang_up()
+            before = len(plain.requests)
+            plain.play(fault)
+            with pytest.raises(APIError) as caught:
+                await client.calls.hangup("rtc_1", timeout=0.2)
+            assert plain.played == 1
+            assert caught.value.attempts == 1
+            assert len(plain.requests) - before <= 1
+            if isinstance(caught.value, APIConnectionError) and caught.value.phase != "connect":
+                assert caught.value.possibly_acted
+            plain.behave()
+            await client.calls.hangup("rtc_1")
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize("fault", ["refuse", "handshake_is_cut", "handshake_is_reset"])
+def test_r6_actions_are_repeated_when_provably_unsent(
+    flavour: Flavour, secure: FaultServer, fault: str
+) -> None:
+    async def body() -> None:
+        async with client_of(flavour, secure) as client:
+            secure.play(fault)
+            with pytest.raises(APIConnectionError) as caught:
+                await client.calls.hangup("rtc_1")
+            assert (caught.value.phase, caught.value.attempts) == ("connect", 3)
+            assert not caught.value.possibly_acted
+
+    flavour.run(body)
+    assert secure.requests == []
+
+
+def test_r6_a_deadline_that_ends_before_sending_says_so(
+    flavour: Flavour, secure: FaultServer
+) -> None:
+    async def body() -> None:
+        async with client_of(flavour, secure) as client:
+            secure.play("handshake_stalls")
+            with pytest.raises(APITimeoutError) as caught:
+                await client.calls.hangup("rtc_1", timeout=0.15)
+            assert caught.value.phase == "total"
+            assert not caught.value.possibly_acted
+
+    flavour.run(body)
+
+
+STALE = [
+    # fault, requests that minting makes
+    ("idle_fin", 1),
+    ("idle_rst", 1),
+    ("rst_when_written_to", 1),
+    ("fin_before_the_answer", 2),
+    ("rst_before_the_answer", 2),
+]
+
+
+@pytest.mark.parametrize("scheme", ["plain", "secure"])
+@pytest.mark.parametrize(("fault", "requests"), STALE)
+def test_r7_minting_has_a_free_resend(
+    flavour: Flavour, scheme: str, fault: str, requests: int, request: pytest.FixtureRequest
+) -> None:
+    """Free: it happens where there are no retries."""
+    server: FaultServer = request.getfixturevalue(scheme)
+
+    async def body() -> None:
+        async with client_of(flavour, server, max_retries=0) as client:
+            await mint(client, server)
+            server.play(fault, times=1)
+            await mint(client, server)
+            assert server.played == 1
+            # Only once: a fresh connection that is cut is a failure like any other.
+            server.behave()
+            server.hang_up()
+            server.play("fin_before_the_answer", times=1)
+            with pytest.raises(APIConnectionError):
+                await mint(client, server)
+
+    flavour.run(body)
+    assert len(server.requests) == 1 + requests + 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_r7_many_stale_connections_cost_one_resend(backend: str, plain: FaultServer) -> None:
+    """Where one connection has gone stale, others have too: the resend goes out on a new one."""
+    flavour = Flavour(backend)
+
+    async def body() -> None:
+        async with client_of(flavour, plain, max_retries=0) as client:
+            async with anyio.create_task_group() as group:
+                for _ in range(4):
+                    group.start_soon(mint, client, plain)
+            connections = len(plain.records)
+            plain.play("fin_before_the_answer", times=1)
+            await mint(client, plain)
+            assert len(plain.records) == connections + 1
+
+    flavour.run(body)
+
+
+def test_r7_actions_ride_no_connection_that_idled_for_over_a_second(
+    flavour: Flavour, plain: FaultServer
+) -> None:
+    async def body() -> None:
+        async with client_of(flavour, plain) as client:
+            await mint(client, plain)
+            await client.calls.hangup("rtc_1")
+            await anyio.sleep(1.05)
+            await client.calls.hangup("rtc_2")
+            await mint(client, plain)
+
+    flavour.run(body)
+    minted, soon, late, minted_again = (request.connection for request in plain.requests)
+    assert minted == soon != late
+    assert minted_again == late
+
+
+@pytest.mark.parametrize("fault", ["rst_when_written_to", "fin_before_the_answer"])
+def test_r7_actions_have_no_free_resend(flavour: Flavour, plain: FaultServer, fault: str) -> None:
+    async def body() -> None:
+        async with client_of(flavour, plain) as client:
+            await mint(client, plain)
+            plain.play(fault, times=1)
+            started = time.monotonic()
+            with pytest.raises(APIConnectionError) as caught:
+                await client.calls.hangup("rtc_1")
+            assert time.monotonic() - started < 1
+            assert caught.value.possibly_acted
+            assert caught.value.attempts == 1
+
+    flavour.run(body)
+    assert len(plain.records) == 1

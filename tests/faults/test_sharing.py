@@ -1,0 +1,242 @@
+"""R9: an answer reaches only its own call, whoever shares the client: threads, tasks, processes, loops.
+
+An answer that comes too late, and answers that nobody asked for, are in the matrix and in
+`test_connections.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from flavours import Flavour
+
+from faults.bad_answers import API_KEY
+from faults.calling import QUICK, assert_own, client_of, count_descriptors, mint, new_nonce
+from faults.fault import FAULTS, Fault
+from faults.forking import CALLS, CHILDREN
+from openai_realtime import APIConnectionError, RealtimeSessionsClient, SyncRealtimeSessionsClient
+
+if TYPE_CHECKING:
+    from faults.server import FaultServer
+    from faults.talk import Talk
+
+CALLERS = 32
+CALLS_EACH = 12
+
+
+def trouble() -> Fault:
+    """Return a fault that is slow at times, hangs up at times, and otherwise answers well."""
+    chances = random.Random(9)
+
+    def play(talk: Talk) -> None:
+        talk.pause(chances.uniform(0, 0.02))
+        if chances.random() < 0.1:
+            FAULTS["fin_mid_headers"].play(talk)
+        talk.answer_well()
+
+    return Fault("trouble", "request", play)
+
+
+def patience(number: int) -> float:
+    """Return a call's time limit: every fourth call gives up before slow answers come."""
+    return 0.01 if number % 4 == 0 else 5.0
+
+
+@pytest.mark.parametrize("scheme", ["plain", "secure"])
+def test_r9_threads_share_a_client(scheme: str, request: pytest.FixtureRequest) -> None:
+    server: FaultServer = request.getfixturevalue(scheme)
+    server.play(trouble())
+
+    def call(client: SyncRealtimeSessionsClient, number: int) -> bool:
+        nonce = new_nonce()
+        limit = patience(number)
+        try:
+            session = client.sessions.create(timeout=limit, extra_headers={"X-Nonce": nonce})
+        except APIConnectionError:
+            return False
+        assert_own(server, session, nonce)
+        return True
+
+    base_url = server.base_url
+    with (
+        SyncRealtimeSessionsClient(base_url=base_url, api_key=API_KEY, retry=QUICK) as client,
+        ThreadPoolExecutor(CALLERS) as pool,
+    ):
+        good = list(pool.map(lambda number: call(client, number), range(CALLERS * CALLS_EACH)))
+    assert sum(good) > len(good) / 2
+    assert len(server.given) >= sum(good)
+
+
+@pytest.mark.parametrize("scheme", ["plain", "secure"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_r9_tasks_share_a_client(backend: str, scheme: str, request: pytest.FixtureRequest) -> None:
+    server: FaultServer = request.getfixturevalue(scheme)
+    server.play(trouble())
+    good = 0
+
+    async def call_often(client: RealtimeSessionsClient, start: int) -> None:
+        nonlocal good
+        for number in range(start, start + CALLS_EACH):
+            try:
+                await mint(client, server, timeout=patience(number))
+            except APIConnectionError:
+                continue
+            good += 1
+
+    async def body() -> None:
+        async with (
+            client_of(Flavour(backend), server) as client,
+            anyio.create_task_group() as group,
+        ):
+            for number in range(CALLERS):
+                group.start_soon(call_often, client, number)
+
+    anyio.run(body, backend=backend)
+    assert good > CALLERS * CALLS_EACH / 2
+
+
+FORKS = [
+    ("sync", "unused", "plain"),
+    ("asyncio", "unused", "plain"),
+    *[
+        (flavour, moment, scheme)
+        for flavour, moment in (
+            ("sync", "used"),
+            ("asyncio", "used"),
+            ("asyncio", "running"),
+            ("trio", "used"),
+        )
+        for scheme in ("plain", "secure")
+    ],
+]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize(("flavour", "moment", "scheme"), FORKS)
+def test_r9_parent_and_forked_children(
+    flavour: str, moment: str, scheme: str, request: pytest.FixtureRequest
+) -> None:
+    """In a process of its own: this one has threads, which no fork survives."""
+    server: FaultServer = request.getfixturevalue(scheme)
+    arguments = ["-m", "faults.forking", flavour, moment, server.base_url, API_KEY]
+    process = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    answers = [json.loads(line) for line in process.stdout.splitlines()]
+    assert all(server.given[secret] == nonce for _, nonce, secret in answers)
+    rounds = 2 if moment == "unused" else 3
+    assert len(answers) == CALLS * (rounds + len(CHILDREN))
+    assert_no_connection_is_shared(server)
+    if flavour == "sync" or moment == "running":  # else the parent has another loop each time
+        assert len({connection for who, connection in riders(server) if who == "parent"}) == 1
+
+
+def riders(server: FaultServer) -> set[tuple[str, int]]:
+    """Return which process used which connection."""
+    return {
+        (request.nonce.rpartition(" ")[0].rpartition(" ")[0], request.connection)
+        for request in server.requests
+    }
+
+
+def assert_no_connection_is_shared(server: FaultServer) -> None:
+    connections = [connection for _, connection in riders(server)]
+    assert len(connections) == len(set(connections))
+
+
+@pytest.mark.parametrize("scheme", ["plain", "secure"])
+@pytest.mark.parametrize(
+    "backends", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio", "asyncio")]
+)
+def test_r9_event_loops_in_turn(
+    backends: tuple[str, ...], scheme: str, request: pytest.FixtureRequest
+) -> None:
+    """Nobody closes the client, and nothing is left over: a ResourceWarning would be an error."""
+    server: FaultServer = request.getfixturevalue(scheme)
+    client = client_of(Flavour("asyncio"), server)
+    before = count_descriptors()
+
+    async def body() -> None:
+        for _ in range(3):
+            await mint(client, server)
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(mint, client, server)
+
+    for backend in backends:
+        anyio.run(body, backend=backend)
+        server.hang_up()
+        assert count_descriptors() == before
+    gc.collect()
+    assert len(server.requests) == 7 * len(backends)
+
+
+@pytest.mark.parametrize(
+    "backends", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio")]
+)
+def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -> None:
+    client = client_of(Flavour("asyncio"), plain)
+    before = count_descriptors()
+    both_there = threading.Barrier(2)
+
+    async def call_often() -> None:
+        for _ in range(CALLS_EACH):
+            await mint(client, plain)
+
+    async def body() -> None:
+        both_there.wait(5)
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(call_often)
+
+    with ThreadPoolExecutor(2) as pool:
+        run = partial(anyio.run, body)
+        for loop in [pool.submit(run, backend=backend) for backend in backends]:
+            loop.result(timeout=20)
+    plain.hang_up()
+    assert count_descriptors() == before
+    gc.collect()
+
+
+def test_r9_closing_in_one_loop_leaves_nothing_in_the_other(plain: FaultServer) -> None:
+    """Connections can only be closed by their own loop: the other's go when it ends."""
+    client = client_of(Flavour("asyncio"), plain)
+    before = count_descriptors()
+    used, closed = threading.Event(), threading.Event()
+
+    async def first() -> None:
+        await mint(client, plain)
+        used.set()
+        await anyio.to_thread.run_sync(closed.wait, 5)
+
+    async def second() -> None:
+        await mint(client, plain)
+        await client.aclose()
+
+    with ThreadPoolExecutor(1) as pool:
+        loop = pool.submit(anyio.run, first)
+        assert used.wait(5)
+        anyio.run(second)
+        closed.set()
+        loop.result(timeout=5)
+    plain.hang_up()
+    assert count_descriptors() == before
+    gc.collect()
