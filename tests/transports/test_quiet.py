@@ -1,4 +1,4 @@
-"""What httpcore logs of others' traffic is left alone; of ours, no header is logged."""
+"""What httpcore logs of others' traffic is left alone; of ours, it logs nothing."""
 
 import logging
 
@@ -7,7 +7,7 @@ import pytest
 from openai_realtime.transports.translation import translated
 
 
-def test_headers_are_logged_for_others_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_traffic_is_logged_for_others_alone(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("httpcore.http11")
     with caplog.at_level(logging.DEBUG):
         logger.debug("receive_response_headers.complete return_value=%r", "theirs")
@@ -16,5 +16,4 @@ def test_headers_are_logged_for_others_alone(caplog: pytest.LogCaptureFixture) -
             logger.debug("receive_response_body.started")
     assert [record.getMessage() for record in caplog.records] == [
         "receive_response_headers.complete return_value='theirs'",
-        "receive_response_body.started",
     ]
