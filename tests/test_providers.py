@@ -8,7 +8,9 @@ import pytest
 
 from openai_realtime import (
     ConfigurationError,
+    RetryPolicy,
     SyncRealtimeSessionsClient,
+    Timeout,
 )
 from openai_realtime.configuration import Configuration
 from openai_realtime.providers import (
