@@ -148,15 +148,13 @@ def test_bodies_at_the_bound() -> None:
     assert read(gzip.compress(body), "gzip") == body
 
 
-@pytest.mark.parametrize(
-    ("chunk", "chunks", "encoding"),
-    [(gzip.compress(bytes(16 * MIB)), 1, "gzip"), (bytes(MIB // 4), 64, "identity")],
-)
-def test_a_bomb_takes_little_memory(chunk: bytes, chunks: int, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_bomb_takes_little_memory(encoding: str) -> None:
+    chunk = gzip.compress(bytes(16 * MIB)) if encoding == "gzip" else bytes(MIB // 4)
     reader = BodyReader(Headers({"content-encoding": encoding}))
     tracemalloc.start()
     try:
-        for _ in range(chunks):
+        for _ in range(1 if encoding == "gzip" else 64):
             reader.feed(bytes(memoryview(chunk)))  # a chunk of its own
         with pytest.raises(APIConnectionError, match="larger than 1 MiB"):
             reader.finish()
