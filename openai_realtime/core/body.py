@@ -50,7 +50,7 @@ class BodyReader:
         """Return the whole body, decoded; raises `APIConnectionError` when it cannot be."""
         if self.is_too_large:
             _refuse("is larger than 1 MiB")
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        body = b"".join(self._chunks)
         if self._encoding in {"identity", ""}:
             return body
         if self._encoding not in _WINDOWS:

@@ -115,7 +115,7 @@ class Exchange(Generic[T]):
         if self._finished:
             raise StopIteration
         self._attempts += 1
-        return Attempt(self, self._attempts, self._delay)
+        return Attempt(self, self._delay)
 
     def result(self) -> T:
         """Return the call's answer, or raise what became of it."""
@@ -256,14 +256,12 @@ class Attempt(Generic[T]):
     exception (cancellation, a fault in the caller's credential callable) ends the call.
     """
 
-    __slots__ = ("_exchange", "_progress", "_response", "delay", "number")
+    __slots__ = ("_exchange", "_progress", "_response", "delay")
 
-    def __init__(self, exchange: Exchange[T], number: int, delay: float) -> None:
+    def __init__(self, exchange: Exchange[T], delay: float) -> None:
         self._exchange = exchange
         self._progress: Progress | None = None
         self._response: Response | None = None
-        self.number: int = number
-        """Which attempt this is, from 1."""
         self.delay: float = delay
         """Seconds to wait before it is sent."""
 

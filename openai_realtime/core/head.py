@@ -26,9 +26,11 @@ class HeadGuard:
 
     def feed(self, data: bytes) -> str | None:
         """Take the next bytes; returns what is wrong with them, or None."""
-        held = self._held + data if self._held else data
+        if self.is_done:
+            return None
+        held = self._held + data
         self.has_begun = self.has_begun or bool(data)
-        while not self.is_done:
+        while True:
             if not held.startswith(_VERSION[: len(held)]):
                 return "it does not begin with HTTP/1"
             end = held.find(b"\r\n\r\n")
@@ -44,6 +46,6 @@ class HeadGuard:
                 held = held[end + 4 :]
             else:
                 self.is_done = True
-                held = b""
+                return None
         self._held = held
         return None

@@ -22,6 +22,9 @@ _SECRET_MEMBERS = frozenset(
 )
 
 
+_SHORTEST_SECRET = 8
+
+
 def secrets_in(value: Json) -> tuple[str, ...]:
     """Return the texts in a decoded JSON value that stand where a secret would."""
     found: list[str] = []
@@ -33,7 +36,8 @@ def secrets_in(value: Json) -> tuple[str, ...]:
         elif isinstance(item, dict):
             for name, member in item.items():
                 if isinstance(member, str) and name.lower() in _SECRET_MEMBERS:
-                    found.append(member)
+                    if len(member) >= _SHORTEST_SECRET:  # "e" would mask every e
+                        found.append(member)
                 else:
                     pending.append(member)
     return tuple(found)

@@ -207,6 +207,14 @@ def test_whether_the_server_may_have_acted() -> None:
     assert acted == {408, 500, 502, 504, 520, 521, 522, 523, 524}
 
 
+def test_a_short_text_under_a_secrets_name_masks_nothing_else() -> None:
+    body = {"error": {"message": "Unknown value for voice", "key": "e", "token": "1234567"}}
+    error = error_of(400, json.dumps(body).encode())
+    assert error.message == "Unknown value for voice"
+    long = {"error": {"message": "Not with 12345678", "token": "12345678"}}
+    assert error_of(400, json.dumps(long).encode()).message == "Not with **********"
+
+
 def test_used_up_quota_may_be_told_by_the_type() -> None:
     error = error_of(429, b'{"error":{"type":"insufficient_quota","code":null}}')
     assert not error.retryable

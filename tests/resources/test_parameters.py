@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openai_realtime import FunctionTool, ParameterError
+from openai_realtime import ClientSecretCreateResponse, FunctionTool, ParameterError
 from openai_realtime.configuration import Configuration
 from openai_realtime.providers import azure_preview
+from openai_realtime.resources import client_secrets
 from openai_realtime.resources.minting import mint_call
 from openai_realtime.resources.parameters import merge_objects
 from openai_realtime.resources.sessions import CREATE
@@ -198,6 +199,62 @@ def test_merging_changes_neither_side(value: Any, extra: Any) -> None:
     assert json.dumps([value, extra]) == before
     assert merge_objects(merged, extra) == merged
     assert merged.keys() == value.keys() | extra.keys()
+
+
+def test_nested_tools_are_dicts_made_from_functions_or_mcp_servers() -> None:
+    def lookup(name: str) -> str:
+        """Look somebody up."""
+        raise NotImplementedError(name)
+
+    mcp = {"type": "mcp", "server_label": "s", "server_url": "https://s.example"}
+    made = FunctionTool.from_function(lookup)
+    session: Any = {"type": "realtime", "tools": [{"type": "function", "name": "f"}, mcp, made]}
+    body = json.loads(client_secrets.CREATE.parameters.encode({"session": session}))
+    assert [tool.get("name") for tool in body["session"]["tools"]] == ["f", None, "lookup"]
+    assert body["session"]["tools"][1] == mcp
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (
+            {"turn_detection": {"type": "x"}},
+            'turn_detection must be an object whose type is "server',
+        ),
+        ({"turn_detection": {}}, "turn_detection must be an object whose type"),
+        ({"turn_detection": "x"}, "turn_detection must be an object whose type"),
+        (
+            {"turn_detection": {"type": "server_vad", "threshold": 2}},
+            "session.audio.input.turn_detection.threshold must be a number from 0 to 1",
+        ),
+        ({"turn_detection": {"type": "semantic_vad", "threshold": 1}}, "threshold is not a known"),
+        (
+            {"format": {"type": "audio/pcm", "rate": 8000}},
+            "session.audio.input.format.rate must be",
+        ),
+    ],
+)
+def test_what_is_wrong_deep_inside_is_told(audio: dict[str, Any], message: str) -> None:
+    session = {"type": "realtime", "audio": {"input": audio}}
+    with pytest.raises(ParameterError, match=message):
+        client_secrets.CREATE.parameters.encode({"session": session})
+
+
+def test_a_nested_answer_round_trips_as_models() -> None:
+    answer = ClientSecretCreateResponse.model_validate(
+        {
+            "value": "ek_1",
+            "session": {
+                "type": "realtime",
+                "tools": [{"type": "mcp", "server_label": "s"}, {"type": "function", "name": "f"}],
+            },
+        }
+    )
+    again = ClientSecretCreateResponse.model_validate(dict(answer))
+    assert again == answer
+    assert (
+        json.loads(answer.model_dump_json(exclude_unset=True))["session"]["tools"][1]["name"] == "f"
+    )
 
 
 def test_tools_are_dicts_or_made_from_functions() -> None:
