@@ -1,7 +1,7 @@
 """A client's settings, from arguments or else from the environment, checked once.
 
-Owns: defaults, environment variables, what a header value may be. Must not know: resources,
-engines, or how a request is sent.
+Owns: defaults and environment variables. Must not know: resources, engines, or how a request is
+sent.
 """
 
 from __future__ import annotations
@@ -9,34 +9,26 @@ from __future__ import annotations
 import difflib
 import os
 import platform
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
+from openai_realtime.credentials import Credential, KeySource, check_header_value
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import (
-    BEARER,
     OPENAI_BASE_URL,
     Dialect,
     Provider,
     check_base_url,
     compatible,
 )
-from openai_realtime.secrets import ApiKey, Authorization
+from openai_realtime.secrets import ApiKey
 
 if TYPE_CHECKING:
     from openai_realtime.core.wire import Header
-    from openai_realtime.providers import AuthScheme
-
-KeySource = str | Callable[[], str] | Callable[[], Awaitable[str]]
-"""An API key, or a callable asked for one at every attempt."""
-
-# RFC 9110 §5.5 allows more; keys and ids at every provider are visible ASCII without spaces.
-_TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
 
 class ClientOptions(TypedDict, total=False):
@@ -91,60 +83,6 @@ class SyncClientOptions(ClientOptions, total=False):
 
 
 AnyClientOptions = AsyncClientOptions | SyncClientOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """Where the API key comes from, and the header it travels in. Its repr shows no key."""
-
-    source: Authorization | Callable[[], str | Awaitable[str]] | None = field(repr=False)
-    """None: the server wants none."""
-    scheme: AuthScheme
-
-    @classmethod
-    def resolve(cls, api_key: KeySource | None, provider: Provider) -> Credential:
-        """Return the credential of `api_key`, or of the provider's environment variable."""
-        if provider.auth is None:
-            return cls(None, BEARER)
-        if callable(api_key):
-            return cls(api_key, provider.auth)
-        key = api_key if api_key is not None else os.environ.get(provider.key_variable)
-        if not key:
-            message = (
-                f"No API key for {provider.name}: pass api_key=… or set the environment variable "
-                f"{provider.key_variable}"
-            )
-            raise ConfigurationError(message)
-        return cls(_authorization(key, provider.auth), provider.auth)
-
-    @property
-    def given(self) -> KeySource | None:
-        """What a client with the same credential is made from."""
-        given = self.source.token if isinstance(self.source, Authorization) else self.source
-        return cast("KeySource | None", given)
-
-    @property
-    def is_ephemeral(self) -> bool:
-        """Whether it is an ephemeral key, as a browser holds it."""
-        return isinstance(self.source, Authorization) and self.source.token.startswith("ek_")
-
-    def ask(self) -> Authorization | Awaitable[str] | None:
-        """Return the key's header now, an awaitable of the key (see `present`), or None: no key."""
-        if self.source is None or isinstance(self.source, Authorization):
-            return self.source
-        key = self.source()
-        return key if isinstance(key, Awaitable) else self.present(key)
-
-    def present(self, key: str) -> Authorization:
-        """Return the header that carries `key`; raises `ConfigurationError` if none can."""
-        return _authorization(key, self.scheme)
-
-
-def _authorization(key: object, scheme: AuthScheme) -> Authorization:
-    token = ApiKey(check_header_value("api_key", key))
-    return Authorization(
-        token, (scheme.header.encode("ascii"), f"{scheme.prefix}{token}".encode("ascii"))
-    )
 
 
 class DialectMemory:
@@ -265,17 +203,6 @@ def _check_names(options: AnyClientOptions) -> None:
 def _openai_variable(name: str, provider: Provider) -> str | None:
     """Return a variable that is OpenAI's business, and that of what takes OpenAI's key."""
     return os.environ.get(name) if provider.key_variable == "OPENAI_API_KEY" else None
-
-
-def check_header_value(name: str, value: object) -> str:
-    """Return `value` if it may stand in a header, else raise `ConfigurationError` without it."""
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        message = (
-            f"{name} is unusable: it must be visible ASCII text without spaces or line breaks "
-            "(was it read from a file with a newline at its end?)"
-        )
-        raise ConfigurationError(message)
-    return value
 
 
 def _provider(options: AnyClientOptions) -> Provider:

@@ -17,7 +17,7 @@ import typer
 from openai_realtime.cli import choices, output
 from openai_realtime.cli.choices import MockProviderName
 from openai_realtime.cli.failures import ListenError
-from openai_realtime.configuration import check_header_value
+from openai_realtime.credentials import check_header_value
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -19,8 +19,8 @@ from openai_realtime.errors import ConfigurationError
 from openai_realtime.secrets import Authorization
 
 if TYPE_CHECKING:
-    from openai_realtime.configuration import Credential
     from openai_realtime.core.deadline import Deadline, Timeout
+    from openai_realtime.credentials import Credential
 
 
 class AsyncEngine(Protocol):
