@@ -92,3 +92,9 @@ def test_there_are_two_set_up_commands_and_ci_runs_the_second() -> None:
     assert commands[0].endswith("openai-realtime mint --mock")
     test_command = " ".join(shlex.split(commands[1].rpartition("&&")[2])[1:])
     assert test_command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_proof_that_is_named_is_there() -> None:
+    named = re.findall(r"`((?:tests|\.github)/[\w./]*)`", (ROOT / "SECURITY.md").read_text("utf-8"))
+    assert len(named) > 25
+    assert [path for path in named if not (ROOT / path).exists()] == []

@@ -5,12 +5,14 @@ Owns: the process that `test_sharing.py` starts. Must not know: pytest.
     python -W error -m faults.forking FLAVOUR MOMENT BASE_URL API_KEY
 
 FLAVOUR is sync, asyncio or trio; MOMENT is `unused` (the client has made no call before the fork),
-`used` (it has) or `running` (asyncio: it has, and its event loop runs while the process forks). Each
-call is told on stdout as a line: who made it, its nonce, and the secret that came back.
+`used` (it has), `running` (asyncio: it has, and its event loop runs while the process forks) or
+`inherited` (asyncio: it has, and the children go on with the parent's event loop). Each call is told
+on stdout as a line: who made it, its nonce, and the secret that came back.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 CALLS = 5
 CHILDREN = ("first child", "second child")
 
-Moment = Literal["unused", "used", "running"]
+Moment = Literal["unused", "used", "running", "inherited"]
 
 
 def tell(who: str, nonce: str, session: RealtimeSessionCreateResponse) -> None:
@@ -103,6 +105,24 @@ async def fork_in_a_running_loop(base_url: str, api_key: str) -> None:
         await call_async(client, "parent")
 
 
+def fork_with_the_loop(base_url: str, api_key: str) -> None:
+    """Fork with an event loop that is not running, but has run, and runs again in all three."""
+    client = RealtimeSessionsClient(base_url=base_url, api_key=api_key)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(call_async(client, "parent"))
+    children: list[int] = []
+    for name in CHILDREN:
+        child = os.fork()
+        if child == 0:
+            loop.run_until_complete(call_async(client, name))
+            os._exit(0)  # closing the loop would close what the parent goes on with
+        children.append(child)
+    loop.run_until_complete(call_async(client, "parent"))
+    wait_for(children)
+    loop.run_until_complete(call_and_close(client, "parent"))
+    loop.close()
+
+
 def call_in_a_loop_of_its_own(client: RealtimeSessionsClient, name: str) -> NoReturn:
     """Call from another thread, because on this one the parent's loop seems to be running."""
     status = 1
@@ -124,6 +144,8 @@ def wait_for(children: list[int]) -> None:
 def main(flavour: str, moment: Moment, base_url: str, api_key: str) -> None:
     if flavour == "sync":
         fork_sync(moment, base_url, api_key)
+    elif moment == "inherited":
+        fork_with_the_loop(base_url, api_key)
     elif moment == "running":
         anyio.run(fork_in_a_running_loop, base_url, api_key)
     else:

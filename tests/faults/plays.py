@@ -132,6 +132,12 @@ def in_pieces(talk: Talk) -> None:
 
 
 @fault("request")
+def answer_and_another_record(talk: Talk) -> None:
+    """Over TLS, the second answer may be decrypted when somebody asks for it, and not sooner."""
+    talk.send_together(answer(session(talk.mint())), answer(session(talk.mint())))
+
+
+@fault("request")
 def dripped_headers(talk: Talk) -> None:
     talk.drip(head(200, *[(f"X-Drip-{number}", "drop") for number in range(100)]))
 

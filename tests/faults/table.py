@@ -64,6 +64,7 @@ CONNECTION = [
     Row("rst_before_the_answer", None, (), 2, how=("reused",), times=1, over=BOTH),
     Row("in_pieces", None, over=BOTH),
     Row("answer_and_another", None, over=BOTH),
+    Row("answer_and_another_record", None, over=BOTH),
 ]
 
 TIME = [

@@ -142,6 +142,15 @@ class Talk:
             self.pause(0)
             self._socket.sendall(part)
 
+    def send_together(self, *parts: bytes) -> None:
+        """Send each part by a write of its own (a TLS record), and all of them in one packet."""
+        cork = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))
+        for is_held in (1, 0):
+            if cork is not None:
+                self._socket.setsockopt(socket.IPPROTO_TCP, cork, is_held)
+            if is_held:
+                self.send(*parts)
+
     def drip(self, content: bytes, pause: float = 0.05) -> None:
         """Send a byte, wait, send a byte …"""
         for position in range(len(content)):

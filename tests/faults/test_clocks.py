@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 def test_r13_a_wall_clock_that_is_moved_changes_nothing(
     flavour: Flavour, plain: FaultServer, hours: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wall_clock = time.time
+    wall_clock, moved = time.time, [0.0]
+    # From the beginning, so that whoever asks this clock, and keeps it, is moved along.
+    monkeypatch.setattr(time, "time", lambda: wall_clock() + moved[0])
 
     def move_the_clock(talk: Talk) -> None:
-        good = talk.mint()
-        monkeypatch.setattr(time, "time", lambda: wall_clock() + hours * 3600)
+        secret = talk.mint()
+        moved[0] = hours * 3600.0
         talk.pause(0.1)
-        talk.send(stamped(good, wall_clock()))
+        talk.send(stamped(secret, wall_clock()))
 
     async def body() -> None:
         async with client_of(flavour, plain) as client:

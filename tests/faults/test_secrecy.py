@@ -176,6 +176,7 @@ def test_s6_copies_keep_the_mask_and_pickles_are_refused(
                 assert same == minted
                 assert_nowhere(plain.given, [("a copy", f"{same!r} {same}")])
                 assert same.client_secret.value == minted.client_secret.value
+                assert type(same.client_secret.value) is type(minted.client_secret.value)
 
     flavour.run(body)
 
