@@ -111,10 +111,11 @@ def fork_with_the_loop(base_url: str, api_key: str) -> None:
     loop = asyncio.new_event_loop()
     loop.run_until_complete(call_async(client, "parent"))
     children: list[int] = []
-    for name in CHILDREN:
+    for name in (*CHILDREN, "a child that only closes the client"):
         child = os.fork()
         if child == 0:
-            loop.run_until_complete(call_async(client, name))
+            calls = call_and_close(client, name) if name in CHILDREN else client.aclose()
+            loop.run_until_complete(calls)
             os._exit(0)  # closing the loop would close what the parent goes on with
         children.append(child)
     loop.run_until_complete(call_async(client, "parent"))

@@ -237,6 +237,14 @@ def request_is_not_read(talk: Talk) -> None:
     talk.neither_read_nor_write()
 
 
+@fault("read")
+def request_is_read_slowly(talk: Talk) -> None:
+    """There is always a little room for more, and never enough."""
+    talk.read_little_at_once()
+    while talk.read_raw(16384):
+        talk.pause(0.02)
+
+
 @fault("idle")
 def idle_fin(talk: Talk) -> None:
     talk.finish()

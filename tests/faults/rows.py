@@ -75,11 +75,19 @@ def malformed(fault: str) -> Row:
     return Row(fault, APIConnectionError, ("receive",))
 
 
-def stalls(fault: str, requests: int = 1, over: tuple[Over, ...] = BOTH) -> Row:
+def stalls(
+    fault: str, requests: int = 1, over: tuple[Over, ...] = BOTH, instructions: int = 0
+) -> Row:
     """Return the row of an answer that does not come while the call has time."""
-    plays = None if requests else 1
     return Row(
-        fault, APITimeoutError, ("total",), requests, plays=plays, timeout=STALLED, over=over
+        fault,
+        APITimeoutError,
+        ("total",),
+        requests,
+        plays=None if requests else 1,
+        timeout=STALLED,
+        over=over,
+        instructions=instructions,
     )
 
 

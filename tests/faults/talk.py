@@ -132,9 +132,9 @@ class Talk:
             self._unread += chunk
         return self._unread
 
-    def read_raw(self) -> bytes:
+    def read_raw(self, at_most: int = 65536) -> bytes:
         """Return whatever arrives next, such as a handshake that will get no answer."""
-        return self._socket.recv(65536)
+        return self._socket.recv(at_most)
 
     def send(self, *parts: bytes) -> None:
         """Send each part by a write of its own."""

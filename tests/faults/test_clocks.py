@@ -13,10 +13,8 @@ import pytest
 
 from faults.answers import LIFETIME, head, session
 from faults.calling import client_of, ends_within, mint
-from faults.fault import Fault
-from openai_realtime import (
-    APITimeoutError,
-)
+from faults.fault import FAULTS, Fault
+from openai_realtime import APITimeoutError
 
 if TYPE_CHECKING:
     from flavours import Flavour
@@ -24,41 +22,84 @@ if TYPE_CHECKING:
     from faults.server import FaultServer
     from faults.talk import Talk
 
+HOUR = 3600.0
+
+
+class WallClock:
+    """A wall clock that can be moved, in place of this process's; the server keeps the real one."""
+
+    def __init__(self) -> None:
+        self.real = time.time
+        self.moved = 0.0
+
+    def __call__(self) -> float:
+        return self.real() + self.moved
+
+
+@pytest.fixture
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
+    # From the beginning, so that whoever asks this clock, and keeps it, is moved along.
+    clock = WallClock()
+    monkeypatch.setattr(time, "time", clock)
+    return clock
+
 
 @pytest.mark.parametrize("hours", [-1, +1])
 def test_r13_a_wall_clock_that_is_moved_changes_nothing(
-    flavour: Flavour, plain: FaultServer, hours: int, monkeypatch: pytest.MonkeyPatch
+    flavour: Flavour, plain: FaultServer, hours: int, wall_clock: WallClock
 ) -> None:
-    wall_clock, moved = time.time, [0.0]
-    # From the beginning, so that whoever asks this clock, and keeps it, is moved along.
-    monkeypatch.setattr(time, "time", lambda: wall_clock() + moved[0])
+    def move_and_fail(talk: Talk) -> None:
+        wall_clock.moved += hours * HOUR
+        FAULTS["status_503"].play(talk)
 
-    def move_the_clock(talk: Talk) -> None:
-        secret = talk.mint()
-        moved[0] = hours * 3600.0
-        talk.pause(0.1)
-        talk.send(stamped(secret, wall_clock()))
+    def move_and_answer(talk: Talk) -> None:
+        beginning, rest = stamped(talk.mint(), wall_clock.real())
+        talk.send(beginning)
+        wall_clock.moved += hours * HOUR
+        talk.pause(0.05)
+        talk.send(rest)
+
+    turns = [move_and_fail, move_and_answer]
 
     async def body() -> None:
         async with client_of(flavour, plain) as client:
-            plain.play(Fault("clock", "request", move_the_clock), times=1)
-            session = await mint(client, plain, timeout=2)
-            left = session.client_secret.seconds_left
+            plain.play(Fault("clock", "request", lambda talk: turns.pop(0)(talk)), times=2)
+            minted = await mint(client, plain, timeout=2)
+            assert minted.meta.attempts == 2
+            assert 0 < minted.meta.elapsed < 2
+            left = minted.client_secret.seconds_left
             assert left is not None
             # The Date header has whole seconds.
             assert LIFETIME - 2 < left < LIFETIME + 2
-            assert not session.client_secret.is_expired
-            plain.play("silence_after_the_request")
-            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError):
+            assert not minted.client_secret.is_expired
+            await mint(client, plain)
+
+    flavour.run(body)
+    assert turns == []
+
+
+@pytest.mark.parametrize("hours", [-1, +1])
+def test_r13_nor_the_deadline(
+    flavour: Flavour, plain: FaultServer, hours: int, wall_clock: WallClock
+) -> None:
+    def move_and_drip(talk: Talk) -> None:
+        talk.send(head(200, ("Content-Length", "100")))
+        wall_clock.moved += hours * HOUR
+        talk.drip(b" " * 50, pause=0.02)
+
+    async def body() -> None:
+        async with client_of(flavour, plain) as client:
+            plain.play(Fault("drip", "request", move_and_drip), times=1)
+            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=0.2)
-            plain.behave()
+            assert caught.value.phase == "total"
             await mint(client, plain)
 
     flavour.run(body)
 
 
-def stamped(secret: str, now: float) -> bytes:
-    """Return an answer of a server whose clock is not moved."""
+def stamped(secret: str, now: float) -> tuple[bytes, bytes]:
+    """Return head and body of an answer of a server whose clock is not moved."""
     body = session(secret, int(now) + LIFETIME)
     length = ("Content-Length", str(len(body)))
-    return head(200, ("Date", formatdate(now, usegmt=True)), length) + body
+    return head(200, ("Date", formatdate(now, usegmt=True)), length), body
