@@ -61,9 +61,12 @@ def test_r13_a_wall_clock_that_is_moved_changes_nothing(
 
     turns = [move_and_fail, move_and_answer]
 
+    def play_next(talk: Talk) -> None:
+        turns.pop(0)(talk)
+
     async def body() -> None:
         async with client_of(flavour, plain) as client:
-            plain.play(Fault("clock", "request", lambda talk: turns.pop(0)(talk)), times=2)
+            plain.play(Fault("clock", "request", play_next), times=2)
             minted = await mint(client, plain, timeout=2)
             assert minted.meta.attempts == 2
             assert 0 < minted.meta.elapsed < 2
