@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import APITimeoutError, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,3 +63,14 @@ class Deadline:
         """Return `limit` (seconds; None: no limit of its own), cut to what is left."""
         remaining = self.remaining()
         return remaining if limit is None else min(limit, remaining)
+
+
+def deadline_passed(total: float, *, possibly_acted: bool) -> APITimeoutError:
+    """Return the error of a call that was not over `total` seconds after it began."""
+    return APITimeoutError(
+        f"No answer within {total:g} s, all attempts together",
+        phase="total",
+        retryable=False,
+        possibly_acted=possibly_acted,
+        hint="Raise timeout=, or see whether the server is slow or out of reach",
+    )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, Self
 
 from openai_realtime.core.answers import status_error
 from openai_realtime.core.call import Call, T
-from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.events import (
     AttemptFinished,
     AttemptSent,
@@ -34,7 +34,7 @@ from openai_realtime.core.retry import (
     plan_retry,
     retry_cost,
 )
-from openai_realtime.core.wire import Progress, Request, Response
+from openai_realtime.core.wire import Request, Response
 from openai_realtime.errors import (
     APIConnectionError,
     APIError,
@@ -130,7 +130,7 @@ class Exchange(Generic[T]):
         self._emit(
             AttemptSent(self.call.operation, request.method, request.display_url, self._attempts)
         )
-        return request.to_send(None if authorization is None else authorization.header)
+        return request if authorization is None else request.with_header(authorization.header)
 
     def settle_response(self, response: Response) -> None:
         """Take an attempt's answer: parse it, plan another attempt, or fail."""
@@ -166,7 +166,7 @@ class Exchange(Generic[T]):
         """Take an attempt that got no answer: plan another one, or fail."""
         if isinstance(error, APITimeoutError) and self.deadline.remaining() <= 0:
             # Whatever was waited for, it was cut to what was left of the whole call's time.
-            error = _deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
+            error = deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
         self._settle_error(error, None)
 
     def _settle_error(self, error: APIError, response: Response | None) -> None:
@@ -256,31 +256,21 @@ class Attempt(Generic[T]):
     exception (cancellation, a fault in the caller's credential callable) ends the call.
     """
 
-    __slots__ = ("_exchange", "_progress", "_response", "delay")
+    __slots__ = ("_exchange", "_response", "delay")
 
     def __init__(self, exchange: Exchange[T], delay: float) -> None:
         self._exchange = exchange
-        self._progress: Progress | None = None
         self._response: Response | None = None
         self.delay: float = delay
         """Seconds to wait before it is sent."""
 
     def request(self, authorization: Authorization | None) -> Request:
         """Return the request to send now, with its credential (None where the server wants none)."""
-        request = self._exchange.authorized(authorization)
-        self._progress = request.progress
-        return request
+        return self._exchange.authorized(authorization)
 
     def receive(self, response: Response) -> None:
         """Take the answer."""
         self._response = response
-
-    def deadline_passed(self) -> None:
-        """Note that the attempt was abandoned when the call's time was over."""
-        was_sent = self._progress is not None and self._progress.was_sent
-        self._exchange.settle_failure(
-            _deadline_passed(self._exchange.call.timeout.total, possibly_acted=was_sent)
-        )
 
     def __enter__(self) -> Self:
         return self
@@ -297,13 +287,3 @@ class Attempt(Generic[T]):
         if error is None and self._response is not None:
             self._exchange.settle_response(self._response)
         return False
-
-
-def _deadline_passed(total: float, *, possibly_acted: bool) -> APITimeoutError:
-    return APITimeoutError(
-        f"No answer within {total:g} s, all attempts together",
-        phase="total",
-        retryable=False,
-        possibly_acted=possibly_acted,
-        hint="Raise timeout=, or see whether the server is slow or out of reach",
-    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 Header = tuple[bytes, bytes]
 
@@ -43,14 +43,6 @@ class Headers(Mapping[str, str]):
         return f"Headers({', '.join(self._members)})"
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a request has come: noted by the engine, for when a call is abandoned midway."""
-
-    was_sent: bool = False
-    """Whether any of it may have reached the server."""
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, complete but for its credential. Its repr shows neither header nor body."""
@@ -61,8 +53,6 @@ class Request:
     body: bytes
     max_idle: float = math.inf
     """The longest a connection may have been idle to be used for it, in seconds."""
-    progress: Progress = field(default_factory=Progress, compare=False)
-    """How far it has come."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.display_url}>"
@@ -72,10 +62,9 @@ class Request:
         """The URL without its query: what errors and logs show."""
         return self.url.partition("?")[0]
 
-    def to_send(self, header: Header | None) -> Request:
-        """Return the request for one attempt: with its credential's header, and not sent yet."""
-        headers = self.headers if header is None else (header, *self.headers)
-        return replace(self, headers=headers, progress=Progress())
+    def with_header(self, header: Header) -> Request:
+        """Return the request with one more header, in front of the others."""
+        return Request(self.method, self.url, (header, *self.headers), self.body, self.max_idle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,23 +147,23 @@ class AsyncCalls:
         Takes the SDP offer, and the session's configuration unless the client holds an ephemeral
         key. Returns the call's id and the SDP answer. Errors are those of `sessions.create`.
         """
-        return await self._driver.run(create_call(self._configuration, {**params}))
+        return await self._driver.run(create_call(self._configuration, params))
 
     async def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
         """Accept a phone call; the parameters are those of a nested realtime session."""
-        await self._driver.run(action_call(self._configuration, "accept", call_id, {**params}))
+        await self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
     async def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
         """Reject a phone call, with SIP status `status_code` (default 603, decline)."""
-        await self._driver.run(action_call(self._configuration, "reject", call_id, {**params}))
+        await self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
     async def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
         """Transfer a phone call to `target_uri`, a `tel:` or `sip:` URI."""
-        await self._driver.run(action_call(self._configuration, "refer", call_id, {**params}))
+        await self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
     async def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
         """End a call, whether it came by phone or by WebRTC."""
-        await self._driver.run(action_call(self._configuration, "hangup", call_id, {**params}))
+        await self._driver.run(action_call(self._configuration, "hangup", call_id, params))
 
 
 class Calls:
@@ -175,20 +175,20 @@ class Calls:
 
     def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
         """Begin a WebRTC call: as `AsyncCalls.create`, blocking."""
-        return self._driver.run(create_call(self._configuration, {**params}))
+        return self._driver.run(create_call(self._configuration, params))
 
     def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
         """Accept a phone call: as `AsyncCalls.accept`, blocking."""
-        self._driver.run(action_call(self._configuration, "accept", call_id, {**params}))
+        self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
     def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
         """Reject a phone call: as `AsyncCalls.reject`, blocking."""
-        self._driver.run(action_call(self._configuration, "reject", call_id, {**params}))
+        self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
     def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
         """Transfer a phone call: as `AsyncCalls.refer`, blocking."""
-        self._driver.run(action_call(self._configuration, "refer", call_id, {**params}))
+        self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
     def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
         """End a call: as `AsyncCalls.hangup`, blocking."""
-        self._driver.run(action_call(self._configuration, "hangup", call_id, {**params}))
+        self._driver.run(action_call(self._configuration, "hangup", call_id, params))

@@ -52,7 +52,7 @@ class AsyncClientSecrets:
         errors are those of `sessions.create`. Returns the secret (`value`, `expires_at`) and the
         session it opens. A server that takes only the flat shape is asked in that shape.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return await self._driver.run(mint_call(self._configuration, CREATE, params))
 
 
 class ClientSecrets:
@@ -64,4 +64,4 @@ class ClientSecrets:
 
     def create(self, /, **params: Unpack[ClientSecretCreateParams]) -> ClientSecretCreateResponse:
         """Mint a client secret: as `AsyncClientSecrets.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return self._driver.run(mint_call(self._configuration, CREATE, params))

@@ -54,12 +54,14 @@ class Asked:
     """What a method was called with."""
 
     configuration: Configuration
-    parameters: dict[str, object]
+    parameters: Mapping[str, object]
     options: RequestOptions
 
     @classmethod
     def of(cls, configuration: Configuration, params: Mapping[str, object]) -> Asked:
         """Split a method's keyword arguments."""
+        if _OPTIONS.isdisjoint(params):
+            return cls(configuration, params, {})
         return cls(
             configuration,
             {name: params[name] for name in params if name not in _OPTIONS},
@@ -100,15 +102,20 @@ class Asked:
         framing: tuple[Header, ...] = ((b"Accept", accept),)
         if content_type is not None:
             framing = (*framing, (b"Content-Type", content_type))
+        headers = self.configuration.headers + framing
+        if self.options:
+            headers = self._with_extra(headers)
+            url = _with_query(url, self.options.get("extra_query"))
+        return Request("POST", url, headers, body)
+
+    def _with_extra(self, ours: tuple[Header, ...]) -> tuple[Header, ...]:
         scheme = self.configuration.provider.auth
         reserved = _RESERVED_HEADERS | ({scheme.header.lower()} if scheme else set[str]())
-        ours = self.configuration.headers + framing
         # A caller's header takes the place of ours, which is no header of the same name twice.
         headers = {name.lower(): (name, value) for name, value in ours}
         for name, value in _extra_headers({**self.options}, reserved):
             headers[name.lower()] = (name, value)
-        url = _with_query(url, self.options.get("extra_query"))
-        return Request("POST", url, tuple(headers.values()), body)
+        return tuple(headers.values())
 
 
 def _with_query(url: str, extra_query: object) -> str:

@@ -57,7 +57,7 @@ class AsyncSessions:
         `APIError`: `APIStatusError` by status, `APIConnectionError`, `APITimeoutError`, or
         `APIResponseValidationError` when the server's success holds no usable secret.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return await self._driver.run(mint_call(self._configuration, CREATE, params))
 
 
 class Sessions:
@@ -69,4 +69,4 @@ class Sessions:
 
     def create(self, /, **params: Unpack[SessionCreateParams]) -> RealtimeSessionCreateResponse:
         """Mint a realtime session: as `AsyncSessions.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return self._driver.run(mint_call(self._configuration, CREATE, params))

@@ -66,7 +66,7 @@ class AsyncTranscriptionSessions:
         Takes `TranscriptionSessionCreateParams`; options, return and errors are those of
         `sessions.create`.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return await self._driver.run(mint_call(self._configuration, CREATE, params))
 
 
 class TranscriptionSessions:
@@ -80,4 +80,4 @@ class TranscriptionSessions:
         self, /, **params: Unpack[TranscriptionSessionCreateParams]
     ) -> RealtimeTranscriptionSessionCreateResponse:
         """Mint a transcription session: as `AsyncTranscriptionSessions.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return self._driver.run(mint_call(self._configuration, CREATE, params))

@@ -45,7 +45,7 @@ class AsyncTranslationClientSecrets:
         Takes `expires_after` and `session`; options and errors are those of `sessions.create`.
         There is no flat shape of it, so `dialect` changes nothing here.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return await self._driver.run(mint_call(self._configuration, CREATE, params))
 
 
 class TranslationClientSecrets:
@@ -59,7 +59,7 @@ class TranslationClientSecrets:
         self, /, **params: Unpack[TranslationClientSecretCreateParams]
     ) -> TranslationClientSecretCreateResponse:
         """Mint a translation secret: as `AsyncTranslationClientSecrets.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, {**params}))
+        return self._driver.run(mint_call(self._configuration, CREATE, params))
 
 
 class AsyncTranslations:

@@ -16,9 +16,9 @@ import httpcore
 
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.head import HeadGuard
-from openai_realtime.core.wire import Progress
+from openai_realtime.transports.blocking_network import SyncLaneNetwork
 from openai_realtime.transports.lanes import KEEP_ALIVE_SECONDS
-from openai_realtime.transports.network import AsyncLaneNetwork, SyncLaneNetwork
+from openai_realtime.transports.network import AsyncLaneNetwork, Progress
 from openai_realtime.transports.proxies import Proxy
 from openai_realtime.transports.tls import trusted_context
 
@@ -138,12 +138,9 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
                 network_backend=self._network,
             )
 
-    def handle(
-        self, request: httpcore.Request, progress: Progress, deadline: Deadline
-    ) -> httpcore.Response:
+    def handle(self, request: httpcore.Request, deadline: Deadline) -> httpcore.Response:
         """Return the answer's head; every socket operation from now on obeys `deadline`."""
         self._network.deadline = deadline
-        self._network.progress = progress
         self._network.guard = HeadGuard()
         return self._connection.handle_request(request)
 

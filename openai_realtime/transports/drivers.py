@@ -1,18 +1,19 @@
 """Runs an exchange over an engine: the sync and the async loop, which differ by `await` alone.
 
-Owns: waiting, the credential, the total deadline of async calls. Must not know: which engine it
-is, nor when to retry (`core/exchange.py` decides).
+Owns: waiting between attempts, and for the credential. Must not know: which engine it is, nor when
+to retry (`core/exchange.py` decides).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
 from openai_realtime.core.call import Call, T
+from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.exchange import Exchange, RetryContext
 from openai_realtime.core.wire import Request, Response
 from openai_realtime.errors import ConfigurationError
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class AsyncEngine(Protocol):
-    """Sends one request and reads its answer to the end; raises `APIConnectionError`."""
+    """Sends one request and reads its answer to the end, by the deadline.
+
+    Raises `APIConnectionError` when there is no whole answer, `APITimeoutError` among them.
+    """
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, whatever its status."""
@@ -36,7 +40,10 @@ class AsyncEngine(Protocol):
 
 
 class SyncEngine(Protocol):
-    """Sends one request and reads its answer to the end; raises `APIConnectionError`."""
+    """Sends one request and reads its answer to the end, by the deadline.
+
+    Raises `APIConnectionError` when there is no whole answer, `APITimeoutError` among them.
+    """
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, whatever its status."""
@@ -59,22 +66,24 @@ class AsyncDriver:
         """Return the call's answer or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
-            await anyio.sleep(attempt.delay)
+            if attempt.delay:
+                await anyio.sleep(attempt.delay)
             with attempt:
-                with anyio.move_on_after(exchange.deadline.remaining()) as scope:
-                    request = attempt.request(await self._authorization())
-                    attempt.receive(
-                        await self.engine.send(request, call.timeout, exchange.deadline)
+                authorization = self._credential.ask()
+                if not (authorization is None or isinstance(authorization, Authorization)):
+                    authorization = await self._awaited(
+                        authorization, call.timeout, exchange.deadline
                     )
-                if scope.cancelled_caught:
-                    attempt.deadline_passed()
+                request = attempt.request(authorization)
+                attempt.receive(await self.engine.send(request, call.timeout, exchange.deadline))
         return exchange.result()
 
-    async def _authorization(self) -> Authorization | None:
-        asked = self._credential.ask()
-        if asked is None or isinstance(asked, Authorization):
-            return asked
-        return self._credential.present(await asked)
+    async def _awaited(
+        self, key: Awaitable[str], limits: Timeout, deadline: Deadline
+    ) -> Authorization:
+        with anyio.move_on_after(deadline.remaining()):
+            return self._credential.present(await key)
+        raise deadline_passed(limits.total, possibly_acted=False)
 
 
 class SyncDriver:
@@ -89,7 +98,8 @@ class SyncDriver:
         """Return the call's answer or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
-            time.sleep(attempt.delay)
+            if attempt.delay:
+                time.sleep(attempt.delay)
             with attempt:
                 request = attempt.request(self._authorization())
                 attempt.receive(self.engine.send(request, call.timeout, exchange.deadline))

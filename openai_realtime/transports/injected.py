@@ -12,7 +12,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Never, Protocol, cast
 
+import anyio
+
 from openai_realtime.core.body import BodyReader
+from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.errors import APITimeoutError, ClientClosedError, ConfigurationError
 from openai_realtime.transports.translation import translated
@@ -109,7 +112,11 @@ class InjectedAsyncEngine:
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
         _check_open(self._client, closed=self._is_closed)
-        request.progress.was_sent = True  # as far as can be known from outside
+        with anyio.move_on_after(deadline.remaining()):
+            return await self._send(request, limits, deadline)
+        raise deadline_passed(limits.total, possibly_acted=True)
+
+    async def _send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         with translated():
             response = await self._client.send(
                 _build(self._request_class, request, limits, deadline),
@@ -150,7 +157,6 @@ class InjectedSyncEngine:
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
         _check_open(self._client, closed=self._is_closed)
-        request.progress.was_sent = True  # as far as can be known from outside
         with translated():
             response = self._client.send(
                 _build(self._request_class, request, limits, deadline),

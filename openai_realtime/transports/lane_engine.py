@@ -23,11 +23,13 @@ import httpcore
 from anyio.lowlevel import current_token
 
 from openai_realtime.core.body import BodyReader
+from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.errors import APITimeoutError, ClientClosedError
 from openai_realtime.transports.connections import AsyncLane, SyncLane
 from openai_realtime.transports.httpcore_requests import AsyncContent, engine_request, origin_of
 from openai_realtime.transports.lanes import Lanes
+from openai_realtime.transports.network import Progress
 from openai_realtime.transports.proxies import Proxy, ProxyRules
 from openai_realtime.transports.translation import translated
 
@@ -97,6 +99,14 @@ class AsyncLaneEngine:
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
+        progress = Progress()
+        with anyio.move_on_after(deadline.remaining()):
+            return await self._send(request, limits, deadline, progress)
+        raise deadline_passed(limits.total, possibly_acted=progress.was_sent)
+
+    async def _send(
+        self, request: Request, limits: Timeout, deadline: Deadline, progress: Progress
+    ) -> Response:
         place = await self._place()
         outgoing = engine_request(request, AsyncContent(request.body), limits, deadline)
         origin = origin_of(outgoing.url)
@@ -106,7 +116,7 @@ class AsyncLaneEngine:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)
                 try:
-                    response = await lane.handle(outgoing, request.progress)
+                    response = await lane.handle(outgoing, progress)
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     await _read(response, lane, body)
@@ -215,7 +225,7 @@ class SyncLaneEngine:
             with trouble:
                 lane = self._lane(place, outgoing.url, request.max_idle, deadline)
                 try:
-                    response = lane.handle(outgoing, request.progress, deadline)
+                    response = lane.handle(outgoing, deadline)
                     headers = Headers(response.headers)
                     body = BodyReader(headers)
                     for chunk in response.iter_stream():

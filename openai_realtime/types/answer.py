@@ -55,12 +55,12 @@ class WireModel(BaseModel):
 class Answer(WireModel):
     """A whole answer."""
 
-    _meta: ResponseMeta = PrivateAttr(default_factory=ResponseMeta)
+    _meta: ResponseMeta | None = PrivateAttr(default=None)
 
     @property
     def meta(self) -> ResponseMeta:
         """How the call went: status, request id, attempts, elapsed seconds, rate limits."""
-        return self._meta
+        return self._meta or ResponseMeta()
 
     def with_meta(self, meta: ResponseMeta) -> Self:
         """Attach how the call went; returns the answer itself."""

@@ -94,8 +94,6 @@ class World:
             with attempt:
                 request = attempt.request(self.key)
                 assert request.headers == (() if self.key is None else (self.key.header,))
-                assert not request.progress.was_sent
-                request.progress.was_sent = True
                 self.now += 1.0
                 outcome = next(script)
                 if isinstance(outcome, BaseException):
@@ -209,23 +207,6 @@ def test_a_timeout_before_the_deadline_is_its_own() -> None:
     with pytest.raises(APITimeoutError, match="silent") as caught:
         World(total=1.5, max_retries=0).run(silent)
     assert caught.value.phase == "connect"
-
-
-@pytest.mark.parametrize("is_sent", [None, False, True])
-def test_an_abandoned_attempt_is_the_deadlines(*, is_sent: bool | None) -> None:
-    world = World()
-    exchange = Exchange(
-        world.call, RetryContext(world.policy, world.budget, lambda: 0.0, lambda: 0.0)
-    )
-    for attempt in itertools.islice(exchange, 10):
-        with attempt:
-            if is_sent is not None:  # None: its credential was waited for until the end
-                attempt.request(None).progress.was_sent = is_sent
-            attempt.deadline_passed()
-    with pytest.raises(APITimeoutError, match="within 30 s, all attempts together") as caught:
-        exchange.result()
-    assert (caught.value.phase, caught.value.possibly_acted) == ("total", bool(is_sent))
-    assert caught.value.attempts == 1
 
 
 def test_the_budget_is_spent_and_refunded() -> None:

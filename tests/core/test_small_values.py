@@ -4,6 +4,7 @@ import gzip
 import math
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,11 +19,18 @@ from openai_realtime import (
 )
 from openai_realtime.core.body import BodyReader
 from openai_realtime.core.call import Call
-from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.meta import parse_duration, response_meta
 from openai_realtime.core.wire import Headers, Request, Response
 
 MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize("acted", [False, True])
+def test_a_passed_deadline_tells_the_total(*, acted: bool) -> None:
+    error = deadline_passed(2.5, possibly_acted=acted)
+    assert str(error).startswith("No answer within 2.5 s, all attempts together")
+    assert (error.phase, error.retryable, error.possibly_acted) == ("total", False, acted)
 
 
 def test_a_deadline_counts_down_and_stops_at_zero() -> None:
@@ -71,17 +79,14 @@ def test_headers_ignore_case_and_join_repeats() -> None:
 def test_requests_and_responses_show_no_secret() -> None:
     request = Request("POST", "https://h/v1?token=t", ((b"A", b"secret"),), b"secret")
     assert repr(request) == "<Request POST https://h/v1>"
-    assert request.to_send((b"B", b"c")).headers == ((b"B", b"c"), (b"A", b"secret"))
+    assert request.with_header((b"B", b"c")).headers == ((b"B", b"c"), (b"A", b"secret"))
     assert repr(Response(200, Headers(), b"secret")) == "<Response 200>"
 
 
-def test_a_request_is_sent_anew_each_time() -> None:
-    request = Request("POST", "https://h/v1", ((b"A", b"b"),), b"", max_idle=1.0)
-    sent = request.to_send(None)
-    sent.progress.was_sent = True
-    assert sent == request
-    assert not request.progress.was_sent
-    assert not sent.to_send((b"C", b"d")).progress.was_sent
+def test_a_header_more_changes_nothing_else() -> None:
+    request = Request("POST", "https://h/v1", ((b"A", b"b"),), b"body", max_idle=1.0)
+    sent = request.with_header((b"C", b"d"))
+    assert sent == replace(request, headers=((b"C", b"d"), (b"A", b"b")))
 
 
 @pytest.mark.parametrize(

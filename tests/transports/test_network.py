@@ -11,7 +11,7 @@ import httpcore
 import pytest
 
 from openai_realtime.core.deadline import Deadline
-from openai_realtime.transports.network import SyncLaneNetwork
+from openai_realtime.transports.blocking_network import SyncLaneNetwork
 
 
 def network(seconds: float = 10.0) -> SyncLaneNetwork:
