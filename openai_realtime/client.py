@@ -9,6 +9,8 @@ import logging
 import random
 import time
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, Unpack
 
 from openai_realtime.configuration import (
@@ -17,18 +19,22 @@ from openai_realtime.configuration import (
     Configuration,
     SyncClientOptions,
 )
+from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import APIConnectionError, ConfigurationError, ParameterError
 from openai_realtime.logs import log_event, logger, set_up_from_environment
 from openai_realtime.resources.calls import AsyncCalls, Calls
+from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS
 from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
+from openai_realtime.resources.sessions import CREATE as SESSIONS
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
 from openai_realtime.resources.transcription_sessions import (
     AsyncTranscriptionSessions,
     TranscriptionSessions,
 )
 from openai_realtime.resources.translations import AsyncTranslations, Translations
+from openai_realtime.transports.blocking_lane_engine import SyncLaneEngine
 from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
 from openai_realtime.transports.injected import (
     AsyncHttpClient,
@@ -36,7 +42,8 @@ from openai_realtime.transports.injected import (
     InjectedSyncEngine,
     SyncHttpClient,
 )
-from openai_realtime.transports.lane_engine import AsyncLaneEngine, SyncLaneEngine
+from openai_realtime.transports.lane_engine import AsyncLaneEngine
+from openai_realtime.transports.lanes import MAX_CONNECTIONS
 from openai_realtime.transports.proxies import ProxyRules
 
 if TYPE_CHECKING:
@@ -84,6 +91,19 @@ class _Client(Generic[E]):
         configuration = self._configuration.with_options(options)
         copy._begin(configuration, self._budget, self._engine, owns_engine=False)  # noqa: SLF001 - its own class
         return copy
+
+    @contextmanager
+    def _warming(self, n: int) -> Iterator[Deadline]:
+        if type(n) is not int or not 0 < n <= MAX_CONNECTIONS:
+            message = f"n must be a whole number from 1 to {MAX_CONNECTIONS}"
+            raise ParameterError(message, param="n")
+        for mint in (SESSIONS, CLIENT_SECRETS):
+            mint.prepare()
+        try:
+            yield Deadline.after(self._configuration.timeout.total, time.monotonic)
+        except APIConnectionError as error:
+            error.url = self.base_url
+            raise
 
     @property
     def base_url(self) -> str:
@@ -175,6 +195,20 @@ class RealtimeSessionsClient(_Client[AsyncEngine]):
         """
         return self._copied(options)
 
+    async def warm_up(self, n: int = 1) -> None:
+        """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
+
+        Afterwards `n` connections (1–1000) are idle; those that already were count. Nothing is sent
+        on them. What the first call would build, it finds built. Through a proxy, the way to the
+        proxy is opened; a client of your own (`http_client`) is left as it is. Servers close
+        connections that stay silent, many after a minute: call it when the service starts.
+
+        Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
+        opened; the others stay open, and calls may be made all the same.
+        """
+        with self._warming(n) as deadline:
+            await self._engine.connect(self.base_url, n, self._configuration.timeout, deadline)
+
     async def aclose(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
         if self._owns_engine:
@@ -246,6 +280,11 @@ class SyncRealtimeSessionsClient(_Client[SyncEngine]):
         Closing the copy closes nothing: the connections are the original's.
         """
         return self._copied(options)
+
+    def warm_up(self, n: int = 1) -> None:
+        """Open connections now: as `RealtimeSessionsClient.warm_up`, blocking."""
+        with self._warming(n) as deadline:
+            self._engine.connect(self.base_url, n, self._configuration.timeout, deadline)
 
     def close(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""

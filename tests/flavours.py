@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import anyio
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
+from openai_realtime.transports import blocking_lane_engine, lane_engine, lanes
 
 if TYPE_CHECKING:
+    import pytest
+
     from openai_realtime.configuration import ClientOptions
 
 T = TypeVar("T")
@@ -29,6 +32,9 @@ class AwaitedSyncClient:
         self.client_secrets = _Awaited(client.client_secrets)
         self.translations = _AwaitedTranslations(client)
         self.calls = _Awaited(client.calls)
+
+    async def warm_up(self, n: int = 1) -> None:
+        self.wrapped.warm_up(n)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> AwaitedSyncClient:
         return AwaitedSyncClient(self.wrapped.with_options(**options))
@@ -60,6 +66,12 @@ class _Awaited:
             return method(*args, **params)
 
         return call
+
+
+def limit_connections(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Let clients made from now on have `count` connections at once."""
+    for module in (lanes, lane_engine, blocking_lane_engine):
+        monkeypatch.setattr(module, "MAX_CONNECTIONS", count)
 
 
 @dataclass(frozen=True)

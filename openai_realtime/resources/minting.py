@@ -61,6 +61,11 @@ class Mint(Generic[M]):
     other_endpoints: frozenset[str] = frozenset()
     """The endpoints that `translate` may name."""
 
+    def prepare(self) -> None:
+        """Build the validators of parameters and answers, which the first call would build."""
+        self.parameters.encode({})
+        self.model.model_rebuild()
+
 
 def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, object]) -> Call[M]:
     """Return the call; raises `ParameterError` when a parameter is wrong."""

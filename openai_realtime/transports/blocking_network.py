@@ -36,6 +36,17 @@ class SyncLaneNetwork(GuardedNetwork, httpcore.NetworkBackend):
         """When connecting must be over, TLS included, on the deadline's clock."""
         self._network = httpcore.SyncBackend()
         self._opened: list[httpcore.NetworkStream] = []
+        self._ahead: _SyncStream | None = None
+
+    def connect_ahead(
+        self, host: str, port: int, tls: ssl.SSLContext | None, seconds: float
+    ) -> None:
+        """Connect before there is a request: httpcore, which asks later, finds it done."""
+        stream = self.connect_tcp(host, port, seconds)
+        if tls is not None:
+            stream = stream.start_tls(tls, host)
+            stream.is_encrypted_ahead = True
+        self._ahead = stream
 
     def connect_tcp(
         self,
@@ -44,11 +55,14 @@ class SyncLaneNetwork(GuardedNetwork, httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> _SyncStream:
         """Return a connected stream; raises httpcore's `ConnectTimeout` or `ConnectError`.
 
         Where a name has several addresses, each gets its share of the time that is left.
         """
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            return ahead
         clock = self.deadline.clock
         end = self.connected_by = clock() + self.time_left(timeout, httpcore.ConnectTimeout)
         addresses = _resolve(host, port, end - clock())
@@ -67,7 +81,12 @@ class SyncLaneNetwork(GuardedNetwork, httpcore.NetworkBackend):
         raise trouble
 
     def close(self) -> None:
-        """Close what httpcore may have left open: it forgets a handshake that was not begun."""
+        """Close what httpcore may have left open: it forgets a handshake that was not begun.
+
+        And what was opened ahead and never asked for.
+        """
+        if self._ahead is not None:
+            self._ahead.close()
         for stream in self._opened:
             stream.close()
 
@@ -87,6 +106,8 @@ class _SyncStream(httpcore.NetworkStream):
         self._stream = stream
         self._layer = layer
         self._held: list[bytes] = []
+        self.is_encrypted_ahead: bool = False
+        """Whether TLS stands already, for httpcore, which does not know, to ask for it."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._held:
@@ -123,7 +144,10 @@ class _SyncStream(httpcore.NetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> _SyncStream:
+        if self.is_encrypted_ahead:
+            self.is_encrypted_ahead = False
+            return self
         rest = self._network.connected_by - self._network.deadline.clock()
         limit = rest if timeout is None else min(timeout, rest)
         seconds = self._network.time_left(limit, httpcore.ConnectTimeout)

@@ -19,10 +19,11 @@ from openai_realtime.core.head import HeadGuard
 from openai_realtime.transports.blocking_network import SyncLaneNetwork
 from openai_realtime.transports.lanes import KEEP_ALIVE_SECONDS
 from openai_realtime.transports.network import AsyncLaneNetwork, Progress
-from openai_realtime.transports.proxies import Proxy
+from openai_realtime.transports.proxies import Proxy, ProxyRules
 from openai_realtime.transports.tls import trusted_context
 
 _CLOSING_SECONDS = 1.0
+_FIRST_SERVER_ERROR = 500
 
 _Pool = httpcore.ConnectionPool, httpcore.AsyncConnectionPool
 
@@ -40,8 +41,8 @@ class _Lane(Generic[C, N]):
 
     _connection: C
     _network: N
-    was_used: bool = False
-    """Whether it has carried an answer before."""
+    was_idle: bool = False
+    """Whether it has waited for a request: its server may have closed it meanwhile."""
 
     @property
     def _members(self) -> list[httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface]:
@@ -55,15 +56,17 @@ class _Lane(Generic[C, N]):
         """Whether any byte has come since the last request."""
         return self._network.guard.has_begun
 
-    def may_serve_again(self) -> bool:
+    def may_serve_again(self, status: int) -> bool:
         """Return whether the answer was read to its end, nothing came behind it, and it is kept.
 
+        After a server error it is not: who answered may be about to go.
         What came behind an answer would be taken for the next call's: a secret for somebody else.
         """
-        self.was_used = True
+        self.was_idle = True
         members = self._members
         return (
-            bool(members)
+            status < _FIRST_SERVER_ERROR
+            and bool(members)
             and all(member.is_idle() and not _has_left_over(member) for member in members)
             and not self._network.holds_more()
         )
@@ -78,8 +81,10 @@ class AsyncLane(
 ):
     """An async connection with one request on it at a time."""
 
-    def __init__(self, url: httpcore.URL, proxy: Proxy | None) -> None:
+    def __init__(self, url: httpcore.URL, rules: ProxyRules) -> None:
+        proxy = _proxy(rules, url)
         self._network = AsyncLaneNetwork(_layers(url, proxy))
+        self._first_hop = _first_hop(url, proxy)
         if proxy is None:
             self._connection = httpcore.AsyncHTTPConnection(
                 url.origin,
@@ -102,6 +107,11 @@ class AsyncLane(
                 network_backend=self._network,
             )
 
+    async def connect(self, seconds: float) -> None:
+        """Connect now, to the server or the proxy before it, for a request that comes later."""
+        await self._network.connect_ahead(*self._first_hop, seconds)
+        self.was_idle = True
+
     async def handle(self, request: httpcore.Request, progress: Progress) -> httpcore.Response:
         """Return the answer's head; its body is still to be read. Notes `progress`."""
         self._network.guard = HeadGuard()
@@ -118,8 +128,10 @@ class AsyncLane(
 class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLaneNetwork]):
     """A blocking connection with one request on it at a time."""
 
-    def __init__(self, url: httpcore.URL, proxy: Proxy | None, deadline: Deadline) -> None:
+    def __init__(self, url: httpcore.URL, rules: ProxyRules, deadline: Deadline) -> None:
+        proxy = _proxy(rules, url)
         self._network = SyncLaneNetwork(deadline, _layers(url, proxy))
+        self._first_hop = _first_hop(url, proxy)
         if proxy is None:
             self._connection = httpcore.HTTPConnection(
                 url.origin,
@@ -138,6 +150,11 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
                 network_backend=self._network,
             )
 
+    def connect(self, seconds: float) -> None:
+        """Connect now, to the server or the proxy before it, for a request that comes later."""
+        self._network.connect_ahead(*self._first_hop, seconds)
+        self.was_idle = True
+
     def handle(self, request: httpcore.Request, deadline: Deadline) -> httpcore.Response:
         """Return the answer's head; every socket operation from now on obeys `deadline`."""
         self._network.deadline = deadline
@@ -153,9 +170,24 @@ class SyncLane(_Lane[httpcore.HTTPConnection | httpcore.ConnectionPool, SyncLane
 P = TypeVar("P", httpcore.HTTPProxy, httpcore.AsyncHTTPProxy)
 
 
+def _proxy(rules: ProxyRules, url: httpcore.URL) -> Proxy | None:
+    return rules.proxy_for(url.scheme.decode("ascii"), url.host.decode("ascii"))
+
+
 def _http_proxy(kind: type[P], proxy: Proxy) -> Callable[..., P]:
     """Return the maker of an HTTP proxy; one that is reached by TLS is trusted like the server."""
     return partial(kind, proxy_ssl_context=trusted_context()) if proxy.is_tls else kind
+
+
+_DEFAULT_PORTS = {b"http": 80, b"https": 443}
+_SOCKS_PORT = 1080
+
+
+def _first_hop(url: httpcore.URL, proxy: Proxy | None) -> tuple[str, int, ssl.SSLContext | None]:
+    """Return the host and port to connect to, and the TLS to speak with it."""
+    hop = url if proxy is None else httpcore.URL(proxy.url)
+    port = hop.port or _DEFAULT_PORTS.get(hop.scheme, _SOCKS_PORT)
+    return hop.host.decode("ascii"), port, _tls(hop)
 
 
 def _layers(url: httpcore.URL, proxy: Proxy | None) -> int:

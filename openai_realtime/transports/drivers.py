@@ -34,6 +34,10 @@ class AsyncEngine(Protocol):
         """Return the answer, whatever its status."""
         ...
 
+    async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Have `count` idle connections to the origin of `url`, as far as that can be had."""
+        ...
+
     async def aclose(self) -> None:
         """Close every connection. Repeatable."""
         ...
@@ -47,6 +51,10 @@ class SyncEngine(Protocol):
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, whatever its status."""
+        ...
+
+    def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Have `count` idle connections to the origin of `url`, as far as that can be had."""
         ...
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=256)
-def _parsed(url: str) -> tuple[httpcore.URL, bytes]:
+def parsed_url(url: str) -> tuple[httpcore.URL, bytes]:
     """Return httpcore's URL and the Host header of `url`."""
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -36,7 +36,7 @@ def engine_request(
     request: Request, content: bytes | AsyncContent, limits: Timeout, deadline: Deadline
 ) -> httpcore.Request:
     """Return httpcore's request for ours; its limits are cut to what the call has left."""
-    url, host = _parsed(request.url)
+    url, host = parsed_url(request.url)
     read = deadline.cut(limits.read)
     return httpcore.Request(
         method=request.method,

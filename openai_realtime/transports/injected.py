@@ -141,6 +141,9 @@ class InjectedAsyncEngine:
                 await response.aclose()
             return Response(response.status_code, headers, body.finish())
 
+    async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Do nothing: its connections are its owner's."""
+
     async def aclose(self) -> None:
         """Stop using the client; it stays open, because its owner may still need it."""
         self._is_closed = True
@@ -179,6 +182,9 @@ class InjectedSyncEngine:
             finally:
                 response.close()
             return Response(response.status_code, headers, body.finish())
+
+    def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Do nothing: its connections are its owner's."""
 
     def close(self) -> None:
         """Stop using the client; it stays open, because its owner may still need it."""

@@ -1,4 +1,4 @@
-"""The default engine: httpx's own transport layer (httpcore), one connection a lane.
+"""The default engine, async: httpx's own transport layer (httpcore), one connection a lane.
 
 Owns: how many connections there are, which are kept, and for whom: each process and each event loop
 has its own. Must not know: retries, credentials, endpoints.
@@ -12,7 +12,6 @@ httpcore's own.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,39 +24,29 @@ from anyio.lowlevel import current_token
 from openai_realtime.core.body import BodyReader
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import Headers, Request, Response
-from openai_realtime.errors import APITimeoutError, ClientClosedError
-from openai_realtime.transports.connections import AsyncLane, SyncLane
-from openai_realtime.transports.httpcore_requests import AsyncContent, engine_request, origin_of
-from openai_realtime.transports.lanes import Lanes
+from openai_realtime.errors import APIConnectionError
+from openai_realtime.transports.connections import AsyncLane
+from openai_realtime.transports.httpcore_requests import (
+    AsyncContent,
+    engine_request,
+    origin_of,
+    parsed_url,
+)
+from openai_realtime.transports.lanes import (
+    MAX_CONNECTIONS,
+    Lanes,
+    check_open,
+    pool_timeout,
+    raise_first,
+)
 from openai_realtime.transports.network import Progress
-from openai_realtime.transports.proxies import Proxy, ProxyRules
+from openai_realtime.transports.proxies import ProxyRules
 from openai_realtime.transports.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from openai_realtime.core.deadline import Deadline, Timeout
-
-MAX_CONNECTIONS = 1000
-_FIRST_SERVER_ERROR = 500
-
-
-def _pool_timeout() -> APITimeoutError:
-    return APITimeoutError(
-        f"No connection became free in time: {MAX_CONNECTIONS} are busy",
-        phase="pool",
-        hint="Fewer calls at once, or more processes",
-    )
-
-
-def _check_open(*, is_closed: bool) -> None:
-    if is_closed:
-        message = "The client is closed"
-        raise ClientClosedError(message)
-
-
-def _proxy(rules: ProxyRules, url: httpcore.URL) -> Proxy | None:
-    return rules.proxy_for(url.scheme.decode("ascii"), url.host.decode("ascii"))
 
 
 @dataclass(slots=True)
@@ -122,11 +111,10 @@ class AsyncLaneEngine:
                     await _read(response, lane, body)
                     answer = Response(response.status, headers, body.finish())
                 except BaseException:
-                    trouble.may_be_stale = lane.was_used and not lane.has_answer_begun
+                    trouble.may_be_stale = lane.was_idle and not lane.has_answer_begun
                     await lane.aclose()
                     raise
-                may_stay = answer.status < _FIRST_SERVER_ERROR and lane.may_serve_again()
-                if self._is_closed or not may_stay:
+                if self._is_closed or not lane.may_serve_again(answer.status):
                     await lane.aclose()
                 elif stale := place.lanes.keep(origin, lane):
                     await stale.aclose()
@@ -136,6 +124,32 @@ class AsyncLaneEngine:
                 for other in place.lanes.drain(origin):
                     await other.aclose()
             place.turns.release()
+
+    async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Have `count` idle connections to the origin of `url`: open what is missing, all at once."""
+        target, _ = parsed_url(url)
+        troubles: list[APIConnectionError] = []
+
+        async def open_one(place: _AsyncPlace) -> None:
+            lane = AsyncLane(target, self._rules)
+            try:
+                with translated():
+                    await lane.connect(limits.connect)
+            except APIConnectionError as error:
+                troubles.append(error)
+            finally:
+                if self._is_closed or not lane.was_idle:
+                    await lane.aclose()
+                else:
+                    place.lanes.keep(origin_of(target), lane)
+
+        with anyio.move_on_after(deadline.remaining()):
+            place = await self._place()
+            async with anyio.create_task_group() as openers:
+                for _ in range(count - place.lanes.count(origin_of(target))):
+                    openers.start_soon(open_one, place)
+            return raise_first(troubles)
+        raise deadline_passed(limits.total, possibly_acted=False)
 
     async def aclose(self) -> None:
         """Close every idle connection of this event loop; those in use close when they are done."""
@@ -150,7 +164,7 @@ class AsyncLaneEngine:
             await place.watch.aclose()
 
     async def _place(self) -> _AsyncPlace:
-        _check_open(is_closed=self._is_closed)
+        check_open(is_closed=self._is_closed)
         event_loop = current_token().native_token
         place = self._places.get(event_loop)
         if place is not None and place.process != os.getpid():
@@ -171,14 +185,14 @@ class AsyncLaneEngine:
             with anyio.move_on_after(seconds) as waiting:
                 await place.turns.acquire()
             if waiting.cancelled_caught:
-                raise _pool_timeout() from None
+                raise pool_timeout() from None
 
     async def _lane(self, place: _AsyncPlace, url: httpcore.URL, max_idle: float) -> AsyncLane:
         while (lane := place.lanes.take(origin_of(url), max_idle)) is not None:
             if not lane.has_expired():
                 return lane
             await lane.aclose()
-        return AsyncLane(url, _proxy(self._rules, url))
+        return AsyncLane(url, self._rules)
 
 
 async def _read(response: httpcore.Response, lane: AsyncLane, body: BodyReader) -> None:
@@ -194,83 +208,3 @@ async def _read(response: httpcore.Response, lane: AsyncLane, body: BodyReader) 
     except httpcore.ReadError:
         if not body.is_too_large:
             raise
-
-
-@dataclass(slots=True)
-class _SyncPlace:
-    """One process's lanes."""
-
-    process: int
-    lanes: Lanes[SyncLane] = field(default_factory=lambda: Lanes(time.monotonic))
-    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_CONNECTIONS))
-
-
-class SyncLaneEngine:
-    """Sends requests on the calling thread. Threads share it; a forked child starts afresh."""
-
-    def __init__(self, rules: ProxyRules) -> None:
-        self._rules = rules
-        self._here = _SyncPlace(os.getpid())
-        self._is_closed = False
-
-    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Return the answer, read to its end."""
-        place = self._place()
-        outgoing = engine_request(request, request.body, limits, deadline)
-        origin = origin_of(outgoing.url)
-        trouble = translated()
-        if not place.turns.acquire(timeout=deadline.cut(limits.pool)):
-            raise _pool_timeout()
-        try:
-            with trouble:
-                lane = self._lane(place, outgoing.url, request.max_idle, deadline)
-                try:
-                    response = lane.handle(outgoing, deadline)
-                    headers = Headers(response.headers)
-                    body = BodyReader(headers)
-                    for chunk in response.iter_stream():
-                        body.feed(chunk)
-                        if body.is_too_large:
-                            break
-                    response.close()
-                    answer = Response(response.status, headers, body.finish())
-                except BaseException:
-                    trouble.may_be_stale = lane.was_used and not lane.has_answer_begun
-                    lane.close()
-                    raise
-                may_stay = answer.status < _FIRST_SERVER_ERROR and lane.may_serve_again()
-                if self._is_closed or not may_stay:
-                    lane.close()
-                elif stale := place.lanes.keep(origin, lane):
-                    stale.close()
-                return answer
-        finally:
-            if trouble.was_stale:  # the others have been idle for longer
-                for other in place.lanes.drain(origin):
-                    other.close()
-            place.turns.release()
-
-    def close(self) -> None:
-        """Close every idle connection; those in use close when they are done."""
-        self._is_closed = True
-        for lane in self._here.lanes.drain():
-            lane.close()
-
-    def _place(self) -> _SyncPlace:
-        _check_open(is_closed=self._is_closed)
-        if self._here.process != os.getpid():
-            # The parent goes on using these connections. Closing our copies of their descriptors
-            # sends nothing: neither TCP's FIN nor TLS's close_notify.
-            for lane in self._here.lanes.drain():
-                lane.close()
-            self._here = _SyncPlace(os.getpid())
-        return self._here
-
-    def _lane(
-        self, place: _SyncPlace, url: httpcore.URL, max_idle: float, deadline: Deadline
-    ) -> SyncLane:
-        while (lane := place.lanes.take(origin_of(url), max_idle)) is not None:
-            if not lane.has_expired():
-                return lane
-            lane.close()
-        return SyncLane(url, _proxy(self._rules, url), deadline)

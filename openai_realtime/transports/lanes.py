@@ -1,7 +1,7 @@
 """Idle connections, last in, first out: the newest is the likeliest to be alive.
 
-Owns: which connection is used next and when an idle one is given up. Must not know: sockets,
-`await`, requests. One `Lanes` serves one process, and one event loop of it.
+Owns: which connection is used next, when an idle one is given up, how many there may be. Must not
+know: sockets, `await`, requests. One `Lanes` serves one process, and one event loop of it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from openai_realtime.errors import APITimeoutError, ClientClosedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+
+    from openai_realtime.errors import APIConnectionError
 
 L = TypeVar("L")
 
 KEEP_ALIVE_SECONDS = 120.0
+MAX_CONNECTIONS = 1000
 
 
 class Lanes(Generic[L]):
@@ -58,6 +63,10 @@ class Lanes(Generic[L]):
         idle.appendleft(oldest)
         return None
 
+    def count(self, origin: Hashable) -> int:
+        """Return how many are idle."""
+        return len(self._idle.get(origin, ()))
+
     def drain(self, origin: Hashable | None = None) -> list[L]:
         """Return every idle connection (of one origin, or of all), to be closed, and keep none."""
         drained: list[L] = []
@@ -66,3 +75,25 @@ class Lanes(Generic[L]):
             while idle:
                 drained.append(idle.pop()[0])
         return drained
+
+
+def pool_timeout() -> APITimeoutError:
+    """Return the error of a call that waited too long for a connection."""
+    return APITimeoutError(
+        f"No connection became free in time: {MAX_CONNECTIONS} are busy",
+        phase="pool",
+        hint="Fewer calls at once, or more processes",
+    )
+
+
+def check_open(*, is_closed: bool) -> None:
+    """Raise `ClientClosedError` if the client is closed."""
+    if is_closed:
+        message = "The client is closed"
+        raise ClientClosedError(message)
+
+
+def raise_first(troubles: list[APIConnectionError]) -> None:
+    """Raise the first of what befell several connections, if anything did."""
+    for trouble in troubles:
+        raise trouble from trouble.__cause__

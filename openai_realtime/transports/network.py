@@ -74,6 +74,17 @@ class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
         """When connecting must be over, TLS included, on anyio's clock."""
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._opened: list[httpcore.AsyncNetworkStream] = []
+        self._ahead: _AsyncStream | None = None
+
+    async def connect_ahead(
+        self, host: str, port: int, tls: ssl.SSLContext | None, seconds: float
+    ) -> None:
+        """Connect before there is a request: httpcore, which asks later, finds it done."""
+        stream = await self.connect_tcp(host, port, seconds)
+        if tls is not None:
+            stream = await stream.start_tls(tls, host)
+            stream.is_encrypted_ahead = True
+        self._ahead = stream
 
     async def connect_tcp(
         self,
@@ -82,15 +93,23 @@ class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _AsyncStream:
         """Return a connected stream; raises httpcore's `ConnectTimeout` or `ConnectError`."""
+        if self._ahead is not None:
+            stream, self._ahead = self._ahead, None
+            return stream
         self.connected_by = anyio.current_time() + (math.inf if timeout is None else timeout)
-        stream = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
-        self._opened.append(stream)
-        return _AsyncStream(self, stream, layer=0)
+        plain = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        self._opened.append(plain)
+        return _AsyncStream(self, plain, layer=0)
 
     async def aclose(self) -> None:
-        """Close what httpcore may have left open: it forgets a handshake that was cancelled."""
+        """Close what httpcore may have left open: it forgets a handshake that was cancelled.
+
+        And what was opened ahead and never asked for.
+        """
+        if self._ahead is not None:
+            await self._ahead.aclose()
         for stream in self._opened:
             await stream.aclose()
 
@@ -103,6 +122,8 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         self._network = network
         self._stream = stream
         self._held: list[bytes] = []
+        self.is_encrypted_ahead: bool = False
+        """Whether TLS stands already, for httpcore, which does not know, to ask for it."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's own signature
         if self._held:
@@ -124,7 +145,10 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _AsyncStream:
+        if self.is_encrypted_ahead:
+            self.is_encrypted_ahead = False
+            return self
         rest = max(0.0, self._network.connected_by - anyio.current_time())
         seconds = rest if timeout is None else min(timeout, rest)
         stream = await self._stream.start_tls(ssl_context, server_hostname, seconds)

@@ -29,4 +29,5 @@ def _context(file: str | None, folder: str | None) -> ssl.SSLContext:
         cafile = certifi.where()
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
     return context

@@ -94,7 +94,8 @@ class FaultServer:
         while self._talks:
             for talk, thread in list(self._talks.items()):
                 talk.hang_up()
-                thread.join(0.05)
+                if thread.ident is not None:
+                    thread.join(0.05)
             assert time.monotonic() < deadline, "a server thread does not end"
 
     def forget(self) -> None:
@@ -157,7 +158,7 @@ class FaultServer:
         self.records.append(record)
         talk = Talk(connection, record, self._mint, self._elsewhere)
         thread = threading.Thread(target=self._converse, args=[talk], daemon=True)
-        self._talks[talk] = thread
+        self._talks[talk] = thread  # before it starts: a talk that ends takes itself out
         thread.start()
 
     def _mint(self, nonce: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from flavours import Flavour
+from flavours import Flavour, limit_connections
 
 from faults.calling import (
     by_name,
@@ -26,7 +26,6 @@ from faults.calling import (
 from faults.cancelling import is_cancelled_at
 from faults.fault import Fault
 from openai_realtime import RealtimeSessionsClient, RetryPolicy, Timeout
-from openai_realtime.transports import lane_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +126,7 @@ def test_r8_prompt_while_waiting_for_a_connection(
     backend: str, plain: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flavour = Flavour(backend)
-    monkeypatch.setattr(lane_engine, "MAX_CONNECTIONS", 1)
+    limit_connections(monkeypatch, 1)
 
     async def body() -> None:
         async with client_of(flavour, plain) as client, anyio.create_task_group() as group:
@@ -210,7 +209,7 @@ def test_r8_random_cancellations(
     """4,000 over plain http and a tenth of that over TLS, at any moment of their calls."""
     flavour = Flavour(backend)
     server: FaultServer = request.getfixturevalue(scheme)
-    monkeypatch.setattr(lane_engine, "MAX_CONNECTIONS", AT_ONCE)
+    limit_connections(monkeypatch, AT_ONCE)
     calls = CANCELLATIONS // AT_ONCE // (1 if scheme == "plain" else 10)
     moments = random.Random(8)
     before = count_descriptors()

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from flavours import Flavour
+from flavours import Flavour, limit_connections
 
 from openai_realtime import (
     APIConnectionError,
@@ -22,7 +22,6 @@ from openai_realtime import (
     Timeout,
 )
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
-from openai_realtime.transports import lane_engine
 from openai_realtime.transports.tls import trusted_context
 from transports.tls_server import TlsServer
 
@@ -80,7 +79,7 @@ def test_tls_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_waiting_for_a_free_connection(
     flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane_engine, "MAX_CONNECTIONS", 1)
+    limit_connections(monkeypatch, 1)
     slow = MockAnswer(json={"client_secret": {"value": "ek_slow"}}, delay=0.4)
 
     async def body() -> None:

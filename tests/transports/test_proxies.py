@@ -168,6 +168,7 @@ def proxy(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Con
 
 
 @pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("is_warm", [False, True])
 @pytest.mark.parametrize(
     ("by", "proxy"),
     [("environment", None), ("argument", None), ("socks", None), ("argument", "tls")],
@@ -178,6 +179,8 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
     tls: TlsServer,
     proxy: ConnectProxy,
     by: str,
+    *,
+    is_warm: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options: dict[str, Any] = {}
@@ -189,6 +192,8 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
     async def body() -> None:
         base_url = f"https://localhost:{tls.port}/v1"
         async with flavour.client(base_url=base_url, api_key="sk-secret", **options) as client:
+            if is_warm:
+                await client.warm_up()
             for _ in range(2):
                 assert (await client.sessions.create()).client_secret.value == "ek_tls"
 

@@ -1,0 +1,148 @@
+"""`warm_up`: connections that are there before the first call, and the truth when they cannot be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+
+from faults.calling import client_of, ends_within, mint, wait_until
+from openai_realtime import (
+    APIConnectionError,
+    APITimeoutError,
+    CertificateError,
+    ClientClosedError,
+    ParameterError,
+    Timeout,
+)
+from openai_realtime.transports.connections import AsyncLane, SyncLane
+
+if TYPE_CHECKING:
+    from flavours import Flavour
+
+    from faults.server import FaultServer
+
+
+@pytest.fixture(params=["plain", "secure"])
+def server(request: pytest.FixtureRequest) -> FaultServer:
+    found: FaultServer = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_first_calls_find_connections(flavour: Flavour, server: FaultServer) -> None:
+    async def body() -> None:
+        async with client_of(flavour, server) as client:
+            await client.warm_up(3)
+            assert wait_until(lambda: len(server.records) == 3)
+            assert server.requests == []
+            handshakes = 3 if server.base_url.startswith("https") else 0
+            assert wait_until(lambda: server.handshakes == handshakes)
+            if flavour.is_sync:
+                await mint(client, server)
+            else:
+                async with anyio.create_task_group() as group:
+                    for _ in range(3):
+                        group.start_soon(mint, client, server)
+            await client.warm_up(2)
+            assert (len(server.records), server.handshakes) == (3, handshakes)
+            await client.warm_up(4)
+            assert wait_until(lambda: len(server.records) == 4)
+
+    flavour.run(body)
+
+
+def test_a_connection_that_died_meanwhile_costs_no_error(
+    flavour: Flavour, server: FaultServer
+) -> None:
+    async def body() -> None:
+        async with client_of(flavour, server, max_retries=0) as client:
+            await client.warm_up(2)
+            assert wait_until(lambda: server.open_connections == 2)
+            server.hang_up()
+            session = await mint(client, server)
+            assert session.meta.attempts == 2
+
+    flavour.run(body)
+
+
+def test_what_cannot_be_opened(flavour: Flavour, plain: FaultServer) -> None:
+    async def body() -> None:
+        async with client_of(flavour, plain) as client:
+            plain.play("refuse")
+            with pytest.raises(APIConnectionError, match="Could not connect") as caught:
+                await client.warm_up(2)
+            assert caught.value.phase == "connect"
+            assert plain.base_url in str(caught.value)
+            plain.behave()
+            await mint(client, plain)
+            with pytest.raises(ParameterError, match="whole number from 1 to 1000"):
+                await client.warm_up(0)
+        with pytest.raises(ClientClosedError):
+            await client.warm_up()
+
+    flavour.run(body)
+
+
+def test_a_certificate_that_is_not_trusted(
+    flavour: Flavour, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+
+    async def body() -> None:
+        async with client_of(flavour, secure) as client:
+            with pytest.raises(CertificateError):
+                await client.warm_up()
+
+    flavour.run(body)
+
+
+@pytest.mark.parametrize("limits", [Timeout(total=0.3), Timeout(connect=0.3)])
+def test_a_handshake_that_stalls(flavour: Flavour, secure: FaultServer, limits: Timeout) -> None:
+    async def body() -> None:
+        async with client_of(flavour, secure, timeout=limits) as client:
+            secure.play("handshake_stalls")
+            with ends_within(flavour, 0.3), pytest.raises(APITimeoutError):
+                await client.warm_up(2)
+            secure.behave()
+            await mint(client, secure)
+
+    flavour.run(body)
+
+
+def test_a_client_of_ones_own_is_left_alone(flavour: Flavour, plain: FaultServer) -> None:
+    async def body() -> None:
+        own: Any = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
+        async with client_of(flavour, plain, http_client=own) as client:
+            await client.warm_up()
+            await mint(client, plain)
+            assert len(plain.records) == 1
+        await own.aclose() if isinstance(own, httpx.AsyncClient) else own.close()
+
+    flavour.run(body)
+
+
+def test_closed_while_it_warms_up(
+    flavour: Flavour, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, blocking_connect = AsyncLane.connect, SyncLane.connect
+
+    async def body() -> None:
+        client: Any = client_of(flavour, secure)
+
+        async def connect_and_close(lane: AsyncLane, seconds: float) -> None:
+            await connect(lane, seconds)
+            await client.aclose()
+
+        def connect_and_close_blocking(lane: SyncLane, seconds: float) -> None:
+            blocking_connect(lane, seconds)
+            client.wrapped.close()
+
+        monkeypatch.setattr(AsyncLane, "connect", connect_and_close)
+        monkeypatch.setattr(SyncLane, "connect", connect_and_close_blocking)
+        await client.warm_up(4)
+        assert wait_until(lambda: secure.open_connections == 0)
+
+    flavour.run(body)
+    assert len(secure.records) == 4
