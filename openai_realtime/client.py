@@ -5,7 +5,6 @@ Owns: lifecycle and `with_options()`. Must not know: retries, requests, or how a
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from abc import abstractmethod
@@ -23,7 +22,8 @@ from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.errors import APIConnectionError, ConfigurationError, ParameterError
-from openai_realtime.logs import log_event, logger, set_up_from_environment
+from openai_realtime.logs import set_up_from_environment
+from openai_realtime.observe import listening
 from openai_realtime.resources.calls import AsyncCalls, Calls
 from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS
 from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
@@ -48,8 +48,6 @@ from openai_realtime.transports.proxies import ProxyRules
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from openai_realtime.core.events import Event
 
 
 E = TypeVar("E", AsyncEngine, SyncEngine)
@@ -81,7 +79,7 @@ class _Client(Generic[E]):
                 budget=budget,
                 clock=time.monotonic,
                 random=random.random,
-                listener=_log_event,
+                listening=listening(configuration.options.get("on_event")),
             )
         )
 
@@ -130,11 +128,6 @@ def _check_proxy_is_ours(options: AnyClientOptions) -> None:
 
 def _proxy_rules(options: AnyClientOptions) -> ProxyRules:
     return ProxyRules.of(options.get("proxy"), trust_env=options.get("trust_env", True))
-
-
-def _log_event(event: Event) -> None:
-    if logger.isEnabledFor(logging.INFO):
-        log_event(event)
 
 
 class RealtimeSessionsClient(_Client[AsyncEngine]):

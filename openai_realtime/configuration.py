@@ -28,6 +28,7 @@ from openai_realtime.providers import (
 from openai_realtime.secrets import ApiKey
 
 if TYPE_CHECKING:
+    from openai_realtime.core.events import Listener
     from openai_realtime.core.wire import Header
 
 
@@ -62,6 +63,9 @@ class ClientOptions(TypedDict, total=False):
     the client is made: `with_options()` shares the connections. Plain http is never proxied."""
     trust_env: bool
     """Whether the environment's proxies are used. Default True."""
+    on_event: Listener | None
+    """A callable told of every call's events (`openai_realtime.observe`); it must be quick. Default:
+    none."""
     allow_http: bool
     """Allow plain http to hosts other than loopback. Default False."""
 

@@ -11,7 +11,12 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from openai_realtime.core.events import AttemptFinished, AttemptSent, RetryScheduled
+from openai_realtime.core.events import (
+    AttemptFinished,
+    AttemptSent,
+    CallFinished,
+    RetryScheduled,
+)
 
 if TYPE_CHECKING:
     from openai_realtime.core.events import Event
@@ -53,7 +58,7 @@ def log_event(event: Event) -> None:
                 type(event.reason).__name__,
                 event.delay,
             )
-        case _:
+        case CallFinished():
             logger.debug(
                 "%s: %s after %d attempts and %.3f s",
                 event.operation,
@@ -61,3 +66,5 @@ def log_event(event: Event) -> None:
                 event.attempts,
                 event.elapsed,
             )
+        case _:  # a call's beginning and a pool's level are for hooks
+            pass

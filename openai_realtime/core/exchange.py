@@ -4,29 +4,23 @@ Owns: what is sent next, and what the call returns or raises. Must not know: eng
 `await`. A driver does no more than this:
 
     for attempt in exchange:
-        sleep(attempt.delay)
         with attempt:
+            sleep(attempt.delay)
             attempt.receive(send(attempt.request(authorization)))
     return exchange.result()
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Self
 
 from openai_realtime.core.answers import status_error
 from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import Deadline, deadline_passed
-from openai_realtime.core.events import (
-    AttemptFinished,
-    AttemptSent,
-    CallFinished,
-    Event,
-    Listener,
-    RetryScheduled,
-)
+from openai_realtime.core.events import AttemptCause, Listener
 from openai_realtime.core.meta import request_id, response_meta
+from openai_realtime.core.narrator import Narrator
 from openai_realtime.core.retry import (
     NO_RETRY_REFUND,
     RetryBudget,
@@ -57,6 +51,10 @@ NEITHER_IS_THERE = (
 )
 
 
+def nobody() -> Listener | None:
+    """Return who listens: nobody does."""
+
+
 @dataclass(frozen=True, slots=True)
 class RetryContext:
     """What every call of a client shares: the policy, the budget, the clock and the random."""
@@ -67,7 +65,8 @@ class RetryContext:
     """Monotonic seconds."""
     random: Callable[[], float]
     """Uniform in [0, 1)."""
-    listener: Listener | None = field(default=None)
+    listening: Callable[[], Listener | None] = nobody
+    """Says who listens to a call that begins now; None costs a call nothing."""
 
 
 class Exchange(Generic[T]):
@@ -77,10 +76,12 @@ class Exchange(Generic[T]):
         "_attempts",
         "_authorization",
         "_before_fallback",
+        "_cause",
         "_context",
         "_delay",
         "_error",
         "_finished",
+        "_narrator",
         "_orphans",
         "_refund",
         "_resent",
@@ -93,20 +94,27 @@ class Exchange(Generic[T]):
 
     def __init__(self, call: Call[T], context: RetryContext) -> None:
         self.call: Call[T] = call
-        self.deadline: Deadline = Deadline.after(call.timeout.total, context.clock)
         self._context = context
         self._started = context.clock()
+        self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         self._attempts = 0
         self._retries = 0
         self._resent = False
         self._orphans = 0
         self._delay = 0.0
+        self._cause: AttemptCause = "first"
         self._refund = NO_RETRY_REFUND
         self._finished = False
         self._authorization: Authorization | None = None
         self._error: APIError | None = None
         self._before_fallback: APIStatusError | None = None
         self._value: T
+        listener = context.listening()
+        self._narrator = (
+            None
+            if listener is None
+            else Narrator(listener, context.clock, context.budget, call.operation)
+        )
 
     def __iter__(self) -> Self:
         return self
@@ -127,9 +135,8 @@ class Exchange(Generic[T]):
         """Return the request to send now; its credential is masked in whatever comes back."""
         self._authorization = authorization
         request = self.call.request
-        self._emit(
-            AttemptSent(self.call.operation, request.method, request.display_url, self._attempts)
-        )
+        if self._narrator is not None:
+            self._narrator.attempt_sent(request, self._attempts, self._cause)
         return request if authorization is None else request.with_header(authorization.header)
 
     def settle_response(self, response: Response) -> None:
@@ -192,10 +199,11 @@ class Exchange(Generic[T]):
             self._finish(self._first_of(error))
             return
         self._refund = cost
-        self._delay = delay
+        self._cause, self._delay = "retry", delay
         self._retries += 1
         self._orphans += error.possibly_acted
-        self._emit(RetryScheduled(self.call.operation, self._attempts, delay, error))
+        if self._narrator is not None:
+            self._narrator.retry_scheduled(delay, error)
 
     def _falls_back(self, error: APIError) -> bool:
         """Go over to the call's fallback, if it has one for this error; that costs no retry."""
@@ -206,7 +214,7 @@ class Exchange(Generic[T]):
             return False
         self._before_fallback = error
         self.call = other
-        self._delay = 0.0
+        self._cause, self._delay = "fallback", 0.0
         return True
 
     def _resends(self, error: APIError) -> bool:
@@ -221,7 +229,7 @@ class Exchange(Generic[T]):
             return False
         self._resent = True
         self._orphans += 1
-        self._delay = 0.0
+        self._cause, self._delay = "resend", 0.0
         return True
 
     def _first_of(self, error: APIError) -> APIError:
@@ -233,20 +241,23 @@ class Exchange(Generic[T]):
         first.hint = NEITHER_IS_THERE
         return first
 
-    def _attempt_finished(self, response: Response | None, error: APIError | None) -> None:
-        status = None if response is None else response.status
-        identity = None if response is None else request_id(response.headers)
-        self._emit(AttemptFinished(self.call.operation, self._attempts, status, identity, error))
+    def abandon(self, error: BaseException) -> None:
+        """Take note that something else ended the call: cancellation, a faulty credential callable."""
+        self._attempt_finished(None, error)
+        self._end(error)
+
+    def _attempt_finished(self, response: Response | None, error: BaseException | None) -> None:
+        if self._narrator is not None:
+            self._narrator.attempt_finished(response, error)
 
     def _finish(self, error: APIError | None) -> None:
-        self._finished = True
         self._error = error
-        elapsed = self._context.clock() - self._started
-        self._emit(CallFinished(self.call.operation, self._attempts, elapsed, error))
+        self._end(error)
 
-    def _emit(self, event: Event) -> None:
-        if self._context.listener is not None:
-            self._context.listener(event)
+    def _end(self, error: BaseException | None) -> None:
+        self._finished = True
+        if self._narrator is not None:
+            self._narrator.call_finished(error)
 
 
 class Attempt(Generic[T]):
@@ -281,9 +292,16 @@ class Attempt(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if isinstance(error, APIConnectionError):
-            self._exchange.settle_failure(error)
-            return True
-        if error is None and self._response is not None:
-            self._exchange.settle_response(self._response)
+        try:
+            if isinstance(error, APIConnectionError):
+                self._exchange.settle_failure(error)
+                return True
+            if error is None and self._response is not None:
+                self._exchange.settle_response(self._response)
+        except BaseException as unexpected:
+            error = unexpected
+            raise
+        finally:
+            if error is not None and not isinstance(error, APIConnectionError):
+                self._exchange.abandon(error)
         return False

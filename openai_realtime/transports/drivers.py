@@ -74,9 +74,9 @@ class AsyncDriver:
         """Return the call's answer or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
-            if attempt.delay:
-                await anyio.sleep(attempt.delay)
             with attempt:
+                if attempt.delay:
+                    await anyio.sleep(attempt.delay)
                 authorization = self._credential.ask()
                 if not (authorization is None or isinstance(authorization, Authorization)):
                     authorization = await self._awaited(
@@ -106,9 +106,9 @@ class SyncDriver:
         """Return the call's answer or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
-            if attempt.delay:
-                time.sleep(attempt.delay)
             with attempt:
+                if attempt.delay:
+                    time.sleep(attempt.delay)
                 request = attempt.request(self._authorization())
                 attempt.receive(self.engine.send(request, call.timeout, exchange.deadline))
         return exchange.result()

@@ -14,6 +14,7 @@ from openai_realtime import (
     APITimeoutError,
     BadRequestError,
     NotFoundError,
+    ParameterError,
     ResponseMeta,
     RetryPolicy,
     Timeout,
@@ -23,7 +24,9 @@ from openai_realtime.core.events import (
     AttemptFinished,
     AttemptSent,
     CallFinished,
+    CallStarted,
     Event,
+    PoolLevel,
     RetryScheduled,
 )
 from openai_realtime.core.exchange import Exchange, RetryContext
@@ -76,6 +79,11 @@ class World:
         )
         self.policy = RetryPolicy(max_retries=max_retries)
 
+    def hear(self, event: Event) -> None:
+        """Take an event; every call is number 1 to the tests."""
+        assert not isinstance(event, PoolLevel)
+        self.events.append(replace(event, call=1))
+
     def run(self, *outcomes: Response | BaseException) -> tuple[bytes, ResponseMeta]:
         script = iter(outcomes)
         try:
@@ -85,7 +93,7 @@ class World:
 
     def run_from(self, script: Iterator[Response | BaseException]) -> tuple[bytes, ResponseMeta]:
         context = RetryContext(
-            self.policy, self.budget, lambda: self.now, lambda: 0.5, self.events.append
+            self.policy, self.budget, lambda: self.now, lambda: 0.5, lambda: self.hear
         )
         exchange = Exchange(self.call, context)
         for attempt in itertools.islice(exchange, 10):  # a fault shall not go on for ever
@@ -108,9 +116,10 @@ def test_success_at_once() -> None:
     assert (body, meta.attempts, meta.elapsed, meta.possible_orphans) == (b"fine", 1, 1.0, 0)
     assert (meta.status, meta.request_id) == (200, "req_ok")
     assert world.events == [
-        AttemptSent(OPERATION, "POST", URL, 1),
-        AttemptFinished(OPERATION, 1, 200, "req_ok", None),
-        CallFinished(OPERATION, 1, 1.0, None),
+        CallStarted(1, OPERATION),
+        AttemptSent(1, OPERATION, 1, "first", "POST", URL),
+        AttemptFinished(1, OPERATION, 1, 1.0, 200, "req_ok", None),
+        CallFinished(1, OPERATION, 1, 1.0, None, 500),
     ]
 
 
@@ -124,16 +133,65 @@ def test_retries_wait_longer_each_time() -> None:
         f"503: The server gave no reason (POST {URL}, request id req_busy, attempt 1)"
     )
     assert world.events == [
-        AttemptSent(OPERATION, "POST", URL, 1),
-        AttemptFinished(OPERATION, 1, 503, "req_busy", busy),
-        RetryScheduled(OPERATION, 1, 0.25, busy),
-        AttemptSent(OPERATION, "POST", URL, 2),
-        AttemptFinished(OPERATION, 2, None, None, LOST),
-        RetryScheduled(OPERATION, 2, 0.5, LOST),
-        AttemptSent(OPERATION, "POST", URL, 3),
-        AttemptFinished(OPERATION, 3, 200, "req_ok", None),
-        CallFinished(OPERATION, 3, 3.75, None),
+        CallStarted(1, OPERATION),
+        AttemptSent(1, OPERATION, 1, "first", "POST", URL),
+        AttemptFinished(1, OPERATION, 1, 1.0, 503, "req_busy", busy),
+        RetryScheduled(1, OPERATION, 1, 0.25, busy, 486),
+        AttemptSent(1, OPERATION, 2, "retry", "POST", URL),
+        AttemptFinished(1, OPERATION, 2, 1.0, None, None, LOST),
+        RetryScheduled(1, OPERATION, 2, 0.5, LOST, 472),
+        AttemptSent(1, OPERATION, 3, "retry", "POST", URL),
+        AttemptFinished(1, OPERATION, 3, 1.0, 200, "req_ok", None),
+        CallFinished(1, OPERATION, 3, 3.75, None, 486),
     ]
+
+
+def test_what_else_ends_a_call_is_told_and_goes_on_up() -> None:
+    world, cancelled = World(), KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        world.run(BUSY, cancelled)
+    assert world.events[-2:] == [
+        AttemptFinished(1, OPERATION, 2, 1.0, None, None, cancelled),
+        CallFinished(1, OPERATION, 2, 2.25, cancelled, 486),
+    ]
+
+
+def test_so_is_what_ends_it_before_anything_is_sent() -> None:
+    world = World()
+    context = RetryContext(world.policy, world.budget, lambda: 0.0, lambda: 0.5, lambda: world.hear)
+    faulty = ValueError("the credential callable's")
+    with pytest.raises(ValueError, match="callable"):  # noqa: PT012 - the whole exchange is meant
+        for attempt in Exchange(world.call, context):
+            with attempt:
+                raise faulty
+    assert world.events == [
+        CallStarted(1, OPERATION),
+        CallFinished(1, OPERATION, 0, 0.0, faulty, 500),
+    ]
+
+
+def test_and_what_goes_wrong_while_an_answer_is_judged() -> None:
+    world, wrong = World(), ParameterError("strict")
+
+    def refuse(_: APIStatusError) -> Call[tuple[bytes, ResponseMeta]] | None:
+        raise wrong
+
+    world.call = replace(world.call, fallback=refuse)
+    with pytest.raises(ParameterError):
+        world.run(NOT_THERE)
+    assert world.events[-1] == CallFinished(1, OPERATION, 1, 1.0, wrong, 500)
+
+
+def test_where_nobody_listens_nothing_is_told() -> None:
+    world = World()
+    exchange = Exchange(
+        world.call, RetryContext(world.policy, world.budget, lambda: 0.0, lambda: 0.5)
+    )
+    for attempt in exchange:
+        with attempt:
+            attempt.request(None)
+            attempt.receive(OK)
+    assert exchange.result()[0] == b"fine"
 
 
 def test_every_ambiguous_attempt_may_have_left_an_orphan() -> None:
@@ -159,7 +217,7 @@ def test_the_last_error_is_the_one_raised() -> None:
     assert (error.attempts, error.possible_orphans) == (3, 0)
     assert (error.method, error.url) == ("POST", URL)
     assert str(error) == f"lost (POST {URL}, attempt 3)"
-    assert world.events[-1] == CallFinished(OPERATION, 3, 3.75, error)
+    assert world.events[-1] == CallFinished(1, OPERATION, 3, 3.75, error, 472)
 
 
 def test_a_final_error_is_raised_at_once() -> None:
@@ -178,7 +236,7 @@ def test_an_unusable_success_is_final() -> None:
     error = caught.value
     assert (error.status_code, error.request_id, error.attempts) == (201, "req_bad", 1)
     assert error.headers["x-request-id"] == "req_bad"
-    assert world.events[1] == AttemptFinished(OPERATION, 1, 201, "req_bad", error)
+    assert world.events[2] == AttemptFinished(1, OPERATION, 1, 1.0, 201, "req_bad", error)
 
 
 def test_a_retry_that_cannot_start_in_time_is_not_waited_for() -> None:
@@ -245,6 +303,11 @@ def test_a_stale_connection_gets_one_free_resend() -> None:
     assert world.delays == [0.0, 0.25, 0.0]
     assert (meta.attempts, meta.possible_orphans) == (3, 1)
     assert world.budget.tokens == 400  # 14 for the one retry, given back
+    assert [event.cause for event in world.events if isinstance(event, AttemptSent)] == [
+        "first",
+        "retry",
+        "resend",
+    ]
     assert sum(isinstance(event, RetryScheduled) for event in world.events) == 1
 
 
@@ -291,10 +354,10 @@ def test_a_fallback_takes_over_at_once_and_costs_no_retry() -> None:
     assert world.delays == [0.0, 0.25, 0.0, 0.5]
     sent = [event for event in world.events if isinstance(event, AttemptSent)]
     assert sent == [
-        AttemptSent(OPERATION, "POST", URL, 1),
-        AttemptSent(OPERATION, "POST", URL, 2),
-        AttemptSent("other", "POST", FALLBACK_URL, 3),
-        AttemptSent("other", "POST", FALLBACK_URL, 4),
+        AttemptSent(1, OPERATION, 1, "first", "POST", URL),
+        AttemptSent(1, OPERATION, 2, "retry", "POST", URL),
+        AttemptSent(1, OPERATION, 3, "fallback", "POST", FALLBACK_URL),
+        AttemptSent(1, OPERATION, 4, "retry", "POST", FALLBACK_URL),
     ]
 
 
@@ -312,7 +375,7 @@ def test_when_the_fallback_is_not_there_either() -> None:
         f"404: not there (POST {URL}, attempt 2). Neither the flat nor the nested endpoint is "
         "there: check base_url (it ends in /v1 at most providers)"
     )
-    assert world.events[-1] == CallFinished("other", 2, 2.0, caught.value)
+    assert world.events[-1] == CallFinished(1, OPERATION, 2, 2.0, caught.value, 500)
 
 
 def test_the_fallbacks_own_error_is_the_one_raised() -> None:
