@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, Unpack
 
@@ -91,7 +91,7 @@ class _Client(Generic[E]):
         return copy
 
     @contextmanager
-    def _warming(self, n: int) -> Iterator[Deadline]:
+    def _warming(self, n: int) -> Generator[Deadline]:
         if type(n) is not int or not 0 < n <= MAX_CONNECTIONS:
             message = f"n must be a whole number from 1 to {MAX_CONNECTIONS}"
             raise ParameterError(message, param="n")

@@ -31,6 +31,7 @@ SAYS = {
     "function_tools.py": 'find_table: {"additionalProperties": false,',
     "mint_async.py": "request id: req_mock_1, after 1 attempt(s)",
     "mint_sync.py": "not sent: speed must be a number from 0.25 to 1.5",
+    "opentelemetry_trace.py": "└─ POST",
     "rotating_key.py": "secret: ek_",
     "transcription.py": "model:      gpt-4o-transcribe",
 }

@@ -1,0 +1,211 @@
+"""OpenTelemetry: a trace of every call, and metrics, by the HTTP semantic conventions.
+
+    from openai_realtime import RealtimeSessionsClient
+    from openai_realtime.otel import OpenTelemetry
+
+    client = RealtimeSessionsClient(on_event=OpenTelemetry())
+
+Owns: what events become in spans and metrics. Must not know: clients, nor how events come about.
+Needs `pip install 'openai-realtime[otel]'`; exporting is set up as for anything else.
+
+A call is an INTERNAL span named by its method (`sessions.create`), a child of whatever span is
+current; each of its requests is a CLIENT span named `POST` below it. Neither headers nor bodies,
+parameters, instructions or secrets are recorded, URLs are without their query, and no trace context
+is sent to the provider.
+
+    metric                               kind       attributes
+    -----------------------------------  ---------  ------------------------------------------------
+    http.client.request.duration         histogram  the conventions' own, and the operation
+    openai_realtime.call.duration        histogram  the operation, error.type
+    openai_realtime.retries              counter    the operation, error.type: why
+    openai_realtime.retry_budget         gauge      none: 500 is full, 0 is spent
+    openai_realtime.pool.secrets         gauge      the pool, its state: `ready` or `wanted`
+    openai_realtime.pool.acquisitions    counter    the pool, hit: whether it was served at once
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from openai_realtime._version import __version__
+from openai_realtime.core.events import (
+    AttemptFinished,
+    AttemptSent,
+    CallFinished,
+    CallStarted,
+    Event,
+    PoolLevel,
+    RetryScheduled,
+)
+
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.trace import SpanKind, Status, StatusCode
+except ModuleNotFoundError:
+    _message = "OpenTelemetry is missing: pip install 'openai-realtime[otel]'"
+    raise ModuleNotFoundError(_message, name="opentelemetry") from None
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+_FIRST_ERROR = 400
+# The buckets that the conventions advise for http.client.request.duration.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+
+_Attributes = dict[str, str | int | float | bool]
+
+
+class _Trace:
+    """The spans of a call that is going on."""
+
+    __slots__ = ("attempt", "call", "request")
+
+    def __init__(self, call: Span) -> None:
+        self.call = call
+        self.attempt: Span | None = None
+        self.request: _Attributes = {}
+        """What span and metric of the request on its way share."""
+
+
+class OpenTelemetry:
+    """Turns events into spans and metrics: pass it as `on_event`. One may serve many clients.
+
+    `tracer_provider` and `meter_provider` default to the global ones. Safe where threads share it.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        self._tracer = trace.get_tracer("openai_realtime", __version__, tracer_provider)
+        meter = metrics.get_meter("openai_realtime", __version__, meter_provider)
+        self._request_duration = meter.create_histogram(
+            "http.client.request.duration",
+            unit="s",
+            description="Duration of HTTP client requests.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._call_duration = meter.create_histogram(
+            "openai_realtime.call.duration",
+            unit="s",
+            description="Duration of calls, retries and waiting included.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._retries = meter.create_counter(
+            "openai_realtime.retries", unit="{retry}", description="Retries scheduled."
+        )
+        self._budget = meter.create_gauge(
+            "openai_realtime.retry_budget", unit="{token}", description="Retry budget left."
+        )
+        self._pool_secrets = meter.create_gauge(
+            "openai_realtime.pool.secrets", unit="{secret}", description="Secrets in a pool."
+        )
+        self._acquisitions = meter.create_counter(
+            "openai_realtime.pool.acquisitions",
+            unit="{acquisition}",
+            description="Secrets given out by a pool.",
+        )
+        self._traces: dict[int, _Trace] = {}
+        self._pools: dict[str, PoolLevel] = {}
+        self._pools_lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case CallStarted():
+                self._traces[event.call] = _Trace(
+                    self._tracer.start_span(event.operation, attributes=_operation(event))
+                )
+            case AttemptSent():
+                self._attempt_sent(self._traces[event.call], event)
+            case AttemptFinished():
+                self._attempt_finished(self._traces[event.call], event)
+            case RetryScheduled():
+                why = {**_operation(event), "error.type": _error_type(event.reason)}
+                self._retries.add(1, why)
+                self._budget.set(event.budget)
+            case CallFinished():
+                self._call_finished(self._traces.pop(event.call).call, event)
+            case PoolLevel():
+                self._pool_level(event)
+
+    def _attempt_sent(self, going_on: _Trace, event: AttemptSent) -> None:
+        parts = urlsplit(event.url)
+        going_on.request = {
+            "http.request.method": event.method,
+            "server.address": parts.hostname or "",
+            "server.port": parts.port or (443 if parts.scheme == "https" else 80),
+            "url.scheme": parts.scheme,
+            **_operation(event),
+        }
+        told: _Attributes = {
+            **going_on.request,
+            "url.full": event.url,
+            "openai_realtime.attempt.cause": event.cause,
+        }
+        if event.attempt > 1:
+            told["http.request.resend_count"] = event.attempt - 1
+        going_on.attempt = self._tracer.start_span(
+            event.method,
+            trace.set_span_in_context(going_on.call),
+            kind=SpanKind.CLIENT,
+            attributes=told,
+        )
+
+    def _attempt_finished(self, going_on: _Trace, event: AttemptFinished) -> None:
+        outcome: _Attributes = {}
+        if event.status is not None:
+            outcome["http.response.status_code"] = event.status
+        if event.error is not None:
+            is_refusal = event.status is not None and event.status >= _FIRST_ERROR
+            outcome["error.type"] = str(event.status) if is_refusal else _error_type(event.error)
+        self._request_duration.record(event.elapsed, {**going_on.request, **outcome})
+        span = going_on.attempt
+        if span is not None:
+            if event.request_id is not None:
+                span.set_attribute("openai_realtime.request_id", event.request_id)
+            span.set_attributes(outcome)
+            _end(span, event.error)
+
+    def _call_finished(self, span: Span, event: CallFinished) -> None:
+        outcome: _Attributes = {}
+        if event.error is not None:
+            outcome["error.type"] = _error_type(event.error)
+        self._call_duration.record(event.elapsed, {**_operation(event), **outcome})
+        self._budget.set(event.budget)
+        span.set_attributes({**outcome, "openai_realtime.attempts": event.attempts})
+        _end(span, event.error)
+
+    def _pool_level(self, event: PoolLevel) -> None:
+        with self._pools_lock:
+            before = self._pools.get(event.pool, PoolLevel(event.pool, 0, 0, 0, 0))
+            self._pools[event.pool] = event
+        pool = {"openai_realtime.pool": event.pool}
+        self._pool_secrets.set(event.ready, {**pool, "openai_realtime.pool.state": "ready"})
+        self._pool_secrets.set(event.wanted, {**pool, "openai_realtime.pool.state": "wanted"})
+        for hit, more in (
+            (True, event.hits - before.hits),
+            (False, event.misses - before.misses),
+        ):
+            if more > 0:
+                self._acquisitions.add(more, {**pool, "openai_realtime.pool.hit": hit})
+
+
+def _operation(event: CallStarted | AttemptSent | RetryScheduled | CallFinished) -> _Attributes:
+    return {"openai_realtime.operation": event.operation}
+
+
+def _error_type(error: BaseException) -> str:
+    return type(error).__qualname__
+
+
+def _end(span: Span, error: BaseException | None) -> None:
+    """End a span; an error is told by its type alone, whatever its message says."""
+    if error is not None:
+        span.set_status(Status(StatusCode.ERROR))
+    span.end()
