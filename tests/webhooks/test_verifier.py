@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
-from webhooks.deliveries import CALL, NOW, OTHER, SECRET, call_with, encoded, signature, signed
 
 from openai_realtime import (
     ConfigurationError,
@@ -28,6 +27,7 @@ from openai_realtime import (
 from openai_realtime.secrets import WebhookSecret
 from openai_realtime.testing import MockRealtimeServer
 from openai_realtime.webhooks.signature import SigningKey, matches
+from webhooks.deliveries import CALL, NOW, OTHER, SECRET, call_with, encoded, signature, signed
 
 BODY = encoded()
 
@@ -102,23 +102,23 @@ def test_headers_are_found_in_any_case_and_of_any_kind() -> None:
     pairs = [(name.title().encode(), headers[name].encode()) for name in headers]
     for given_headers in (Headers(raw=pairs), {name.upper(): headers[name] for name in headers}):
         assert isinstance(verifier().verify(BODY, given_headers), RealtimeCallIncoming)
-    assert verifier().verify(BODY, {**headers, 1: 2})  # type: ignore[dict-item]  # wrong on purpose
+    assert verifier().verify(BODY, {**headers, 1: 2}).id  # type: ignore[dict-item]  # wrong on purpose
 
 
 def test_secrets_are_rotated_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     both = signed(BODY) | {"webhook-signature": f"v1a,x {signature(BODY, OTHER)} v1,x"}
     for secrets in ((SECRET,), (OTHER,), (OTHER, SECRET)):
         for headers in (signed(BODY, secrets[-1]), signed(BODY, secrets[0])):
-            assert verifier(*secrets).verify(BODY, headers)
-    assert verifier(OTHER).verify(BODY, both)
+            assert verifier(*secrets).verify(BODY, headers).id
+    assert verifier(OTHER).verify(BODY, both).id
     refusal(headers=both)
     monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", f"{OTHER} {SECRET}\n")
-    assert WebhookVerifier(clock=lambda: NOW).verify(BODY, signed(BODY))
+    assert WebhookVerifier(clock=lambda: NOW).verify(BODY, signed(BODY)).id
 
 
 @pytest.mark.parametrize("age", [-300, 300])
 def test_the_tolerance_is_inclusive_both_ways(age: int) -> None:
-    assert verifier().verify(BODY, signed(BODY, at=NOW - age))
+    assert verifier().verify(BODY, signed(BODY, at=NOW - age)).id
     text = str(refusal(headers=signed(BODY, at=NOW - age - age // 300)))
     assert "301 s" in text
     assert "300 s are allowed" in text
@@ -176,15 +176,9 @@ def test_one_flipped_bit_anywhere_is_refused(data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=300), st.dictionaries(st.text(), st.text()))
-def test_any_request_is_an_event_or_one_error(body: bytes, headers: dict[str, str]) -> None:
+def test_any_request_is_one_error(body: bytes, headers: dict[str, str]) -> None:
     refusal(body, headers)
-    with_signature = signed(body)
-    try:
-        event = verifier().verify(body, with_signature)
-    except WebhookVerificationError as error:
-        assert error.webhook_id == "wh_1"
-    else:
-        assert event.id
+    assert refusal(body).webhook_id == "wh_1"  # JSON with an id does not come by chance
 
 
 @pytest.mark.parametrize(
@@ -223,7 +217,7 @@ def test_headers_that_are_not_believed(change: dict[str, Any], told: str) -> Non
 
 def test_the_tenth_signature_is_the_last_that_counts() -> None:
     headers = signed(BODY) | {"webhook-signature": "v1,x " * 9 + signature(BODY)}
-    assert verifier().verify(BODY, headers)
+    assert verifier().verify(BODY, headers).id
 
 
 @pytest.mark.parametrize(
@@ -288,7 +282,8 @@ def test_an_unusable_secret_is_told_without_being_quoted(secret: str) -> None:
 
 def test_no_secret_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_WEBHOOK_SECRET", raising=False)
-    for secrets in (None, []):
+    empty: list[str] = []
+    for secrets in (None, empty):
         with pytest.raises(ConfigurationError, match="OPENAI_WEBHOOK_SECRET"):
             WebhookVerifier(secrets)
 
@@ -327,6 +322,6 @@ def test_every_key_meets_every_signature_in_constant_time(monkeypatch: pytest.Mo
     for signatures in itertools.permutations([good, "v1,wrong", "v1,"]):
         compared.clear()
         headers = signed(BODY) | {"webhook-signature": " ".join(signatures)}
-        assert verifier(SECRET, OTHER).verify(BODY, headers)
+        assert verifier(SECRET, OTHER).verify(BODY, headers).id
         assert [second.decode() for _, second in compared] == [*signatures, *signatures]
         assert len({first for first, _ in compared}) == 2
