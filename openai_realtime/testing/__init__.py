@@ -16,14 +16,12 @@ from openai_realtime.testing.phone import (
     MockPhoneCall,
     SignedWebhook,
 )
-from openai_realtime.testing.phone_calls import CallDecision
 from openai_realtime.testing.respx_routes import RealtimeRoutes, mock_realtime
 from openai_realtime.testing.server import MockRealtimeServer
 
 __all__ = [
     "MOCK_API_KEY",
     "MOCK_WEBHOOK_SECRET",
-    "CallDecision",
     "MockAnswer",
     "MockPhone",
     "MockPhoneCall",

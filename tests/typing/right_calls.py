@@ -14,7 +14,7 @@ import httpx
 import redis
 import redis.asyncio
 from pydantic import Field
-from starlette.requests import Request
+from starlette.requests import Request  # noqa: TC002 - as a user writes it
 from starlette.routing import Route
 
 import openai_realtime

@@ -189,4 +189,4 @@ def webhooks(text: str, headers: dict[str, str]) -> None:
     WebhookVerifier("whsec_…", 300)  # mypy: call-arg, pyright: reportCallIssue
     WebhookVerifier().verify(text, headers)  # mypy: arg-type, pyright: reportArgumentType
     WebhookVerifier().verify(b"", None)  # mypy: arg-type, pyright: reportArgumentType
-    print(WebhookVerifier().verify(b"", headers).call_id)  # mypy: union-attr, pyright: reportAttributeAccessIssue reportUnknownMemberType reportUnknownArgumentType
+    str(WebhookVerifier().verify(b"", headers).call_id)  # mypy: union-attr, pyright: reportAttributeAccessIssue reportUnknownMemberType reportUnknownArgumentType
