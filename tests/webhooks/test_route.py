@@ -115,14 +115,16 @@ def test_the_answer_tells_a_forger_nothing(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "status"),
+    ("sent", "body_timeout", "status"),
     [
-        (b"Content-Length: 9999999\r\n\r\n" + b"x" * 300_000, b"413"),
-        (b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"x" * 65536, b"408"),
+        (b"Content-Length: 9999999\r\n\r\n" + b"x" * 300_000, 10, b"413"),
+        (b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"x" * 65536, 0.1, b"408"),
     ],
 )
-def test_a_body_is_bounded_in_size_and_time(serve: Serve, sent: bytes, status: bytes) -> None:
-    app = Starlette(routes=[on_call_incoming(Handler(), body_timeout=0.2)])
+def test_a_body_is_bounded_in_size_and_time(
+    serve: Serve, sent: bytes, body_timeout: float, status: bytes
+) -> None:
+    app = Starlette(routes=[on_call_incoming(Handler(), body_timeout=body_timeout)])
     host, port = urlsplit(serve(app)).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(b"POST %b HTTP/1.1\r\nHost: x\r\n" % PATH.encode() + sent)
