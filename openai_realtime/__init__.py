@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         RealtimeError,
         RedirectError,
         UnprocessableEntityError,
+        WebhookReplayedError,
+        WebhookVerificationError,
     )
     from openai_realtime.providers import AuthScheme, Provider
     from openai_realtime.secrets import EphemeralKey
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
         TranslationClientSecretCreateParams,
         TranslationClientSecretCreateResponse,
     )
+    from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+    from openai_realtime.webhooks.verifier import WebhookVerifier
 
 __all__ = [
     "APIConnectionError",
@@ -90,6 +94,7 @@ __all__ = [
     "RateLimitError",
     "RateLimits",
     "RealtimeCall",
+    "RealtimeCallIncoming",
     "RealtimeError",
     "RealtimeSessionCreateResponse",
     "RealtimeSessionsClient",
@@ -104,6 +109,10 @@ __all__ = [
     "TranslationClientSecretCreateParams",
     "TranslationClientSecretCreateResponse",
     "UnprocessableEntityError",
+    "WebhookEvent",
+    "WebhookReplayedError",
+    "WebhookVerificationError",
+    "WebhookVerifier",
     "__version__",
 ]
 
@@ -127,6 +136,8 @@ _HOMES = {
         "TranslationClientSecretCreateParams",
         "TranslationClientSecretCreateResponse",
     ),
+    "types.webhook": ("RealtimeCallIncoming", "WebhookEvent"),
+    "webhooks.verifier": ("WebhookVerifier",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,6 +7,8 @@ nor which engine was in use. No exception here ever holds an API key or an ephem
     ├── ConfigurationError                the client cannot be built, or its credential is unusable
     ├── ParameterError                    the call's parameters are wrong; nothing was sent
     ├── ClientClosedError                 the client was closed before the call
+    ├── WebhookVerificationError          a webhook is not to be believed: answer it with 400
+    │   └── WebhookReplayedError          … because it was handled before: answer it with 200
     └── APIError                          the call was made and gave no usable answer
         ├── APIConnectionError            no answer arrived
         │   ├── APITimeoutError           … in time
@@ -67,6 +69,22 @@ class DroppedParameterWarning(UserWarning):
 
 class ClientClosedError(RealtimeError, RuntimeError):
     """The client was closed before this call began, or while it was in flight."""
+
+
+class WebhookVerificationError(RealtimeError, ValueError):
+    """A webhook is forged, damaged, too old, or not what it claims to be. Answer it with 400.
+
+    The message says why and what to do; it quotes nothing of the body, signature or secret.
+    """
+
+    def __init__(self, message: str, *, webhook_id: str | None = None) -> None:
+        super().__init__(f"{message} (webhook-id {webhook_id})" if webhook_id else message)
+        self.webhook_id = webhook_id
+        """Its `webhook-id`, to look it up in the provider's dashboard; None when it is unproven."""
+
+
+class WebhookReplayedError(WebhookVerificationError):
+    """A genuine webhook that was handled before. Answer it with 200, so that it comes no more."""
 
 
 class ErrorFacts(TypedDict, total=False):

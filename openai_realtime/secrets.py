@@ -67,6 +67,12 @@ class EphemeralKey(RedactedStr):
     __slots__ = ()
 
 
+class WebhookSecret(RedactedStr):
+    """The secret that a provider signs its webhooks with: `whsec_` and base64."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """A credential as the header that carries it. Its repr shows neither."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from openai_realtime import RealtimeSessionsClient, providers
@@ -35,7 +36,7 @@ def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
 
 
 def test_the_fastapi_block_answers(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in PYTHON if "FastAPI(" in code]
+    (code,) = [code for code in PYTHON if "FastAPI(lifespan" in code]
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(code, "README.md", "exec"), names)
 
@@ -47,6 +48,30 @@ def test_the_fastapi_block_answers(realtime_server: MockRealtimeServer) -> None:
     answer = asyncio.run(ask())
     assert str(answer["value"]).startswith("ek_")
     assert len(realtime_server.requests) == 1
+
+
+def test_the_phone_block_accepts_and_rejects(realtime_server: MockRealtimeServer) -> None:
+    (code,) = [code for code in PYTHON if "on_call_incoming" in code]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+    phone = realtime_server.phone(webhook_url="http://127.0.0.1:1", secret=names["secrets"])
+
+    async def ring(from_: str) -> str:
+        call = phone.ring(from_=from_)
+        transport = httpx.ASGITransport(names["app"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as sender:
+            webhook = call.webhook
+            answer = await sender.post(
+                "/webhooks/openai", content=webhook.body, headers=dict(webhook.headers)
+            )
+            assert answer.status_code == 200
+        return call.state
+
+    async def ring_twice() -> list[str]:
+        async with names["client"]:
+            return [await ring("+14155550123"), await ring("sip:anonymous@anonymous.invalid")]
+
+    assert asyncio.run(ring_twice()) == ["accepted", "rejected"]
 
 
 def test_the_test_block_passes(pytester: pytest.Pytester) -> None:

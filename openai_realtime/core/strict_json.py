@@ -17,15 +17,19 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 MAX_JSON_DEPTH = 64
 
 
-def decode_json(body: bytes) -> Json:
+def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
     """Return the JSON value in `body`.
 
     Raises `ValueError`, whose text says why and quotes nothing of the body, on anything that is not
-    JSON by RFC 8259: NaN and Infinity included, and nesting deeper than 64 levels.
+    JSON by RFC 8259: NaN and Infinity included, and nesting deeper than 64 levels. `unique_names`
+    refuses objects that name a member twice too: RFC 8259 §4 leaves open which of the two counts.
     """
     reason: str | None
+    members = _members_named_once if unique_names else None
     try:
-        value: Json = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value: Json = json.loads(
+            body.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=members
+        )
         reason = "it is nested too deeply" if _depth(value) > MAX_JSON_DEPTH else None
         if reason is None and b"\\u" in body:
             value = _mended(value)
@@ -52,6 +56,14 @@ class _NoJsonError(ValueError):
 def _refuse_constant(name: str) -> NoReturn:
     message = f"it holds {name}, which JSON does not have"
     raise _NoJsonError(message)
+
+
+def _members_named_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        message = "it names a member of an object twice"
+        raise _NoJsonError(message)
+    return members
 
 
 def _mended(value: Json) -> Json:

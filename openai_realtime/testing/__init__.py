@@ -10,14 +10,24 @@ Needs no network and no key. `respx` is needed only by `mock_realtime`.
 
 from openai_realtime.testing.behaviour import MOCK_API_KEY
 from openai_realtime.testing.messages import MockAnswer, RecordedRequest
+from openai_realtime.testing.phone import (
+    MOCK_WEBHOOK_SECRET,
+    MockPhone,
+    MockPhoneCall,
+    SignedWebhook,
+)
 from openai_realtime.testing.respx_routes import RealtimeRoutes, mock_realtime
 from openai_realtime.testing.server import MockRealtimeServer
 
 __all__ = [
     "MOCK_API_KEY",
+    "MOCK_WEBHOOK_SECRET",
     "MockAnswer",
+    "MockPhone",
+    "MockPhoneCall",
     "MockRealtimeServer",
     "RealtimeRoutes",
     "RecordedRequest",
+    "SignedWebhook",
     "mock_realtime",
 ]

@@ -16,9 +16,13 @@ from openai_realtime.errors import ParameterError
 from openai_realtime.resources import calls
 from openai_realtime.testing.messages import MockAnswer, RecordedRequest, refusal
 from openai_realtime.testing.minted import MINTS, SDP_ANSWER, new_id
+from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockPhone
+from openai_realtime.testing.phone_calls import MockCall, unknown_call
 from openai_realtime.testing.profiles import Profile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from openai_realtime.dialects import JsonObject
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
@@ -36,6 +40,8 @@ class MockRealtime:
         self._numbers = itertools.count(1)
         self._secrets: set[str] = set()
         self._script: deque[MockAnswer] = deque()
+        self._calls: dict[str, MockCall] = {}
+        self._knows_every_call = False
 
     def respond_next(self, *answers: MockAnswer) -> None:
         """Answer the next requests with `answers`, one each; after them, as usual again."""
@@ -49,6 +55,18 @@ class MockRealtime:
     def forget_script(self) -> None:
         """Drop the scripted answers that nobody has asked for yet."""
         self._script.clear()
+
+    def phone(self, *, webhook_url: str, secret: str = MOCK_WEBHOOK_SECRET) -> MockPhone:
+        """Return a phone; its calls ring at `webhook_url`, in webhooks signed with `secret`.
+
+            call = server.phone(webhook_url="http://127.0.0.1:8000/webhooks/openai").ring()
+            assert call.wait_for_decision().kind == "accepted"
+
+        From now on the calls endpoints know every call there is, and answer 404 for all others.
+        Without a phone they take any call's id.
+        """
+        self._knows_every_call = True
+        return MockPhone(webhook_url, secret, self._take_call)
 
     def answer(self, request: RecordedRequest) -> MockAnswer:
         """Record a request and return its answer, scripted or usual."""
@@ -92,15 +110,25 @@ class MockRealtime:
     def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockAnswer:
         if below:
             given = self._json(request) if request.body else {}
-            calls.ACTIONS[below[1]].plain({n: given[n] for n in given if n != "type"})
-            return MockAnswer(body=b"")
+            given = {name: given[name] for name in given if name != "type"}
+            call_id, action = below
+            return self._decide(call_id, action, calls.ACTIONS[action].plain(given))
         if endpoint == "calls":
-            return _begin_call(request)
+            return _begin_call(request, self._take_call)
         given = self._json(request)
         session = MINTS[endpoint](self._profile.understood(given, endpoint))
         answer = self._profile.shaped(session)
         self._secrets.add(_secret_in(answer))
         return MockAnswer(self._profile.success, answer)
+
+    def _decide(self, call_id: str, action: str, given: JsonObject) -> MockAnswer:
+        call = self._calls.get(call_id)
+        if call is not None:
+            return call.act(action, given)
+        return unknown_call() if self._knows_every_call else MockAnswer(body=b"")
+
+    def _take_call(self, call: MockCall) -> None:
+        self._calls[call.call_id] = call
 
     def _json(self, request: RecordedRequest) -> JsonObject:
         try:
@@ -124,7 +152,7 @@ class MockRealtime:
         return False
 
 
-def _begin_call(request: RecordedRequest) -> MockAnswer:
+def _begin_call(request: RecordedRequest, take: Callable[[MockCall], None]) -> MockAnswer:
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind == "application/sdp":
         offer = request.body.decode("utf-8", "replace")
@@ -140,6 +168,9 @@ def _begin_call(request: RecordedRequest) -> MockAnswer:
     if not offer.startswith("v=0"):
         return refusal(400, "The SDP offer is not valid", param="sdp")
     call_id = new_id("rtc")
+    call = MockCall(call_id)
+    call.act("accept", {})
+    take(call)
     headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
     return MockAnswer(201, body=SDP_ANSWER, headers=headers)
 

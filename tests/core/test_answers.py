@@ -325,3 +325,10 @@ def test_any_answer_becomes_one_error(status: int, body: bytes) -> None:
     assert error.message
     assert str(status) in str(error)
     assert len(error.message) <= 500
+
+
+def test_members_named_twice_are_refused_where_that_is_asked() -> None:
+    assert decode_json(b'[{"a":1,"a":2},{"a":3}]') == [{"a": 2}, {"a": 3}]
+    assert decode_json(b'[{"a":1},{"a":2}]', unique_names=True) == [{"a": 1}, {"a": 2}]
+    with pytest.raises(ValueError, match="names a member of an object twice"):
+        decode_json(b'[{"b":{"a":1,"a":1}}]', unique_names=True)

@@ -33,8 +33,10 @@ SAYS = {
     "mint_sync.py": "not sent: speed must be a number from 0.25 to 1.5",
     "opentelemetry_trace.py": "└─ POST",
     "rotating_key.py": "secret: ek_",
+    "telephone_receptionist.py": "CallDecision(kind='referred', parameters={'target_uri': 'tel:+49",
     "transcription.py": "model:      gpt-4o-transcribe",
 }
+MINTS_NOTHING = {"telephone_receptionist.py"}
 
 
 def run(example: Path, *arguments: str) -> str:
@@ -57,7 +59,7 @@ def test_an_example_runs_without_key_and_network(example: Path) -> None:
     output = run(example, "--mock")
     assert SAYS[example.name] in output
     secrets = SECRET.findall(output)
-    assert secrets
+    assert bool(secrets) is (example.name not in MINTS_NOTHING)
     assert len(set(secrets)) == len(secrets)
 
 

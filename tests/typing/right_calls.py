@@ -11,7 +11,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, assert_type
 
 import httpx
+import redis
+import redis.asyncio
 from pydantic import Field
+from starlette.requests import Request  # noqa: TC002 - as a user writes it
+from starlette.routing import Route
 
 import openai_realtime
 from openai_realtime import (
@@ -26,6 +30,7 @@ from openai_realtime import (
     ParameterError,
     RateLimitError,
     RateLimits,
+    RealtimeCallIncoming,
     RealtimeError,
     RealtimeSessionCreateResponse,
     RealtimeSessionsClient,
@@ -36,6 +41,8 @@ from openai_realtime import (
     SyncRealtimeSessionsClient,
     Timeout,
     TranscriptionSessionCreateParams,
+    WebhookEvent,
+    WebhookVerifier,
 )
 from openai_realtime.errors import Phase
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
@@ -51,9 +58,16 @@ from openai_realtime.testing import (
     RecordedRequest,
     mock_realtime,
 )
+from openai_realtime.testing.phone_calls import CallDecision
 from openai_realtime.types.audio import CustomVoice, Transcription, VoiceName
 from openai_realtime.types.tools import ToolChoiceFunctionParam
 from openai_realtime.types.turn_detection import TurnDetection
+from openai_realtime.webhooks import (
+    AsyncRedisReplayStore,
+    MemoryReplayStore,
+    RedisReplayStore,
+    on_call_incoming,
+)
 
 
 def read_key() -> str:
@@ -361,3 +375,35 @@ def a_mock_server() -> None:
 
 
 assert_type(openai_realtime.__version__, str)
+
+
+# --- Webhooks --------------------------------------------------------------------------------
+
+
+async def webhooks(body: bytes, headers: dict[str, str], request: Request) -> None:
+    WebhookVerifier(["whsec_…", "whsec_…"], tolerance=60, replay_store=MemoryReplayStore())
+    WebhookVerifier("whsec_…", replay_store=RedisReplayStore(redis.Redis()), clock=lambda: 1)
+    verifier = WebhookVerifier(replay_store=AsyncRedisReplayStore(redis.asyncio.Redis()))
+    event = verifier.verify(body, headers)
+    assert_type(event, RealtimeCallIncoming | WebhookEvent)
+    if isinstance(event, RealtimeCallIncoming):
+        assert_type(event.call_id, str)
+        assert_type(event.from_number, str | None)
+    else:
+        assert_type(event, WebhookEvent)
+        assert_type(event.data, object)
+    assert_type(await verifier.averify(body, request.headers), RealtimeCallIncoming | WebhookEvent)
+
+
+async def answer(call: RealtimeCallIncoming) -> None: ...
+
+
+def answer_in_a_thread(call: RealtimeCallIncoming) -> None: ...
+
+
+def phone_calls(verifier: WebhookVerifier, server: MockRealtimeServer) -> None:
+    assert_type(on_call_incoming(answer, verifier=verifier, path="/calls"), Route)
+    assert_type(on_call_incoming(answer_in_a_thread), Route)
+    call = server.phone(webhook_url="http://…", secret="whsec_…").ring(from_="+49", to="+1")
+    assert_type(call.wait_for_decision("accepted", timeout=1), CallDecision)
+    assert_type(call.wait_for_delivery(), int)

@@ -17,6 +17,7 @@ from openai_realtime import (
     SessionCreateParams,
     SyncRealtimeSessionsClient,
     Timeout,
+    WebhookVerifier,
 )
 from openai_realtime import RealtimeClient as Misspelt  # noqa: F401 - the mistake  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownVariableType reportUnusedImport
 
@@ -178,3 +179,14 @@ def answers(session: RealtimeSessionCreateResponse) -> None:
     session.model.upper()  # mypy: union-attr, pyright: reportOptionalMemberAccess
     session.meta.attempts = 2  # mypy: misc, pyright: reportAttributeAccessIssue
     session.client_secret = None  # mypy: assignment, pyright: reportAttributeAccessIssue
+
+
+# --- Webhooks --------------------------------------------------------------------------------
+
+
+def webhooks(text: str, headers: dict[str, str]) -> None:
+    WebhookVerifier("whsec_…", replay_store=set[str]())  # mypy: arg-type, pyright: reportArgumentType
+    WebhookVerifier("whsec_…", 300)  # mypy: call-arg, pyright: reportCallIssue
+    WebhookVerifier().verify(text, headers)  # mypy: arg-type, pyright: reportArgumentType
+    WebhookVerifier().verify(b"", None)  # mypy: arg-type, pyright: reportArgumentType
+    str(WebhookVerifier().verify(b"", headers).call_id)  # mypy: union-attr, pyright: reportAttributeAccessIssue reportUnknownMemberType reportUnknownArgumentType

@@ -1,0 +1,138 @@
+"""What a webhook tells: an incoming phone call, or something else.
+
+Owns: the events' fields, and how SIP's From and To are read. Must not know: signatures, HTTP.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from urllib.parse import unquote
+
+from pydantic import Field, PrivateAttr
+
+from openai_realtime.types.answer import WireModel
+from openai_realtime.types.client_secret import MAX_UNIX_SECONDS
+
+# RFC 3261 §20.10: a display name, quoted or not, and the URI in angle brackets; or the URI alone,
+# and then what follows a semicolon is the header's, not the URI's.
+_NAME_AND_URI = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^"<]*)\s*<([^<>\s]+)>', re.DOTALL)
+_URI_ALONE = re.compile(r'\s*((?:sips?|tel):[^;,<>"\s]+)', re.IGNORECASE)
+_USER = re.compile(r"(?:(?:sips?):([^@;]*)[^@]*@|tel:([^;]*))", re.IGNORECASE)
+_NUMBER = re.compile(r"\+?[0-9]{2,15}", re.ASCII)
+_SEPARATORS = str.maketrans("", "", "-.() ")
+_COMPACT = {"from": "f", "to": "t"}
+"""RFC 3261 §7.3.3."""
+
+
+class SipHeader(WireModel):
+    """One header of a phone call's SIP INVITE."""
+
+    name: str
+    """Its name, such as `From`."""
+    value: str
+    """Its value, such as `"Alice" <sip:+14155550123@example.com>;tag=abc`."""
+
+
+class IncomingCallData(WireModel):
+    """What is known of a phone call that rings."""
+
+    call_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+    """The call's id (`rtc_…`), for `client.calls`."""
+    sip_headers: list[SipHeader] = Field(default_factory=list[SipHeader])
+    """The headers of the SIP INVITE, in their order. The caller's side wrote them: believe none."""
+    sip_media_security: str | None = None
+    """How the call's sound is protected: `srtp`, `rtp` (not at all), or None: unknown."""
+
+
+class _Event(WireModel):
+    _webhook_id: str = PrivateAttr(default="")
+
+    id: Annotated[str, Field(min_length=1)]
+    """The event's id, `evt_…`."""
+    created_at: Annotated[int, Field(ge=0, le=MAX_UNIX_SECONDS)]
+    """When it came about, in Unix seconds."""
+
+    @property
+    def webhook_id(self) -> str:
+        """The delivery's `webhook-id`: the same each time that the event is delivered again."""
+        return self._webhook_id
+
+    @property
+    def created_at_datetime(self) -> datetime:
+        """When it came about, as an aware datetime in UTC."""
+        return datetime.fromtimestamp(self.created_at, UTC)
+
+    def delivered_as(self, webhook_id: str) -> None:
+        """Note the delivery's `webhook-id`."""
+        self._webhook_id = webhook_id
+
+
+class WebhookEvent(_Event):
+    """A verified event of another type than `realtime.call.incoming`."""
+
+    type: str
+    """What happened, such as `batch.completed`."""
+    data: object = None
+    """What the event is about, as decoded JSON."""
+
+
+class RealtimeCallIncoming(_Event):
+    """A phone call rings: accept, reject or refer it with `client.calls` and `call_id`.
+
+    The signature proves that the provider sent the event. Who calls is what the telephone network
+    says, which a caller can fake: let no number be a password.
+    """
+
+    type: Literal["realtime.call.incoming"]
+    """Always `realtime.call.incoming`."""
+    data: IncomingCallData
+    """The call."""
+
+    @property
+    def call_id(self) -> str:
+        """The call's id, for `client.calls`."""
+        return self.data.call_id
+
+    @property
+    def sip_headers(self) -> list[SipHeader]:
+        """The headers of the SIP INVITE."""
+        return self.data.sip_headers
+
+    def sip_header(self, name: str) -> str | None:
+        """Return the value of the first SIP header of that name, whatever its case; None: no such.
+
+        `From` and `To` are found by their compact names, `f` and `t`, too.
+        """
+        wanted = {name.lower(), _COMPACT.get(name.lower(), name.lower())}
+        return next((own.value for own in self.sip_headers if own.name.lower() in wanted), None)
+
+    @property
+    def from_uri(self) -> str | None:
+        """Who calls, such as `sip:+14155550123@example.com`; None: not said."""
+        return _uri(self.sip_header("From"))
+
+    @property
+    def to_uri(self) -> str | None:
+        """Who is called, such as `sip:proj_123@sip.api.openai.com`; None: not said."""
+        return _uri(self.sip_header("To"))
+
+    @property
+    def from_number(self) -> str | None:
+        """The caller's number, such as `+14155550123`; None: withheld, or no number."""
+        return _phone_number(self.from_uri)
+
+    @property
+    def to_number(self) -> str | None:
+        """The number called, such as `+14155550123`; None: not said, or no number."""
+        return _phone_number(self.to_uri)
+
+
+def _uri(header: str | None) -> str | None:
+    found = _NAME_AND_URI.match(header or "") or _URI_ALONE.match(header or "")
+    return found.group(1) if found else None
+
+
+def _phone_number(uri: str | None) -> str | None:
+    user = _USER.match(uri or "")
+    number = unquote(user.group(1) or user.group(2) or "").translate(_SEPARATORS) if user else ""
+    return number if _NUMBER.fullmatch(number) else None

@@ -1,0 +1,35 @@
+"""Verified webhooks: a phone call rings, and your code hears of it.
+
+    from openai_realtime.webhooks import RealtimeCallIncoming, on_call_incoming
+
+    async def answer(event: RealtimeCallIncoming) -> None:
+        await client.calls.accept(event.call_id, model="gpt-realtime")
+
+    app = Starlette(routes=[on_call_incoming(answer)])  # OPENAI_WEBHOOK_SECRET
+
+`WebhookVerifier` does the same for any framework. Only `on_call_incoming` needs Starlette.
+"""
+
+from openai_realtime.types.webhook import RealtimeCallIncoming, SipHeader, WebhookEvent
+from openai_realtime.webhooks.replay import (
+    AsyncRedisReplayStore,
+    AsyncReplayStore,
+    MemoryReplayStore,
+    RedisReplayStore,
+    ReplayStore,
+)
+from openai_realtime.webhooks.route import on_call_incoming
+from openai_realtime.webhooks.verifier import WebhookVerifier
+
+__all__ = [
+    "AsyncRedisReplayStore",
+    "AsyncReplayStore",
+    "MemoryReplayStore",
+    "RealtimeCallIncoming",
+    "RedisReplayStore",
+    "ReplayStore",
+    "SipHeader",
+    "WebhookEvent",
+    "WebhookVerifier",
+    "on_call_incoming",
+]

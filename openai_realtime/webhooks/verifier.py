@@ -1,0 +1,210 @@
+"""From a request to a verified event, or to one error.
+
+Owns: in which order a webhook is doubted: size, headers, age, signature, JSON, shape, replay. Must
+not know: how a signature is made, or where replays are remembered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+
+from pydantic import ValidationError
+
+from openai_realtime.core.strict_json import decode_json
+from openai_realtime.errors import (
+    ConfigurationError,
+    ParameterError,
+    WebhookReplayedError,
+    WebhookVerificationError,
+)
+from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+from openai_realtime.webhooks.signature import SigningKey, matches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openai_realtime.core.strict_json import Json
+    from openai_realtime.webhooks.replay import AsyncReplayStore, ReplayStore
+
+SECRET_VARIABLE = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - where it is, not what it is
+MAX_BODY_BYTES = 256 * 1024
+"""The largest webhook that is read; real ones have a few hundred bytes."""
+
+_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_ID = re.compile(r"[!-~]{1,256}", re.ASCII)
+_TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
+_CALL_INCOMING = "realtime.call.incoming"
+# OpenAI delivers again for 72 hours, with a new timestamp and the same id.
+_REMEMBERED_SECONDS = 72 * 3600
+
+
+class HeaderItems(Protocol):
+    """Request headers: a dict, or those of Starlette, Django, Flask, aiohttp."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Return names, in any case, and values."""
+        ...
+
+
+class WebhookVerifier:
+    """Tells genuine webhooks from all others, by the rules of Standard Webhooks.
+
+        verifier = WebhookVerifier()  # OPENAI_WEBHOOK_SECRET
+        event = verifier.verify(request.get_data(), request.headers)
+        if isinstance(event, RealtimeCallIncoming):
+            client.calls.accept(event.call_id, model="gpt-realtime")
+
+    `secrets` is one `whsec_…` secret, or several while one is rotated: any of them will do. Default:
+    the environment variable `OPENAI_WEBHOOK_SECRET` (several are parted by spaces). A webhook may be
+    `tolerance` seconds old, or ahead of the clock here (default: 300). With a `replay_store` each
+    webhook passes once in 72 hours; without one a copy passes for as long as it is young. `clock` is
+    the time in Unix seconds. Raises `ConfigurationError` for a secret that is missing or unusable.
+    """
+
+    def __init__(
+        self,
+        secrets: str | Sequence[str] | None = None,
+        *,
+        tolerance: float = 300,
+        replay_store: ReplayStore | AsyncReplayStore | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = [SigningKey.read(secret) for secret in _given(secrets)]
+        self._tolerance = tolerance
+        self._replay_store = replay_store
+        self._clock = clock
+
+    def verify(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
+        """Return the event in a request; `body` is its raw bytes, before anything parsed them.
+
+        Raises `WebhookVerificationError` for whatever cannot be believed, and its subclass
+        `WebhookReplayedError` for what was handled before; `ParameterError` when `body` is no bytes;
+        `ConfigurationError` when the replay store must be awaited: then use `averify`.
+        """
+        event = self._read(body, headers)
+        claim = self._claim(event)
+        if isinstance(claim, Awaitable):
+            if isinstance(claim, Coroutine):
+                cast("Coroutine[object, object, object]", claim).close()
+            message = "This replay_store must be awaited: use `await verifier.averify(…)`"
+            raise ConfigurationError(message)
+        return _first(event, is_first=claim)
+
+    async def averify(
+        self, body: bytes, headers: HeaderItems
+    ) -> RealtimeCallIncoming | WebhookEvent:
+        """As `verify`, awaiting the replay store where it must be awaited."""
+        event = self._read(body, headers)
+        claim = self._claim(event)
+        return _first(event, is_first=await claim if isinstance(claim, Awaitable) else claim)
+
+    def _read(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
+        if not isinstance(cast("object", body), bytes):
+            message = "body must be the request's raw bytes: parsed JSON cannot be verified"
+            raise ParameterError(message, param="body")
+        if len(body) > MAX_BODY_BYTES:
+            _refuse(f"its body is larger than {MAX_BODY_BYTES // 1024} KiB")
+        webhook_id, timestamp, signatures = _signed_headers(headers)
+        self._check_age(timestamp)
+        if not matches(self._keys, signatures, webhook_id, timestamp, body):
+            _refuse(
+                "no signature in it is that of a secret here. Check that the secret is this "
+                "endpoint's, and that the body is passed as it came, byte for byte"
+            )
+        event = _event(body, webhook_id)
+        event.delivered_as(webhook_id)
+        return event
+
+    def _check_age(self, timestamp: str) -> None:
+        age = self._clock() - int(timestamp)
+        if abs(age) > self._tolerance:
+            _refuse(
+                f"it was sent {abs(age):.0f} s {'ago' if age > 0 else 'ahead of the clock here'}, "
+                f"where {self._tolerance:g} s are allowed: it is a replay, or the clock is wrong"
+            )
+
+    def _claim(self, event: RealtimeCallIncoming | WebhookEvent) -> bool | Awaitable[bool]:
+        if self._replay_store is None:
+            return True
+        # A copy's timestamp can be ahead of the clock by the tolerance, and then grow as old.
+        seconds = max(_REMEMBERED_SECONDS, int(2 * self._tolerance) + 1)
+        return self._replay_store.claim(event.webhook_id, seconds)
+
+
+def _given(secrets: str | Sequence[str] | None) -> list[str]:
+    if secrets is None:
+        given = os.environ.get(SECRET_VARIABLE, "").split()
+    else:
+        given = [secrets] if isinstance(secrets, str) else list(secrets)
+    if not given:
+        message = (
+            f"No webhook secret: pass it, or set the environment variable {SECRET_VARIABLE}. It is "
+            "shown once, when the webhook is set up with the provider"
+        )
+        raise ConfigurationError(message)
+    return given
+
+
+def _signed_headers(headers: HeaderItems) -> tuple[str, str, str]:
+    """Return id, timestamp and signatures; each must be there once, and look like what it is."""
+    found: dict[str, list[object]] = {name: [] for name in _HEADERS}
+    for name, value in headers.items():
+        if isinstance(cast("object", name), str) and name.lower() in found:
+            found[name.lower()].append(value)
+    for name, values in found.items():
+        if len(values) != 1 or not isinstance(values[0], str):
+            _refuse(f"it must have one {name} header. Check that no proxy on the way removes it")
+    webhook_id, timestamp, signatures = (cast("str", values[0]) for values in found.values())
+    if not _ID.fullmatch(webhook_id):
+        _refuse("its webhook-id is not 1 to 256 visible ASCII characters")
+    if not _TIMESTAMP.fullmatch(timestamp):
+        _refuse("its webhook-timestamp is not a time in Unix seconds")
+    if not signatures.isascii():
+        _refuse("its webhook-signature is not ASCII")
+    return webhook_id, timestamp, signatures
+
+
+def _event(body: bytes, webhook_id: str) -> RealtimeCallIncoming | WebhookEvent:
+    """Return the event in a body whose signature is right."""
+    try:
+        value = decode_json(body, unique_names=True)
+    except ValueError as error:
+        problem, value = str(error), None
+    else:
+        problem = "its body is not a JSON object"
+    if not isinstance(value, dict):
+        _refuse(problem, webhook_id)
+    model = RealtimeCallIncoming if value.get("type") == _CALL_INCOMING else WebhookEvent
+    event, problem = _validated(value, model)
+    if event is None:
+        _refuse(problem, webhook_id)
+    return event
+
+
+def _validated(
+    value: dict[str, Json], model: type[RealtimeCallIncoming | WebhookEvent]
+) -> tuple[RealtimeCallIncoming | WebhookEvent | None, str]:
+    try:
+        return model.model_validate(value, strict=True), ""
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(step) for step in first["loc"])
+        return None, f"its body's {field} is missing or unusable"
+
+
+def _first(
+    event: RealtimeCallIncoming | WebhookEvent, *, is_first: bool
+) -> RealtimeCallIncoming | WebhookEvent:
+    if not is_first:
+        message = "The webhook was handled before: answer it with 200, and do nothing"
+        raise WebhookReplayedError(message, webhook_id=event.webhook_id)
+    return event
+
+
+def _refuse(problem: str, webhook_id: str | None = None) -> NoReturn:
+    message = f"The webhook is refused: {problem}"
+    raise WebhookVerificationError(message, webhook_id=webhook_id)

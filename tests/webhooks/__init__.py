@@ -1,0 +1,1 @@
+"""Webhooks: signatures, replay, the route, and the phone that rings at it."""

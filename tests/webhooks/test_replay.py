@@ -1,0 +1,194 @@
+"""A webhook passes once: in memory, in Redis, by threads and tasks at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+import redis
+import redis.asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_realtime import ConfigurationError, WebhookReplayedError, WebhookVerifier
+from openai_realtime.webhooks import (
+    AsyncRedisReplayStore,
+    MemoryReplayStore,
+    RedisReplayStore,
+    ReplayStore,
+)
+from webhooks.deliveries import NOW, SECRET, encoded, signed
+
+BODY = encoded()
+THREE_DAYS = 72 * 3600
+
+
+def verifier(store: Any) -> WebhookVerifier:
+    return WebhookVerifier(SECRET, replay_store=store, clock=lambda: NOW)
+
+
+def passes(store: Any, webhook_id: str = "wh_1") -> bool:
+    try:
+        verifier(store).verify(BODY, signed(BODY, webhook_id=webhook_id))
+    except WebhookReplayedError:
+        return False
+    return True
+
+
+async def passes_async(store: Any, webhook_id: str = "wh_1") -> bool:
+    try:
+        await verifier(store).averify(BODY, signed(BODY, webhook_id=webhook_id))
+    except WebhookReplayedError:
+        return False
+    return True
+
+
+def winners_of_threads(claim: Callable[[], bool], count: int = 16) -> int:
+    together = threading.Barrier(count)
+    won: list[bool] = []
+
+    def take() -> None:
+        together.wait()
+        won.append(claim())
+
+    threads = [threading.Thread(target=take) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == count
+    return won.count(True)
+
+
+def test_without_a_store_a_copy_passes() -> None:
+    assert passes(None)
+    assert passes(None)
+    assert anyio.run(passes_async, None)
+
+
+def test_memory_lets_one_through_by_both_doors() -> None:
+    store = MemoryReplayStore()
+    assert passes(store)
+    with pytest.raises(WebhookReplayedError, match="handled before") as caught:
+        verifier(store).verify(BODY, signed(BODY))
+    assert caught.value.webhook_id == "wh_1"
+    assert not anyio.run(passes_async, store)
+    assert anyio.run(passes_async, store, "wh_2")
+    assert len(store) == 2
+
+
+def test_a_forgery_claims_nothing() -> None:
+    store = MemoryReplayStore()
+    with pytest.raises(ValueError, match="no signature"):
+        verifier(store).verify(BODY + b" ", signed(BODY))
+    assert len(store) == 0
+    assert passes(store)
+
+
+def test_memory_lets_one_thread_through() -> None:
+    for _ in range(20):
+        store = MemoryReplayStore()
+        assert winners_of_threads(lambda s=store: passes(s)) == 1  # type: ignore[misc]  # bound on purpose
+
+
+def test_memory_remembers_as_long_as_it_was_told_and_is_bounded() -> None:
+    now = [0.0]
+    store = MemoryReplayStore(max_entries=3, clock=lambda: now[0])
+    assert [store.claim(name, 10) for name in "abca"] == [True, True, True, False]
+    assert store.claim("d", 10)
+    assert len(store) == 3
+    assert store.claim("a", 10)  # the oldest was forgotten
+    now[0] = 9.999
+    assert not store.claim("d", 10)
+    now[0] = 10
+    assert store.claim("d", 10)
+    assert len(store) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 20), st.integers(0, 9))))
+def test_memory_is_what_a_dict_of_ends_is(claims: list[tuple[str, int, int]]) -> None:
+    now = [0.0]
+    store = MemoryReplayStore(clock=lambda: now[0])
+    ends: dict[str, float] = {}
+    for name, seconds, later in claims:
+        now[0] += later
+        is_first = ends.get(name, -1.0) <= now[0]
+        assert store.claim(name, seconds) is is_first
+        if is_first:
+            ends[name] = now[0] + seconds
+
+
+def test_a_webhook_is_remembered_as_long_as_it_can_come_again() -> None:
+    told: list[int] = []
+
+    class Store:
+        def claim(self, _webhook_id: str, seconds: int, /) -> bool:
+            told.append(seconds)
+            return True
+
+    for tolerance in (300, 10**6):
+        genuine = WebhookVerifier(
+            SECRET, tolerance=tolerance, replay_store=Store(), clock=lambda: NOW
+        )
+        assert genuine.verify(BODY, signed(BODY)).id
+    assert told == [THREE_DAYS, 2 * 10**6 + 1]
+
+
+class Later:
+    """An awaitable that is no coroutine."""
+
+    def claim(self, _webhook_id: str, _seconds: int, /) -> Awaitable[bool]:
+        return _Done()
+
+
+class _Done:
+    def __await__(self) -> Any:
+        yield from ()
+        return True
+
+
+class Never:
+    async def claim(self, _webhook_id: str, _seconds: int, /) -> bool:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("store", [Later(), Never()])
+def test_a_store_that_must_be_awaited_is_not_asked_without(store: Any) -> None:
+    with pytest.raises(ConfigurationError, match="await verifier.averify"):
+        passes(store)
+    if isinstance(store, Later):
+        assert anyio.run(passes_async, store)
+
+
+# --- Redis, for real -------------------------------------------------------------------------
+
+
+@pytest.mark.redis
+def test_redis_lets_one_of_a_fleet_through(redis_url: str) -> None:
+    clients = [redis.Redis.from_url(redis_url) for _ in range(2)]
+    stores: list[ReplayStore] = [RedisReplayStore(client) for client in clients]
+    assert winners_of_threads(lambda: passes(stores[threading.get_ident() % 2], "wh_threads")) == 1
+    assert THREE_DAYS - 60 <= clients[0].ttl("openai_realtime:webhook:wh_threads") <= THREE_DAYS  # type: ignore[operator]  # redis-py types both clients at once
+
+    async def tasks() -> int:
+        client = redis.asyncio.Redis.from_url(redis_url)
+        won: list[bool] = []
+
+        async def take() -> None:
+            won.append(await passes_async(AsyncRedisReplayStore(client), "wh_tasks"))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(16):
+                group.start_soon(take)
+        assert not await passes_async(AsyncRedisReplayStore(client), "wh_threads")
+        assert await passes_async(AsyncRedisReplayStore(client, prefix="mine:"), "wh_threads")
+        await client.aclose()
+        return won.count(True)
+
+    assert anyio.run(tasks) == 1
+    assert not passes(RedisReplayStore(clients[0], prefix="mine:"), "wh_threads")
+    for client in clients:
+        client.close()

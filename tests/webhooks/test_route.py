@@ -1,0 +1,200 @@
+"""The route, on a real uvicorn: it answers at once, and then the handler runs; never twice."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from openai_realtime import ConfigurationError, RealtimeCallIncoming, WebhookVerifier
+from openai_realtime.testing import MOCK_WEBHOOK_SECRET, MockPhone, MockRealtimeServer
+from openai_realtime.webhooks import on_call_incoming
+from openai_realtime.webhooks.route import CallHandler
+from webhooks.deliveries import CALL, SECRET, encoded
+
+Serve = Callable[[ASGIApp], str]
+PATH = "/webhooks/openai"
+
+
+class Handler:
+    """Counts the calls, and can be held."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.may_end = threading.Event()
+        self.ended = threading.Event()
+
+    def __call__(self, event: RealtimeCallIncoming) -> None:
+        self.calls.append(event.call_id)
+        assert self.may_end.wait(5)
+        self.ended.set()
+
+    async def awaited(self, event: RealtimeCallIncoming) -> None:
+        await anyio.to_thread.run_sync(self, event)
+
+
+def phone_of(server: MockRealtimeServer, address: str) -> MockPhone:
+    return server.phone(webhook_url=address + PATH, secret=SECRET)
+
+
+@pytest.fixture(autouse=True)
+def secret_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "returns an awaitable"])
+@pytest.mark.parametrize("framework", [Starlette, FastAPI])
+def test_the_answer_comes_before_the_handler_ends_and_a_replay_runs_nothing(
+    serve: Serve, realtime_server: MockRealtimeServer, framework: Any, kind: str
+) -> None:
+    handler = Handler()
+    handlers: dict[str, CallHandler] = {
+        "sync": handler,
+        "async": handler.awaited,
+        "returns an awaitable": lambda event: handler.awaited(event),  # noqa: PLW0108 - so that it is no `async def`
+    }
+    app = framework()
+    app.router.routes.append(on_call_incoming(handlers[kind]))
+    phone = phone_of(realtime_server, serve(app))
+    call = phone.ring()
+    assert call.wait_for_delivery() == 200
+    assert not handler.ended.is_set()
+    assert phone.deliver(call.webhook) == 200
+    handler.may_end.set()
+    assert handler.ended.wait(5)
+    assert phone.deliver(call.webhook) == 200
+    assert handler.calls == [call.call_id]
+
+
+def test_what_is_not_genuine_is_answered_with_400_and_logged(
+    serve: Serve, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = Handler()
+    address = serve(Starlette(routes=[on_call_incoming(handler)]))
+    phone = phone_of(realtime_server, address)
+    with caplog.at_level(logging.DEBUG, "openai_realtime"):
+        assert phone.deliver(phone.sign(CALL["data"]).tampered()) == 400
+        assert phone.ring(age=600).wait_for_delivery() == 400
+        assert phone.ring(age=-600).wait_for_delivery() == 400
+        assert realtime_server.phone(webhook_url=address + PATH).ring().wait_for_delivery() == 400
+        assert phone.deliver(phone.sign({"call_id": None})) == 400
+        assert phone.deliver(phone.sign({}, type="batch.completed")) == 200
+    assert handler.calls == []
+    told = [record.getMessage() for record in caplog.records if record.name == "openai_realtime"]
+    for words in ("600 s ago", "ahead of the clock", "no signature", "call_id is missing"):
+        assert any(words in text for text in told)
+    assert any("batch.completed is no incoming call" in text for text in told)
+    assert MOCK_WEBHOOK_SECRET not in "".join(told)
+
+
+def test_the_answer_tells_a_forger_nothing(serve: Serve) -> None:
+    address = serve(Starlette(routes=[on_call_incoming(Handler())]))
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=5)
+    connection.request("POST", PATH, encoded(), {})
+    answer = connection.getresponse()
+    assert json.loads(answer.read()) == {"error": "The webhook could not be verified"}
+    connection.request("GET", PATH)
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 405
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "body_timeout", "status"),
+    [
+        (b"Content-Length: 9999999\r\n\r\n" + b"x" * 300_000, 10, b"413"),
+        (b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"x" * 65536, 0.1, b"408"),
+    ],
+)
+def test_a_body_is_bounded_in_size_and_time(
+    serve: Serve, sent: bytes, body_timeout: float, status: bytes
+) -> None:
+    app = Starlette(routes=[on_call_incoming(Handler(), body_timeout=body_timeout)])
+    host, port = urlsplit(serve(app)).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"POST %b HTTP/1.1\r\nHost: x\r\n" % PATH.encode() + sent)
+        assert connection.recv(12) == b"HTTP/1.1 " + status
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_sender_that_goes_away_leaves_nothing_behind(backend: str) -> None:
+    """By hand: when a server notices is its own business."""
+    app = on_call_incoming(Handler())
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def body() -> None:
+        scope = {"type": "http", "method": "POST", "path": PATH, "headers": []}
+        await app.app(scope, receive, send)
+
+    anyio.run(body, backend=backend)
+    assert sent[0]["status"] == 400
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_handler_that_fails_is_logged_and_the_next_call_answered(
+    serve: Serve, realtime_server: MockRealtimeServer, is_async: bool
+) -> None:
+    def fail(event: RealtimeCallIncoming) -> None:
+        raise LookupError(f"my own at {event.call_id}")
+
+    async def fail_async(event: RealtimeCallIncoming) -> None:
+        fail(event)
+
+    app = Starlette(routes=[on_call_incoming(fail_async if is_async else fail)])
+    phone = phone_of(realtime_server, serve(app))
+    logged: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    keeping = QueueHandler(logged)
+    logging.getLogger("openai_realtime").addHandler(keeping)
+    try:
+        for _ in range(2):
+            call = phone.ring()
+            assert call.wait_for_delivery() == 200
+            record = logged.get(timeout=5)
+            assert record.levelname == "ERROR"
+            assert f"failed at call {call.call_id}" in record.getMessage()
+            assert f"my own at {call.call_id}" in record.getMessage()
+    finally:
+        logging.getLogger("openai_realtime").removeHandler(keeping)
+
+
+def test_a_store_that_fails_is_answered_with_503_and_nothing_runs(
+    serve: Serve, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        async def claim(self, _webhook_id: str, _seconds: int, /) -> bool:
+            raise ConnectionError("redis is away")
+
+    handler = Handler()
+    app = Starlette(
+        routes=[on_call_incoming(handler, verifier=WebhookVerifier(replay_store=Broken()))]
+    )
+    assert phone_of(realtime_server, serve(app)).ring().wait_for_delivery() == 503
+    assert handler.calls == []
+    assert "replay store" in caplog.text
+
+
+def test_without_starlette_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "starlette.routing", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'openai-realtime\[mint\]'"):
+        on_call_incoming(Handler())
