@@ -23,7 +23,7 @@ from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.errors import APIConnectionError, ConfigurationError, ParameterError
 from openai_realtime.logs import set_up_from_environment
-from openai_realtime.observe import listening
+from openai_realtime.observe import guarded, listening
 from openai_realtime.resources.calls import AsyncCalls, Calls
 from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS
 from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
@@ -69,6 +69,8 @@ class _Client(Generic[E]):
         self, configuration: Configuration, budget: RetryBudget, engine: E, *, owns_engine: bool
     ) -> None:
         set_up_from_environment()
+        # Kept guarded: a copy for every request shall not warn of the same fault anew.
+        hook = configuration.options["on_event"] = guarded(configuration.options.get("on_event"))
         self._configuration = configuration
         self._budget = budget
         self._engine = engine
@@ -79,7 +81,7 @@ class _Client(Generic[E]):
                 budget=budget,
                 clock=time.monotonic,
                 random=random.random,
-                listening=listening(configuration.options.get("on_event")),
+                listening=listening(hook),
             )
         )
 

@@ -50,20 +50,24 @@ __all__ = [
 ]
 
 
-def listening(hook: Listener | None) -> Callable[[], Listener | None]:
-    """Return what says who listens now: `hook`, the log while its level asks for it, or nobody.
+def guarded(hook: Listener | None) -> Listener | None:
+    """Return `hook` with its exceptions logged, once a kind; one that is guarded stays as it is.
 
     Raises `ConfigurationError` when `hook` cannot be called with an event, or would be a coroutine.
     """
+    return hook if hook is None or isinstance(hook, _Guarded) else _Guarded(hook)
+
+
+def listening(hook: Listener | None) -> Callable[[], Listener | None]:
+    """Return what says who listens now: `hook`, the log while its level asks for it, or nobody."""
     if hook is None:
         return lambda: log_event if logger.isEnabledFor(logging.INFO) else None
-    guarded = _Guarded(hook)
 
     def tell(event: Event) -> None:
         log_event(event)
-        guarded(event)
+        hook(event)
 
-    return lambda: tell if logger.isEnabledFor(logging.INFO) else guarded
+    return lambda: tell if logger.isEnabledFor(logging.INFO) else hook
 
 
 class _Guarded:

@@ -1,7 +1,8 @@
 """What happens during a call, as frozen values for logs, metrics, traces and whoever else listens.
 
 Owns: the shape of the events. Must not know: who listens. No event holds a header, a body, a
-parameter or a secret; of the errors in them, texts and bodies are masked like everywhere.
+parameter or a secret. The errors in them may: a server's message can quote what was sent, and a
+fault in a callable of the user's can say anything. An event's repr shows their types alone.
 
     CallStarted                        once
       AttemptSent, AttemptFinished     once a request
@@ -12,8 +13,8 @@ parameter or a secret; of the errors in them, texts and bodies are masked like e
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
     from openai_realtime.errors import APIError
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 AttemptCause = Literal["first", "retry", "resend", "fallback"]
 """Why a request is sent: it is the first; a retry; once more at once because a kept connection had
 gone stale; in the other dialect because the server has retired this one."""
+
+
+class _Told:
+    """An event's repr, without the texts of errors."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        values = {each.name: getattr(self, each.name) for each in fields(cast("CallStarted", self))}
+        shown = (
+            f"{name}={type(value).__name__ if isinstance(value, BaseException) else repr(value)}"
+            for name, value in values.items()
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +62,8 @@ class AttemptSent:
     """Without its query."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFinished:
+@dataclass(frozen=True, slots=True, repr=False)
+class AttemptFinished(_Told):
     """An attempt ended: with a status, with an error, or with both."""
 
     call: int
@@ -63,8 +78,8 @@ class AttemptFinished:
     """None: the answer was good. An `APIError`, or the cancellation that ended it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryScheduled:
+@dataclass(frozen=True, slots=True, repr=False)
+class RetryScheduled(_Told):
     """Another attempt follows after `delay` seconds."""
 
     call: int
@@ -77,8 +92,8 @@ class RetryScheduled:
     """What is left in the retry budget: 500 when it is full."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallFinished:
+@dataclass(frozen=True, slots=True, repr=False)
+class CallFinished(_Told):
     """A call ended after `attempts` requests and `elapsed` seconds; `error` is None on success."""
 
     call: int
