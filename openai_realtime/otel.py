@@ -65,7 +65,7 @@ class _Trace:
 
     def __init__(self, call: Span) -> None:
         self.call = call
-        self.attempt: Span | None = None
+        self.attempt: Span = trace.INVALID_SPAN
         self.request: _Attributes = {}
         """What span and metric of the request on its way share."""
 
@@ -131,7 +131,7 @@ class OpenTelemetry:
                 self._budget.set(event.budget)
             case CallFinished():
                 self._call_finished(self._traces.pop(event.call).call, event)
-            case PoolLevel():
+            case _:
                 self._pool_level(event)
 
     def _attempt_sent(self, going_on: _Trace, event: AttemptSent) -> None:
@@ -165,12 +165,10 @@ class OpenTelemetry:
             is_refusal = event.status is not None and event.status >= _FIRST_ERROR
             outcome["error.type"] = str(event.status) if is_refusal else _error_type(event.error)
         self._request_duration.record(event.elapsed, {**going_on.request, **outcome})
-        span = going_on.attempt
-        if span is not None:
-            if event.request_id is not None:
-                span.set_attribute("openai_realtime.request_id", event.request_id)
-            span.set_attributes(outcome)
-            _end(span, event.error)
+        if event.request_id is not None:
+            going_on.attempt.set_attribute("openai_realtime.request_id", event.request_id)
+        going_on.attempt.set_attributes(outcome)
+        _end(going_on.attempt, event.error)
 
     def _call_finished(self, span: Span, event: CallFinished) -> None:
         outcome: _Attributes = {}
@@ -183,7 +181,9 @@ class OpenTelemetry:
 
     def _pool_level(self, event: PoolLevel) -> None:
         with self._pools_lock:
-            before = self._pools.get(event.pool, PoolLevel(event.pool, 0, 0, 0, 0))
+            before = self._pools.get(event.pool)
+            if before is None or before.hits + before.misses > event.hits + event.misses:
+                before = PoolLevel(event.pool, 0, 0, 0, 0)  # a new pool, of this name too
             self._pools[event.pool] = event
         pool = {"openai_realtime.pool": event.pool}
         self._pool_secrets.set(event.ready, {**pool, "openai_realtime.pool.state": "ready"})

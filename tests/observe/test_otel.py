@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from flavours import Flavour
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -24,8 +25,6 @@ from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from flavours import Flavour
 
 BUSY = MockAnswer(503, headers={"retry-after-ms": "1", "x-request-id": "req_busy"})
 
@@ -236,15 +235,37 @@ def test_a_hundred_calls_at_once_keep_apart(
     assert set(below) == calls.keys()
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_call_leaves_no_span_open(
+    backend: str, realtime_server: MockRealtimeServer, telemetry: Telemetry
+) -> None:
+    realtime_server.respond_next(MockAnswer(delay=5.0))
+
+    async def body() -> None:
+        async with Flavour(backend).client(on_event=telemetry.hook) as client:
+            with anyio.move_on_after(5) as scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.sessions.create)
+                    while not realtime_server.requests:
+                        await anyio.sleep(0.005)
+                    scope.cancel()
+
+    anyio.run(body, backend=backend)
+    assert [span.name for span in telemetry.spans] == ["POST", "sessions.create"]
+    assert all(span.status.status_code is StatusCode.ERROR for span in telemetry.spans)
+    assert "Cancelled" in telemetry.attempts()[0]["error.type"]
+
+
 def test_pools(telemetry: Telemetry) -> None:
     for level in (PoolLevel("web", 0, 4, 0, 1), PoolLevel("web", 3, 4, 5, 1)):
         telemetry.hook(level)
     telemetry.hook(PoolLevel("phone", 1, 1, 2, 0))
+    telemetry.hook(PoolLevel("phone", 1, 1, 1, 0))  # another one, after the first was closed
     points = telemetry.points()
     assert points["openai_realtime.pool.acquisitions"] == [
         ({"openai_realtime.pool": "web", "openai_realtime.pool.hit": False}, 1),
         ({"openai_realtime.pool": "web", "openai_realtime.pool.hit": True}, 5),
-        ({"openai_realtime.pool": "phone", "openai_realtime.pool.hit": True}, 2),
+        ({"openai_realtime.pool": "phone", "openai_realtime.pool.hit": True}, 3),
     ]
     assert (
         {"openai_realtime.pool": "web", "openai_realtime.pool.state": "ready"},
