@@ -20,8 +20,8 @@ class AccessEntry:
     request_id: str
     http_method: str
     client_address: str | None
-    outcome: str = "internal_error"
-    """`minted`, `preflight`, `disconnected`, or a refusal's code."""
+    outcome: str = "cancelled"
+    """`minted`, `preflight`, `disconnected`, `cancelled`, or a refusal's code."""
     status: int = 0
     """The HTTP status; 499: the client hung up before there was one."""
     seconds: float = 0.0

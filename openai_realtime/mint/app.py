@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Unpack, cast
 
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -28,6 +27,8 @@ from openai_realtime.mint.secrets_source import Mint
 from openai_realtime.mint.sessions import SessionPlan
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from openai_realtime.client import RealtimeSessionsClient
 
 _DEFAULT_LIFETIME = 60

@@ -17,9 +17,9 @@ from starlette.requests import Request
 
 from openai_realtime.mint.refusals import FORBIDDEN, UNAUTHORIZED, Reason, RefusalError
 
-Authorize: TypeAlias = Callable[[Request], str | None | Awaitable[str | None]]
+Authorize: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 """Takes the request and returns the principal: a text that is stable for one person, such as a user
-id. None refuses with 401; `Refused`, or a framework's `HTTPException`, refuses as it says."""
+id. None refuses with 401; `Refused`, or Starlette's or FastAPI's `HTTPException`, as it says."""
 
 # Told to the client, because it asks for the next step; everything else an HTTPException carries
 # is the app's own.

@@ -5,10 +5,10 @@ Owns: `Content-Type`, size, time. Must not know: what the members mean.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import anyio
-from starlette.requests import Request
 
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.mint.refusals import (
@@ -21,12 +21,15 @@ from openai_realtime.mint.refusals import (
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
+    from starlette.requests import Request
     from starlette.types import Message, Receive
 
     from openai_realtime.core.strict_json import Json
 
 MAX_BODY_BYTES = 4096
 _BODY_SECONDS = 10.0
+# The rest of the body is not read: what follows on the connection would be taken for a request.
+_HANG_UP = {"Connection": "close"}
 
 
 class BoundedReceive:
@@ -44,7 +47,7 @@ class BoundedReceive:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
         if self._bytes > MAX_BODY_BYTES:
-            raise RefusalError(TOO_LARGE, headers={"Connection": "close"})
+            raise RefusalError(TOO_LARGE, headers=_HANG_UP)
         return message
 
 
@@ -67,14 +70,13 @@ def check_content_type(headers: Headers) -> None:
 
 async def read_object(request: Request) -> dict[str, Json]:
     """Return the body's members; raises `RefusalError`, or starlette's `ClientDisconnect`."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length[:9]) > MAX_BODY_BYTES:
-        raise RefusalError(TOO_LARGE, headers={"Connection": "close"})
+    if _announced_bytes(request.headers) > MAX_BODY_BYTES:  # why wait for it?
+        raise RefusalError(TOO_LARGE, headers=_HANG_UP)
     try:
         with anyio.fail_after(_BODY_SECONDS):
             body = await request.body()
     except TimeoutError:
-        raise RefusalError(TOO_SLOW, headers={"Connection": "close"}) from None
+        raise RefusalError(TOO_SLOW, headers=_HANG_UP) from None
     try:
         value = decode_json(body, unique_names=True)
     except ValueError:
@@ -82,3 +84,8 @@ async def read_object(request: Request) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise RefusalError(MALFORMED)
     return value
+
+
+def _announced_bytes(headers: Headers) -> int:
+    length = headers.get("content-length", "")
+    return int(length) if re.fullmatch("[0-9]{1,18}", length) else 0

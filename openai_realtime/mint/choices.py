@@ -46,11 +46,11 @@ class Choices:
         raise RefusalError(CHOICE)
 
 
-def _check(name: str, values: object) -> None:
+def _check(name: str, values: Iterable[object]) -> None:
     problem: str | None = None
     if name not in _NAMES:
         problem = f"it is none of {', '.join(sorted(_NAMES))}"
-    elif isinstance(values, str) or not isinstance(values, Iterable):
+    elif isinstance(values, str):
         problem = 'its values are a list, such as ["verse", "marin"]'
     elif not all(value is None or isinstance(value, str | int | float) for value in values):
         problem = "its values are texts, numbers, true, false or None"

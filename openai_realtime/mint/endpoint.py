@@ -109,7 +109,7 @@ class MintEndpoint:
             return None
         except RefusalError as refusal:
             response = _refused(refusal, entry)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told as generically as all else
             logger.exception("The mint endpoint failed (request id %s)", entry.request_id)
             entry.error = type(error).__name__
             response = _refused(RefusalError(INTERNAL), entry)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from limits import parse_many
 from limits.aio.strategies import MovingWindowRateLimiter
+from limits.errors import ConfigurationError as LimitsConfigurationError
 from limits.storage import storage_from_string
 
 from openai_realtime.errors import ConfigurationError
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMITS = "5/minute; 3/10 seconds"
 DEFAULT_GLOBAL_LIMITS = "600/minute"
-_SECONDS = 1.0
+_SECONDS = 2.0
 """The longest that the limiter may take. A Redis in the same network takes a millisecond."""
+_AT_ONCE = 8
+"""How many mints are counted at once, and so how many connections Redis sees from a process."""
+_UNUSABLE = "storage is unusable: it is memory:// or a URL such as redis://127.0.0.1:6379/0"
 _STORAGE = re.compile(r"memory://|rediss?(?:\+(?:unix|sentinel|cluster))?://.+", re.ASCII)
 
 
@@ -51,22 +55,24 @@ class Limiter:
     def __init__(self, storage: str, limits: str, global_limits: str) -> None:
         self._storage: Any = _storage(storage)
         self._windows = MovingWindowRateLimiter(self._storage)
+        self._turns = anyio.Semaphore(_AT_ONCE)
         self._own = _parsed("limits", limits)
         self._everybodys = _parsed("global_limits", global_limits)
 
     async def spend(self, pseudonym: str) -> Verdict | None:
         """Count one mint and return None; or count nothing, and return what stands in its way.
 
-        Raises `LimiterUnavailableError` within a second when there is no telling.
+        Raises `LimiterUnavailableError` within 2 seconds when there is no telling.
         """
         try:
             with anyio.fail_after(_SECONDS):
-                return await self._spend(pseudonym)
-        except Exception as error:  # whatever ails it, the answer is no
+                async with self._turns:
+                    return await self._spend(pseudonym)
+        except Exception as error:  # noqa: BLE001 - whatever ails it, the answer is no
             raise LimiterUnavailableError(type(error).__name__) from None
 
     async def is_reachable(self) -> bool:
-        """Return whether the storage answers, within a second."""
+        """Return whether the storage answers, within 2 seconds."""
         with anyio.move_on_after(_SECONDS):
             return bool(await self._storage.check())
         return False
@@ -101,10 +107,8 @@ class Limiter:
 
 def _storage(url: str) -> Any:
     """Return the storage; raises `ConfigurationError`, which does not quote it: it may hold a password."""
-    given: object = url
-    if not isinstance(given, str) or not _STORAGE.fullmatch(given):
-        message = "storage is unusable: it is memory:// or a URL such as redis://127.0.0.1:6379/0"
-        raise ConfigurationError(message)
+    if not _STORAGE.fullmatch(url):
+        raise ConfigurationError(_UNUSABLE)
     if url == "memory://":
         return storage_from_string("async+memory://")
     from redis.asyncio.retry import Retry  # noqa: PLC0415 - one process needs no Redis
@@ -112,17 +116,15 @@ def _storage(url: str) -> Any:
 
     options: dict[str, Any] = {
         "implementation": "redispy",
-        "socket_timeout": _SECONDS / 2,
-        "socket_connect_timeout": _SECONDS / 2,
+        "socket_timeout": _SECONDS / 4,
+        "socket_connect_timeout": _SECONDS / 4,
         # Once more at once: the first fails on a connection that a restarted Redis has closed.
         "retry": Retry(NoBackoff(), 1),
     }
     try:
         return storage_from_string(f"async+{url}", **options)
-    except Exception as error:
-        problem = type(error).__name__
-    message = f"storage is unusable: {problem}; it is a URL such as redis://127.0.0.1:6379/0"
-    raise ConfigurationError(message)
+    except (ValueError, LimitsConfigurationError):
+        raise ConfigurationError(_UNUSABLE) from None
 
 
 def _parsed(name: str, text: str) -> list[RateLimitItem]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Required, cast
+from typing import TYPE_CHECKING, Required
 
 from typing_extensions import TypedDict
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class MintOptions(TypedDict, total=False):
     """The options of `mint_endpoint`, and of `mint_app` as well."""
 
-    session: "Required[SessionParameters | RealtimeSessionParam | TranscriptionSessionParam]"
+    session: Required[SessionParameters | RealtimeSessionParam | TranscriptionSessionParam]
     """The session that is minted, as `client.sessions.create` takes its parameters, or (with
     `type`) as `client.client_secrets.create` takes its `session`."""
-    authorize: "Required[Authorize]"
+    authorize: Required[Authorize]
     """Says who asks: takes the Starlette `Request`, returns the principal (a text that is stable
     for one person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse
     otherwise. Async, or a plain function, which runs on a thread. There is no default.
@@ -40,7 +40,7 @@ class MintOptions(TypedDict, total=False):
     `https://app.example`. Default: none, which leaves clients that send no Origin: native apps."""
     credentials: bool
     """Whether pages of these origins may send cookies from another origin. Default: no."""
-    allow: "Mapping[str, Iterable[Choice]]"
+    allow: Mapping[str, Iterable[Choice]]
     """What the asking page may choose, by the names of `client.sessions.create`, and from which
     values: `{"voice": ["verse", "marin"]}`. Default: nothing."""
     lifetime: int
@@ -60,7 +60,7 @@ class MintOptions(TypedDict, total=False):
     and the header is not looked at. (uvicorn has a setting of its own: `proxy_headers=False`.)"""
     connect_url: str | None
     """Where the page sends its SDP offer. Default: the provider's calls endpoint."""
-    pool: "SecretSource | None"
+    pool: SecretSource | None
     """Secrets minted beforehand, such as a `SecretPool`; whoever chooses something gets a fresh one.
     Not together with `safety_key`: such a secret belongs to one person. Default: none."""
 
@@ -92,6 +92,6 @@ def check_options(options: Mapping[str, object], known: type) -> None:
         message = "pass pool=… or safety_key=…: a secret that is bound to a person is never pooled"
         raise ConfigurationError(message)
     proxies = options.get("trusted_proxies", 0)
-    if isinstance(proxies, bool) or not isinstance(proxies, int) or cast("int", proxies) < 0:
+    if isinstance(proxies, bool) or not isinstance(proxies, int) or proxies < 0:
         message = "trusted_proxies is unusable: it is the number of proxies in front, 0 or more"
         raise ConfigurationError(message)
