@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 
 logger: logging.Logger = logging.getLogger("openai_realtime.mint")
 
@@ -34,8 +33,8 @@ class AccessEntry:
     """What went wrong, for operators: it is not told to the client."""
 
     def write(self) -> None:
-        """Write the line: a warning when the service or the provider failed."""
-        level = logging.WARNING if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+        """Write the line: a warning when the service, the limiter or the provider failed."""
+        level = logging.INFO if self.error is None else logging.WARNING
         logger.log(
             level,
             "%s %d %s in %.3f s (request id %s)",

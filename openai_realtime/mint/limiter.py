@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,8 @@ class Limiter:
                 async with self._turns:
                     return await self._spend(pseudonym)
         except Exception as error:  # noqa: BLE001 - whatever ails it, the answer is no
-            raise LimiterUnavailableError(type(error).__name__) from None
+            cause = type(error).__name__
+        raise LimiterUnavailableError(cause)
 
     async def is_reachable(self) -> bool:
         """Return whether the storage answers, within 2 seconds."""
@@ -121,10 +123,10 @@ def _storage(url: str) -> Any:
         # Once more at once: the first fails on a connection that a restarted Redis has closed.
         "retry": Retry(NoBackoff(), 1),
     }
-    try:
+    with suppress(ValueError, LimitsConfigurationError):
         return storage_from_string(f"async+{url}", **options)
-    except (ValueError, LimitsConfigurationError):
-        raise ConfigurationError(_UNUSABLE) from None
+    # Raised out here: the error's text quotes the URL.
+    raise ConfigurationError(_UNUSABLE)
 
 
 def _parsed(name: str, text: str) -> list[RateLimitItem]:
