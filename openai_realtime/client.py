@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from openai_realtime.providers import Provider
 
 
-
 E = TypeVar("E", AsyncEngine, SyncEngine)
 
 

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 DEFAULT_LIMITS = "5/minute; 3/10 seconds"
 DEFAULT_GLOBAL_LIMITS = "600/minute"
 _SECONDS = 2.0
-"""The longest that the limiter may take. A Redis in the same network takes a millisecond."""
+"""The longest that Redis may take. In the same network it takes a millisecond."""
 _AT_ONCE = 8
 """How many mints are counted at once, and so how many connections Redis sees from a process."""
+_MEMORY = "memory://"
 _UNUSABLE = "storage is unusable: it is memory:// or a URL such as redis://127.0.0.1:6379/0"
 _STORAGE = re.compile(r"memory://|rediss?(?:\+(?:unix|sentinel|cluster))?://.+", re.ASCII)
 
@@ -56,6 +57,8 @@ class Limiter:
     def __init__(self, storage: str, limits: str, global_limits: str) -> None:
         self._storage: Any = _storage(storage)
         self._windows = MovingWindowRateLimiter(self._storage)
+        # This process' own memory is always there: a busy machine is no reason to refuse.
+        self._seconds = None if storage == _MEMORY else _SECONDS
         self._turns = anyio.Semaphore(_AT_ONCE)
         self._own = _parsed("limits", limits)
         self._everybodys = _parsed("global_limits", global_limits)
@@ -66,7 +69,7 @@ class Limiter:
         Raises `LimiterUnavailableError` within 2 seconds when there is no telling.
         """
         try:
-            with anyio.fail_after(_SECONDS):
+            with anyio.fail_after(self._seconds):
                 async with self._turns:
                     return await self._spend(pseudonym)
         except Exception as error:  # noqa: BLE001 - whatever ails it, the answer is no
@@ -75,7 +78,7 @@ class Limiter:
 
     async def is_reachable(self) -> bool:
         """Return whether the storage answers, within 2 seconds."""
-        with anyio.move_on_after(_SECONDS):
+        with anyio.move_on_after(self._seconds):
             return bool(await self._storage.check())
         return False
 
@@ -111,8 +114,8 @@ def _storage(url: str) -> Any:
     """Return the storage; raises `ConfigurationError`, which does not quote it: it may hold a password."""
     if not _STORAGE.fullmatch(url):
         raise ConfigurationError(_UNUSABLE)
-    if url == "memory://":
-        return storage_from_string("async+memory://")
+    if url == _MEMORY:
+        return storage_from_string(f"async+{_MEMORY}")
     from redis.asyncio.retry import Retry  # noqa: PLC0415 - one process needs no Redis
     from redis.backoff import NoBackoff  # noqa: PLC0415
 

@@ -6,13 +6,15 @@ Owns: fixtures. Must not know: any single test.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from starlette.testclient import TestClient
-
-from openai_realtime.testing import MockRealtimeServer
 
 from mint.service import app_for, browser
+from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 
 @pytest.fixture

@@ -8,16 +8,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from openai_realtime import RealtimeSessionsClient, RetryPolicy
 from openai_realtime.mint import mint_app
 from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
 
 PAGE = "https://app.example"
 SESSION = {"model": "gpt-realtime", "voice": "verse"}

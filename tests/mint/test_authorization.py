@@ -2,24 +2,34 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import HTTPException
-from mint.service import PATH, app_for, ask, browser
-from starlette.requests import Request
 
+from mint.service import PATH, app_for, ask, browser
 from openai_realtime.mint import Refused
 from openai_realtime.testing import MockRealtimeServer
 
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
-async def asynchronously(request: Request) -> str:
+
+async def asynchronously(_: Request) -> str:
     return "ann"
 
 
 class Callable:
-    async def __call__(self, request: Request) -> str:
+    async def __call__(self, _: Request) -> str:
         return "ann"
+
+
+def in_two_steps(request: Request) -> Any:
+    return asynchronously(request)
+
+
+def answer(value: object) -> Any:
+    return lambda _: value
 
 
 @pytest.mark.parametrize(
@@ -28,8 +38,8 @@ class Callable:
         asynchronously,
         functools.partial(asynchronously),
         Callable(),
-        lambda request: "ann",
-        lambda request: asynchronously(request),
+        answer("ann"),
+        in_two_steps,
     ],
 )
 def test_authorize_may_be_written_either_way(provider: MockRealtimeServer, authorize: Any) -> None:
@@ -57,8 +67,8 @@ def refuse(error: Exception) -> Any:
 @pytest.mark.parametrize(
     ("authorize", "status", "code"),
     [
-        (lambda request: None, 401, "unauthorized"),
-        (lambda request: "", 401, "unauthorized"),
+        (answer(None), 401, "unauthorized"),
+        (answer(""), 401, "unauthorized"),
         (refuse(Refused()), 401, "unauthorized"),
         (refuse(Refused(403)), 403, "forbidden"),
         (refuse(HTTPException(401, "why, told to nobody")), 401, "unauthorized"),
@@ -68,9 +78,9 @@ def refuse(error: Exception) -> Any:
         (refuse(HTTPException(303, "why, told to nobody")), 401, "unauthorized"),
         (refuse(HTTPException(700, "why, told to nobody")), 401, "unauthorized"),
         # What it must not return, and what it must not raise.
-        (lambda request: True, 500, "internal_error"),
-        (lambda request: 42, 500, "internal_error"),
-        (lambda request: {"id": "ann"}, 500, "internal_error"),
+        (answer(True), 500, "internal_error"),
+        (answer(42), 500, "internal_error"),
+        (answer({"id": "ann"}), 500, "internal_error"),
         (refuse(ValueError("why, told to nobody")), 500, "internal_error"),
         (refuse(KeyError("why, told to nobody")), 500, "internal_error"),
     ],
@@ -79,19 +89,19 @@ def test_whatever_names_no_principal_is_a_no(
     provider: MockRealtimeServer, authorize: Any, status: int, code: str
 ) -> None:
     with browser(app_for(provider, authorize=authorize)) as page:
-        answer = ask(page)
-    assert (answer.status_code, answer.json()["error"]) == (status, code)
-    assert "why" not in answer.text
+        told = ask(page)
+    assert (told.status_code, told.json()["error"]) == (status, code)
+    assert "why" not in told.text
     assert provider.requests == []
 
 
 def test_a_challenge_is_passed_on_and_nothing_else(provider: MockRealtimeServer) -> None:
     headers = {"WWW-Authenticate": "Bearer", "Retry-After": "7", "X-Debug": "secret"}
     with browser(app_for(provider, authorize=refuse(HTTPException(401, headers=headers)))) as page:
-        answer = ask(page)
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert answer.headers["retry-after"] == "7"
-    assert "x-debug" not in answer.headers
+        told = ask(page)
+    assert told.headers["www-authenticate"] == "Bearer"
+    assert told.headers["retry-after"] == "7"
+    assert "x-debug" not in told.headers
 
 
 @pytest.mark.parametrize("way", ["body", "json"])
@@ -146,7 +156,7 @@ def test_the_address_is_what_trusted_proxies_saw(
     app = app_for(provider, authorize=authorize, trusted_proxies=trusted)
     headers = [("x-forwarded-for", entry) for entry in forwarded]
     with browser(app, client=(PEER, 50000)) as page:
-        assert page.post(PATH, json={}, headers=headers).status_code == 200  # type: ignore[arg-type]  # httpx takes pairs too
+        assert page.post(PATH, json={}, headers=headers).status_code == 200
     assert seen == [address]
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import anyio
 import pytest
 from limits.aio.storage import MemoryStorage
-from mint.service import app_for, ask, browser
 
+from mint.service import app_for, ask, browser
 from openai_realtime.mint.limiter import Limiter
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 

@@ -7,11 +7,12 @@ import socket
 from typing import Any
 
 import anyio
+import httpx
 import pytest
-from mint.service import PAGE, PATH, app_for, ask, browser
 
+from mint.service import PAGE, PATH, app_for, ask, browser
+from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import readiness
-from openai_realtime.mint.readiness import is_host_reachable
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 USER = "ann@example.com"
@@ -70,7 +71,7 @@ def test_one_line_a_request_with_facts_and_no_secrets(
 def test_a_failure_of_our_own_is_told_with_its_traceback(
     provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with browser(app_for(provider, authorize=lambda request: 1 / 0)) as page:
+    with browser(app_for(provider, authorize=lambda _: 1 / 0)) as page:
         answer = ask(page)
     assert answer.status_code == 500
     failure, access = records(caplog)
@@ -162,28 +163,46 @@ def test_alive_but_not_ready_without_its_provider(
 def test_readiness_is_kept_for_a_second(
     provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    asked: list[object] = []
 
-    async def reachable(base_url: str) -> bool:
-        asked.append(base_url)
+    async def reachable(client: RealtimeSessionsClient) -> bool:
+        asked.append(client)
         return True
 
-    monkeypatch.setattr(readiness, "is_host_reachable", reachable)
+    monkeypatch.setattr(readiness, "is_provider_reachable", reachable)
     with browser(app_for(provider)) as page:
         for _ in range(5):
             page.get("/readyz")
     assert len(asked) == 1
 
 
-def test_a_host_that_takes_no_connection_in_time_is_not_reachable(
+@pytest.mark.parametrize("port", ["provider's", "nobody's"])
+def test_a_client_with_connections_of_its_own_is_asked_by_its_host(
+    provider: MockRealtimeServer, port: str
+) -> None:
+    async def is_reachable() -> bool:
+        async with httpx.AsyncClient(trust_env=False) as own:
+            client = RealtimeSessionsClient(
+                base_url=provider.base_url, api_key="sk-x", http_client=own
+            )
+            return await readiness.is_provider_reachable(client)
+
+    if port == "nobody's":
+        provider.stop()
+    assert anyio.run(is_reachable) == (port == "provider's")
+    assert provider.requests == []
+
+
+def test_a_provider_that_shakes_no_hands_in_time_is_not_reachable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(readiness, "_SECONDS", 0.2)
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        address = full.getsockname()
-        with socket.create_connection(address), socket.socket() as second:
-            second.setblocking(False)  # noqa: FBT003 - the standard library's own
-            second.connect_ex(address)
-            assert not anyio.run(is_host_reachable, f"http://127.0.0.1:{address[1]}/v1")
+
+    async def is_reachable(port: int) -> bool:
+        async with RealtimeSessionsClient(
+            base_url=f"https://127.0.0.1:{port}", api_key="sk-x"
+        ) as client:
+            return await readiness.is_provider_reachable(client)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not anyio.run(is_reachable, silent.getsockname()[1])

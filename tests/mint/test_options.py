@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 import pytest
-from mint.service import app_for, ask, browser
 
+from mint.service import app_for, ask, browser
 from openai_realtime import ConfigurationError, ParameterError, RealtimeSessionsClient, providers
 from openai_realtime.mint import mint_app, mint_endpoint
 from openai_realtime.testing import MockRealtimeServer
@@ -16,7 +16,7 @@ from openai_realtime.testing import MockRealtimeServer
 KEY = "a key of the server's own"
 NEEDED: dict[str, Any] = {
     "session": {"model": "gpt-realtime"},
-    "authorize": lambda request: "ann",
+    "authorize": lambda _: "ann",
 }
 
 
@@ -116,8 +116,9 @@ def test_the_offer_goes_to_the_provider(provider: providers.Provider, url: str |
     if url is None:
         with pytest.raises(ConfigurationError, match="connect_url is required"):
             mint_endpoint(client, **NEEDED)
-    made = mint_endpoint(client, **NEEDED, **({} if url else {"connect_url": "wss://x"}))
-    assert made._connect_url == (url or "wss://x")
+    given: dict[str, Any] = {} if url else {"connect_url": "wss://voice.example"}
+    made = mint_endpoint(client, **NEEDED, **given)
+    assert made._connect_url == (url or "wss://voice.example")
 
 
 def test_the_provider_is_told_a_pseudonym(provider: MockRealtimeServer) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 from mint.service import app_for, ask, browser
-
 from openai_realtime import RealtimeSessionCreateResponse
 from openai_realtime.testing import MockRealtimeServer
 

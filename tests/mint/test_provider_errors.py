@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mint.service import PAGE, app_for, ask, browser
 
+from mint.service import PAGE, app_for, ask, browser
 from openai_realtime import (
     APIResponseValidationError,
     APITimeoutError,

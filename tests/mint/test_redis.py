@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from mint.redis_process import RedisProcess
 from mint.service import PATH
-
 from openai_realtime.testing import MockRealtimeServer
 
 pytestmark = pytest.mark.redis

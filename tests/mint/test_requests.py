@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from mint.service import PAGE, PATH, app_for, ask, browser
-from starlette.testclient import TestClient
 
+from mint.service import PAGE, PATH, app_for, ask, browser
 from openai_realtime.mint import bodies
 from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 JSON = {"content-type": "application/json"}
 
@@ -92,7 +94,7 @@ def test_other_origins_are_refused(
 def test_two_origins_are_none(provider: MockRealtimeServer, asking: TestClient) -> None:
     answer = asking.post(
         PATH, json={}, headers=[("x-user", "a"), ("origin", PAGE), ("origin", PAGE)]
-    )  # type: ignore[arg-type]  # httpx takes pairs too
+    )
     assert (answer.status_code, minted(provider)) == (403, 0)
 
 
