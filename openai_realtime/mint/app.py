@@ -92,7 +92,7 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
 def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]) -> MintEndpoint:
     """Return the route alone, an ASGI app, for an app that has health checks of its own.
 
-        app.add_route("/client-secret", mint_endpoint(client, session=…, authorize=…))
+        app.router.routes.append(Route("/client-secret", mint_endpoint(client, …)))
 
     Options and errors are those of `mint_app`. `await endpoint.aclose()` closes what it opened.
     """

@@ -24,21 +24,23 @@ async def unless_disconnected(receive: Receive, work: Callable[[], Awaitable[T]]
     """
     results: list[T] = []
     failures: list[Exception] = []
-    async with anyio.create_task_group() as group:
+    watching = anyio.CancelScope()
 
-        async def watch() -> None:
+    async def watch() -> None:
+        with watching:
             while (await receive())["type"] != "http.disconnect":
                 pass
             group.cancel_scope.cancel()
 
+    async with anyio.create_task_group() as group:
         group.start_soon(watch)
         try:
             results.append(await work())
         except Exception as error:  # noqa: BLE001 - raised below: the group would wrap it
             failures.append(error)
-        group.cancel_scope.cancel()
-    for failure in failures:
-        raise failure
-    for result in results:
-        return result
-    raise ClientDisconnect
+        watching.cancel()
+    if failures:
+        raise failures[0]
+    if not results:
+        raise ClientDisconnect
+    return results[0]

@@ -46,6 +46,13 @@ class RedisProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def command(self, *words: str) -> list[bytes]:
+        """Return a command's answer, line by line, without what says how long each part is."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(" ".join(words).encode() + b"\r\n")
+            lines = connection.recv(65536).splitlines()
+        return [line for line in lines if not line.startswith((b"*", b"$"))]
+
     def kill(self) -> None:
         """Kill it where it stands, if it runs."""
         if self._process is not None:

@@ -103,6 +103,13 @@ def test_errors_without_an_answer(error: RealtimeError, code: str) -> None:
     assert LEAK not in str(refusal)
 
 
+def test_the_client_stays_its_owners_to_close(provider: MockRealtimeServer) -> None:
+    app = app_for(provider, close_client=False)
+    for _ in range(2):
+        with browser(app) as page:
+            assert ask(page).status_code == 200
+
+
 def test_a_client_that_was_closed(provider: MockRealtimeServer) -> None:
     app = app_for(provider)
     with browser(app) as page:

@@ -85,6 +85,9 @@ def test_two_processes_share_one_limit_and_a_redis_that_dies_means_no(
     assert statuses(fleet.ask_at_once("ann", 20)) == [200] * LIMIT + [429] * 15
     assert int(fleet.ask("ann").headers["retry-after"]) in range(40, 61)
     assert len(provider.requests) == LIMIT
+    keys = redis.command("KEYS", "*")
+    assert len(keys) == 2
+    assert not any(b"ann" in key for key in keys)
 
     redis.kill()
     for number in range(4):

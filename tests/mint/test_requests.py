@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from mint.service import PAGE, PATH, app_for, ask, browser
-from openai_realtime.mint import bodies
+from mint.service import PAGE, PATH, app_for, ask, browser, user_header
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.mint import bodies, mint_endpoint
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
@@ -259,6 +260,15 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     anyio.run(body)
     assert sent[0]["status"] == 408
     assert minted(provider) == 0
+
+
+@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
+def test_the_endpoint_answers_http_alone(provider: MockRealtimeServer, kind: str) -> None:
+    client = RealtimeSessionsClient(base_url=provider.base_url, api_key="sk-x")
+    endpoint = mint_endpoint(client, session={"model": "m"}, authorize=user_header)
+    never: Any = None
+    with pytest.raises(RuntimeError, match="HTTP requests alone"):
+        anyio.run(endpoint, {"type": kind}, never, never)
 
 
 # --- What the page may choose ----------------------------------------------------------------
