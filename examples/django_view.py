@@ -8,8 +8,8 @@ The view hands the request to the mint service's endpoint, and tells it who Djan
 Django has to run as ASGI. It stops the view when the browser hangs up, and minting with it.
 """
 
-# pyright: basic
-# Django has no types of its own; with django-stubs, this line and mypy's exception can go.
+# pyright: basic, reportAttributeAccessIssue=false
+# Django has no types of its own; with django-stubs, this and mypy's exception can go.
 
 from __future__ import annotations
 

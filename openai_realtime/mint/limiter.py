@@ -78,9 +78,11 @@ class Limiter:
 
     async def is_reachable(self) -> bool:
         """Return whether the storage answers, within 2 seconds."""
-        with anyio.move_on_after(self._seconds) as scope:
-            is_there = await self._storage.check()
-        return not scope.cancelled_caught and bool(is_there)
+        try:
+            with anyio.fail_after(self._seconds):
+                return bool(await self._storage.check())
+        except TimeoutError:
+            return False
 
     async def aclose(self) -> None:
         """Close the storage's connections. Repeatable."""

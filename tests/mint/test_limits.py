@@ -138,6 +138,18 @@ def test_others_may_be_faster_between_the_look_and_the_count(
     assert provider.requests == []
 
 
+def test_a_storage_that_does_not_answer_is_not_reachable() -> None:
+    limiter = Limiter("redis://127.0.0.1:1/0", "1/minute", "1/minute")
+    limiter._seconds = 0.01
+    limiter._storage.check = anyio.sleep_forever
+
+    async def body() -> None:
+        assert not await limiter.is_reachable()
+        await limiter.aclose()
+
+    anyio.run(body)
+
+
 def test_memory_has_nothing_to_close() -> None:
     limiter = Limiter("memory://", "1/minute", "1/minute")
 
