@@ -22,14 +22,14 @@ try:
     from openai_realtime.mint.endpoint import MintEndpoint
     from openai_realtime.mint.options import MintOptions, ServiceOptions
     from openai_realtime.mint.secrets_source import PooledAnswer, SecretSource
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in _EXTRA:
+except ModuleNotFoundError as _error:
+    if (_error.name or "").partition(".")[0] not in _EXTRA:
         raise
     _MESSAGE = (
-        f"openai_realtime.mint needs {error.name}: "
+        f"openai_realtime.mint needs {_error.name}: "
         "install it with pip install 'openai-realtime[mint]'"
     )
-    raise ModuleNotFoundError(_MESSAGE, name=error.name) from None
+    raise ModuleNotFoundError(_MESSAGE, name=_error.name) from None
 
 __all__ = [
     "Authorize",

@@ -54,8 +54,8 @@ class MintEndpoint:
         trusted_proxies: int,
         tells_provider: bool,
     ) -> None:
-        self.limiter = limiter
-        self.metrics = Metrics()
+        self.limiter: Limiter = limiter
+        self.metrics: Metrics = Metrics()
         self._origins = origins
         self._authorizer = authorizer
         self._pseudonyms = pseudonyms
