@@ -49,6 +49,8 @@ from openai_realtime.transports.proxies import ProxyRules
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from openai_realtime.providers import Provider
+
 
 E = TypeVar("E", AsyncEngine, SyncEngine)
 
@@ -109,6 +111,11 @@ class _Client(Generic[E]):
     def base_url(self) -> str:
         """Where calls go, without a trailing slash."""
         return self._configuration.provider.base_url
+
+    @property
+    def provider(self) -> Provider:
+        """Who is called: name, paths, dialect."""
+        return self._configuration.provider
 
     def __repr__(self) -> str:
         # Shown in tracebacks too, where a setting was refused and there is no configuration yet.

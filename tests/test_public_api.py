@@ -13,14 +13,14 @@ import pytest
 from pydantic import BaseModel
 
 import openai_realtime
-from openai_realtime import testing
+from openai_realtime import mint, testing
 
 PACKAGE = Path(openai_realtime.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_exports_are_sorted_and_there() -> None:
-    for module in (openai_realtime, testing):
+    for module in (openai_realtime, mint, testing):
         assert module.__all__ == sorted(module.__all__)
         for name in module.__all__:
             assert getattr(module, name) is not None

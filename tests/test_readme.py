@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from openai_realtime import RealtimeSessionsClient, providers
 from openai_realtime.testing import MockRealtimeServer
@@ -32,7 +33,8 @@ def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "FastAPI" in code or len(realtime_server.requests) == 1
+    is_a_server = "FastAPI(" in code or "mint_app(" in code
+    assert len(realtime_server.requests) == (0 if is_a_server else 1)
 
 
 def test_the_fastapi_block_answers(realtime_server: MockRealtimeServer) -> None:
@@ -72,6 +74,17 @@ def test_the_phone_block_accepts_and_rejects(realtime_server: MockRealtimeServer
             return [await ring("+14155550123"), await ring("sip:anonymous@anonymous.invalid")]
 
     assert asyncio.run(ring_twice()) == ["accepted", "rejected"]
+
+
+def test_the_mint_block_answers(realtime_server: MockRealtimeServer) -> None:
+    (code,) = [code for code in PYTHON if "mint_app(" in code]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+    with TestClient(names["app"]) as page:
+        headers = {"x-user": "ann", "origin": "https://app.example"}
+        answer = page.post("/client-secret", json={"voice": "marin"}, headers=headers)
+    assert answer.json().keys() == {"value", "expires_at", "connect_url", "model"}
+    assert len(realtime_server.requests) == 1
 
 
 def test_the_test_block_passes(pytester: pytest.Pytester) -> None:

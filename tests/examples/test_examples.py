@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
+from programs import program
 
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
@@ -27,12 +28,16 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 SECRET = re.compile(r"\bek_[0-9a-f]{32}\b")
 SAYS = {
     "concurrent_mints.py": "50 distinct secrets in",
+    "django_view.py": 'signed in:  200 {"value":"ek_',
     "fastapi_endpoint.py": '200 {"value":"ek_',
+    "fastapi_login.py": "elsewhere:  403",
     "function_tools.py": 'find_table: {"additionalProperties": false,',
     "mint_async.py": "request id: req_mock_1, after 1 attempt(s)",
     "mint_sync.py": "not sent: speed must be a number from 0.25 to 1.5",
     "opentelemetry_trace.py": "└─ POST",
+    "redis_fleet.py": "other: 429",
     "rotating_key.py": "secret: ek_",
+    "starlette_mount.py": 'outcome="minted"} 3',
     "telephone_receptionist.py": "CallDecision(kind='referred', parameters={'target_uri': 'tel:+49",
     "transcription.py": "model:      gpt-4o-transcribe",
 }
@@ -56,6 +61,8 @@ def run(example: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_runs_without_key_and_network(example: Path) -> None:
+    if "redis" in example.name:
+        program("redis-server")
     output = run(example, "--mock")
     assert SAYS[example.name] in output
     secrets = SECRET.findall(output)

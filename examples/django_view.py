@@ -1,0 +1,113 @@
+"""A Django view that answers with client secrets, behind Django's own sessions.
+
+    pip install django 'openai-realtime[mint]'
+    OPENAI_API_KEY=sk-… python examples/django_view.py    # serves http://127.0.0.1:8000
+    python examples/django_view.py --mock                 # signs in, asks, and ends: no key
+
+The view hands the request to the mint service's endpoint, and tells it who Django says is there.
+Django has to run as ASGI. It stops the view when the browser hangs up, and minting with it.
+"""
+
+# pyright: basic, reportAttributeAccessIssue=false
+# Django has no types of its own; with django-stubs, this and mypy's exception can go.
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+import anyio
+import django
+import httpx
+import uvicorn
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.http import HttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from starlette.requests import Request
+
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.mint import MintEndpoint, mint_endpoint
+from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from django.core.handlers.asgi import ASGIRequest
+    from starlette.types import Message
+
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@cache
+def endpoint() -> MintEndpoint:
+    """Return the process' endpoint, and make it at the first request."""
+    return mint_endpoint(
+        RealtimeSessionsClient(timeout=10),
+        session={"model": "gpt-realtime", "voice": "verse"},
+        authorize=lambda request: request.state.user,
+        origins=[ADDRESS],
+    )
+
+
+@csrf_exempt  # the endpoint takes JSON alone, and from the listed origins
+async def client_secret(request: ASGIRequest) -> HttpResponse:
+    """Answer with a client secret, or say why not."""
+    user = await request.session.aget("user")
+    body: list[Message] = [{"type": "http.request", "body": request.body}]
+
+    async def receive() -> Message:
+        if not body:
+            await anyio.sleep_forever()
+        return body.pop()
+
+    scope = {**request.scope, "state": {"user": user}}
+    answer = await endpoint().respond(Request(scope, receive))
+    if answer is None:  # the browser hung up
+        return HttpResponse(status=499)
+    return HttpResponse(bytes(answer.body), status=answer.status_code, headers=answer.headers)
+
+
+@csrf_exempt
+async def login(request: ASGIRequest) -> HttpResponse:
+    """Sign in: yours asks for a password."""
+    await request.session.aset("user", request.POST["user"])
+    return HttpResponse(status=204)
+
+
+urlpatterns = [path("login", login), path("client-secret", client_secret)]
+
+settings.configure(
+    ALLOWED_HOSTS=["127.0.0.1"],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY=os.environ.get("DJANGO_SECRET_KEY", secrets.token_hex()),
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
+    SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+)
+django.setup()
+application = get_asgi_application()
+
+
+async def try_it() -> None:
+    """Ask as a page does: before and after signing in."""
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(
+        transport=transport, base_url=ADDRESS, headers={"Origin": ADDRESS}
+    ) as page:
+        answer = await page.post("/client-secret", json={})
+        print("signed out:", answer.status_code, answer.json()["message"])
+        await page.post("/login", data={"user": "ann"})
+        answer = await page.post("/client-secret", json={})
+        print("signed in: ", answer.status_code, answer.text)
+
+
+if __name__ == "__main__":
+    if "--mock" in sys.argv:
+        with MockRealtimeServer() as server:
+            os.environ["OPENAI_BASE_URL"] = server.base_url
+            os.environ["OPENAI_API_KEY"] = server.api_key
+            anyio.run(try_it)
+    else:
+        uvicorn.run(application, port=8000, proxy_headers=False)

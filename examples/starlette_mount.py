@@ -1,0 +1,79 @@
+"""Mount the whole mint service in a Starlette app, for clients that send a token.
+
+    pip install 'openai-realtime[mint]'
+    OPENAI_API_KEY=sk-… python examples/starlette_mount.py    # serves http://127.0.0.1:8000
+    python examples/starlette_mount.py --mock                 # asks itself, and ends: no key
+
+Below `/voice` are `POST /client-secret`, `/healthz`, `/readyz` and `/metrics`. A mounted app has no
+lifespan of its own: the outer one closes the client.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.mint import Refused, mint_app
+from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+TOKENS = {"token-of-ann": "ann", "token-of-mallory": "mallory"}
+BARRED = {"mallory"}
+
+
+async def who(request: Request) -> str | None:
+    """Return whose token it is; async, because yours asks a database."""
+    user = TOKENS.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+    if user in BARRED:
+        raise Refused(403)
+    return user
+
+
+def create_app() -> Starlette:
+    """Return the app."""
+    client = RealtimeSessionsClient(timeout=10)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with client:
+            yield
+
+    voice = mint_app(
+        client, session={"model": "gpt-realtime", "voice": "verse"}, authorize=who, metrics=True
+    )
+    return Starlette(routes=[Mount("/voice", voice)], lifespan=lifespan)
+
+
+def try_it() -> None:
+    """Ask until the limit says no, then look at the numbers."""
+    with TestClient(create_app()) as phone:
+        for token in (*["token-of-ann"] * 4, "token-of-mallory", "made-up"):
+            answer = phone.post(
+                "/voice/client-secret", json={}, headers={"Authorization": f"Bearer {token}"}
+            )
+            told = answer.json()
+            print(answer.status_code, told.get("value") or told["message"])
+        print("ready:", phone.get("/voice/readyz").json()["status"])
+        numbers = phone.get("/voice/metrics").text
+        print(*(line for line in numbers.splitlines() if "requests_total{" in line), sep="\n")
+
+
+if __name__ == "__main__":
+    if "--mock" in sys.argv:
+        with MockRealtimeServer() as server:
+            os.environ["OPENAI_BASE_URL"] = server.base_url
+            os.environ["OPENAI_API_KEY"] = server.api_key
+            try_it()
+    else:
+        uvicorn.run(create_app(), port=8000, proxy_headers=False)

@@ -1,0 +1,44 @@
+"""A mint service: the endpoint that browsers and phones ask for a client secret (extra `mint`).
+
+    from openai_realtime import RealtimeSessionsClient
+    from openai_realtime.mint import mint_app
+
+    app = mint_app(
+        RealtimeSessionsClient(),
+        session={"model": "gpt-realtime", "voice": "verse"},
+        authorize=who_is_signed_in,  # Request -> the principal, or None
+        origins=["https://app.example"],
+    )
+
+Owns: the public names, and what is said when the extra is not installed. Must not know: how any of
+them works.
+"""
+
+_EXTRA = frozenset({"limits", "redis", "starlette"})
+
+try:
+    from openai_realtime.mint.app import mint_app, mint_endpoint
+    from openai_realtime.mint.authorization import Authorize, Refused
+    from openai_realtime.mint.endpoint import MintEndpoint
+    from openai_realtime.mint.options import MintOptions, ServiceOptions
+    from openai_realtime.mint.secrets_source import PooledAnswer, SecretSource
+except ModuleNotFoundError as _error:
+    if (_error.name or "").partition(".")[0] not in _EXTRA:
+        raise
+    _MESSAGE = (
+        f"openai_realtime.mint needs {_error.name}: "
+        "install it with pip install 'openai-realtime[mint]'"
+    )
+    raise ModuleNotFoundError(_MESSAGE, name=_error.name) from None
+
+__all__ = [
+    "Authorize",
+    "MintEndpoint",
+    "MintOptions",
+    "PooledAnswer",
+    "Refused",
+    "SecretSource",
+    "ServiceOptions",
+    "mint_app",
+    "mint_endpoint",
+]

@@ -1,0 +1,46 @@
+"""Stops work for a client that has hung up.
+
+Owns: watching `receive` while something else is awaited. Must not know: what is awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from starlette.requests import ClientDisconnect
+
+if TYPE_CHECKING:
+    from starlette.types import Receive
+
+T = TypeVar("T")
+
+
+async def unless_disconnected(receive: Receive, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns; cancel it and raise `ClientDisconnect` if the client hangs up.
+
+    The request's body must have been read: `receive` has nothing else to tell.
+    """
+    results: list[T] = []
+    failures: list[Exception] = []
+    watching = anyio.CancelScope()
+
+    async def watch() -> None:
+        with watching:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised below: the group would wrap it
+            failures.append(error)
+        watching.cancel()
+    if failures:
+        raise failures[0]
+    if not results:
+        raise ClientDisconnect
+    return results[0]

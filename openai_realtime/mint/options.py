@@ -1,0 +1,97 @@
+"""What `mint_app` and `mint_endpoint` take: every option, its default and its range.
+
+Owns: the options and their check as a whole. Must not know: what any of them does.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Required
+
+from typing_extensions import TypedDict
+
+from openai_realtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from openai_realtime.mint.authorization import Authorize
+    from openai_realtime.mint.choices import Choice
+    from openai_realtime.mint.secrets_source import SecretSource
+    from openai_realtime.types.nested_session import (
+        RealtimeSessionParam,
+        TranscriptionSessionParam,
+    )
+    from openai_realtime.types.session import SessionParameters
+
+
+class MintOptions(TypedDict, total=False):
+    """The options of `mint_endpoint`, and of `mint_app` as well."""
+
+    session: Required[SessionParameters | RealtimeSessionParam | TranscriptionSessionParam]
+    """The session that is minted, as `client.sessions.create` takes its parameters, or (with
+    `type`) as `client.client_secrets.create` takes its `session`."""
+    authorize: Required[Authorize]
+    """Says who asks: takes the Starlette `Request`, returns the principal (a text that is stable
+    for one person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse
+    otherwise. Async, or a plain function, which runs on a thread. There is no default.
+    `request.client.host` is the address that `trusted_proxies` makes of it."""
+    origins: Iterable[str]
+    """The origins of the web pages that may ask, exactly as browsers send them:
+    `https://app.example`. Default: none, which leaves clients that send no Origin: native apps."""
+    credentials: bool
+    """Whether pages of these origins may send cookies from another origin. Default: no."""
+    allow: Mapping[str, Iterable[Choice]]
+    """What the asking page may choose, by the names of `client.sessions.create`, and from which
+    values: `{"voice": ["verse", "marin"]}`. Default: nothing."""
+    lifetime: int
+    """Seconds that a secret lives, 10–7200. Default: 60."""
+    limits: str
+    """How often each principal may mint. Default: `5/minute; 3/10 seconds`."""
+    global_limits: str
+    """How often everybody together may. Default: `600/minute`."""
+    storage: str
+    """Where is counted: `memory://` (default; each process by itself), or Redis for a fleet:
+    `redis://…`, `rediss://…`, `redis+unix://…`, `redis+sentinel://…`, `redis+cluster://…`."""
+    safety_key: str | bytes | None
+    """A key of the server's, 16 bytes or more, the same in all processes. With it, the provider is
+    told who speaks by `OpenAI-Safety-Identifier`: HMAC-SHA256 of the principal. Default: none."""
+    trusted_proxies: int
+    """How many proxies of your own stand in front, each adding to `X-Forwarded-For`. Default: 0,
+    and the header is not looked at. (uvicorn has a setting of its own: `proxy_headers=False`.)"""
+    connect_url: str | None
+    """Where the page sends its SDP offer. Default: the provider's calls endpoint."""
+    pool: SecretSource | None
+    """Secrets minted beforehand, such as a `SecretPool`; whoever chooses something gets a fresh one.
+    Not together with `safety_key`: such a secret belongs to one person. Default: none."""
+
+
+class ServiceOptions(MintOptions, total=False):
+    """The options of `mint_app`."""
+
+    metrics: bool
+    """Whether `/metrics` is there, for whoever reaches the port. Default: no."""
+    close_client: bool
+    """Whether the client is closed when the app shuts down. Default: no, it stays yours to close."""
+
+
+def check_options(options: Mapping[str, object], known: type) -> None:
+    """Raise `ConfigurationError` when an option is unknown, missing, or at odds with another."""
+    names = known.__annotations__.keys()
+    for name in options.keys() - names:
+        meant = difflib.get_close_matches(name, names, n=1)
+        guess = f": did you mean {meant[0]}?" if meant else ""
+        message = f"{name} is not a known option{guess}"
+        raise ConfigurationError(message)
+    if not callable(options.get("authorize")):
+        message = "authorize is required: without it, anybody could mint at your expense"
+        raise ConfigurationError(message)
+    if not isinstance(options.get("session"), Mapping):
+        message = "session is required: the parameters of the session, chosen by the server"
+        raise ConfigurationError(message)
+    if options.get("pool") is not None and options.get("safety_key") is not None:
+        message = "pass pool=… or safety_key=…: a secret that is bound to a person is never pooled"
+        raise ConfigurationError(message)
+    proxies = options.get("trusted_proxies", 0)
+    if isinstance(proxies, bool) or not isinstance(proxies, int) or proxies < 0:
+        message = "trusted_proxies is unusable: it is the number of proxies in front, 0 or more"
+        raise ConfigurationError(message)

@@ -1,0 +1,30 @@
+"""The fixtures of the mint service's tests.
+
+Owns: fixtures. Must not know: any single test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mint.service import app_for, browser
+from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+
+@pytest.fixture
+def provider() -> Iterator[MockRealtimeServer]:
+    with MockRealtimeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def asking(provider: MockRealtimeServer) -> Iterator[TestClient]:
+    """Ask a service with the defaults, but for a limit that is not in the way."""
+    with browser(app_for(provider, limits="1000/minute", allow={"voice": ["verse", "marin"]})) as a:
+        yield a

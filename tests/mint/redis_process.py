@@ -1,0 +1,69 @@
+"""A Redis server of one's own: real, on loopback, and at hand to be killed.
+
+Owns: the process. Must not know: what is stored in it.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from programs import program
+
+
+class RedisProcess:
+    """A Redis that writes each change to disk before it answers, as a limiter's should."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        settings = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self._folder),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "always",
+        }
+        flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            [program("redis-server"), *flags], stdout=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 10
+        while not self._answers():
+            assert self._process.poll() is None, "redis-server did not start"
+            assert time.monotonic() < end, "redis-server does not answer"
+            time.sleep(0.01)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def command(self, *words: str) -> list[bytes]:
+        """Return a command's answer, line by line, without what says how long each part is."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(" ".join(words).encode() + b"\r\n")
+            lines = connection.recv(65536).splitlines()
+        return [line for line in lines if not line.startswith((b"*", b"$"))]
+
+    def kill(self) -> None:
+        """Kill it where it stands, if it runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False

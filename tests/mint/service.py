@@ -1,0 +1,87 @@
+"""The mint service as tests run it: in the test's own process, or under uvicorn on a real socket.
+
+Owns: starting and asking. Must not know: any test.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.testclient import TestClient
+
+from openai_realtime import RealtimeSessionsClient, RetryPolicy
+from openai_realtime.mint import mint_app
+from openai_realtime.testing import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+
+PAGE = "https://app.example"
+SESSION = {"model": "gpt-realtime", "voice": "verse"}
+PATH = "/client-secret"
+
+
+def user_header(request: Request) -> str | None:
+    """Tell who asks by a header: for tests alone."""
+    return request.headers.get("x-user")
+
+
+def app_for(provider: MockRealtimeServer, **options: Any) -> Starlette:
+    """Return a service that mints at `provider`, with a client of its own."""
+    client = RealtimeSessionsClient(
+        provider=provider.provider,
+        api_key=provider.api_key,
+        **{"retry": RetryPolicy(base_delay=0.001), **options.pop("client", {})},
+    )
+    defaults: dict[str, Any] = {
+        "session": SESSION,
+        "authorize": user_header,
+        "origins": [PAGE],
+        "close_client": True,
+    }
+    return mint_app(client, **{**defaults, **options})
+
+
+@contextmanager
+def browser(app: Starlette, user: str = "ann", **options: Any) -> Iterator[TestClient]:
+    """Ask an app in this process, as `user`."""
+    with TestClient(app, headers={"x-user": user}, **options) as asking:
+        yield asking
+
+
+def ask(asking: TestClient, headers: Mapping[str, str] | None = None, json: object = None) -> Any:
+    """Ask for a secret once."""
+    return asking.post(PATH, json={} if json is None else json, headers=headers)
+
+
+@contextmanager
+def serving(app: Starlette) -> Iterator[tuple[str, int]]:
+    """Serve an app with uvicorn on a free port; gives host and port."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, port=0, log_config=None, proxy_headers=False, timeout_graceful_shutdown=1
+        )
+    )
+    started = threading.Event()
+    begin = server.startup
+
+    async def startup(*args: Any, **kwargs: Any) -> None:
+        await begin(*args, **kwargs)
+        started.set()
+
+    server.startup = startup  # type: ignore[method-assign]  # uvicorn tells nobody else
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert started.wait(10)
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        yield host, port
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()

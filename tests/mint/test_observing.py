@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+import logging
+import re
+import socket
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from mint.service import PAGE, PATH, app_for, ask, browser
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.mint import readiness
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+USER = "ann@example.com"
+NEVER = ("sk-", "ek_", USER, "Bearer hunter2")
+
+
+def records(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records if record.name == "openai_realtime.mint"]
+
+
+def test_one_line_a_request_with_facts_and_no_secrets(
+    provider: MockRealtimeServer, all_logs: pytest.LogCaptureFixture
+) -> None:
+    app = app_for(provider, safety_key="0123456789abcdef")
+    with browser(app, user=USER, client=("192.0.2.1", 1)) as page:
+        page.headers["authorization"] = "Bearer hunter2"
+        minted = ask(page, {"origin": PAGE})
+        ask(page, {"origin": "https://evil.example"})
+        ask(page, {"x-user": ""})
+        provider.respond_next(MockAnswer(401, json={"error": {"message": "no: ek_abcdefghijkl"}}))
+        ask(page)
+        page.options(PATH)
+    told = records(all_logs)
+    assert [record["outcome"] for record in told] == [
+        "minted",
+        "origin_not_allowed",
+        "unauthorized",
+        "provider_failed",
+        "method_not_allowed",
+    ]
+    first, failed = told[0], told[3]
+    assert first["request_id"] == minted.headers["x-request-id"]
+    assert (first["status"], first["http_method"], first["client_address"]) == (
+        200,
+        "POST",
+        "192.0.2.1",
+    )
+    assert (first["attempts"], first["provider_request_id"]) == (1, "req_mock_1")
+    identifier = provider.requests[0].headers["openai-safety-identifier"]
+    assert first["principal"] == failed["principal"] == identifier
+    assert [told[1]["principal"], told[2]["principal"]] == [None, None]
+    assert 0 < first["seconds"] < 10
+    assert (first["levelno"], failed["levelno"]) == (logging.INFO, logging.WARNING)
+    assert "AuthenticationError" not in str(first["error"])
+    assert "401" in failed["error"]
+    fields = first.keys() - vars(logging.makeLogRecord({})).keys() - {"message", "asctime"}
+    assert len(fields) == 10
+    written = "\n".join(
+        json.dumps({name: record[name] for name in fields}) + record["message"] for record in told
+    )
+    for text in NEVER:
+        assert text not in written
+        assert text not in all_logs.text
+
+
+def test_a_failure_of_our_own_is_told_with_its_traceback(
+    provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with browser(app_for(provider, authorize=lambda _: 1 / 0)) as page:
+        answer = ask(page)
+    assert answer.status_code == 500
+    failure, access = records(caplog)
+    assert failure["exc_info"][0] is ZeroDivisionError
+    assert access["error"] == "ZeroDivisionError"
+    assert answer.json()["request_id"] in failure["message"]
+
+
+# --- Metrics ---------------------------------------------------------------------------------
+
+SAMPLE = re.compile(r'([a-z_:]+(?:\{[a-z]+="[^"]*"\})?) (\S+)')
+
+
+def samples(text: str) -> dict[str, float]:
+    """Read Prometheus' text format, strictly: every family has its HELP and TYPE before it."""
+    assert text.endswith("\n")
+    told: dict[str, float] = {}
+    family, kind = "", ""
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            family = line.split()[2]
+        elif line.startswith("# TYPE "):
+            assert line.split()[2] == family
+            kind = line.split()[3]
+            assert kind in {"counter", "gauge", "histogram"}
+        else:
+            sample = SAMPLE.fullmatch(line)
+            assert sample, line
+            name = sample[1].partition("{")[0]
+            parts = {"_bucket", "_sum", "_count"} if kind == "histogram" else {""}
+            assert name.removeprefix(family) in parts
+            assert sample[1] not in told
+            told[sample[1]] = float(sample[2])
+    return told
+
+
+def test_prometheus_reads_counts_and_durations(provider: MockRealtimeServer) -> None:
+    with browser(app_for(provider, metrics=True, limits="2/minute")) as page:
+        for _ in range(3):
+            ask(page)
+        ask(page, {"origin": "null"})
+        answer = page.get("/metrics")
+        assert page.post("/metrics").status_code == 405
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    told = samples(answer.text)
+    name = "openai_realtime_mint"
+    assert told[f'{name}_requests_total{{outcome="minted"}}'] == 2
+    assert told[f'{name}_requests_total{{outcome="too_many_requests"}}'] == 1
+    assert told[f'{name}_requests_total{{outcome="origin_not_allowed"}}'] == 1
+    assert told[f"{name}_requests_in_progress"] == 0
+    assert told[f"{name}_duration_seconds_count"] == 4
+    assert told[f'{name}_duration_seconds_bucket{{le="+Inf"}}'] == 4
+    assert 0 < told[f"{name}_duration_seconds_sum"] < 10
+    buckets = [value for key, value in told.items() if "_bucket" in key]
+    assert buckets == sorted(buckets)
+
+
+def test_metrics_are_not_there_unless_asked_for(provider: MockRealtimeServer) -> None:
+    with browser(app_for(provider)) as page:
+        assert page.get("/metrics").status_code == 404
+
+
+# --- Health ----------------------------------------------------------------------------------
+
+
+def test_alive_and_ready_without_minting(provider: MockRealtimeServer) -> None:
+    with browser(app_for(provider)) as page:
+        assert (page.get("/healthz").status_code, page.get("/healthz").text) == (200, "ok")
+        ready = page.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json() == {"status": "ready", "provider": "reachable", "limiter": "reachable"}
+    assert ready.headers["cache-control"] == "no-store"
+    assert provider.requests == []
+
+
+def test_alive_but_not_ready_without_its_provider(
+    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_KEPT_SECONDS", 0.0)
+    with browser(app_for(provider)) as page:
+        assert page.get("/readyz").status_code == 200
+        provider.stop()
+        answer = page.get("/readyz")
+        assert page.get("/healthz").status_code == 200
+    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert (answer.json()["provider"], answer.json()["limiter"]) == ("unreachable", "reachable")
+
+
+def test_readiness_is_kept_for_a_second(
+    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    async def reachable(client: RealtimeSessionsClient) -> bool:
+        asked.append(client)
+        return True
+
+    monkeypatch.setattr(readiness, "is_provider_reachable", reachable)
+    with browser(app_for(provider)) as page:
+        for _ in range(5):
+            page.get("/readyz")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("port", ["provider's", "nobody's"])
+def test_a_client_with_connections_of_its_own_is_asked_by_its_host(
+    provider: MockRealtimeServer, port: str
+) -> None:
+    async def is_reachable() -> bool:
+        async with httpx.AsyncClient(trust_env=False) as own:
+            client = RealtimeSessionsClient(
+                base_url=provider.base_url, api_key="sk-x", http_client=own
+            )
+            return await readiness.is_provider_reachable(client)
+
+    if port == "nobody's":
+        provider.stop()
+    assert anyio.run(is_reachable) == (port == "provider's")
+    assert provider.requests == []
+
+
+def test_a_provider_that_shakes_no_hands_in_time_is_not_reachable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readiness, "_SECONDS", 0.2)
+
+    async def is_reachable(port: int) -> bool:
+        async with RealtimeSessionsClient(
+            base_url=f"https://127.0.0.1:{port}", api_key="sk-x"
+        ) as client:
+            return await readiness.is_provider_reachable(client)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not anyio.run(is_reachable, silent.getsockname()[1])

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mint.service import app_for, ask, browser
+from openai_realtime import ConfigurationError, ParameterError, RealtimeSessionsClient, providers
+from openai_realtime.mint import mint_app, mint_endpoint
+from openai_realtime.testing import MockRealtimeServer
+
+KEY = "a key of the server's own"
+NEEDED: dict[str, Any] = {
+    "session": {"model": "gpt-realtime"},
+    "authorize": lambda _: "ann",
+}
+
+
+@pytest.fixture
+def client() -> RealtimeSessionsClient:
+    return RealtimeSessionsClient(api_key="sk-x")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"authorize": None}, "authorize is required"),
+        ({"authorize": "ann"}, "authorize is required"),
+        ({"session": None}, "session is required"),
+        ({"session": {"client_secret": {}}}, "lifetime"),
+        ({"session": {"type": "realtime", "expires_after": {}}}, "lifetime"),
+        ({"session": {"voise": "verse"}}, "did you mean voice"),
+        ({"session": {"type": "realtime", "voice": "verse"}}, "voice"),
+        ({"session": {"speed": 9}}, "speed must be"),
+        ({"origin": ["https://a.example"]}, "did you mean origins"),
+        ({"nonsense": 1}, "nonsense is not a known option$"),
+        ({"origins": "https://a.example"}, "a list"),
+        ({"origins": ["*"]}, "every page"),
+        ({"origins": ["https://*.a.example"]}, "every page"),
+        ({"origins": ["null"]}, "every page"),
+        ({"origins": [None]}, "not a text"),
+        ({"origins": ["https://a.example/"]}, "nothing after it"),
+        ({"origins": ["https://A.example"]}, "lower case"),
+        ({"origins": ["a.example"]}, "written like"),
+        ({"origins": ["https://a.example:443"]}, "default port"),
+        ({"origins": ["http://a.example:80"]}, "default port"),
+        ({"allow": {"voise": ["verse"]}}, "voise is unusable: it is none of"),
+        ({"allow": {"client_secret": ["x"]}}, "client_secret is unusable"),
+        ({"allow": {"base_url": ["x"]}}, "base_url is unusable"),
+        ({"allow": {"extra_body": ["x"]}}, "extra_body is unusable"),
+        ({"allow": {"voice": "verse"}}, "a list"),
+        ({"allow": {"tools": [[]]}}, "texts, numbers"),
+        ({"allow": {"speed": [1.0, 9]}}, "speed must be"),
+        (
+            {"session": {"type": "transcription"}, "allow": {"voice": ["verse"]}},
+            "session.audio.output",
+        ),
+        ({"lifetime": 9}, "10 to 7200 seconds"),
+        ({"lifetime": 7201}, "10 to 7200 seconds"),
+        ({"lifetime": True}, "10 to 7200 seconds"),
+        ({"limits": "often"}, "limits is unusable"),
+        ({"global_limits": ""}, "global_limits is unusable"),
+        ({"storage": "memcached://x"}, "storage is unusable"),
+        ({"storage": "redis://"}, "storage is unusable"),
+        ({"storage": "redis://:hunter2@host:port/0"}, "storage is unusable"),
+        ({"safety_key": ""}, "16 bytes"),
+        ({"safety_key": "short"}, "16 bytes"),
+        ({"safety_key": KEY, "pool": "a pool"}, "never pooled"),
+        ({"trusted_proxies": -1}, "trusted_proxies is unusable"),
+        ({"trusted_proxies": True}, "trusted_proxies is unusable"),
+        ({"trusted_proxies": "1"}, "trusted_proxies is unusable"),
+    ],
+    ids=str,
+)
+def test_it_does_not_start_with_what_cannot_work(
+    client: RealtimeSessionsClient, options: dict[str, Any], told: str
+) -> None:
+    for make in (mint_app, mint_endpoint):
+        with pytest.raises((ConfigurationError, ParameterError), match=told) as caught:
+            make(client, **{**NEEDED, **options})
+        assert "hunter2" not in f"{caught.value} {caught.value.__context__}"
+
+
+def test_it_does_not_start_without_authorize(client: RealtimeSessionsClient) -> None:
+    with pytest.raises(ConfigurationError, match="authorize is required"):
+        mint_app(client, session={"model": "gpt-realtime"})  # type: ignore[call-arg]  # wrong on purpose
+
+
+def test_the_endpoint_has_no_options_of_the_app(client: RealtimeSessionsClient) -> None:
+    with pytest.raises(ConfigurationError, match="metrics is not a known option"):
+        mint_endpoint(client, **NEEDED, metrics=True)  # type: ignore[call-arg]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("provider", "url"),
+    [
+        (providers.openai(), "https://api.openai.com/v1/realtime/calls"),
+        (providers.openai(region="eu"), "https://eu.api.openai.com/v1/realtime/calls"),
+        (
+            providers.azure("https://name.openai.azure.com"),
+            "https://name.openai.azure.com/openai/v1/realtime/calls",
+        ),
+        (providers.litellm("https://proxy.example/v1"), "https://proxy.example/v1/realtime/calls"),
+        (providers.xai(), None),
+        (providers.azure_preview("https://name.openai.azure.com", "deployment"), None),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_offer_goes_to_the_provider(provider: providers.Provider, url: str | None) -> None:
+    client = RealtimeSessionsClient(provider=provider, api_key="k")
+    assert client.provider.name == provider.name
+    if url is None:
+        with pytest.raises(ConfigurationError, match="connect_url is required"):
+            mint_endpoint(client, **NEEDED)
+    given: dict[str, Any] = {} if url else {"connect_url": "wss://voice.example"}
+    made = mint_endpoint(client, **NEEDED, **given)
+    assert made._connect_url == (url or "wss://voice.example")
+
+
+def test_the_provider_is_told_a_pseudonym(provider: MockRealtimeServer) -> None:
+    with browser(app_for(provider, safety_key=KEY), user="ann@example.com") as page:
+        ask(page)
+        ask(page, {"x-user": "bob@example.com"})
+        ask(page)
+    told = [request.headers["openai-safety-identifier"] for request in provider.requests]
+    ann = hmac.new(KEY.encode(), b"ann@example.com", hashlib.sha256).hexdigest()
+    assert told[0] == told[2] == ann
+    assert told[1] != ann
+    assert {len(identifier) for identifier in told} == {64}
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    program = """
+import sys
+sys.modules["limits"] = None
+import openai_realtime.mint
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "openai_realtime.mint needs limits" in last
+    assert "pip install 'openai-realtime[mint]'" in last
+
+
+def test_what_else_is_missing_is_not_blamed_on_the_extra() -> None:
+    program = """
+import sys
+sys.modules["pydantic"] = None
+import openai_realtime.mint
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert "'openai-realtime[mint]'" not in done.stderr
+    assert "pydantic" in done.stderr.splitlines()[-1]
