@@ -35,7 +35,7 @@ _AT_ONCE = 8
 """How many mints are counted at once, and so how many connections Redis sees from a process."""
 _MEMORY = "memory://"
 _UNUSABLE = "storage is unusable: it is memory:// or a URL such as redis://127.0.0.1:6379/0"
-_STORAGE = re.compile(r"memory://|rediss?(?:\+(?:unix|sentinel|cluster))?://.+", re.ASCII)
+_STORAGE = re.compile(r"memory://|(?:rediss?|redis\+unix)://.+", re.ASCII)
 
 
 class LimiterUnavailableError(Exception):

@@ -51,7 +51,7 @@ class MintOptions(TypedDict, total=False):
     """How often everybody together may. Default: `600/minute`."""
     storage: str
     """Where is counted: `memory://` (default; each process by itself), or Redis for a fleet:
-    `redis://…`, `rediss://…`, `redis+unix://…`, `redis+sentinel://…`, `redis+cluster://…`."""
+    `redis://…`, `rediss://…` (TLS), `redis+unix://…`."""
     safety_key: str | bytes | None
     """A key of the server's, 16 bytes or more, the same in all processes. With it, the provider is
     told who speaks by `OpenAI-Safety-Identifier`: HMAC-SHA256 of the principal. Default: none."""
