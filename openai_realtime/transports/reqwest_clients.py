@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-# Before any call: imported while Ctrl-C is pending, it would take the process down with it.
-import pyreqwest.exceptions  # noqa: F401
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.http import HeaderMap, Url
 from pyreqwest.proxy import ProxyBuilder

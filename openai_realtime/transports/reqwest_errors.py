@@ -10,13 +10,12 @@ They also quote the URL with its query, and what the server sent: so nothing of 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+
+# Imported before any call: while Ctrl-C is pending, importing it would take the process down.
+from pyreqwest.exceptions import DetailedPyreqwestError
 
 from openai_realtime.errors import APIConnectionError, CertificateError
 from openai_realtime.transports.translation import LOST, MALFORMED, MEANINGS, Meaning
-
-if TYPE_CHECKING:
-    from pyreqwest.exceptions import DetailedPyreqwestError
 
 # What hyper calls the step that failed.
 _CONNECTING = "client error (Connect)"
@@ -73,10 +72,10 @@ _WITHHELD = "details withheld: they quote what was sent and received"
 
 def translate(error: BaseException) -> APIConnectionError | None:
     """Return what a pyreqwest exception means, or None when it is none; it forgets what it quotes."""
-    if not type(error).__module__.startswith("pyreqwest."):
+    if not isinstance(error, DetailedPyreqwestError):
         return None
     causes = _causes(error)
-    _withhold(cast("DetailedPyreqwestError", error))
+    _withhold(error)
     if _CONNECTING in causes and type(error).__name__ == "ConnectError":
         return _unconnected(" ".join(causes).lower())
     meaning = _meaning(type(error).__name__, causes)
@@ -141,8 +140,9 @@ def _unconnected(told: str) -> APIConnectionError:
 
 
 def _causes(error: BaseException) -> list[str]:
-    details = getattr(error, "details", None) or {}
-    return [cause["message"] for cause in details.get("causes") or ()]
+    if not isinstance(error, DetailedPyreqwestError):
+        return []
+    return [cause["message"] for cause in error.details["causes"] or ()]
 
 
 def _withhold(error: DetailedPyreqwestError) -> None:

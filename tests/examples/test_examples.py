@@ -28,6 +28,7 @@ SECRET = re.compile(r"\bek_[0-9a-f]{32}\b")
 SAYS = {
     "concurrent_mints.py": "50 distinct secrets in",
     "fastapi_endpoint.py": '200 {"value":"ek_',
+    "fast_engine.py": "reqwest: ek_",
     "function_tools.py": 'find_table: {"additionalProperties": false,',
     "mint_async.py": "request id: req_mock_1, after 1 attempt(s)",
     "mint_sync.py": "not sent: speed must be a number from 0.25 to 1.5",
