@@ -21,9 +21,7 @@ from pyreqwest.proxy import ProxyBuilder
 from openai_realtime.core.head import MAX_HEAD_BYTES
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.lanes import KEEP_ALIVE_SECONDS, MAX_CONNECTIONS
-from openai_realtime.transports.reqwest_errors import translate
 from openai_realtime.transports.tls import authorities
-from openai_realtime.transports.translation import translated
 
 if TYPE_CHECKING:
     from openai_realtime.core.deadline import Timeout
@@ -115,8 +113,11 @@ class Pools(Generic[C]):
         if target is None:
             if len(self._targets) >= _MAX_URLS:
                 self._targets.clear()
-            with translated(translate):
+            try:
                 parsed = Url(url)
+            except ValueError:
+                message = "base_url is unusable: its host's name is not valid"
+                raise ConfigurationError(message) from None
             target = Target(parsed, self._rules.proxy_for(parsed.scheme, parsed.host_str or ""))
             self._targets[url] = target
         return target

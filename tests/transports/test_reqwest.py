@@ -1,6 +1,7 @@
 """What the fast engine has of its own: choosing it, its pools, what its exceptions mean, HTTP/2."""
 
 import importlib.util
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -17,6 +18,7 @@ from openai_realtime import (
     APIConnectionError,
     APITimeoutError,
     CertificateError,
+    ClientClosedError,
     ConfigurationError,
     RealtimeSessionsClient,
     SyncRealtimeSessionsClient,
@@ -24,7 +26,7 @@ from openai_realtime import (
 )
 from openai_realtime.core.wire import Request
 from openai_realtime.testing import MockRealtimeServer
-from openai_realtime.transports import reqwest_clients
+from openai_realtime.transports import reqwest, reqwest_clients
 from openai_realtime.transports.blocking_lane_engine import SyncLaneEngine
 from openai_realtime.transports.lane_engine import AsyncLaneEngine
 from openai_realtime.transports.proxies import ProxyRules
@@ -317,10 +319,8 @@ def test_http_2(
 def test_warming_up_sends_no_key(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
         async with flavour.client() as client:
-            warm_up = client.wrapped.warm_up if flavour.is_sync else client.warm_up  # type: ignore[attr-defined]  # the sync client inside
             for _ in range(2):
-                if (waiting := warm_up(3)) is not None:
-                    await waiting
+                await client.warm_up(3)
             await client.sessions.create()
 
     flavour.run(body)
@@ -329,3 +329,45 @@ def test_warming_up_sends_no_key(flavour: Flavour, realtime_server: MockRealtime
     assert {request.method for request in warming} == {"GET"}
     assert not any("authorization" in request.headers for request in warming)
     assert minting.connection in {request.connection for request in warming}
+
+
+def test_where_pyreqwest_refuses_the_default_engine_takes_over(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a forked child; `tests/faults/test_sharing.py` forks for real."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("initialized before fork()")
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            await client.sessions.create()
+            process = os.getpid() + 1
+            with monkeypatch.context() as child:
+                child.setattr(os, "getpid", lambda: process)
+                child.setattr(reqwest, "configured", refuse)
+                for _ in range(2):
+                    await client.sessions.create()
+                await client.aclose()
+                with pytest.raises(ClientClosedError):
+                    await client.sessions.create()
+
+    flavour.run(body)
+    first, second, third = (request.connection for request in realtime_server.requests)
+    assert first != second == third
+
+
+def test_warming_up_tells_what_went_wrong(flavour: Flavour) -> None:
+    async def body() -> None:
+        async with flavour.client(api_key="sk-x", base_url="http://127.0.0.1:1/v1") as client:
+            with pytest.raises(APIConnectionError, match="Could not connect"):
+                await client.warm_up(2)
+
+    flavour.run(body)
+
+
+def test_a_url_that_rust_cannot_read(flavour: Flavour) -> None:
+    engine = flavour.engine(flavour.client(api_key="sk-x"))
+    with pytest.raises(ConfigurationError, match="base_url is unusable") as caught:
+        engine._pools.target("https://exa mple/?key=sk-1")
+    assert "sk-1" not in f"{caught.value} {caught.value.__cause__}"
