@@ -194,7 +194,9 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
     async def body() -> None:
         base_url = f"https://localhost:{tls.port}/v1"
         async with flavour.client(base_url=base_url, api_key="sk-secret", **options) as client:
-            if is_warm:
+            if (
+                is_warm and not flavour.is_fast
+            ):  # which asks something, and this server answers mints
                 await client.warm_up()
             for _ in range(2):
                 assert (await client.sessions.create()).client_secret.value == "ek_tls"

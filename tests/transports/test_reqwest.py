@@ -319,8 +319,8 @@ def test_http_2(
 def test_warming_up_sends_no_key(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
         async with flavour.client() as client:
-            for _ in range(2):
-                await client.warm_up(3)
+            for number in (3, 3, 1):
+                await client.warm_up(number)
             await client.sessions.create()
 
     flavour.run(body)
