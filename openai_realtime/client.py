@@ -21,7 +21,7 @@ from openai_realtime.configuration import (
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
-from openai_realtime.errors import APIConnectionError, ConfigurationError, ParameterError
+from openai_realtime.errors import APIConnectionError, ParameterError
 from openai_realtime.logs import set_up_from_environment
 from openai_realtime.observe import guarded, listening
 from openai_realtime.resources.calls import AsyncCalls, Calls
@@ -34,17 +34,10 @@ from openai_realtime.resources.transcription_sessions import (
     TranscriptionSessions,
 )
 from openai_realtime.resources.translations import AsyncTranslations, Translations
-from openai_realtime.transports.blocking_lane_engine import SyncLaneEngine
 from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
-from openai_realtime.transports.injected import (
-    AsyncHttpClient,
-    InjectedAsyncEngine,
-    InjectedSyncEngine,
-    SyncHttpClient,
-)
-from openai_realtime.transports.lane_engine import AsyncLaneEngine
+from openai_realtime.transports.engines import async_engine, sync_engine
+from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
 from openai_realtime.transports.lanes import MAX_CONNECTIONS
-from openai_realtime.transports.proxies import ProxyRules
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -127,18 +120,6 @@ class _Client(Generic[E]):
         raise TypeError(message)
 
 
-def _check_proxy_is_ours(options: AnyClientOptions) -> None:
-    if options.get("proxy") is not None:
-        message = (
-            "pass proxy=… or http_client=…, not both: a client of your own has its own proxies"
-        )
-        raise ConfigurationError(message)
-
-
-def _proxy_rules(options: AnyClientOptions) -> ProxyRules:
-    return ProxyRules.of(options.get("proxy"), trust_env=options.get("trust_env", True))
-
-
 class RealtimeSessionsClient(_Client[AsyncEngine]):
     """The async client, for asyncio and trio.
 
@@ -172,13 +153,7 @@ class RealtimeSessionsClient(_Client[AsyncEngine]):
         **options: Unpack[AsyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        if http_client is not None:
-            _check_proxy_is_ours(options)
-        engine: AsyncEngine = (
-            AsyncLaneEngine(_proxy_rules(options))
-            if http_client is None
-            else InjectedAsyncEngine(http_client)
-        )
+        engine = async_engine(options, http_client)
         self._begin(configuration, RetryBudget(), engine, owns_engine=True)
 
     def _attach_resources(self, context: RetryContext) -> None:
@@ -201,7 +176,7 @@ class RealtimeSessionsClient(_Client[AsyncEngine]):
         """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
 
         Afterwards `n` connections (1–1000) are idle; those that already were count. Nothing is sent
-        on them. What the first call would build, it finds built. Through a proxy, the way to the
+        on them, but on `reqwest` a GET without the key. What the first call would build, it finds built. Through a proxy, the way to the
         proxy is opened; a client of your own (`http_client`) is left as it is. Servers close
         connections that stay silent, many after a minute: call it when the service starts.
 
@@ -258,13 +233,7 @@ class SyncRealtimeSessionsClient(_Client[SyncEngine]):
         **options: Unpack[SyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        if http_client is not None:
-            _check_proxy_is_ours(options)
-        engine: SyncEngine = (
-            SyncLaneEngine(_proxy_rules(options))
-            if http_client is None
-            else InjectedSyncEngine(http_client)
-        )
+        engine = sync_engine(options, http_client)
         self._begin(configuration, RetryBudget(), engine, owns_engine=True)
 
     def _attach_resources(self, context: RetryContext) -> None:

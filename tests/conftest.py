@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from flavours import Flavour
+from flavours import ON_HTTPX
 from hypothesis import settings
 
 # How long an example takes says more of the machine than of the code.
@@ -17,9 +17,13 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 
-@pytest.fixture(params=["asyncio", "trio", "sync"])
-def flavour(request: pytest.FixtureRequest) -> Flavour:
-    return Flavour(request.param)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give `flavour` every way to call the default engine, or those that a module's FLAVOURS names."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "flavour" in metafunc.fixturenames and not any("flavour" in mark.args[0] for mark in marks):
+        is_httpx_only = metafunc.definition.get_closest_marker("httpx_only")
+        named = getattr(metafunc.module, "FLAVOURS", ON_HTTPX)
+        metafunc.parametrize("flavour", ON_HTTPX if is_httpx_only else named, ids=str)
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +34,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "OPENAI_ORG_ID",
         "OPENAI_PROJECT_ID",
         "OPENAI_REALTIME_LOG",
+        "OPENAI_REALTIME_TRANSPORT",
     ):
         monkeypatch.delenv(name, raising=False)
 

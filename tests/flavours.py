@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import anyio
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
-from openai_realtime.transports import blocking_lane_engine, lane_engine, lanes
+from openai_realtime.transports import blocking_lane_engine, lane_engine, lanes, turns
 
 if TYPE_CHECKING:
     import pytest
@@ -70,15 +70,28 @@ class _Awaited:
 
 def limit_connections(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Let clients made from now on have `count` connections at once."""
-    for module in (lanes, lane_engine, blocking_lane_engine):
+    for module in (lanes, lane_engine, blocking_lane_engine, turns):
         monkeypatch.setattr(module, "MAX_CONNECTIONS", count)
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """One way to call: the async client on a backend, or the sync client."""
+    """One way to call: the async client on a backend, or the sync client, over one engine."""
 
     name: str
+    transport: str = "httpx"
+
+    @classmethod
+    def parse(cls, text: str) -> Flavour:
+        """Return the flavour that `str()` made a text of."""
+        return cls(*text.split("-"))
+
+    def __str__(self) -> str:
+        return self.name if self.transport == "httpx" else f"{self.name}-{self.transport}"
+
+    @property
+    def is_fast(self) -> bool:
+        return self.transport == "reqwest"
 
     @property
     def is_sync(self) -> bool:
@@ -86,10 +99,23 @@ class Flavour:
 
     def client(self, **options: Any) -> RealtimeSessionsClient:
         """Return a client whose calls are awaited, whichever it is."""
+        if self.is_fast and "http_client" not in options:
+            options.setdefault("transport", self.transport)
         if self.is_sync:
             return AwaitedSyncClient(SyncRealtimeSessionsClient(**options))  # type: ignore[return-value]  # it is called alike
         return RealtimeSessionsClient(**options)
 
+    def engine(self, client: Any) -> Any:
+        """Return the engine of a client that `client()` made."""
+        return client.wrapped._engine if self.is_sync else client._engine
+
     def run(self, body: Callable[[], Awaitable[T]]) -> T:
         """Run a test body to its end."""
         return anyio.run(body, backend="asyncio" if self.is_sync else self.name)
+
+
+ON_HTTPX = tuple(map(Flavour, ("asyncio", "trio", "sync")))
+ON_REQWEST = tuple(Flavour(name, "reqwest") for name in ("asyncio", "sync"))
+"""pyreqwest needs asyncio, so there is no trio."""
+
+ON_EITHER = ON_HTTPX + ON_REQWEST

@@ -20,7 +20,10 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("_members",)
 
-    def __init__(self, items: Mapping[str, str] | list[Header] | tuple[Header, ...] = ()) -> None:
+    def __init__(
+        self,
+        items: Mapping[str, str] | list[Header] | list[tuple[str, str]] | tuple[Header, ...] = (),
+    ) -> None:
         members: dict[str, str] = {}
         for raw_name, raw_value in items.items() if isinstance(items, Mapping) else items:
             name = (raw_name if isinstance(raw_name, str) else raw_name.decode("latin-1")).lower()

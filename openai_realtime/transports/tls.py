@@ -21,12 +21,25 @@ def trusted_context() -> ssl.SSLContext:
     return _context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
+def authorities() -> list[bytes]:
+    """Return the same authorities as PEM files, for an engine that has its own TLS."""
+    file, folder = _existing(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    files = [Path(file)] if file else []
+    files += sorted(found for found in Path(folder).iterdir() if found.is_file()) if folder else []
+    contents = [found.read_bytes() for found in files]
+    return [pem for pem in contents if b"-----BEGIN CERTIFICATE-----" in pem]
+
+
+def _existing(file: str | None, folder: str | None) -> tuple[str | None, str | None]:
+    """Return the file and the folder of authorities that exist; certifi's where neither does."""
+    file = file if file and Path(file).is_file() else None
+    folder = folder if folder and Path(folder).is_dir() else None
+    return (file, folder) if file or folder else (certifi.where(), None)
+
+
 @lru_cache(maxsize=4)
 def _context(file: str | None, folder: str | None) -> ssl.SSLContext:
-    cafile = file if file and Path(file).is_file() else None
-    capath = folder if folder and Path(folder).is_dir() else None
-    if cafile is None and capath is None:
-        cafile = certifi.where()
+    cafile, capath = _existing(file, folder)
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

@@ -22,7 +22,7 @@ from openai_realtime.errors import (
 from openai_realtime.transports.quiet import in_a_call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from openai_realtime.errors import Phase
@@ -39,8 +39,8 @@ class Meaning:
     kind: type[APIConnectionError] = APIConnectionError
 
 
-_LOST = Meaning("The connection was lost before the whole answer arrived", "receive", True)
-_MALFORMED = Meaning("The server's answer is not valid HTTP", "receive", True, retryable=False)
+LOST = Meaning("The connection was lost before the whole answer arrived", "receive", True)
+MALFORMED = Meaning("The server's answer is not valid HTTP", "receive", True, retryable=False)
 
 # The first name found in the exception's class hierarchy counts.
 MEANINGS: dict[str, Meaning] = {
@@ -57,15 +57,15 @@ MEANINGS: dict[str, Meaning] = {
     "ReadTimeout": Meaning(
         "The answer did not arrive in time", "receive", True, kind=APITimeoutError
     ),
-    "ReadError": _LOST,
-    "CloseError": _LOST,
-    "RemoteProtocolError": _MALFORMED,
+    "ReadError": LOST,
+    "CloseError": LOST,
+    "RemoteProtocolError": MALFORMED,
     "LocalProtocolError": Meaning("The request is not valid HTTP", "send", False, retryable=False),
     "UnsupportedProtocol": Meaning("The URL cannot be called", "connect", False, retryable=False),
     "TimeoutError": Meaning(
         "The answer did not arrive in time", "receive", True, kind=APITimeoutError
     ),
-    "OSError": _LOST,
+    "OSError": LOST,
 }
 
 # A RemoteProtocolError is also how httpcore and h11 tell that the peer hung up.
@@ -98,9 +98,12 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
     whose locals hold headers.
     """
 
-    __slots__ = ("_token", "may_be_stale", "was_stale")
+    __slots__ = ("_token", "_translate", "may_be_stale", "was_stale")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, translator: Callable[[BaseException], APIConnectionError | None] | None = None
+    ) -> None:
+        self._translate = translator or translate
         self.may_be_stale: bool = False
         """Whether an idle connection is in use whose server may have closed it meanwhile."""
         self.was_stale: bool = False
@@ -119,7 +122,7 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
         in_a_call.reset(self._token)
         if error is None or isinstance(error, RealtimeError):
             return
-        translation = translate(error)
+        translation = self._translate(error)
         forget_frames(error)
         if translation is not None:
             self.was_stale = translation.stale = (
@@ -137,9 +140,9 @@ def translate(error: BaseException) -> APIConnectionError | None:
     if meaning is None:
         return None
     text = str(error)
-    if meaning is _MALFORMED and text.startswith(_HUNG_UP):
-        meaning = _LOST
-    elif meaning is _MALFORMED and text not in _SAFE_TEXTS:
+    if meaning is MALFORMED and text.startswith(_HUNG_UP):
+        meaning = LOST
+    elif meaning is MALFORMED and text not in _SAFE_TEXTS:
         text = ""
         for origin in _origins(error):
             origin.args = (_WITHHELD,)

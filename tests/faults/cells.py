@@ -6,7 +6,7 @@ Owns: what is true of every cell. Must not know: any single fault.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from faults.bad_answers import API_KEY, LOCATION_SECRET
@@ -48,6 +48,10 @@ def play_cell(
     flavour: Flavour, server: FaultServer, row: Row, how: How, logs: pytest.LogCaptureFixture
 ) -> None:
     """Play the row; raises `AssertionError` where anything is not as promised."""
+    if flavour.is_fast:
+        row = row.on_reqwest or row
+        # Its first call loads the system's authorities: that takes a while on a busy machine.
+        row = replace(row, timeout=row.timeout and row.timeout * 2.5)
     descriptors = count_descriptors()
 
     async def body() -> Outcome:
@@ -110,4 +114,4 @@ def _check_time(row: Row, flavour: Flavour, outcome: Outcome) -> None:
         assert outcome.elapsed < SOON
     else:
         overrun = outcome.elapsed - row.timeout
-        assert -0.02 < overrun < OVERRUN[flavour.name], f"overrun of {overrun:.3f} s"
+        assert -0.02 < overrun < OVERRUN[flavour.name] + row.patience, f"overrun of {overrun:.3f} s"

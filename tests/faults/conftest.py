@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from pyreqwest.client import SyncClientBuilder
 
 import faults.bad_answers
 import faults.plays
@@ -21,6 +22,12 @@ from faults.server import FaultServer
 if sys.platform == "win32":
     # What is played here is how POSIX systems cut connections; the clients' own tests run anywhere.
     collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pyreqwest_runtime() -> None:
+    """pyreqwest's threads open descriptors once a process: not to be taken for a leak."""
+    SyncClientBuilder().runtime_multithreaded(True).build()
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,13 @@ that costs minting one request more, and no retry.
 
 from __future__ import annotations
 
+from typing import Any
+
 from faults.bad_answers import REDIRECTS
 from faults.rows import (
     ATTEMPTS,
     BOTH,
+    STALLED,
     Row,
     cut_off,
     fine,
@@ -26,6 +29,7 @@ from faults.rows import (
 from openai_realtime import (
     APIConnectionError,
     APIResponseValidationError,
+    APITimeoutError,
     AuthenticationError,
     BadRequestError,
     CertificateError,
@@ -38,20 +42,38 @@ from openai_realtime import (
     UnprocessableEntityError,
 )
 
+# What becomes of an answer that does not end while the call has time.
+STALLS: dict[str, Any] = {"kind": APITimeoutError, "phases": ("total",), "timeout": STALLED}
+# The threads that parse a flood look at the clock when they have time.
+FLOODED: dict[str, Any] = {**STALLS, "patience": 3.0}
+HYPER_COUNTS_NONE = "hyper reads interim answers without end; they cost time, not memory"
+REUSE_IS_PRESUMED = "pyreqwest does not tell whether a connection is new: it may be sent once more"
+HALF_A_HEAD_IS_NONE = "hyper does not tell half a head from none at all: it may be sent once more"
+
 CONNECTION = [
     Row("refuse", APIConnectionError, ("connect",), 0, plays=0, over=BOTH),
-    cut_off("fin_on_accept", kind=APIConnectionError, plays=ATTEMPTS),
-    cut_off("rst_on_accept", kind=APIConnectionError, plays=ATTEMPTS),
+    cut_off("fin_on_accept", kind=APIConnectionError, plays=ATTEMPTS).but_on_reqwest(
+        REUSE_IS_PRESUMED, plays=None
+    ),
+    cut_off("rst_on_accept", kind=APIConnectionError, plays=ATTEMPTS).but_on_reqwest(
+        REUSE_IS_PRESUMED, plays=None
+    ),
     Row("slow_to_accept", None, over=BOTH),
     lost("fin_before_the_answer", ATTEMPTS + 1),
     lost("rst_before_the_answer", ATTEMPTS + 1),
-    lost("fin_mid_headers"),
-    lost("rst_mid_headers"),
+    lost("fin_mid_headers").but_on_reqwest(HALF_A_HEAD_IS_NONE, requests_reused=ATTEMPTS + 1),
+    lost("rst_mid_headers").but_on_reqwest(HALF_A_HEAD_IS_NONE, requests_reused=ATTEMPTS + 1),
     lost("rst_after_headers"),
     lost("rst_mid_body"),
     lost("fin_mid_body"),
     lost("fin_mid_chunks"),
-    Row("fin_mid_unframed_body", APIResponseValidationError, over=BOTH),
+    Row("fin_mid_unframed_body", APIResponseValidationError),
+    Row("fin_mid_unframed_body", APIResponseValidationError, over=("TLS",)).but_on_reqwest(
+        "rustls tells a connection that was cut from one that was closed",
+        kind=APIConnectionError,
+        phases=("receive",),
+        requests=ATTEMPTS,
+    ),
     # The server was tired of the connection, or answers what nobody has asked: nobody notices.
     Row("idle_fin", None, how=("reused",), times=1, over=BOTH),
     Row("idle_rst", None, how=("reused",), times=1, over=BOTH),
@@ -116,26 +138,25 @@ FRAMING = [
         "length_is_negative",
         "chunk_size_is_no_number",
         "chunk_is_longer_than_told",
-        "unknown_transfer_encoding",
         "switching_protocols",
+    )
+] + [
+    malformed("unknown_transfer_encoding").but_on_reqwest(
+        "hyper reads such a body until the server hangs up", **STALLS
     )
 ]
 
 BOUNDS = [
     malformed(fault)
     for fault in (
-        "endless_interim_answers",
-        "endless_early_hints",
         "endless_headers",
         "endless_header_line",
         "endless_status_line",
-        "endless_chunk_size",
         "endless_trailers",
         "endless_body",
         "endless_chunks",
         "endless_error_body",
         "headers_over_64_kib",
-        "interim_answers_11",
         "body_of_1_mib_and_1",
         "body_over_1_mib",
         "body_over_1_mib_in_chunks",
@@ -146,6 +167,11 @@ BOUNDS = [
         "gzip_in_name_only",
         "brotli",
     )
+] + [
+    malformed("endless_interim_answers").but_on_reqwest(HYPER_COUNTS_NONE, **FLOODED),
+    malformed("endless_early_hints").but_on_reqwest(HYPER_COUNTS_NONE, **FLOODED),
+    malformed("interim_answers_11").but_on_reqwest(HYPER_COUNTS_NONE, kind=None),
+    malformed("endless_chunk_size").but_on_reqwest("hyper skips leading zeros", **FLOODED),
 ]
 
 ANSWERS = [

@@ -11,17 +11,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flavours import ON_EITHER, Flavour
+
 from faults.bad_answers import API_KEY
 from faults.fault import FAULTS, Fault
 
 if TYPE_CHECKING:
-    from flavours import Flavour
-
     from faults.server import FaultServer
     from faults.talk import Talk
 
+FLAVOURS = ON_EITHER
 MIB = 1024 * 1024
-MAX_GROWTH = 8 * MIB
+# hyper reads up to 400 KiB at once, and a body is held twice while it is handed over.
+MAX_GROWTH = {"httpx": 8 * MIB, "reqwest": 24 * MIB}
 BOMBS = [
     "gzip_bomb",
     "gzip_bomb_as_error",
@@ -46,7 +48,7 @@ def play_by_nonce(talk: Talk) -> None:
 
 def test_r11_memory_is_bounded(flavour: Flavour, plain: FaultServer) -> None:
     plain.play(Fault("by nonce", "request", play_by_nonce))
-    arguments = [flavour.name, plain.base_url, API_KEY, "a good answer", *BOMBS]
+    arguments = [str(flavour), plain.base_url, API_KEY, "a good answer", *BOMBS]
     process = subprocess.run(
         [sys.executable, "-m", "faults.measuring", *arguments],
         cwd=Path(__file__).parents[1],
@@ -57,4 +59,4 @@ def test_r11_memory_is_bounded(flavour: Flavour, plain: FaultServer) -> None:
     )
     growth, *raised = process.stdout.split()
     assert len(raised) == len(BOMBS)
-    assert int(growth) <= MAX_GROWTH, f"{int(growth) / MIB:.1f} MiB"
+    assert int(growth) <= MAX_GROWTH[flavour.transport], f"{int(growth) / MIB:.1f} MiB"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from flavours import Flavour
+from flavours import ON_EITHER, Flavour
 
 from faults.calling import OVERRUN, by_name, client_of, ends_within, mint
 from faults.fault import FAULTS, Fault
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from faults.talk import Talk
 
 # The longest wait before a retry, whatever is drawn.
+FLAVOURS = ON_EITHER
 LONG_BACKOFF = RetryPolicy(base_delay=0.2, max_retries=50)
 
 
+@pytest.mark.httpx_only("Rust resolves names by itself: no test can make it slow")
 def test_r1_slow_name_resolution(
     flavour: Flavour, plain: FaultServer, slow_names: Callable[[float], SlowNames]
 ) -> None:

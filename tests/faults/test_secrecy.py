@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from flavours import Flavour
+from flavours import ON_EITHER, Flavour
 
 from faults.answers import answer, encoded, session
 from faults.bad_answers import API_KEY, LOCATION_SECRET, REDIRECTS
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from faults.server import FaultServer
     from faults.talk import Talk
 
+FLAVOURS = ON_EITHER
 OFFER = "v=0\r\n"
 
 

@@ -55,8 +55,12 @@ def patience(number: int) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
-def test_r9_threads_share_a_client(scheme: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("transport", ["httpx", "reqwest"])
+def test_r9_threads_share_a_client(
+    scheme: str, transport: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server: FaultServer = request.getfixturevalue(scheme)
+    monkeypatch.setenv("OPENAI_REALTIME_TRANSPORT", transport)
     server.play(trouble())
 
     def call(client: SyncRealtimeSessionsClient, number: int) -> bool:
@@ -108,10 +112,15 @@ def test_r9_tasks_share_a_client(backend: str, scheme: str, request: pytest.Fixt
 
 
 FORKS = [
-    ("sync", "unused", "plain"),
-    ("asyncio", "unused", "plain"),
+    ("sync", "unused", "plain", "httpx"),
+    ("asyncio", "unused", "plain", "httpx"),
+    # pyreqwest leaves a parent that has used it alone: its children are served by the other engine.
+    ("sync", "unused", "plain", "reqwest"),
+    ("sync", "used", "secure", "reqwest"),
+    ("asyncio", "used", "plain", "reqwest"),
+    ("asyncio", "running", "secure", "reqwest"),
     *[
-        (flavour, moment, scheme)
+        (flavour, moment, scheme, "httpx")
         for flavour, moment in (
             ("sync", "used"),
             ("asyncio", "used"),
@@ -125,12 +134,18 @@ FORKS = [
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize(("flavour", "moment", "scheme"), FORKS)
+@pytest.mark.parametrize(("flavour", "moment", "scheme", "transport"), FORKS)
 def test_r9_parent_and_forked_children(
-    flavour: str, moment: str, scheme: str, request: pytest.FixtureRequest
+    flavour: str,
+    moment: str,
+    scheme: str,
+    transport: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a process of its own: this one has threads, which no fork survives."""
     server: FaultServer = request.getfixturevalue(scheme)
+    monkeypatch.setenv("OPENAI_REALTIME_TRANSPORT", transport)
     arguments = ["-m", "faults.forking", flavour, moment, server.base_url, API_KEY]
     process = subprocess.run(
         [sys.executable, "-W", "error", *arguments],

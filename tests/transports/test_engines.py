@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from flavours import Flavour, limit_connections
+from flavours import ON_EITHER, Flavour, limit_connections
 
 from openai_realtime import (
     APIConnectionError,
@@ -24,6 +24,8 @@ from openai_realtime import (
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 from openai_realtime.transports.tls import trusted_context
 from transports.tls_server import TlsServer
+
+FLAVOURS = ON_EITHER
 
 
 def tls_client(
@@ -108,6 +110,7 @@ def test_waiting_for_a_free_connection(
     flavour.run(body)
 
 
+@pytest.mark.httpx_only("there are no lanes")
 def test_lanes_that_are_dead_or_idled_too_long_are_closed(
     realtime_server: MockRealtimeServer, flavour: Flavour
 ) -> None:
@@ -128,6 +131,7 @@ def test_lanes_that_are_dead_or_idled_too_long_are_closed(
     assert len({request.connection for request in realtime_server.requests}) == 1
 
 
+@pytest.mark.httpx_only("there are no lanes")
 def test_when_one_lane_is_stale_the_older_ones_are_too(
     realtime_server: MockRealtimeServer, flavour: Flavour
 ) -> None:
@@ -176,6 +180,7 @@ def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
     assert first != second
 
 
+@pytest.mark.httpx_only("pyreqwest tells a fork by itself: tests/faults/test_sharing.py forks")
 def test_a_forked_child_starts_afresh(
     flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +209,7 @@ def test_a_forked_child_starts_afresh(
     flavour.run(body)
 
 
+@pytest.mark.httpx_only("it is about a client of one's own")
 @pytest.mark.parametrize("chunk", [b"x" * 65536, b"x" * 2_000_000])
 def test_an_oversized_answer_through_a_client_of_ones_own(
     flavour: Flavour, realtime_server: MockRealtimeServer, chunk: bytes

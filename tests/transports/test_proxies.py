@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 import trustme
-from flavours import Flavour
+from flavours import ON_EITHER, Flavour
 
 from openai_realtime import APIConnectionError, ConfigurationError, SyncRealtimeSessionsClient
 from openai_realtime.testing import MockRealtimeServer
 from openai_realtime.transports import proxies
 from openai_realtime.transports.proxies import Proxy, ProxyRules
 from transports.tls_server import TlsServer
+
+FLAVOURS = ON_EITHER
 
 
 @pytest.fixture(autouse=True)
@@ -192,7 +194,9 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
     async def body() -> None:
         base_url = f"https://localhost:{tls.port}/v1"
         async with flavour.client(base_url=base_url, api_key="sk-secret", **options) as client:
-            if is_warm:
+            if (
+                is_warm and not flavour.is_fast
+            ):  # which asks something, and this server answers mints
                 await client.warm_up()
             for _ in range(2):
                 assert (await client.sessions.create()).client_secret.value == "ek_tls"
@@ -203,7 +207,7 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
         return
     assert head.startswith(b"CONNECT localhost:%d HTTP/1.1" % tls.port)
     assert b"sk-secret" not in head
-    assert (b"Proxy-Authorization: Basic dXNlcjpwYXNz" in head) is (by == "environment")
+    assert (b"proxy-authorization: basic dxnlcjpwyxnz" in head.lower()) is (by == "environment")
 
 
 def test_a_proxy_that_refuses(flavour: Flavour, proxy: ConnectProxy) -> None:
