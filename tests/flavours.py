@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import anyio
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
-from openai_realtime.transports import blocking_lane_engine, lane_engine, lanes, turns
+from openai_realtime.transports import lanes, turns
 
 if TYPE_CHECKING:
     import pytest
@@ -70,7 +70,7 @@ class _Awaited:
 
 def limit_connections(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Let clients made from now on have `count` connections at once."""
-    for module in (lanes, lane_engine, blocking_lane_engine, turns):
+    for module in (lanes, turns):
         monkeypatch.setattr(module, "MAX_CONNECTIONS", count)
 
 

@@ -18,14 +18,13 @@ from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.connections import SyncLane
 from openai_realtime.transports.httpcore_requests import engine_request, origin_of, parsed_url
 from openai_realtime.transports.lanes import (
-    MAX_CONNECTIONS,
     Lanes,
     check_open,
-    pool_timeout,
     raise_first,
 )
 from openai_realtime.transports.proxies import ProxyRules
 from openai_realtime.transports.translation import translated
+from openai_realtime.transports.turns import sync_turns, take_sync_turn
 
 if TYPE_CHECKING:
     import httpcore
@@ -39,7 +38,7 @@ class _SyncPlace:
 
     process: int
     lanes: Lanes[SyncLane] = field(default_factory=lambda: Lanes(time.monotonic))
-    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_CONNECTIONS))
+    turns: threading.Semaphore = field(default_factory=sync_turns)
 
 
 class SyncLaneEngine:
@@ -56,8 +55,7 @@ class SyncLaneEngine:
         outgoing = engine_request(request, request.body, limits, deadline)
         origin = origin_of(outgoing.url)
         trouble = translated()
-        if not place.turns.acquire(timeout=deadline.cut(limits.pool)):
-            raise pool_timeout()
+        take_sync_turn(place.turns, deadline.cut(limits.pool))
         try:
             with trouble:
                 lane = self._lane(place, outgoing.url, request.max_idle, deadline)

@@ -33,15 +33,14 @@ from openai_realtime.transports.httpcore_requests import (
     parsed_url,
 )
 from openai_realtime.transports.lanes import (
-    MAX_CONNECTIONS,
     Lanes,
     check_open,
-    pool_timeout,
     raise_first,
 )
 from openai_realtime.transports.network import Progress
 from openai_realtime.transports.proxies import ProxyRules
 from openai_realtime.transports.translation import translated
+from openai_realtime.transports.turns import async_turns, take_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -55,9 +54,7 @@ class _AsyncPlace:
 
     process: int
     lanes: Lanes[AsyncLane] = field(default_factory=lambda: Lanes(time.monotonic))
-    turns: anyio.Semaphore = field(
-        default_factory=lambda: anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
-    )
+    turns: anyio.Semaphore = field(default_factory=async_turns)
     watch: AsyncGenerator[None, None] | None = None
 
     async def drain(self) -> None:
@@ -100,7 +97,7 @@ class AsyncLaneEngine:
         outgoing = engine_request(request, AsyncContent(request.body), limits, deadline)
         origin = origin_of(outgoing.url)
         trouble = translated()
-        await self._take_turn(place, limits.pool)
+        await take_turn(place.turns, limits.pool)
         try:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)
@@ -177,15 +174,6 @@ class AsyncLaneEngine:
             place.watch = place.until_the_loop_ends()
             await anext(place.watch)
         return place
-
-    async def _take_turn(self, place: _AsyncPlace, seconds: float) -> None:
-        try:
-            place.turns.acquire_nowait()
-        except anyio.WouldBlock:
-            with anyio.move_on_after(seconds) as waiting:
-                await place.turns.acquire()
-            if waiting.cancelled_caught:
-                raise pool_timeout() from None
 
     async def _lane(self, place: _AsyncPlace, url: httpcore.URL, max_idle: float) -> AsyncLane:
         while (lane := place.lanes.take(origin_of(url), max_idle)) is not None:
