@@ -86,7 +86,7 @@ const ON = {
   microphone: (stream) => levels.show(stream, "level-out"),
   minted({ milliseconds, model, secondsLeft }) {
     figures.milliseconds("time-secret", milliseconds);
-    life.begin(secondsLeft);
+    if (secondsLeft !== null) life.begin(secondsLeft);
     if (model) byId("model").textContent = `Model: ${model}`;
   },
   answered: ({ milliseconds }) => figures.milliseconds("time-sdp", milliseconds),

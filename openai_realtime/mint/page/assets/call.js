@@ -91,7 +91,7 @@ export class Call {
       milliseconds: performance.now() - asked,
       model: minted.model,
       // By the server's own clock: the browser's may be wrong.
-      secondsLeft: minted.expires_at - now / 1000,
+      secondsLeft: minted.expires_at === null ? null : minted.expires_at - now / 1000,
     });
     return minted;
   }
