@@ -145,7 +145,7 @@ def serve(  # noqa: PLR0913 - an argument an option, which is what typer reads
     config: own.Config = None,
     connection: Connection,
 ) -> None:
-    """Run the mint service, until Ctrl-C or SIGTERM: POST /client-secret gives a page its secret.
+    """Run the mint service until Ctrl-C or SIGTERM: POST /client-secret gives a page its secret.
 
     openai-realtime serve --mock is the whole thing without a key, with a page to try it on. Every
     option can also be set in the environment, as OPENAI_REALTIME_SERVE_PORT is, and in a TOML file.
