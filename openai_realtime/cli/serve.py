@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 ENVIRONMENT = "OPENAI_REALTIME_SERVE"
 """What the names of environment variables begin with."""
 _TOKENS = f"{ENVIRONMENT}_TOKENS"
-_NO_RULE = (
-    "Nobody may ask yet: choose --authorize, --token-file (or the tokens in "
-    f"{_TOKENS}), --anyone-on-this-machine, or --mock"
-)
+_RULES = f"--authorize, --token-file (or the tokens in {_TOKENS}), --anyone-on-this-machine"
+_NO_RULE = f"Nobody may ask yet: choose {_RULES}, or --mock"
+_TWO_RULES = f"Choose one only: {_RULES}"
 _USUAL_MODEL = "gpt-realtime"
 
 
@@ -57,8 +56,7 @@ class Who:
         rules = [self.authorize, self.token_file, tokens, self.anyone_on_this_machine or None]
         given = len(rules) - rules.count(None)
         if given > 1:
-            message = f"{_NO_RULE.partition(': ')[2].partition(', or')[0]}: only one of them"
-            raise ParameterError(message[0].upper() + message[1:])
+            raise ParameterError(_TWO_RULES)
         if self.authorize is not None:
             return admission.named_function(self.authorize)
         if self.token_file is not None:

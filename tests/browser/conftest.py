@@ -98,7 +98,9 @@ class Service:
     url: str
 
 
-@pytest.fixture(scope="session")
+# Not shared: while playwright is there, this thread's event loop counts as running, which other
+# tests on the same worker could not bear.
+@pytest.fixture
 def browser() -> Iterator[Browser]:
     path = program("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:

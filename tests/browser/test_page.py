@@ -45,9 +45,8 @@ def test_a_person_connects_talks_and_leaves(view: str, serve: Served, tab: Opene
     page.press("#message", "Enter")
     page.get_by_text("You said: How are you?").wait_for()
     # Audio, both ways.
-    page.wait_for_function(
-        "['bytes-in', 'bytes-out'].every((id) => document.getElementById(id).dataset.bytes > 2000)"
-    )
+    while min(person.number("bytes-in"), person.number("bytes-out")) < 2000:
+        page.wait_for_timeout(50)
     for figure in ("time-secret", "time-sdp", "time-ready", "rtt-ice"):
         assert page.inner_text(f"#{figure}").endswith(" ms")
     assert page.inner_text("#life").endswith(" s left")

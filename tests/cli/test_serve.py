@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from starlette.requests import Request
 from cli.running import started
 from openai_realtime.cli import admission, service
 from openai_realtime.cli.choices import LogFormat
+from openai_realtime.cli.service_log import _JsonFormatter
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.testing import MockRealtimeServer
 
@@ -154,7 +157,7 @@ def test_flags_override_the_environment_which_overrides_the_file(
         ("xyzzy = 1", "xyzzy is not a known setting\n"),
         ("config = 'other'", "config is not a known setting"),
         ("voice = 'verse'", "voice is the session's: write it below [session]"),
-        ("ttl = 'x'", "'x' is not a valid"),
+        ("ttl = 'x'", "Invalid value for '--ttl'"),
         ("session = 1", "session is a table: [session]"),
         ("port =", "is not a TOML file"),
         (None, "No such file or directory"),
@@ -181,9 +184,10 @@ def test_a_file_that_is_wrong(
         ("--page", {}, "Nobody may ask yet"),
         ("--anyone-on-this-machine --host 0.0.0.0", {}, "--host 0.0.0.0 is more than this machine"),
         ("--mock --host ::", {}, "--host :: is more than this machine"),
-        ("--anyone-on-this-machine --authorize m:f", {}, "only one of them"),
+        ("--anyone-on-this-machine --authorize m:f", {}, "Choose one only: --authorize"),
         ("--mock", {"OPENAI_REALTIME_SERVE_TOKENS": "short"}, "a token has 16 characters or more"),
         ("--mock", {"OPENAI_REALTIME_SERVE_TOKENS": " "}, "there is no token"),
+        (f"--mock --token-file {__file__}", {}, "a line is a token, or a name and a token"),
         ("--token-file /nowhere", {}, "--token-file /nowhere: No such file"),
         ("--authorize nowhere", {}, "it is module:function"),
         ("--authorize nowhere:f", {}, "nowhere:f cannot be imported: No module named"),
@@ -392,6 +396,16 @@ def test_a_real_server_with_tokens_and_json_lines() -> None:
     assert lines[1]["outcome"] == "minted"
     assert "traceback" not in lines[1]
     assert TOKEN not in errors
+
+
+def test_a_failure_is_one_json_object_too() -> None:
+    try:
+        raise ValueError
+    except ValueError:
+        failed = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), sys.exc_info())
+    told = json.loads(_JsonFormatter().format(failed))
+    assert (told["level"], told["message"]) == ("error", "failed")
+    assert told["traceback"].endswith("ValueError")
 
 
 def test_where_it_is_found() -> None:
