@@ -24,6 +24,7 @@ from openai_realtime import (
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
+    NotFoundError,
     RealtimeSessionsClient,
 )
 from openai_realtime.testing import MockRealtimeServer
@@ -131,7 +132,8 @@ def test_audio_flows_both_ways_and_events_are_answered() -> None:
                 base_url=server.base_url, api_key=server.api_key
             ) as backend:
                 await backend.calls.hangup(call.id)
-                await backend.calls.hangup(call.id)  # it is over already
+                with pytest.raises(NotFoundError):  # it is over already
+                    await backend.calls.hangup(call.id)
             while caller.connection.connectionState != "closed":
                 await asyncio.sleep(0.01)
 
