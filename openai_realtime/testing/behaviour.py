@@ -150,10 +150,10 @@ class MockRealtime:
             call_id, action = below
             given = self._json(request) if request.body else {}
             given = {name: given[name] for name in given if name != "type"}
-            answer = self._decide(call_id, action, calls.ACTIONS[action].plain(given))
+            decided = self._decide(call_id, action, calls.ACTIONS[action].plain(given))
             if action == "hangup" and self._peers is not None:
                 self._peers.hang_up(call_id)
-            return answer
+            return decided
         if endpoint == "calls":
             return self._begin_call(request)
         given = self._json(request)
