@@ -10,9 +10,10 @@ import typer
 
 from openai_realtime import __version__
 from openai_realtime.cli import calls, output
-from openai_realtime.cli.group import CommandGroup
+from openai_realtime.cli.group import CommandGroup, WithoutVariables
 from openai_realtime.cli.mint import mint
 from openai_realtime.cli.mock import mock
+from openai_realtime.cli.serve import ENVIRONMENT, serve
 
 _NO_COMMAND = 2
 
@@ -64,3 +65,4 @@ app.add_typer(_calls_app, name="calls")
 for _command in calls.COMMANDS:
     _calls_app.command()(_command)
 app.command()(mock)
+app.command(cls=WithoutVariables, context_settings={"auto_envvar_prefix": ENVIRONMENT})(serve)

@@ -66,6 +66,13 @@ class MockDialectName(StrEnum):
     BOTH = "both"
 
 
+class LogFormat(StrEnum):
+    """What `--log` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def profile_name(
     choice: ProviderName | MockProviderName | None,
 ) -> profiles.ProviderName | None:

@@ -36,10 +36,19 @@ class Connection(Address):
     @contextmanager
     def client(self, **more: Unpack[ClientOptions]) -> Generator[SyncRealtimeSessionsClient]:
         """Open the client: the same one whether the server is real or a mock."""
-        with self._mock_server() if self.mock else self._real_server() as server:
-            settings: SyncClientOptions = {**server, **self._limits(), **more}
-            with openai_realtime.SyncRealtimeSessionsClient(**settings) as client:
+        with self.settings() as settings:
+            options: SyncClientOptions = {**settings, **more}
+            with openai_realtime.SyncRealtimeSessionsClient(**options) as client:
                 yield client
+
+    @contextmanager
+    def settings(self, *, webrtc: bool = False) -> Generator[SyncClientOptions]:
+        """Yield a client's settings, while the server they lead to is there.
+
+        `webrtc`: a mock takes the calls that are begun, too.
+        """
+        with self._mock_server(webrtc=webrtc) if self.mock else self._real_server() as server:
+            yield {**server, **self._limits()}
 
     def _limits(self) -> ClientOptions:
         limits: ClientOptions = {}
@@ -60,7 +69,7 @@ class Connection(Address):
             yield {**server, "provider": provider}
 
     @contextmanager
-    def _mock_server(self) -> Generator[SyncClientOptions]:
+    def _mock_server(self, *, webrtc: bool) -> Generator[SyncClientOptions]:
         # Permission to use plain http is not a server.
         given = [name for name in self.given() if name != "allow_http"]
         if self.api_key_file is not None:
@@ -71,5 +80,5 @@ class Connection(Address):
             raise ParameterError(message)
         from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - --mock alone needs it
 
-        with MockRealtimeServer(provider=profile_name(self.provider)) as server:
+        with MockRealtimeServer(provider=profile_name(self.provider), webrtc=webrtc) as server:
             yield {"api_key": server.api_key, "provider": server.provider}

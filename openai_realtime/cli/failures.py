@@ -37,7 +37,7 @@ class ListenError(errors.RealtimeError):
 
     def __init__(self, port: int, reason: str) -> None:
         super().__init__(f"Cannot listen on port {port}: {reason}")
-        self.hint = "Choose another --port, or leave it out for a free one"
+        self.hint = "Choose another --port; 0 takes a free one"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 from rich.table import Table
 from rich.text import Text
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from openai_realtime.cli import INTERRUPTED, output
 from openai_realtime.cli.failures import exit_codes, failure_of, is_bug
@@ -39,6 +39,16 @@ class CommandGroup(TyperGroup):
         for number, meaning in exit_codes().items():
             table.add_row(Text(f"{number:>4}", style="cyan"), Text(meaning))
         output.write_rich(Text(" Exit codes", style="bold"), table, "")
+
+
+class WithoutVariables(TyperCommand):
+    """A command whose every option has a variable, which its help page says once."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help page without a variable at each option."""
+        for parameter in self.params:
+            cast("Any", parameter).show_envvar = False
+        super().format_help(ctx, formatter)
 
 
 def status_of(run: Callable[[], int | None]) -> int:

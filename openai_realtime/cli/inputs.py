@@ -38,16 +38,24 @@ def read_api_key(path: str | None, variable: str) -> str:
         if key := os.environ.get(variable):
             return key
         raise NoApiKeyError(variable)
+    return read_secret_file("--api-key-file", path)
+
+
+def read_secret_file(option: str, path: str) -> str:
+    """Return the text in the file `path` that `option` names, without the space around it.
+
+    Raises `ConfigurationError` when there is none.
+    """
     try:
         # An editor's newline, or the mark that PowerShell writes first, is no part of the key.
         key = _content(path).decode("utf-8-sig").strip()
     except OSError as error:
-        message = f"--api-key-file {path}: {error.strerror}"
+        message = f"{option} {path}: {error.strerror}"
         raise ConfigurationError(message) from None
     except ValueError:
         key = ""
     if not key:
-        message = f"--api-key-file {path}: there is no key in it"
+        message = f"{option} {path}: there is no key in it"
         raise ConfigurationError(message)
     return key
 

@@ -7,13 +7,17 @@ looks (`minted.py`). What differs between providers is in `profiles.py`.
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import parse_qs
 
 from openai_realtime.core.strict_json import decode_json
+from openai_realtime.dialects import nested_answer
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import calls
+from openai_realtime.testing import browsers
 from openai_realtime.testing.messages import MockAnswer, RecordedRequest, refusal
 from openai_realtime.testing.minted import MINTS, SDP_ANSWER, new_id
 from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockPhone
@@ -21,24 +25,46 @@ from openai_realtime.testing.phone_calls import MockCall, unknown_call
 from openai_realtime.testing.profiles import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts unless it is told another."""
 
 
+class Peers(Protocol):
+    """Whoever is at the other end of the calls that are begun."""
+
+    def answer(self, call_id: str, offer: str, session: JsonObject) -> str:
+        """Return the SDP answer. Raises `ParameterError` for an unusable offer."""
+        ...
+
+    def hang_up(self, call_id: str) -> None:
+        """End a call, if there is one of this id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Minted:
+    """What a secret is good for, and until when (seconds since 1970)."""
+
+    session: JsonObject
+    expires_at: float
+
+
 class MockRealtime:
     """Answers as a provider's realtime endpoints do. Every secret it mints is another one."""
 
-    def __init__(self, profile: Profile, *, api_key: str | None) -> None:
+    def __init__(
+        self, profile: Profile, *, api_key: str | None, peers: Peers | None = None
+    ) -> None:
         self.requests: list[RecordedRequest] = []
         """What arrived, oldest first."""
         self._profile = profile
         self._required_key = api_key
         self._numbers = itertools.count(1)
-        self._secrets: set[str] = set()
+        self._peers = peers
+        self._minted: dict[str, _Minted] = {}
         self._script: deque[MockAnswer] = deque()
         self._calls: dict[str, MockCall] = {}
         self._knows_every_call = False
@@ -68,13 +94,25 @@ class MockRealtime:
         self._knows_every_call = True
         return MockPhone(webhook_url, secret, self._take_call)
 
+    def expire_secrets(self) -> None:
+        """Let every secret that was minted so far be expired."""
+        for secret, minted in self._minted.items():
+            self._minted[secret] = _Minted(minted.session, expires_at=0)
+
     def answer(self, request: RecordedRequest) -> MockAnswer:
-        """Record a request and return its answer, scripted or usual."""
+        """Record a request and return its answer, scripted or usual.
+
+        A browser's question whether it may ask (CORS) is neither recorded nor scripted.
+        """
+        permission = browsers.permission(request)
+        if permission is not None:
+            return permission
         self.requests.append(request)
         try:
-            return self._script.popleft()
+            answer = self._script.popleft()
         except IndexError:
-            return self._usual_answer(request)
+            answer = self._usual_answer(request)
+        return browsers.readable(answer, request)
 
     def _usual_answer(self, request: RecordedRequest) -> MockAnswer:
         number = next(self._numbers)
@@ -109,16 +147,21 @@ class MockRealtime:
 
     def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockAnswer:
         if below:
+            call_id, action = below
             given = self._json(request) if request.body else {}
             given = {name: given[name] for name in given if name != "type"}
-            call_id, action = below
-            return self._decide(call_id, action, calls.ACTIONS[action].plain(given))
+            decided = self._decide(call_id, action, calls.ACTIONS[action].plain(given))
+            if action == "hangup" and self._peers is not None:
+                self._peers.hang_up(call_id)
+            return decided
         if endpoint == "calls":
-            return _begin_call(request, self._take_call)
+            return self._begin_call(request)
         given = self._json(request)
         session = MINTS[endpoint](self._profile.understood(given, endpoint))
         answer = self._profile.shaped(session)
-        self._secrets.add(_secret_in(answer))
+        self._minted[_secret_in(answer)[0]] = _Minted(
+            cast("JsonObject", nested_answer(session).get("session", {})), _secret_in(session)[1]
+        )
         return MockAnswer(self._profile.success, answer)
 
     def _decide(self, call_id: str, action: str, given: JsonObject) -> MockAnswer:
@@ -129,6 +172,34 @@ class MockRealtime:
 
     def _take_call(self, call: MockCall) -> None:
         self._calls[call.call_id] = call
+
+    def _begin_call(self, request: RecordedRequest) -> MockAnswer:
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        session: Json = None
+        if kind == "application/sdp":
+            offer = request.body.decode("utf-8", "replace")
+        elif kind == "multipart/form-data":
+            offer = request.parts.get("sdp", ("", ""))[1]
+            given: JsonObject = {"sdp": offer}
+            if "session" in request.parts:
+                given["session"] = session = decode_json(request.parts["session"][1].encode())
+            calls.CREATE.plain(given)
+        else:
+            return refusal(415, f"Content type {kind} is not supported")
+        if not offer.startswith("v=0"):
+            return refusal(400, "The SDP offer is not valid", param="sdp")
+        if not isinstance(session, dict):
+            minted = self._minted.get(self._key(request))
+            session = {} if minted is None else minted.session
+        call_id = new_id("rtc")
+        answer = SDP_ANSWER
+        if self._peers is not None:
+            answer = self._peers.answer(call_id, offer, session).encode()
+        call = MockCall(call_id)
+        call.act("accept", {})
+        self._take_call(call)
+        headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
+        return MockAnswer(201, body=answer, headers=headers)
 
     def _json(self, request: RecordedRequest) -> JsonObject:
         try:
@@ -143,38 +214,23 @@ class MockRealtime:
     def _is_authorized(self, request: RecordedRequest, endpoint: str) -> bool:
         if self._profile.provider.auth is None:
             return True
+        key = self._key(request)
+        minted = self._minted.get(key)
+        if minted is not None:
+            return endpoint == "calls" and time.time() < minted.expires_at
+        return bool(key) and self._required_key in {None, key}
+
+    def _key(self, request: RecordedRequest) -> str:
+        """Return the key or secret that came with a request, or nothing."""
         for scheme in self._profile.auth_schemes:
             value = request.headers.get(scheme.header, "")
-            key = value.removeprefix(scheme.prefix)
-            if value.startswith(scheme.prefix) and key:
-                is_secret = key in self._secrets and endpoint == "calls"
-                return is_secret or self._required_key is None or key == self._required_key
-        return False
+            if value.startswith(scheme.prefix) and value != scheme.prefix:
+                return value.removeprefix(scheme.prefix)
+        return ""
 
 
-def _begin_call(request: RecordedRequest, take: Callable[[MockCall], None]) -> MockAnswer:
-    kind = request.headers.get("content-type", "").partition(";")[0]
-    if kind == "application/sdp":
-        offer = request.body.decode("utf-8", "replace")
-    elif kind == "multipart/form-data":
-        offer = request.parts.get("sdp", ("", ""))[1]
-        session = request.parts.get("session")
-        given: JsonObject = {"sdp": offer}
-        if session is not None:
-            given["session"] = decode_json(session[1].encode())
-        calls.CREATE.plain(given)
-    else:
-        return refusal(415, f"Content type {kind} is not supported")
-    if not offer.startswith("v=0"):
-        return refusal(400, "The SDP offer is not valid", param="sdp")
-    call_id = new_id("rtc")
-    call = MockCall(call_id)
-    call.act("accept", {})
-    take(call)
-    headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
-    return MockAnswer(201, body=SDP_ANSWER, headers=headers)
-
-
-def _secret_in(answer: JsonObject) -> str:
+def _secret_in(answer: JsonObject) -> tuple[str, float]:
+    """Return a minted secret and when it expires."""
     inner = answer.get("client_secret")
-    return str(inner.get("value") if isinstance(inner, dict) else answer.get("value"))
+    secret = inner if isinstance(inner, dict) else answer
+    return str(secret.get("value")), cast("float", secret.get("expires_at"))

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from openai_realtime.core.wire import Headers
+from openai_realtime.errors import ConfigurationError
 from openai_realtime.testing.behaviour import MOCK_API_KEY, MockRealtime
 from openai_realtime.testing.messages import MockAnswer, RecordedRequest
 from openai_realtime.testing.profiles import MockDialect, ProviderName, profile
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from openai_realtime.providers import Provider
+    from openai_realtime.testing.webrtc import WebRtcPeers
 
 _LOOPBACK = "127.0.0.1"
 _STOPPING_SECONDS = 5.0
@@ -40,6 +42,10 @@ class MockRealtimeServer(MockRealtime):
     the one key that it accepts; None accepts any. `dialect` limits it to the flat ("beta") or the
     nested ("ga") endpoints; `provider` makes it play a provider with its quirks, and then
     `client = RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)` fits.
+
+    `webrtc=True` makes it the other end of the calls that are begun with its secrets: a real WebRTC
+    peer that echoes audio and talks on the data channel `oai-events`. Needs aiortc, and raises
+    `ConfigurationError` without. Else the SDP answer is a placeholder.
     """
 
     def __init__(
@@ -49,11 +55,13 @@ class MockRealtimeServer(MockRealtime):
         port: int = 0,
         dialect: MockDialect | None = None,
         provider: ProviderName | None = None,
+        webrtc: bool = False,
     ) -> None:
-        super().__init__(profile(dialect, provider), api_key=api_key)
+        self._webrtc = _webrtc_peers() if webrtc else None
+        self._http = _HttpServer((_LOOPBACK, port), self)
+        super().__init__(profile(dialect, provider), api_key=api_key, peers=self._webrtc)
         self.api_key: str = api_key or MOCK_API_KEY
         """A key that the server accepts."""
-        self._http = _HttpServer((_LOOPBACK, port), self)
         self._thread: threading.Thread | None = None
 
     @property
@@ -75,6 +83,8 @@ class MockRealtimeServer(MockRealtime):
         if self._http.stopping.is_set():
             message = "This server was stopped: make another one"
             raise RuntimeError(message)
+        if self._webrtc is not None:
+            self._webrtc.start()
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
@@ -90,6 +100,8 @@ class MockRealtimeServer(MockRealtime):
         self._http.stopping.set()
         self._http.hang_up()
         self._http.server_close()
+        if self._webrtc is not None:
+            self._webrtc.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -101,6 +113,15 @@ class MockRealtimeServer(MockRealtime):
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _webrtc_peers() -> WebRtcPeers:
+    try:
+        from openai_realtime.testing.webrtc import WebRtcPeers  # noqa: PLC0415 - needs aiortc
+    except ModuleNotFoundError as error:
+        message = f"A mock that answers calls needs {error.name}: pip install aiortc"
+        raise ConfigurationError(message) from None
+    return WebRtcPeers()
 
 
 class _HttpServer(ThreadingHTTPServer):

@@ -211,7 +211,7 @@ def test_an_unreachable_host(shell: Shell) -> None:
             Failure(
                 1,
                 "Cannot listen on port 80: Permission denied",
-                "Choose another --port, or leave it out for a free one",
+                "Choose another --port; 0 takes a free one",
             ),
         ),
         (OSError(28, "No space left on device"), Failure(1, "No space left on device")),

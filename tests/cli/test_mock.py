@@ -137,7 +137,7 @@ def test_a_port_in_use(invoke: Invoke) -> None:
     assert result.stdout == ""
     assert result.stderr == (
         f"error: Cannot listen on port {port}: Address already in use\n"
-        "hint: Choose another --port, or leave it out for a free one\n"
+        "hint: Choose another --port; 0 takes a free one\n"
     )
 
 

@@ -1,0 +1,161 @@
+"""The mint service as a process: a socket, uvicorn, and how they end.
+
+Owns: the socket, signals, what is printed when it listens. Must not know: options. Needs the extra
+`mint`.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import uvicorn
+from typing_extensions import override
+
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.cli import output
+from openai_realtime.cli.admission import is_loopback
+from openai_realtime.cli.failures import ListenError
+from openai_realtime.cli.service_log import tell_on_stderr
+from openai_realtime.mint import mint_app
+from openai_realtime.mint.page import page_routes
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from starlette.applications import Starlette
+
+    from openai_realtime.cli.choices import LogFormat
+    from openai_realtime.configuration import SyncClientOptions
+    from openai_realtime.mint import ServiceOptions
+
+_SECONDS_TO_FINISH = 5
+_EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - told apart, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the service listens."""
+
+    socket: socket.socket
+    host: str
+
+    @property
+    def port(self) -> int:
+        """The real port, where 0 was asked for."""
+        return int(self.socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        return self._at("127.0.0.1" if self.host in _EVERYWHERE else self.host)
+
+    def origins(self) -> list[str]:
+        """Return the origins that a page from here has, for a browser on this machine."""
+        names = {self.url}
+        if self.host in _EVERYWHERE or is_loopback(self.host):
+            names |= {self._at("127.0.0.1"), self._at("localhost")}
+        return sorted(names)
+
+    def _at(self, host: str) -> str:
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+@contextmanager
+def listening(host: str, port: int) -> Generator[Place]:
+    """Open the socket; raises `ListenError` when that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        opened = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ListenError(port, error.strerror or str(error)) from None
+    with opened:
+        yield Place(opened, host)
+
+
+def run(
+    place: Place,
+    client: SyncClientOptions,
+    options: ServiceOptions,
+    *,
+    has_page: bool,
+    log: LogFormat,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    tell_on_stderr(log)
+
+    async def serve() -> None:
+        async with RealtimeSessionsClient(**client) as opened:
+            app = _app(place, opened, options, has_page=has_page)
+            server = _Server(app, introduction=_introduction(place, options, has_page=has_page))
+            with _ended_by_signals(server):
+                await server.serve(sockets=[place.socket])
+
+    anyio.run(serve)
+
+
+def _app(
+    place: Place, client: RealtimeSessionsClient, options: ServiceOptions, *, has_page: bool
+) -> Starlette:
+    if not has_page:
+        return mint_app(client, **options)
+    origins = [*options.get("origins", ()), *place.origins()]
+    with_page: ServiceOptions = {**options, "origins": origins}
+    app = mint_app(client, **with_page)
+    connect_url = options.get("connect_url") or client.provider.url("calls")
+    app.router.routes.extend(page_routes(connect_url))
+    return app
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says where it listens once it does."""
+
+    def __init__(self, app: Starlette, *, introduction: str) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                access_log=False,  # the service writes its own
+                log_config=None,
+                # The service looks at X-Forwarded-For itself, and only when told how far.
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+                ws="none",
+            )
+        )
+        self._introduction = introduction
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        output.write(self._introduction)
+
+
+@contextmanager
+def _ended_by_signals(server: _Server) -> Generator[None]:
+    """Take a signal as the wish to end, and as no failure: uvicorn repeats it when it has ended."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _introduction(place: Place, options: ServiceOptions, *, has_page: bool) -> str:
+    lines = [f"Listening  {place.url}", f"Secrets    POST {place.url}/client-secret"]
+    lines.append(f"Health     {place.url}/healthz, {place.url}/readyz")
+    if options.get("metrics"):
+        lines.append(f"Metrics    {place.url}/metrics")
+    if has_page:
+        lines.append(f"Page       {place.url}/")
+    return "\n".join([*lines, "", "Ctrl-C stops it. Requests:", ""])

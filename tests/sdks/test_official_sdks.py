@@ -1,0 +1,55 @@
+"""The official SDKs take the mock for the API: whoever has them can test with it.
+
+Where an SDK is not installed, its test is skipped. The JavaScript one is looked for in the folder
+that `OPENAI_NPM` names, as `npm install --prefix FOLDER openai` makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from programs import program
+
+from openai_realtime.testing import MockRealtimeServer
+
+
+def test_python(realtime_server: MockRealtimeServer) -> None:
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(
+        base_url=realtime_server.base_url, api_key=realtime_server.api_key, max_retries=0
+    ) as client:
+        minted = client.realtime.client_secrets.create(
+            session={"type": "realtime", "audio": {"output": {"voice": "verse"}}}
+        )
+        assert minted.value.startswith("ek_")
+        assert minted.session.audio.output.voice == "verse"
+        with openai.OpenAI(
+            base_url=realtime_server.base_url, api_key=minted.value, max_retries=0
+        ) as phone:
+            call = phone.realtime.calls.create(sdp="v=0\r\n")
+            assert call.response.headers["location"].startswith("/v1/realtime/calls/rtc_")
+            with pytest.raises(openai.AuthenticationError):
+                phone.realtime.client_secrets.create()
+
+
+def test_javascript(realtime_server: MockRealtimeServer) -> None:
+    folder = os.environ.get("OPENAI_NPM")
+    if folder is None or not (Path(folder) / "node_modules" / "openai").is_dir():
+        pytest.skip("OPENAI_NPM names no folder with the npm package openai in it")
+    script = str(Path(__file__).with_name("mint.mjs"))
+    done = subprocess.run(
+        [program("node"), script, folder, realtime_server.base_url, realtime_server.api_key],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["minted"]["value"].startswith("ek_")
+    assert told["minted"]["session"]["audio"]["output"]["voice"] == "verse"
+    assert told["refused"] == {"name": "AuthenticationError", "status": 401}

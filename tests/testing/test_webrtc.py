@@ -1,0 +1,231 @@
+"""The mock as the other end of a call: two real WebRTC peers, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from aiortc import (
+    AudioStreamTrack,
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+
+from openai_realtime import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    NotFoundError,
+    RealtimeSessionsClient,
+)
+from openai_realtime.testing import MockRealtimeServer
+
+TYPED = [
+    {"type": "session.update", "session": {"instructions": "Be brief."}},
+    {
+        "type": "conversation.item.create",
+        "item": {"type": "message", "content": [{"type": "input_text", "text": "How are you?"}]},
+    },
+    {"type": "response.create"},
+    {"type": "response.create"},
+    {"type": "input_audio_buffer.clear"},
+    {"type": "unheard.of"},
+]
+
+
+class Caller:
+    """A peer as an app has it."""
+
+    def __init__(self, label: str = "oai-events") -> None:
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.channel: RTCDataChannel = self.connection.createDataChannel(label)
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.echo: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+        self.channel.on("message", lambda text: self.events.put_nowait(json.loads(text)))
+        self.connection.on("track", self._hear)
+
+    def _hear(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio":
+            self.echo.set_result(track)
+
+    async def offer(self, *, audio: bool = True) -> str:
+        if audio:
+            self.connection.addTrack(AudioStreamTrack())
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
+
+    async def accept(self, answer: str) -> None:
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def until(self, kind: str) -> list[dict[str, Any]]:
+        """Return the events up to the next one of a kind, which is the last."""
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1]["type"] != kind:
+            seen.append(await asyncio.wait_for(self.events.get(), 10))
+        return seen
+
+
+@asynccontextmanager
+async def calling(label: str = "oai-events") -> AsyncGenerator[Caller]:
+    caller = Caller(label)
+    try:
+        yield caller
+    finally:
+        await caller.connection.close()
+
+
+async def minted(server: MockRealtimeServer, **params: Any) -> RealtimeSessionsClient:
+    """Return a client that holds a secret, as a phone would."""
+    async with RealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key) as client:
+        session = await client.sessions.create(**params)
+    return RealtimeSessionsClient(
+        base_url=server.base_url, api_key=session.client_secret.value, max_retries=0
+    )
+
+
+def test_audio_flows_both_ways_and_events_are_answered() -> None:
+    async def talk(server: MockRealtimeServer) -> None:
+        async with await minted(server, voice="verse") as client, calling() as caller:
+            call = await client.calls.create(sdp=await caller.offer())
+            assert call.id is not None
+            await caller.accept(call.sdp)
+            (created,) = await caller.until("session.created")
+            assert created["session"]["audio"]["output"]["voice"] == "verse"
+            assert "ek_" not in json.dumps(created)
+
+            track = await asyncio.wait_for(caller.echo, 10)
+            frames = [await asyncio.wait_for(track.recv(), 10) for _ in range(10)]
+            assert {frame.time_base.denominator for frame in frames if frame.time_base} == {48000}
+            stats = (await caller.connection.getStats()).values()
+            (sent,) = [each for each in stats if each.type == "outbound-rtp"]
+            assert sent.bytesSent > 0
+            (received,) = [each for each in stats if each.type == "inbound-rtp"]
+            assert received.packetsReceived >= 10
+
+            heard = await caller.until("response.done")
+            assert heard[0]["type"] == "input_audio_buffer.speech_started"
+            for event in TYPED:
+                caller.channel.send(json.dumps(event))
+            caller.channel.send("no JSON")
+            (updated,) = await caller.until("session.updated")
+            assert updated["session"]["instructions"] == "Be brief."
+            for transcript in ("You said: How are you?", "Hello, I am the mock server."):
+                told = await caller.until("response.done")
+                deltas = [event["delta"] for event in told if "delta" in event]
+                assert "".join(deltas) == transcript
+                assert told[-1]["response"]["output"][0]["content"][0]["transcript"] == transcript
+            await caller.until("input_audio_buffer.cleared")
+            for kind in ("unheard.of", "None"):
+                (refused,) = await caller.until("error")
+                assert kind in refused["error"]["message"]
+
+            async with RealtimeSessionsClient(
+                base_url=server.base_url, api_key=server.api_key
+            ) as backend:
+                await backend.calls.hangup(call.id)
+                with pytest.raises(NotFoundError):  # it is over already
+                    await backend.calls.hangup(call.id)
+            while caller.connection.connectionState != "closed":
+                await asyncio.sleep(0.01)
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(talk(server))
+
+
+def test_a_backend_may_begin_a_call_with_its_key_and_a_session() -> None:
+    async def talk(server: MockRealtimeServer) -> None:
+        async with (
+            RealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key) as client,
+            calling() as caller,
+        ):
+            call = await client.calls.create(
+                sdp=await caller.offer(audio=False), session={"type": "realtime", "model": "mine"}
+            )
+            await caller.accept(call.sdp)
+            (created,) = await caller.until("session.created")
+            assert created["session"]["model"] == "mine"
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(talk(server))
+
+
+def test_a_caller_who_leaves_is_forgotten_and_others_channels_are_left_alone() -> None:
+    async def talk(server: MockRealtimeServer) -> None:
+        assert server._webrtc is not None
+        async with await minted(server) as client, calling("chat") as caller:
+            caller.connection.addTransceiver("video")
+            call = await client.calls.create(sdp=await caller.offer())
+            await caller.accept(call.sdp)
+            while caller.channel.readyState != "open":
+                await asyncio.sleep(0.01)
+            caller.channel.send(json.dumps({"type": "response.create"}))
+            assert len(server._webrtc._peers) == 1
+        while server._webrtc._peers:
+            await asyncio.sleep(0.01)
+        assert caller.events.empty()
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(asyncio.wait_for(talk(server), 20))
+
+
+@pytest.mark.parametrize("offer", ["v=0\r\n", "v=0\r\nm=audio x\r\n", "v=0"])
+def test_an_offer_that_cannot_be_answered(offer: str) -> None:
+    async def refused(server: MockRealtimeServer) -> None:
+        async with await minted(server) as client:
+            with pytest.raises(BadRequestError, match="SDP offer cannot be answered"):
+                await client.calls.create(sdp=offer)
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(refused(server))
+
+
+def test_only_a_living_secret_begins_a_call() -> None:
+    async def refused(server: MockRealtimeServer) -> None:
+        async with await minted(server) as client:
+            assert (await client.calls.create(sdp="v=0")).id
+            server.expire_secrets()
+            with pytest.raises(AuthenticationError):
+                await client.calls.create(sdp="v=0")
+        made_up = RealtimeSessionsClient(base_url=server.base_url, api_key="ek_made_up")
+        async with made_up as client:
+            with pytest.raises(AuthenticationError):
+                await client.calls.create(sdp="v=0")
+
+    with MockRealtimeServer() as server:
+        asyncio.run(refused(server))
+
+
+def test_a_page_of_any_origin_may_read_the_answer(realtime_server: MockRealtimeServer) -> None:
+    url = f"{realtime_server.base_url}/realtime/calls"
+    page = {"origin": "https://app.example"}
+    asks = {"access-control-request-method": "POST"}
+    allowed = httpx.options(url, headers={**page, **asks})
+    assert allowed.status_code == 204
+    assert "authorization" in allowed.headers["access-control-allow-headers"]
+    assert realtime_server.requests == []
+    assert httpx.options(url, headers=asks).status_code == 405
+    refused = httpx.post(url, headers=page)
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert "location" in refused.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in httpx.post(url).headers
+
+
+def test_it_can_be_stopped_before_it_was_started() -> None:
+    MockRealtimeServer(webrtc=True).stop()
+
+
+def test_without_aiortc_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "openai_realtime.testing.webrtc", raising=False)
+    monkeypatch.setitem(sys.modules, "aiortc", None)
+    with pytest.raises(ConfigurationError, match="needs aiortc: pip install aiortc"):
+        MockRealtimeServer(webrtc=True)
