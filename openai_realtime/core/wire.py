@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self, TypeVar, overload
 
 Header = tuple[bytes, bytes]
+T = TypeVar("T")
 
 
 class Headers(Mapping[str, str]):
@@ -33,8 +35,26 @@ class Headers(Mapping[str, str]):
             members[name] = f"{members[name]}, {value}" if name in members else value
         self._members = members
 
+    @classmethod
+    def of_text(cls, items: list[tuple[str, str]]) -> Self:
+        """Return the headers of an engine that gives them as text, their names in lower case."""
+        members = dict(items)
+        if len(members) < len(items) or "set-cookie" in members:
+            return cls(items)
+        headers = cls()
+        headers._members = members
+        return headers
+
     def __getitem__(self, name: str) -> str:
         return self._members[name.lower()]
+
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: str, default: T) -> str | T: ...
+    def get(self, name: str, default: object = None) -> object:
+        """Return a header, or `default` where there is none such."""
+        return self._members.get(name.lower(), default)  # the inherited one raises and catches
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)

@@ -16,6 +16,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from itertools import chain
 from types import coroutine
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -279,11 +280,11 @@ class _sending(translated, Generic[C]):  # noqa: N801 - reads as a verb
 def _answer(head: BaseResponse, body: Bytes | None) -> Response:
     """Return the answer, decoded; raises `APIConnectionError` when it is too large or damaged."""
     items = list(head.headers.items())
-    if sum(len(name) + len(value) for name, value in items) > MAX_HEAD_BYTES:
+    if sum(map(len, chain.from_iterable(items))) > MAX_HEAD_BYTES:
         _refuse("more than 64 KiB of headers")
     if head.status == _SWITCHING_PROTOCOLS:
         _refuse("another protocol was not asked for")
-    headers = Headers(items)
+    headers = Headers.of_text(items)
     reader = BodyReader(headers)
     if body is not None:
         reader.feed(body.to_bytes())

@@ -6,7 +6,7 @@ Owns: the pydantic configuration of answers. Must not know: any field of any ans
 from collections.abc import Iterator
 from typing import ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict
 
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.scrubbing import scrub_json
@@ -19,6 +19,10 @@ class WireModel(BaseModel):
 
     Equality compares what the server said, not when or how it arrived.
     """
+
+    # What is known beside the JSON. Not pydantic's private attributes: those cost several calls an
+    # answer. They stand here because a class can inherit slots from one base alone.
+    __slots__ = ("_arrival", "_meta")
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
@@ -41,6 +45,20 @@ class WireModel(BaseModel):
             else:
                 yield name, value
 
+    def __copy__(self) -> Self:
+        return self._noted_on(super().__copy__())
+
+    def __deepcopy__(self, memo: dict[int, object] | None = None) -> Self:
+        return self._noted_on(super().__deepcopy__(memo))
+
+    def _noted_on(self, copied: Self) -> Self:
+        """Return a copy that knows what this one does; neither note ever changes."""
+        for slot in WireModel.__slots__:
+            note: object = getattr(self, slot, None)
+            if note is not None:
+                object.__setattr__(copied, slot, note)
+        return copied
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WireModel) or type(self) is not type(other):
             return NotImplemented
@@ -55,14 +73,13 @@ class WireModel(BaseModel):
 class Answer(WireModel):
     """A whole answer."""
 
-    _meta: ResponseMeta | None = PrivateAttr(default=None)
-
     @property
     def meta(self) -> ResponseMeta:
         """How the call went: status, request id, attempts, elapsed seconds, rate limits."""
-        return self._meta or ResponseMeta()
+        meta: ResponseMeta | None = getattr(self, "_meta", None)
+        return meta or ResponseMeta()
 
     def with_meta(self, meta: ResponseMeta) -> Self:
         """Attach how the call went; returns the answer itself."""
-        self._meta = meta
+        object.__setattr__(self, "_meta", meta)
         return self

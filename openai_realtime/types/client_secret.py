@@ -10,7 +10,7 @@ from abc import abstractmethod
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, PrivateAttr
+from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -92,13 +92,11 @@ class ClientSecret(WireModel):
     expires_at: Annotated[int, BeforeValidator(_expiry)] = 0
     """When it expires, in Unix seconds. 0, the default, means unknown."""
 
-    # What the server's clock showed when the secret arrived (Unix seconds; until somebody asks,
-    # the Date header that says so), and the monotonic clock here at that moment.
-    _arrival: tuple[float | str, float] | None = PrivateAttr(default=None)
-
     def received(self, date: str | None) -> None:
         """Note that the secret arrived just now, in an answer whose Date header is `date`."""
-        self._arrival = (date or time.time(), time.monotonic())
+        # What the server's clock showed (Unix seconds; until somebody asks, the Date header that
+        # says so), and the monotonic clock here at that moment.
+        object.__setattr__(self, "_arrival", (date or time.time(), time.monotonic()))
 
     @property
     def expires_at_datetime(self) -> datetime | None:
@@ -123,12 +121,13 @@ class ClientSecret(WireModel):
 
     def _now(self) -> float:
         """Return the time by the server's clock, or by the one here if it was never told."""
-        if self._arrival is None:
+        arrival: tuple[float | str, float] | None = getattr(self, "_arrival", None)
+        if arrival is None:
             return time.time()
-        server_time, received_at = self._arrival
+        server_time, received_at = arrival
         if isinstance(server_time, str):
             server_time = parse_http_date(server_time) or time.time()
-            self._arrival = (server_time, received_at)
+            object.__setattr__(self, "_arrival", (server_time, received_at))
         return server_time + time.monotonic() - received_at
 
 

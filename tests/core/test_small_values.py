@@ -232,3 +232,19 @@ def test_meta_of_a_model_that_came_from_nowhere() -> None:
 )
 def test_a_request_id_is_one_plain_word(headers: dict[str, str], identity: str | None) -> None:
     assert ResponseMeta(headers=Headers(headers)).request_id == identity
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [("date", "now"), ("x-a", "1")],
+        [("date", "now"), ("x-a", "1"), ("x-a", "2")],
+        [("date", "now"), ("set-cookie", "secret")],
+        [],
+    ],
+)
+def test_headers_of_text_are_the_same_headers(items: list[tuple[str, str]]) -> None:
+    headers = Headers.of_text(items)
+    assert headers == Headers([(name.encode(), value.encode()) for name, value in items])
+    assert headers.get("Date", "none") == ("now" if items else "none")
+    assert headers.get("X-B") is None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from openai_realtime import ClientSecret
+from openai_realtime import ClientSecret, RealtimeSessionCreateResponse, ResponseMeta
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS, parse_expiry
 
 MOMENT = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -117,3 +117,19 @@ def test_the_browser_gets_it_and_the_log_does_not() -> None:
     assert secret.value == "ek_0123456789"
     for shown in (repr(secret), str(secret), f"{secret}", repr(secret.model_dump())):
         assert "0123456789" not in shown
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_copy_knows_how_old_it_is_and_how_it_came(*, deep: bool) -> None:
+    session = RealtimeSessionCreateResponse.model_validate(
+        {"client_secret": {"value": "ek_1", "expires_at": UNIX + 60}}
+    )
+    assert session.model_copy(deep=deep).meta == ResponseMeta()
+    assert session.client_secret.model_copy(deep=deep).is_expired
+    session.received(format_datetime(MOMENT, usegmt=True))
+    copied = session.with_meta(ResponseMeta(status=201)).model_copy(deep=deep)
+    assert copied.meta.status == 201
+    assert copied == session
+    left = copied.client_secret.seconds_left
+    assert left is not None
+    assert 59 < left <= 60
