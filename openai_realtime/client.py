@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from openai_realtime.providers import Provider
+    from openai_realtime.secret_pool import SecretPool, SyncSecretPool
+    from openai_realtime.types.secret_pool import SecretPoolParams
 
 
 E = TypeVar("E", AsyncEngine, SyncEngine)
@@ -53,6 +55,7 @@ class _Client(Generic[E]):
 
     _configuration: Configuration
     _budget: RetryBudget
+    _context: RetryContext
     _engine: E
     _owns_engine: bool
 
@@ -70,15 +73,14 @@ class _Client(Generic[E]):
         self._budget = budget
         self._engine = engine
         self._owns_engine = owns_engine
-        self._attach_resources(
-            RetryContext(
-                policy=configuration.retry,
-                budget=budget,
-                clock=time.monotonic,
-                random=random.random,
-                listening=listening(hook),
-            )
+        self._context = RetryContext(
+            policy=configuration.retry,
+            budget=budget,
+            clock=time.monotonic,
+            random=random.random,
+            listening=listening(hook),
         )
+        self._attach_resources(self._context)
 
     def _copied(self, options: AnyClientOptions) -> Self:
         copy = self.__class__.__new__(self.__class__)
@@ -186,6 +188,20 @@ class RealtimeSessionsClient(_Client[AsyncEngine]):
         with self._warming(n) as deadline:
             await self._engine.connect(self.base_url, n, self._configuration.timeout, deadline)
 
+    def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SecretPool:
+        """Return a pool that mints ahead, so that a session is there in microseconds.
+
+            async with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
+                session = await pool.acquire()
+
+        Takes what `sessions.create` takes, and the pool's own settings (`SecretPoolParams`). Unless
+        `client_secret` says how long a secret lives, 600 seconds are asked for, or twice `min_ttl`.
+        Raises `ParameterError`, also for `safety_identifier`: such a secret is one person's.
+        """
+        from openai_realtime.secret_pool import SecretPool  # noqa: PLC0415 - few make one
+
+        return SecretPool(self.sessions, self._configuration, self._context, params)
+
     async def aclose(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
         if self._owns_engine:
@@ -256,6 +272,12 @@ class SyncRealtimeSessionsClient(_Client[SyncEngine]):
         """Open connections now: as `RealtimeSessionsClient.warm_up`, blocking."""
         with self._warming(n) as deadline:
             self._engine.connect(self.base_url, n, self._configuration.timeout, deadline)
+
+    def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SyncSecretPool:
+        """Return a pool that mints ahead: as `RealtimeSessionsClient.secret_pool`, for threads."""
+        from openai_realtime.secret_pool import SyncSecretPool  # noqa: PLC0415 - few make one
+
+        return SyncSecretPool(self.sessions, self._configuration, self._context, params)
 
     def close(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""

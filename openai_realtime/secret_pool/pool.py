@@ -1,0 +1,157 @@
+"""What the two secret pools share.
+
+Owns: checking what is asked, what an acquire returns or raises, what is told of a pool. Must not
+know: tasks, threads or locks.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from openai_realtime.core.events import PoolLevel
+from openai_realtime.core.stock import Level, Stock, Waiter
+from openai_realtime.errors import (
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    ClientClosedError,
+    ParameterError,
+)
+from openai_realtime.resources.sessions import AsyncSessions, Sessions
+from openai_realtime.secret_pool.parameters import Pooling
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import Configuration
+    from openai_realtime.core.exchange import RetryContext
+    from openai_realtime.types.client_secret import ClientSecret
+    from openai_realtime.types.secret_pool import SecretPoolParams
+    from openai_realtime.types.session import RealtimeSessionCreateResponse
+
+S = TypeVar("S", AsyncSessions, Sessions)
+
+_UNKNOWN_LIFETIME = 60.0  # seconds: the endpoint's own default, where an answer names no expiry
+_DATE_STEP = 1.0  # a Date header has whole seconds: the server's clock may be that far ahead of it
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats(Level):
+    """What a pool holds, wants, and has been through."""
+
+    name: str = ""
+    """The pool's name."""
+
+
+class Pool(Generic[S]):
+    """What both pools share: everything but waiting and minting."""
+
+    def __init__(
+        self,
+        sessions: S,
+        configuration: Configuration,
+        context: RetryContext,
+        params: SecretPoolParams,
+    ) -> None:
+        pooling = Pooling.of(configuration, params)
+        self.name: str = pooling.name
+        self._params = pooling.session
+        self._lifetime = pooling.lifetime
+        self._sessions: S = sessions
+        self._context = context
+        self._patience = configuration.timeout.total
+        self._stock = Stock["RealtimeSessionCreateResponse"](pooling.limits, context)
+        self._is_open = False
+        self._told: tuple[int, int] | None = None
+
+    def _asked(self, min_ttl: float | None, timeout: float | None) -> tuple[float, float]:
+        """Return `min_ttl` and `timeout` with their defaults, checked."""
+        if not self._is_open:
+            message = f"The pool {self.name!r} is not open: use it inside its `with` block"
+            raise ClientClosedError(message)
+        ttl = self._stock.limits.min_ttl if min_ttl is None else min_ttl
+        if not 0 <= ttl < self._lifetime:
+            message = f"min_ttl must be from 0 to below {self._lifetime:g}, which the secrets live"
+            raise ParameterError(message, param="min_ttl")
+        patience = self._patience if timeout is None else timeout
+        if not 0 <= patience < math.inf:
+            message = "timeout must be in seconds, finite and not negative"
+            raise ParameterError(message, param="timeout")
+        return ttl, patience
+
+    def _outcome(
+        self, waiter: Waiter[RealtimeSessionCreateResponse], patience: float
+    ) -> RealtimeSessionCreateResponse:
+        """Return what a waiter got, or raise why it got nothing."""
+        session = self._stock.collect(waiter)
+        if session is not None:
+            return session
+        error = waiter.error or self._stock.current_error
+        if error is None:
+            message = f"The pool {self.name!r} had no secret within {patience:g} s"
+            raise APITimeoutError(
+                message,
+                phase="pool",
+                retryable=True,
+                hint="Raise timeout=, or the pool's size= and concurrency=; see pool.stats()",
+            )
+        if not isinstance(error, APIError):
+            raise error
+        # Several may be told the same error: each gets its own, with a traceback of its own.
+        told = copy.copy(error)
+        hint = f"The pool {self.name!r} is empty, and this is why it could not mint"
+        told.hint = f"{error.hint}. {hint}" if error.hint else hint
+        raise told
+
+    def _minted(self, ticket: float, session: RealtimeSessionCreateResponse) -> None:
+        seconds = _seconds_left(session.client_secret, self._lifetime)
+        too_short = APIResponseValidationError(
+            f"The server's secrets live for {seconds:.0f} s, too short for min_ttl",
+            hint=f"The pool {self.name!r} asks for {self._lifetime:g} s: lower min_ttl=",
+        )
+        self._stock.made(ticket, session, seconds, too_short)
+
+    def _failed(self, ticket: float, error: Exception) -> None:
+        if isinstance(error, APIError):
+            error.__traceback__ = None  # its frames would live as long as the pool remembers it
+        self._stock.failed(ticket, error)
+        if isinstance(error, ClientClosedError):
+            self._stock.close(ClientClosedError(f"The client of the pool {self.name!r} is closed"))
+
+    def _opening(self) -> None:
+        if self._is_open:
+            message = f"The pool {self.name!r} is opened once: make another one"
+            raise RuntimeError(message)
+        self._is_open = True
+
+    def _closed(self) -> ClientClosedError:
+        return ClientClosedError(f"The pool {self.name!r} is closed")
+
+    def _news(self) -> PoolLevel | None:
+        """Return the level if it has changed since it was last asked for."""
+        level = self._stock.level()
+        if self._told == (level.ready, level.wanted):
+            return None
+        self._told = level.ready, level.wanted
+        return PoolLevel(self.name, level.ready, level.wanted, level.hits, level.misses)
+
+    def _tell(self, news: PoolLevel | None) -> None:
+        listener = self._context.listening()
+        if news is not None and listener is not None:
+            listener(news)
+
+    def _stats(self) -> PoolStats:
+        level = self._stock.level()
+        facts = {name: getattr(level, name) for name in Level.__dataclass_fields__}
+        return PoolStats(**facts, name=self.name)
+
+    def __repr__(self) -> str:
+        level = self._stock.level()
+        return f"{type(self).__name__}({self.name!r}, ready={level.ready}, wanted={level.wanted})"
+
+
+def _seconds_left(secret: ClientSecret, lifetime: float) -> float:
+    """Return how long a secret that has just arrived lives, with certainty."""
+    seconds = secret.seconds_left
+    return (min(lifetime, _UNKNOWN_LIFETIME) if seconds is None else seconds) - _DATE_STEP

@@ -1,0 +1,114 @@
+"""The secret pool of the async client: it mints in tasks of its own.
+
+Owns: minting in the background and waiting, on asyncio and trio. Must not know: how many to hold,
+who is served first, when to try again (`core/stock.py` decides).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+from openai_realtime.core.stock import Waiter
+from openai_realtime.resources.sessions import AsyncSessions
+from openai_realtime.secret_pool.pool import Pool, PoolStats
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from anyio.abc import TaskGroup
+
+    from openai_realtime.types.session import RealtimeSessionCreateResponse
+
+
+class SecretPool(Pool[AsyncSessions]):
+    """Secrets of one session, ready: for asyncio and trio. Made by `client.secret_pool(…)`.
+
+    Open it with `async with`, and use it in that event loop; closing it cancels what it is minting.
+    """
+
+    _tasks: TaskGroup
+    _nudged: anyio.Event
+
+    async def acquire(
+        self,
+        *,
+        min_ttl: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - it ends in an error that says why
+    ) -> RealtimeSessionCreateResponse:
+        """Return a session whose secret lives at least `min_ttl` seconds, and is nobody else's.
+
+        At once when there is one, else when one is minted, first come, first served; waits at most
+        `timeout` seconds (0: not at all). Defaults: the pool's `min_ttl`, the client's total
+        timeout. A caller that is cancelled takes no secret away.
+
+        Raises what the provider answered last when minting fails; `APITimeoutError` when it did not
+        fail and none came in time; `ClientClosedError` when the pool or its client is closed;
+        `ParameterError` when `min_ttl` is more than a secret lives.
+        """
+        ttl, patience = self._asked(min_ttl, timeout)
+        session = self._stock.take(ttl)
+        self._nudge()
+        if session is not None:
+            return session
+        served = anyio.Event()
+        waiter = Waiter["RealtimeSessionCreateResponse"](ttl, served.set)
+        self._stock.wait(waiter)
+        try:
+            if not waiter.is_settled:
+                with anyio.move_on_after(patience):
+                    await served.wait()
+            return self._outcome(waiter, patience)
+        finally:
+            self._stock.leave(waiter)
+
+    def stats(self) -> PoolStats:
+        """Return what the pool holds and wants now, and has been through."""
+        return self._stats()
+
+    async def _refill(self) -> None:
+        while True:
+            self._nudged = anyio.Event()
+            for ticket in self._stock.begin():
+                self._tasks.start_soon(self._mint, ticket)
+            self._tell(self._news())
+            with anyio.move_on_after(self._stock.next_wake()):
+                await self._nudged.wait()
+
+    async def _mint(self, ticket: float) -> None:
+        try:
+            session = await self._sessions.create(**self._params)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
+            self._failed(ticket, error)
+        except BaseException:
+            self._stock.abandoned()
+            raise
+        else:
+            self._minted(ticket, session)
+        self._nudge()
+
+    def _nudge(self) -> None:
+        self._nudged.set()
+
+    async def __aenter__(self) -> Self:
+        self._opening()
+        self._nudged = anyio.Event()
+        self._tasks = await anyio.create_task_group().__aenter__()
+        self._tasks.start_soon(self._refill)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._stock.close(self._closed())
+        self._tasks.cancel_scope.cancel()
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            return await self._tasks.__aexit__(kind, error, traceback)
+        # The body's own exception is kept from the task group, which would wrap it in a group.
+        return await self._tasks.__aexit__(None, None, None)
+
+
