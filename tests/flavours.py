@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import anyio
+import anyio.to_thread
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
 from openai_realtime.transports import lanes, turns
@@ -17,7 +19,9 @@ from openai_realtime.transports import lanes, turns
 if TYPE_CHECKING:
     import pytest
 
+    from openai_realtime import RealtimeSessionCreateResponse
     from openai_realtime.configuration import ClientOptions
+    from openai_realtime.secret_pool import SyncSecretPool
 
 T = TypeVar("T")
 
@@ -39,6 +43,9 @@ class AwaitedSyncClient:
     def with_options(self, **options: Unpack[ClientOptions]) -> AwaitedSyncClient:
         return AwaitedSyncClient(self.wrapped.with_options(**options))
 
+    def secret_pool(self, **params: Any) -> AwaitedSyncPool:
+        return AwaitedSyncPool(self.wrapped.secret_pool(**params))
+
     async def aclose(self) -> None:
         self.wrapped.close()
 
@@ -48,6 +55,24 @@ class AwaitedSyncClient:
 
     async def __aexit__(self, *details: object) -> None:
         self.wrapped.close()
+
+
+class AwaitedSyncPool:
+    """The sync secret pool; its `acquire` is awaited in a thread, and cannot be cancelled."""
+
+    def __init__(self, pool: SyncSecretPool) -> None:
+        self.wrapped = pool
+        self.stats = pool.stats
+
+    async def acquire(self, **options: Any) -> RealtimeSessionCreateResponse:
+        return await anyio.to_thread.run_sync(partial(self.wrapped.acquire, **options))
+
+    async def __aenter__(self) -> Self:
+        self.wrapped.__enter__()
+        return self
+
+    async def __aexit__(self, *details: Any) -> None:
+        self.wrapped.__exit__(*details)
 
 
 class _AwaitedTranslations:

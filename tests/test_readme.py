@@ -34,7 +34,10 @@ def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     is_a_server = "FastAPI(" in code or "mint_app(" in code
-    assert len(realtime_server.requests) == (0 if is_a_server else 1)
+    # A pool mints one more for the next user, unless it is closed first.
+    most = 2 if "secret_pool(" in code else 1
+    assert is_a_server or 1 <= len(realtime_server.requests) <= most
+    assert not (is_a_server and realtime_server.requests)
 
 
 def test_the_fastapi_block_answers(realtime_server: MockRealtimeServer) -> None:

@@ -103,12 +103,8 @@ class SecretPool(Pool[AsyncSessions]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         self._stock.close(self._closed())
         self._tasks.cancel_scope.cancel()
-        if isinstance(error, anyio.get_cancelled_exc_class()):
-            return await self._tasks.__aexit__(kind, error, traceback)
-        # The body's own exception is kept from the task group, which would wrap it in a group.
-        return await self._tasks.__aexit__(None, None, None)
-
-
+        # What ends the body is kept from the task group: it would wrap it, or swallow it.
+        await self._tasks.__aexit__(None, None, None)

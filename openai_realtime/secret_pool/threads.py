@@ -93,8 +93,11 @@ class SyncSecretPool(Pool[Sessions]):
                 news = self._news()
                 pause = self._stock.next_wake()
             self._tell(news)
-            for ticket in tickets:
-                self._workers.submit(self._mint, ticket)
+            try:
+                for ticket in tickets:
+                    self._workers.submit(self._mint, ticket)
+            except RuntimeError:  # pragma: no cover - the interpreter ends, the pool was not closed
+                return
             self._nudged.wait(min(pause, threading.TIMEOUT_MAX))
 
     def _mint(self, ticket: float) -> None:
@@ -120,5 +123,3 @@ class SyncSecretPool(Pool[Sessions]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-

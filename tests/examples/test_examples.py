@@ -38,6 +38,7 @@ SAYS = {
     "opentelemetry_trace.py": "└─ POST",
     "redis_fleet.py": "other: 429",
     "rotating_key.py": "secret: ek_",
+    "secret_pool.py": "20 distinct secrets",
     "starlette_mount.py": 'outcome="minted"} 3',
     "telephone_receptionist.py": "CallDecision(kind='referred', parameters={'target_uri': 'tel:+49",
     "transcription.py": "model:      gpt-4o-transcribe",

@@ -50,6 +50,7 @@ from openai_realtime.resources.transcription_sessions import (
     AsyncTranscriptionSessions,
     TranscriptionSessions,
 )
+from openai_realtime.secret_pool import PoolStats, SecretPool, SyncSecretPool
 from openai_realtime.secrets import EphemeralKey
 from openai_realtime.testing import (
     MockAnswer,
@@ -359,6 +360,23 @@ def errors(client: SyncRealtimeSessionsClient) -> None:
         assert_type(error.hint, str | None)
     except RealtimeError as error:
         assert_type(error.args, tuple[Any, ...])
+
+
+# --- Secret pools -----------------------------------------------------------------------------
+
+
+async def a_pool(client: RealtimeSessionsClient) -> None:
+    async with client.secret_pool(size=8, min_size=2, min_ttl=30, voice="verse") as pool:
+        assert_type(pool, SecretPool)
+        assert_type(await pool.acquire(min_ttl=60, timeout=5), RealtimeSessionCreateResponse)
+        assert_type(pool.stats(), PoolStats)
+        assert_type(pool.stats().last_error, Exception | None)
+
+
+def a_pool_for_threads(client: SyncRealtimeSessionsClient) -> None:
+    with client.secret_pool(concurrency=2, name="verse", model="gpt-realtime") as pool:
+        assert_type(pool, SyncSecretPool)
+        assert_type(pool.acquire(), RealtimeSessionCreateResponse)
 
 
 # --- Testing ---------------------------------------------------------------------------------

@@ -169,6 +169,15 @@ def transcription(client: SyncRealtimeSessionsClient) -> None:
     client.transcription_sessions.create(client_secret={"expires": {}})  # mypy: typeddict-unknown-key, pyright: reportArgumentType
 
 
+# --- Secret pools -----------------------------------------------------------------------------
+
+
+def pools(client: SyncRealtimeSessionsClient) -> None:
+    client.secret_pool(sise=8)  # mypy: call-arg, pyright: reportCallIssue
+    client.secret_pool(size="8")  # mypy: arg-type, pyright: reportArgumentType
+    client.secret_pool(voise="verse")  # mypy: call-arg, pyright: reportCallIssue
+
+
 # --- Answers ---------------------------------------------------------------------------------
 
 

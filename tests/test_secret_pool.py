@@ -1,0 +1,391 @@
+"""Both secret pools against the loopback server: in tasks on asyncio and trio, and in threads.
+
+Owns: what only the real thing shows. Must not know: how much to hold and when (`core/test_stock.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anyio
+import pytest
+from flavours import Flavour
+
+from openai_realtime import (
+    APIResponseValidationError,
+    APITimeoutError,
+    AuthenticationError,
+    ClientClosedError,
+    InternalServerError,
+    ParameterError,
+    RealtimeSessionsClient,
+    RetryPolicy,
+    SyncRealtimeSessionsClient,
+)
+from openai_realtime.core.events import Event, PoolLevel
+from openai_realtime.secret_pool import SecretPool
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+QUICK = RetryPolicy(max_retries=0, base_delay=0.02, max_delay=0.05)
+DOWN = MockAnswer(500, json={"error": {"message": "down"}})
+
+
+def options(server: MockRealtimeServer, **more: Any) -> dict[str, Any]:
+    return {"base_url": server.base_url, "api_key": server.api_key, "retry": QUICK, **more}
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for a condition; a pool tells no test when it changes."""
+    with anyio.fail_after(10):
+        while not is_so():
+            await anyio.sleep(0.002)
+
+
+def test_each_secret_is_given_once_and_the_level_is_kept(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    levels: list[Event] = []
+
+    async def body() -> None:
+        client = flavour.client(**options(realtime_server, on_event=levels.append))
+        async with client, client.secret_pool(size=5, voice="verse", name="verse") as pool:
+            await until(lambda: pool.stats().ready == 5)
+            assert (pool.stats().hits, pool.stats().minted) == (0, 5)
+            sessions = [await pool.acquire() for _ in range(30)]
+            await until(lambda: pool.stats().ready == 5)
+            stats = pool.stats()
+        assert len({session.client_secret.value for session in sessions}) == 30
+        assert {session.voice for session in sessions} == {"verse"}
+        assert all(590 < (session.client_secret.seconds_left or 0) <= 600 for session in sessions)
+        assert stats.hits + stats.misses == 30
+        assert stats.hits >= 5
+        assert (stats.name, stats.wanted, stats.minted) == ("verse", 5, 35)
+        assert (stats.waiting, stats.minting, stats.failures) == (0, 0, 0)
+
+    flavour.run(body)
+    told = [event for event in levels if isinstance(event, PoolLevel)]
+    assert {event.pool for event in told} == {"verse"}
+    assert (told[-1].ready, told[-1].wanted) == (5, 5)
+    assert told[-1].hits + told[-1].misses == 30
+
+
+def test_failures_are_told_and_outlived(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        realtime_server.respond_next(*[DOWN] * 40)
+        client = flavour.client(**options(realtime_server))
+        async with client, client.secret_pool(size=2, concurrency=1) as pool:
+            with pytest.raises(InternalServerError, match="is empty, and this is why") as raised:
+                await pool.acquire(timeout=0.1)
+            assert raised.value.request_id is None
+            assert isinstance(pool.stats().last_error, InternalServerError)
+            assert 0 < pool.stats().failures <= 40
+            assert len(realtime_server.requests) == pool.stats().failures
+            assert (await pool.acquire()).client_secret.value
+            await until(lambda: pool.stats().ready == 2)
+            assert pool.stats().backing_off == 0
+
+    flavour.run(body)
+
+
+def test_a_wrong_key_is_told_at_once(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+    async def body() -> None:
+        client = flavour.client(**options(realtime_server, api_key="sk-wrong", retry=RetryPolicy()))
+        async with client, client.secret_pool() as pool:
+            for _ in range(3):
+                with pytest.raises(AuthenticationError, match="Check the API key|is empty"):
+                    await pool.acquire()
+        assert len(realtime_server.requests) <= 9
+
+    flavour.run(body)
+
+
+def test_a_fault_in_a_credential_callable_is_told_as_it_is(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    def no_key() -> str:
+        raise LookupError("vault")
+
+    async def body() -> None:
+        client = flavour.client(**options(realtime_server, api_key=no_key))
+        async with client, client.secret_pool() as pool:
+            with pytest.raises(LookupError, match="vault"):
+                await pool.acquire()
+
+    flavour.run(body)
+
+
+def test_an_acquire_waits_no_longer_than_it_may(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        realtime_server.respond_next(*[MockAnswer(delay=2)] * 8)
+        client = flavour.client(**options(realtime_server, timeout=20))
+        async with client, client.secret_pool() as pool:
+            with pytest.raises(APITimeoutError, match="no secret within 0.05 s") as raised:
+                await pool.acquire(timeout=0.05)
+            assert raised.value.phase == "pool"
+            assert pool.stats().waiting == 0
+
+    flavour.run(body)
+
+
+def test_secrets_that_live_too_short_are_told(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        secret = {"value": "ek_short", "expires_at": int(time.time()) + 20}
+        realtime_server.respond_next(*[MockAnswer(json={"client_secret": secret})] * 8)
+        client = flavour.client(**options(realtime_server))
+        async with client, client.secret_pool() as pool:
+            with pytest.raises(APIResponseValidationError, match="live for .* too short") as raised:
+                await pool.acquire()
+            assert "lower min_ttl=" in str(raised.value)
+
+    flavour.run(body)
+
+
+def test_an_unknown_expiry_is_taken_for_a_minute(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        secret = {"value": "ek_without_expiry", "expires_at": 0}
+        realtime_server.respond_next(MockAnswer(json={"client_secret": secret}))
+        client = flavour.client(**options(realtime_server))
+        async with client, client.secret_pool(size=1) as pool:
+            await until(lambda: pool.stats().ready == 1)
+            other = await pool.acquire(min_ttl=100)
+            assert other.client_secret.value != "ek_without_expiry"
+            assert (await pool.acquire()).client_secret.value == "ek_without_expiry"
+
+    flavour.run(body)
+
+
+def test_closing_wakes_who_waits_and_refuses_who_comes(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        realtime_server.respond_next(*[MockAnswer(delay=2)] * 8)
+        told: list[str] = []
+        client = flavour.client(**options(realtime_server))
+
+        async def wait() -> None:
+            with pytest.raises(ClientClosedError) as raised:
+                await pool.acquire()
+            told.append(str(raised.value))
+
+        pool = client.secret_pool(name="gone")
+        with pytest.raises(ClientClosedError, match="'gone' is not open"):
+            await pool.acquire()
+        async with client, anyio.create_task_group() as tasks:
+            async with pool:
+                for _ in range(3):
+                    tasks.start_soon(wait)
+                await until(lambda: pool.stats().waiting == 3)
+            with pytest.raises(ClientClosedError, match="'gone' is closed"):
+                await pool.acquire()
+            with pytest.raises(RuntimeError, match="make another one"):
+                await pool.__aenter__()
+            assert pool.stats().ready == 0
+        assert told == ["The pool 'gone' is closed"] * 3
+
+    flavour.run(body)
+
+
+def test_a_client_closed_under_its_pool_closes_the_pool(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        client = flavour.client(**options(realtime_server))
+        async with client.secret_pool(size=1) as pool:
+            await until(lambda: pool.stats().ready == 1)
+            await client.aclose()
+            await pool.acquire()
+            with pytest.raises(ClientClosedError):
+                await pool.acquire()
+            with pytest.raises(ClientClosedError, match="client of the pool 'sessions' is closed"):
+                await pool.acquire()
+
+    flavour.run(body)
+
+
+# --- What a pool is made with -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "param", "told"),
+    [
+        ({"size": 0}, "size", "from 1 to 1000"),
+        ({"size": True}, "size", "whole number"),
+        ({"size": 4, "min_size": 5}, "min_size", "from 0 to 4"),
+        ({"concurrency": 101}, "concurrency", "from 1 to 100"),
+        ({"min_ttl": -1}, "min_ttl", "from 0 to 7000"),
+        ({"min_ttl": float("nan")}, "min_ttl", "from 0 to 7000"),
+        ({"min_ttl": "30"}, "min_ttl", "from 0 to 7000"),
+        ({"name": ""}, "name", "printable"),
+        ({"voise": "verse"}, "voise", "did you mean voice"),
+        ({"speed": 9}, "speed", "0.25 to 1.5"),
+        ({"client_secret": {"expires_after": {"seconds": 30}}}, "min_ttl", "no less than the 30 s"),
+        ({"safety_identifier": "u1"}, "safety_identifier", "bound to a person"),
+        (
+            {"extra_headers": {"OPENAI-safety-Identifier": "u"}},
+            "extra_headers",
+            "bound to a person",
+        ),
+        ({"extra_body": {"safety_identifier": "u"}}, "extra_body", "bound to a person"),
+    ],
+)
+def test_what_cannot_be_pooled_is_refused(params: Any, param: str, told: str) -> None:
+    with (
+        SyncRealtimeSessionsClient(api_key="sk-x") as client,
+        pytest.raises(ParameterError, match=told) as raised,
+    ):
+        client.secret_pool(**params)
+    assert raised.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("params", "lifetime"),
+    [
+        ({}, 600),
+        ({"min_ttl": 400}, 800),
+        ({"min_ttl": 7000}, 7200),
+        ({"client_secret": {}}, 600),
+        ({"client_secret": {"expires_after": {"seconds": 90}}}, 90),
+    ],
+)
+def test_the_lifetime_asked_for(
+    realtime_server: MockRealtimeServer, params: Any, lifetime: int
+) -> None:
+    with SyncRealtimeSessionsClient(**options(realtime_server)) as client:
+        with client.secret_pool(size=1, **params) as pool:
+            session = pool.acquire()
+            with pytest.raises(ParameterError, match=f"below {lifetime}"):
+                pool.acquire(min_ttl=lifetime)
+            with pytest.raises(ParameterError, match="timeout must be"):
+                pool.acquire(timeout=-1)
+            assert repr(pool).startswith("SyncSecretPool('sessions', ready=")
+        left = session.client_secret.seconds_left
+        assert left is not None
+        assert lifetime - 5 < left <= lifetime
+
+
+# --- Cancellation, exceptions, many at once ---------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_cancelled_callers_take_no_secret_away(
+    backend: str, realtime_server: MockRealtimeServer
+) -> None:
+    got: list[str] = []
+
+    async def one(pool: SecretPool, patience: float) -> None:
+        with anyio.move_on_after(patience):
+            got.append((await pool.acquire()).client_secret.value)
+
+    async def body() -> None:
+        client = RealtimeSessionsClient(**options(realtime_server))
+        async with client, client.secret_pool(size=4) as pool:
+            async with anyio.create_task_group() as tasks:
+                for number in range(300):
+                    tasks.start_soon(one, pool, number % 30 / 1000)
+            await until(lambda: pool.stats().minting == 0 and pool.stats().ready == 4)
+            stats = pool.stats()
+            assert stats.waiting == 0
+            # Every one that was minted is with somebody, in the pool, or had no room there.
+            assert stats.minted == len(got) + stats.ready + stats.expired
+            assert len(set(got)) == len(got)
+
+    anyio.run(body, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_served_and_cancelled_in_the_same_moment(
+    backend: str, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        secret = {"value": "ek_late", "expires_at": int(time.time()) + 600}
+        realtime_server.respond_next(MockAnswer(delay=0.3, json={"client_secret": secret}))
+        client = RealtimeSessionsClient(**options(realtime_server))
+        pool = client.secret_pool(size=1, concurrency=1)
+        async with client, pool, anyio.create_task_group() as tasks:
+            scope = anyio.CancelScope()
+
+            async def first() -> None:
+                with scope:
+                    await pool.acquire()
+
+            stock = pool._stock
+            tasks.start_soon(first)
+            await until(lambda: pool.stats().waiting == 1)
+            served = stock._waiters[0]
+            wake = served.wake
+            served.wake = lambda: (wake(), scope.cancel())
+            await until(lambda: scope.cancelled_caught)
+            await until(lambda: pool.stats().ready == 1)
+            assert (await pool.acquire(timeout=0)).client_secret.value == "ek_late"
+
+    anyio.run(body, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_exception_or_a_cancellation_leaves_the_block_as_it_is(
+    backend: str, realtime_server: MockRealtimeServer
+) -> None:
+    async def body() -> None:
+        client = RealtimeSessionsClient(**options(realtime_server))
+        async with client:
+            with pytest.raises(LookupError, match="mine"):
+                async with client.secret_pool():
+                    raise LookupError("mine")
+            with anyio.CancelScope() as scope:
+                async with client.secret_pool():
+                    scope.cancel()
+                    await anyio.sleep_forever()
+            assert scope.cancelled_caught
+
+    anyio.run(body, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_five_hundred_acquires_a_second(
+    backend: str, realtime_server: MockRealtimeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    got: list[str] = []
+    seconds: list[float] = []
+
+    async def body() -> None:
+        client = RealtimeSessionsClient(**options(realtime_server))
+        async with client, client.secret_pool(size=500, concurrency=8) as pool:
+            await until(lambda: pool.stats().ready > 400)
+            began = time.perf_counter()
+            for number in range(500):
+                await anyio.sleep(max(0, began + number / 500 - time.perf_counter()))
+                at = time.perf_counter()
+                session = await pool.acquire()
+                seconds.append(time.perf_counter() - at)
+                got.append(session.client_secret.value)
+            assert pool.stats().hits + pool.stats().misses == 500
+
+    anyio.run(body, backend=backend)
+    seconds.sort()
+    with capsys.disabled():
+        print(f"{backend}: p50 {seconds[250] * 1e6:.0f} µs, p99 {seconds[495] * 1e6:.0f} µs")  # noqa: T201 - the figure
+    assert len(set(got)) == 500
+
+
+def test_threads_share_a_pool(realtime_server: MockRealtimeServer) -> None:
+    with SyncRealtimeSessionsClient(**options(realtime_server)) as client:
+        with client.secret_pool(size=10) as pool, ThreadPoolExecutor(16) as threads:
+            sessions = list(threads.map(lambda _: pool.acquire(), range(400)))
+        assert len({session.client_secret.value for session in sessions}) == 400
+        assert pool.stats().minted >= 400
+    with client.secret_pool() as never_used:
+        pass
+    never_used.close()
+    client.secret_pool().close()
