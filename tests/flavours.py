@@ -71,7 +71,7 @@ class AwaitedSyncPool:
         self.wrapped.__enter__()
         return self
 
-    async def __aexit__(self, *details: Any) -> None:
+    async def __aexit__(self, *details: object) -> None:
         self.wrapped.__exit__(*details)
 
 

@@ -125,7 +125,7 @@ class Secrets(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tickets)
     @rule(seconds=st.sampled_from([0.0, 5.0, 31.0, 60.0, 600.0]), cancel=st.booleans())
-    def mint(self, seconds: float, cancel: bool) -> None:  # noqa: FBT001 - drawn
+    def mint(self, seconds: float, cancel: bool) -> None:
         served_line = [waiter for waiter in self.line if not waiter.is_settled]
         thing = Thing(self.clock.now + seconds)
         self.made.add(thing)
@@ -140,7 +140,7 @@ class Secrets(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tickets)
     @rule(final=st.booleans())
-    def fail(self, final: bool) -> None:  # noqa: FBT001 - drawn
+    def fail(self, final: bool) -> None:
         error = AuthenticationError("no") if final else failure()
         self.stock.failed(self.tickets.pop(0), error)
         assert self.stock.begin() == [], "no back-off"
@@ -246,7 +246,8 @@ def test_one_at_the_end_of_its_use_gives_way_to_its_replacement() -> None:
     clock.now += 61
     level = stock.level()
     assert level.ready == 2
-    assert len(tickets := stock.begin()) == 2
+    tickets = stock.begin()
+    assert len(tickets) == 2
     for ticket in tickets:
         stock.made(ticket, Thing(clock.now + 600), 600, TOO_SHORT)
     assert (stock.level().ready, stock.level().expired) == (2, 2)
