@@ -289,8 +289,8 @@ class Stock(Generic[T]):
 
     def _back_off(self, ticket: float, error: Exception, now: float) -> None:
         self._last_error = error
-        if self._failures_in_a_row and ticket < self._resume_at:
-            return  # begun before the back-off that another one's failure has set: the same trouble
+        if self._failures_in_a_row and now < max(ticket, self._resume_at):
+            return  # another one has failed just before: the same trouble
         policy = self._context.policy
         delay = policy.max_delay
         if isinstance(error, APIError) and error.retryable:
