@@ -72,7 +72,7 @@ class AwaitedSyncPool:
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        self.wrapped.__exit__(*details)
+        self.wrapped.close()
 
 
 class _AwaitedTranslations:

@@ -62,14 +62,16 @@ def test_each_secret_is_given_once_and_the_level_is_kept(
         assert all(590 < (session.client_secret.seconds_left or 0) <= 600 for session in sessions)
         assert stats.hits + stats.misses == 30
         assert stats.hits >= 5
-        assert (stats.name, stats.wanted, stats.minted) == ("verse", 5, 35)
+        assert (stats.wanted, stats.minted) == (5, 35)
         assert (stats.waiting, stats.minting, stats.failures) == (0, 0, 0)
 
     flavour.run(body)
     told = [event for event in levels if isinstance(event, PoolLevel)]
     assert {event.pool for event in told} == {"verse"}
     assert (5, 5) in {(event.ready, event.wanted) for event in told}
-    assert told[-1].hits + told[-1].misses <= 30
+    assert (told[-1].ready, told[-1].wanted) == (0, 0), "closed"
+    assert told[-1].hits + told[-1].misses == 30, "the last ones are told in the end"
+    assert told == sorted(told, key=lambda event: event.hits + event.misses)
 
 
 def test_failures_are_told_and_outlived(
@@ -201,13 +203,13 @@ def test_a_client_closed_under_its_pool_closes_the_pool(
 ) -> None:
     async def body() -> None:
         client = flavour.client(**options(realtime_server))
-        async with client.secret_pool(size=1) as pool:
+        async with client.secret_pool(size=1, name="gone") as pool:
             await until(lambda: pool.stats().ready == 1)
             await client.aclose()
             await pool.acquire()
             with pytest.raises(ClientClosedError):
                 await pool.acquire()
-            with pytest.raises(ClientClosedError, match="client of the pool 'sessions' is closed"):
+            with pytest.raises(ClientClosedError, match="client of the pool 'gone' is closed"):
                 await pool.acquire()
 
     flavour.run(body)
@@ -262,13 +264,13 @@ def test_the_lifetime_asked_for(
     realtime_server: MockRealtimeServer, params: Any, lifetime: int
 ) -> None:
     with SyncRealtimeSessionsClient(**options(realtime_server)) as client:
-        with client.secret_pool(size=1, **params) as pool:
+        with client.secret_pool(size=1, name="verse", **params) as pool:
             session = pool.acquire()
             with pytest.raises(ParameterError, match=f"below {lifetime}"):
                 pool.acquire(min_ttl=lifetime)
             with pytest.raises(ParameterError, match="timeout must be"):
                 pool.acquire(timeout=-1)
-            assert repr(pool).startswith("SyncSecretPool('sessions', ready=")
+            assert repr(pool).startswith("SyncSecretPool('verse', ready=")
         left = session.client_secret.seconds_left
         assert left is not None
         assert lifetime - 5 < left <= lifetime
@@ -297,7 +299,7 @@ def test_cancelled_callers_take_no_secret_away(
             stats = pool.stats()
             assert stats.waiting == 0
             # Every one that was minted is with somebody, in the pool, or had no room there.
-            assert stats.minted == len(got) + stats.ready + stats.expired
+            assert stats.minted == len(got) + stats.ready + stats.unused
             assert len(set(got)) == len(got)
 
     anyio.run(body, backend=backend)
@@ -323,7 +325,7 @@ def test_served_and_cancelled_in_the_same_moment(
             stock = pool._stock
             tasks.start_soon(first)
             await until(lambda: pool.stats().waiting == 1)
-            served = stock._waiters[0]
+            served = stock._line[0]
             wake = served.wake
 
             def wake_and_cancel() -> None:

@@ -28,8 +28,3 @@ class Demand:
     def count(self, now: float) -> float:
         """Return what is left of all requests at `now`."""
         return self._count * math.exp((self._at - now) / DEMAND_SECONDS)
-
-    def seconds_until(self, count: float, now: float) -> float:
-        """Return in how many seconds `count` (above 0) is all that is left, if nobody asks."""
-        current = self.count(now)
-        return DEMAND_SECONDS * math.log(current / count) if current > count else 0.0

@@ -4,7 +4,7 @@ Owns: the public names. Must not know: how many to hold, who is served first, wh
 (`core/stock.py` decides).
 """
 
-from openai_realtime.secret_pool.pool import PoolStats
+from openai_realtime.core.pool_stats import PoolStats
 from openai_realtime.secret_pool.tasks import SecretPool
 from openai_realtime.secret_pool.threads import SyncSecretPool
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, cast
 
 from openai_realtime.core.stock import Limits
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LONGEST_LIFETIME = 7200
 _USUAL_LIFETIME = 600
 _OWN = frozenset({"size", "min_size", "min_ttl", "concurrency", "name"})
+_numbers = count(1)
 _PERSONAL = frozenset({"safety_identifier", "openai-safety-identifier"})
 
 
@@ -52,11 +54,17 @@ class Pooling:
         )
         mint_call(configuration, CREATE, session)  # what is wrong with them is told now
         lifetime = _lifetime(session, limits.min_ttl)
-        name: object = params.get("name", "sessions")
+        name: object = params["name"] if "name" in params else _next_name()
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:  # noqa: PLR2004 - told below
             message = "name must be a printable text of 1 to 100 characters"
             raise ParameterError(message, param="name")
         return cls(name, limits, lifetime, cast("SessionCreateParams", session))
+
+
+def _next_name() -> str:
+    """Return `sessions`, then `sessions-2` and so on: metrics tell pools apart by their names."""
+    number = next(_numbers)
+    return "sessions" if number == 1 else f"sessions-{number}"
 
 
 def _whole(name: str, value: object, least: int, most: int) -> int:

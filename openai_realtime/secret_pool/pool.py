@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openai_realtime.core.events import PoolLevel
-from openai_realtime.core.stock import Level, Stock, Waiter
+from openai_realtime.core.stock import Stock, Waiter
 from openai_realtime.errors import (
     APIError,
-    APIResponseValidationError,
     APITimeoutError,
     ClientClosedError,
     ParameterError,
+    RealtimeError,
 )
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
 from openai_realtime.secret_pool.parameters import Pooling
@@ -34,14 +33,6 @@ S = TypeVar("S", AsyncSessions, Sessions)
 
 _UNKNOWN_LIFETIME = 60.0  # seconds: the endpoint's own default, where an answer names no expiry
 _DATE_STEP = 1.0  # a Date header has whole seconds: the server's clock may be that far ahead of it
-
-
-@dataclass(frozen=True, slots=True)
-class PoolStats(Level):
-    """What a pool holds, wants, and has been through."""
-
-    name: str = ""
-    """The pool's name."""
 
 
 class Pool(Generic[S]):
@@ -63,7 +54,7 @@ class Pool(Generic[S]):
         self._patience = configuration.timeout.total
         self._stock = Stock["RealtimeSessionCreateResponse"](pooling.limits, context)
         self._is_open = False
-        self._told: tuple[int, int] | None = None
+        self._told: PoolLevel | None = None
 
     def _asked(self, min_ttl: float | None, timeout: float | None) -> tuple[float, float]:
         """Return `min_ttl` and `timeout` with their defaults, checked."""
@@ -87,7 +78,7 @@ class Pool(Generic[S]):
         session = self._stock.collect(waiter)
         if session is not None:
             return session
-        error = waiter.error or self._stock.current_error
+        error = waiter.error or self._stock.error
         if error is None:
             message = f"The pool {self.name!r} had no secret within {patience:g} s"
             raise APITimeoutError(
@@ -96,26 +87,22 @@ class Pool(Generic[S]):
                 retryable=True,
                 hint="Raise timeout=, or the pool's size= and concurrency=; see pool.stats()",
             )
-        if not isinstance(error, APIError):
-            raise error
+        if not isinstance(error, RealtimeError):
+            raise error.with_traceback(None)  # which would grow with everybody who is told
         # Several may be told the same error: each gets its own, with a traceback of its own.
         told = copy.copy(error)
-        hint = f"The pool {self.name!r} is empty, and this is why it could not mint"
-        told.hint = f"{error.hint}. {hint}" if error.hint else hint
+        if isinstance(told, APIError):
+            hint = f"The pool {self.name!r} is empty, and this is why it could not mint"
+            told.hint = f"{told.hint}. {hint}" if told.hint else hint
         raise told
 
-    def _minted(self, ticket: float, session: RealtimeSessionCreateResponse) -> None:
-        seconds = _seconds_left(session.client_secret, self._lifetime)
-        too_short = APIResponseValidationError(
-            f"The server's secrets live for {seconds:.0f} s, too short for min_ttl",
-            hint=f"The pool {self.name!r} asks for {self._lifetime:g} s: lower min_ttl=",
-        )
-        self._stock.made(ticket, session, seconds, too_short)
+    def _minted(self, session: RealtimeSessionCreateResponse) -> None:
+        self._stock.made(session, _seconds_left(session.client_secret, self._lifetime))
 
-    def _failed(self, ticket: float, error: Exception) -> None:
+    def _failed(self, error: Exception) -> None:
         if isinstance(error, APIError):
             error.__traceback__ = None  # its frames would live as long as the pool remembers it
-        self._stock.failed(ticket, error)
+        self._stock.failed(error)
         if isinstance(error, ClientClosedError):
             self._stock.close(ClientClosedError(f"The client of the pool {self.name!r} is closed"))
 
@@ -129,26 +116,24 @@ class Pool(Generic[S]):
         return ClientClosedError(f"The pool {self.name!r} is closed")
 
     def _news(self) -> PoolLevel | None:
-        """Return the level if it has changed since it was last asked for."""
-        level = self._stock.level()
-        if self._told == (level.ready, level.wanted):
+        """Return the level if somebody listens and it is not what was told last."""
+        if self._context.listening() is None:
             return None
-        self._told = level.ready, level.wanted
-        return PoolLevel(self.name, level.ready, level.wanted, level.hits, level.misses)
+        now = self._stock.stats()
+        level = PoolLevel(self.name, now.ready, now.wanted, now.hits, now.misses)
+        if level == self._told:
+            return None
+        self._told = level
+        return level
 
     def _tell(self, news: PoolLevel | None) -> None:
         listener = self._context.listening()
         if news is not None and listener is not None:
             listener(news)
 
-    def _stats(self) -> PoolStats:
-        level = self._stock.level()
-        facts = {name: getattr(level, name) for name in Level.__dataclass_fields__}
-        return PoolStats(**facts, name=self.name)
-
     def __repr__(self) -> str:
-        level = self._stock.level()
-        return f"{type(self).__name__}({self.name!r}, ready={level.ready}, wanted={level.wanted})"
+        now = self._stock.stats()
+        return f"{type(self).__name__}({self.name!r}, ready={now.ready}, wanted={now.wanted})"
 
 
 def _seconds_left(secret: ClientSecret, lifetime: float) -> float:

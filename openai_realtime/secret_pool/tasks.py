@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 import anyio
+import anyio.lowlevel
 
-from openai_realtime.core.stock import Waiter
 from openai_realtime.resources.sessions import AsyncSessions
-from openai_realtime.secret_pool.pool import Pool, PoolStats
+from openai_realtime.secret_pool.pool import Pool
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from anyio.abc import TaskGroup
 
+    from openai_realtime.core.pool_stats import PoolStats
     from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 
@@ -48,47 +49,45 @@ class SecretPool(Pool[AsyncSessions]):
         `ParameterError` when `min_ttl` is more than a secret lives.
         """
         ttl, patience = self._asked(min_ttl, timeout)
+        # No full checkpoint: a hit shall not wait for whatever else the event loop has to do. Hits
+        # in a row starve nobody for long, for they end when the pool is empty.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         session = self._stock.take(ttl)
-        self._nudge()
+        self._nudged.set()
         if session is not None:
             return session
         served = anyio.Event()
-        waiter = Waiter["RealtimeSessionCreateResponse"](ttl, served.set)
-        self._stock.wait(waiter)
+        waiter = self._stock.wait(ttl, served.set)
         try:
-            if not waiter.is_settled:
-                with anyio.move_on_after(patience):
-                    await served.wait()
+            with anyio.move_on_after(patience):
+                await served.wait()
             return self._outcome(waiter, patience)
         finally:
             self._stock.leave(waiter)
 
     def stats(self) -> PoolStats:
         """Return what the pool holds and wants now, and has been through."""
-        return self._stats()
+        return self._stock.stats()
 
     async def _refill(self) -> None:
         while True:
             self._nudged = anyio.Event()
-            for ticket in self._stock.begin():
-                self._tasks.start_soon(self._mint, ticket)
+            for _ in range(self._stock.begin()):
+                self._tasks.start_soon(self._mint)
             self._tell(self._news())
             with anyio.move_on_after(self._stock.next_wake()):
                 await self._nudged.wait()
 
-    async def _mint(self, ticket: float) -> None:
+    async def _mint(self) -> None:
         try:
             session = await self._sessions.create(**self._params)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
-            self._failed(ticket, error)
+            self._failed(error)
         except BaseException:
             self._stock.abandoned()
             raise
         else:
-            self._minted(ticket, session)
-        self._nudge()
-
-    def _nudge(self) -> None:
+            self._minted(session)
         self._nudged.set()
 
     async def __aenter__(self) -> Self:
@@ -105,6 +104,9 @@ class SecretPool(Pool[AsyncSessions]):
         traceback: TracebackType | None,
     ) -> None:
         self._stock.close(self._closed())
+        self._tell(self._news())
         self._tasks.cancel_scope.cancel()
-        # What ends the body is kept from the task group: it would wrap it, or swallow it.
-        await self._tasks.__aexit__(None, None, None)
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            return await self._tasks.__aexit__(kind, error, traceback)
+        # The body's own exception is kept from the task group, which would wrap it in a group.
+        return await self._tasks.__aexit__(None, None, None)

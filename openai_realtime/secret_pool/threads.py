@@ -7,18 +7,18 @@ to hold, who is served first, when to try again (`core/stock.py` decides).
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 
-from openai_realtime.core.stock import Waiter
 from openai_realtime.resources.sessions import Sessions
-from openai_realtime.secret_pool.pool import Pool, PoolStats
+from openai_realtime.secret_pool.pool import Pool
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.exchange import RetryContext
+    from openai_realtime.core.pool_stats import PoolStats
     from openai_realtime.types.secret_pool import SecretPoolParams
     from openai_realtime.types.session import RealtimeSessionCreateResponse
 
@@ -40,12 +40,13 @@ class SyncSecretPool(Pool[Sessions]):
         super().__init__(sessions, configuration, context, params)
         self._lock = threading.Lock()
         self._nudged = threading.Event()
-        self._workers = ThreadPoolExecutor(
-            self._stock.limits.concurrency, thread_name_prefix=f"secret pool {self.name}"
-        )
-        self._refiller = threading.Thread(
-            target=self._refill, name=f"secret pool {self.name}", daemon=True
-        )
+        self._orders: SimpleQueue[bool] = SimpleQueue()
+        # Daemons, for a process that ends shall not wait for a mint that nobody is to get. (An
+        # executor's threads are waited for, and cannot be told to begin while the process ends.)
+        self._threads = [
+            threading.Thread(target=work, name=f"secret pool {self.name}", daemon=True)
+            for work in (self._refill, *[self._mint] * self._stock.limits.concurrency)
+        ]
 
     def acquire(
         self, *, min_ttl: float | None = None, timeout: float | None = None
@@ -53,13 +54,11 @@ class SyncSecretPool(Pool[Sessions]):
         """Return a session whose secret is nobody else's: as `SecretPool.acquire`, blocking."""
         ttl, patience = self._asked(min_ttl, timeout)
         served = threading.Event()
-        waiter = Waiter["RealtimeSessionCreateResponse"](ttl, served.set)
         with self._lock:
             session = self._stock.take(ttl)
-            if session is None:
-                self._stock.wait(waiter)
+            waiter = None if session is not None else self._stock.wait(ttl, served.set)
         self._nudged.set()
-        if session is not None:
+        if waiter is None:
             return session
         try:
             served.wait(patience)
@@ -72,7 +71,7 @@ class SyncSecretPool(Pool[Sessions]):
     def stats(self) -> PoolStats:
         """Return what the pool holds and wants now, and has been through."""
         with self._lock:
-            return self._stats()
+            return self._stock.stats()
 
     def close(self) -> None:
         """Give up all secrets; who waits, and who asks from now on, gets `ClientClosedError`."""
@@ -80,40 +79,41 @@ class SyncSecretPool(Pool[Sessions]):
             self._stock.close(self._closed())
         self._nudged.set()
         if self._is_open:
-            self._refiller.join()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+            self._threads[0].join()
 
     def _refill(self) -> None:
-        while True:
+        is_closed = False
+        while not is_closed:
             self._nudged.clear()
             with self._lock:
-                if self._stock.is_closed:
-                    return
-                tickets = self._stock.begin()
+                is_closed = self._stock.is_closed
+                count = self._stock.begin()
                 news = self._news()
                 pause = self._stock.next_wake()
+            for _ in range(count):
+                self._orders.put(True)
             self._tell(news)
-            try:
-                for ticket in tickets:
-                    self._workers.submit(self._mint, ticket)
-            except RuntimeError:  # pragma: no cover - the interpreter ends, the pool was not closed
-                return
-            self._nudged.wait(min(pause, threading.TIMEOUT_MAX))
+            if not is_closed:
+                self._nudged.wait(pause)
+        for _ in self._threads:
+            self._orders.put(False)
 
-    def _mint(self, ticket: float) -> None:
-        try:
-            session = self._sessions.create(**self._params)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
-            with self._lock:
-                self._failed(ticket, error)
-        else:
-            with self._lock:
-                self._minted(ticket, session)
-        self._nudged.set()
+    def _mint(self) -> None:
+        while self._orders.get():
+            try:
+                session = self._sessions.create(**self._params)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
+                with self._lock:
+                    self._failed(error)
+            else:
+                with self._lock:
+                    self._minted(session)
+            self._nudged.set()
 
     def __enter__(self) -> Self:
         self._opening()
-        self._refiller.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(

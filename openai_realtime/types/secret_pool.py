@@ -20,4 +20,5 @@ class SecretPoolParams(SessionCreateParams, total=False):
     concurrency: int
     """How many mints may run at once, 1–100. Default 8."""
     name: str
-    """What events, statistics and errors call the pool. Default `sessions`."""
+    """What events, metrics and errors call the pool: one name a pool. Default `sessions`, then
+    `sessions-2` and so on: in this process, no other pool without a name has it."""

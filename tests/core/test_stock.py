@@ -21,8 +21,6 @@ from openai_realtime.errors import (
     InternalServerError,
 )
 
-TOO_SHORT = APIResponseValidationError("too short")
-
 
 class Clock:
     def __init__(self) -> None:
@@ -46,16 +44,16 @@ def make(
     return Stock(Limits(**merged), context), clock  # type: ignore[arg-type]  # whole where it must be
 
 
-def fill(stock: Stock[Thing], clock: Clock, seconds: float = 600.0) -> None:
-    for ticket in stock.begin():
-        stock.made(ticket, Thing(clock.now + seconds), seconds, TOO_SHORT)
+def fill(stock: Stock[Thing], clock: Clock, seconds: float = 600.0) -> int:
+    count = stock.begin()
+    for _ in range(count):
+        stock.made(Thing(clock.now + seconds), seconds)
+    return count
 
 
 def waiting(stock: Stock[Thing], min_ttl: float = 30.0) -> Waiter[Thing]:
     assert stock.take(min_ttl) is None
-    waiter = Waiter[Thing](min_ttl, lambda: None)
-    stock.wait(waiter)
-    return waiter
+    return stock.wait(min_ttl, lambda: None)
 
 
 def failure(**facts: float) -> InternalServerError:
@@ -66,19 +64,24 @@ class Secrets(RuleBasedStateMachine):
     """Users that come, wait and give up; mints that succeed, fail or are cancelled; time."""
 
     @initialize(
-        max_size=st.integers(1, 6), min_size=st.integers(0, 6), concurrency=st.integers(1, 5)
+        max_size=st.integers(1, 6),
+        min_size=st.integers(0, 6),
+        concurrency=st.integers(1, 5),
+        jitter=st.sampled_from([0.0, 0.3, 1.0]),
     )
-    def begin(self, max_size: int, min_size: int, concurrency: int) -> None:
-        self.stock, self.clock = make(
-            max_size=max_size,
-            min_size=min(min_size, max_size),
-            concurrency=concurrency,
-            budget=RetryBudget(60),
-        )
-        self.tickets: list[float] = []
+    def open(self, max_size: int, min_size: int, concurrency: int, jitter: float) -> None:
+        self.begin(Limits(min(min_size, max_size), max_size, concurrency, min_ttl=30.0), jitter)
+
+    def begin(self, limits: Limits, jitter: float) -> None:
+        self.clock = Clock()
+        self.budget = RetryBudget(60)
+        context = RetryContext(RetryPolicy(), self.budget, self.clock, lambda: jitter)
+        self.stock = Stock[Thing](limits, context)
+        self.making = 0
         self.line: list[Waiter[Thing]] = []
+        self.wakes: dict[Waiter[Thing], list[bool]] = {}
         self.given: set[Thing] = set()
-        self.made: set[Thing] = set()
+        self.made = 0
 
     def give(self, thing: Thing, min_ttl: float) -> None:
         assert thing.expires > self.clock.now, "expired"
@@ -90,16 +93,22 @@ class Secrets(RuleBasedStateMachine):
         """Whoever is served is served before everybody behind him who asks for as little."""
         for index, waiter in enumerate(self.line):
             if waiter.served is not None:
-                ahead = [other for other in self.line[:index] if not other.is_settled]
+                ahead = [each for each in self.line[:index] if not each.served and not each.error]
                 assert all(other.min_ttl > waiter.min_ttl for other in ahead)
-        for waiter in [waiter for waiter in self.line if waiter.is_settled]:
+        for waiter in [each for each in self.line if each.served or each.error]:
+            assert self.wakes[waiter] == [True], "woken once"
             self.line.remove(waiter)
             thing = self.stock.collect(waiter)
+            assert (thing is None) is (waiter.error is not None)
             if thing is not None:
                 self.give(thing, waiter.min_ttl)
-            else:
-                assert waiter.error is not None
             self.stock.leave(waiter)
+
+    def mint_one(self, seconds: float) -> None:
+        before = self.stock.stats().minted
+        self.stock.made(Thing(self.clock.now + seconds), seconds)
+        self.made += self.stock.stats().minted - before
+        self.making -= 1
 
     @rule(min_ttl=st.sampled_from([0.0, 10.0, 30.0, 200.0]))
     def acquire(self, min_ttl: float) -> None:
@@ -107,8 +116,9 @@ class Secrets(RuleBasedStateMachine):
         if thing is not None:
             self.give(thing, min_ttl)
             return
-        waiter = Waiter[Thing](min_ttl, lambda: None)
-        self.stock.wait(waiter)
+        wakes: list[bool] = []
+        waiter = self.stock.wait(min_ttl, lambda: wakes.append(True))
+        self.wakes[waiter] = wakes
         self.line.append(waiter)
         self.settle()
 
@@ -121,16 +131,14 @@ class Secrets(RuleBasedStateMachine):
 
     @rule()
     def refill(self) -> None:
-        self.tickets += self.stock.begin()
+        self.making += self.stock.begin()
+        assert self.stock.begin() == 0, "what is begun is not begun again"
 
-    @precondition(lambda self: self.tickets)
+    @precondition(lambda self: self.making)
     @rule(seconds=st.sampled_from([0.0, 5.0, 31.0, 60.0, 600.0]), cancel=st.booleans())
     def mint(self, seconds: float, cancel: bool) -> None:
-        served_line = [waiter for waiter in self.line if not waiter.is_settled]
-        thing = Thing(self.clock.now + seconds)
-        self.made.add(thing)
-        self.stock.made(self.tickets.pop(0), thing, seconds, TOO_SHORT)
-        served = [waiter for waiter in served_line if waiter.served is not None]
+        self.mint_one(seconds)
+        served = [waiter for waiter in self.line if waiter.served is not None]
         assert len(served) <= 1
         if served and cancel:
             # Cancelled in the very moment of being served: it goes to the next, or back.
@@ -138,19 +146,21 @@ class Secrets(RuleBasedStateMachine):
             self.stock.leave(served[0])
         self.settle()
 
-    @precondition(lambda self: self.tickets)
+    @precondition(lambda self: self.making)
     @rule(final=st.booleans())
     def fail(self, final: bool) -> None:
         error = AuthenticationError("no") if final else failure()
-        self.stock.failed(self.tickets.pop(0), error)
-        assert self.stock.begin() == [], "no back-off"
+        self.making -= 1
+        self.stock.failed(error)
+        assert self.stock.begin() == 0, "no back-off"
+        assert self.stock.stats().backing_off > 0
         self.settle()
         assert not (final and self.line)
 
-    @precondition(lambda self: self.tickets)
+    @precondition(lambda self: self.making)
     @rule()
     def cancel_mint(self) -> None:
-        self.tickets.pop()
+        self.making -= 1
         self.stock.abandoned()
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 7.0, 20.0, 300.0]))
@@ -158,35 +168,57 @@ class Secrets(RuleBasedStateMachine):
         self.clock.now += seconds
 
     @rule()
+    def sleep(self) -> None:
+        self.clock.now += self.stock.next_wake()
+
+    @rule()
     def upstream_works(self) -> None:
-        """From whatever it has come to, it converges, and nobody waits any more."""
+        """From whatever it has come to, it converges, nobody waits any more, and it is at rest."""
         for _ in range(60):
-            for ticket in [*self.tickets, *self.stock.begin()]:
-                thing = Thing(self.clock.now + 600)
-                self.made.add(thing)
-                self.stock.made(ticket, thing, 600, TOO_SHORT)
-                self.settle()
-            self.tickets.clear()
-            level = self.stock.level()
-            if level.ready >= level.wanted and not self.stock.begin():
+            self.making += (begun := self.stock.begin())
+            if not self.making and not begun and not self.stock.stats().backing_off:
                 break
+            while self.making:
+                self.mint_one(600)
+                self.settle()
             self.clock.now += min(self.stock.next_wake(), 0.5)
-        else:
-            raise AssertionError(level)
+        stats = self.stock.stats()
+        assert stats.ready >= stats.wanted
         assert self.line == []
-        assert self.stock.current_error is None
+
+    @rule()
+    def close(self) -> None:
+        """Everything is told and given up; what arrives later is given to nobody."""
+        self.stock.close(ClientClosedError("closed"))
+        self.settle()
+        assert self.line == []
+        while self.making:
+            self.mint_one(600)
+        assert self.stock.take(0) is None
+        assert self.stock.wait(0, lambda: None).error is not None
+        self.holds_what_it_may()
+        assert (self.stock.stats().ready, self.stock.stats().wanted, self.stock.begin()) == (
+            0,
+            0,
+            0,
+        )
+        self.begin(self.stock.limits, 1.0)
 
     @invariant()
     def holds_what_it_may(self) -> None:
         if not hasattr(self, "stock"):
             return
-        level, limits = self.stock.level(), self.stock.limits
-        assert 0 <= level.ready <= limits.max_size
-        assert limits.min_size <= level.wanted <= limits.max_size
-        assert level.minting == len(self.tickets) <= limits.concurrency
-        assert level.minted == len(self.made)
-        assert level.waiting == len(self.line)
-        assert self.stock.next_wake() > 0
+        stats, limits = self.stock.stats(), self.stock.limits
+        assert 0 <= stats.ready <= len(self.stock._kept) <= limits.max_size
+        assert limits.min_size * (not self.stock.is_closed) <= stats.wanted <= limits.max_size
+        assert stats.minting == self.making <= limits.concurrency
+        assert stats.waiting == len(self.line)
+        assert stats.minted == self.made
+        assert stats.minted == len(self.given) + stats.unused + len(self.stock._kept), (
+            "none is lost"
+        )
+        assert 0 <= self.budget.tokens <= 60
+        assert 0 < self.stock.next_wake() <= 5
 
 
 Secrets.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
@@ -195,10 +227,9 @@ TestSecrets = Secrets.TestCase
 
 def test_the_one_that_expires_soonest_of_those_that_will_do_is_given() -> None:
     stock, clock = make()
-    tickets = stock.begin()
-    assert len(tickets) == 4
-    for ticket, seconds in zip(tickets, [500, 100, 300, 40], strict=True):
-        stock.made(ticket, Thing(clock.now + seconds), seconds, TOO_SHORT)
+    assert stock.begin() == 4
+    for seconds in (500, 100, 300, 40):
+        stock.made(Thing(clock.now + seconds), seconds)
     lives = [thing.expires - clock.now for ttl in (200, 0, 60) if (thing := stock.take(ttl))]
     assert lives == [300, 40, 100]
 
@@ -206,51 +237,43 @@ def test_the_one_that_expires_soonest_of_those_that_will_do_is_given() -> None:
 def test_it_begins_full_and_an_idle_one_shrinks_to_its_least() -> None:
     stock, clock = make(max_size=8, min_size=2)
     fill(stock, clock)
-    assert stock.level().ready == 8
+    assert stock.stats().ready == 8
     made = 8
     for _ in range(2000):
         clock.now += stock.next_wake()
-        tickets = stock.begin()
-        made += len(tickets)
-        for ticket in tickets:
-            stock.made(ticket, Thing(clock.now + 600), 600, TOO_SHORT)
-        assert stock.level().ready >= 2, "replaced before they expire"
+        made += fill(stock, clock)
+        assert stock.stats().ready >= 2, "replaced before they expire"
         if clock.now > 1000 + 3 * 600:
             break
-    level = stock.level()
+    level = stock.stats()
     assert (level.wanted, level.minted) == (2, made)
-    assert made == 8 + 2 * 4  # every 560 s: 600, less the 30 it must live and 10 to mint in
+    assert made == 8 + 2 * 3  # every 560 s: 600, less the 30 it must live and 10 to mint in
     clock.now += 41
-    assert stock.begin() == []
-    assert (stock.level().ready, stock.level().expired) == (2, made - 2)
+    assert stock.begin() == 0
+    assert (stock.stats().ready, stock.stats().unused) == (2, made - 2)
 
 
 def test_a_rush_raises_the_level_and_its_end_lowers_it() -> None:
     stock, clock = make(max_size=20, min_size=1)
     clock.now += 600
-    assert stock.level().wanted == 1
+    assert stock.stats().wanted == 1
     for _ in range(15):
         fill(stock, clock)
         assert stock.take(30) is not None
-    assert stock.level().wanted == 15
-    wake = stock.next_wake()
-    clock.now += wake - 0.01
-    assert stock.level().wanted == 15
-    clock.now += 0.02
-    assert stock.level().wanted == 14
+    assert stock.stats().wanted == 15
+    clock.now += 5
+    assert stock.stats().wanted == 13
+    assert stock.next_wake() == 5, "it is looked at while it fades"
 
 
 def test_one_at_the_end_of_its_use_gives_way_to_its_replacement() -> None:
     stock, clock = make(max_size=2, min_size=2)
     fill(stock, clock, seconds=100)
     clock.now += 61
-    level = stock.level()
+    level = stock.stats()
     assert level.ready == 2
-    tickets = stock.begin()
-    assert len(tickets) == 2
-    for ticket in tickets:
-        stock.made(ticket, Thing(clock.now + 600), 600, TOO_SHORT)
-    assert (stock.level().ready, stock.level().expired) == (2, 2)
+    assert fill(stock, clock) == 2
+    assert (stock.stats().ready, stock.stats().unused) == (2, 2)
     thing = stock.take(0)
     assert thing is not None
     assert thing.expires == clock.now + 600
@@ -260,78 +283,102 @@ def test_full_jitter_then_one_try_at_a_time_until_one_succeeds() -> None:
     budget = RetryBudget()
     stock, clock = make(budget=budget, min_size=4)
     waiter = waiting(stock)
-    for ticket in stock.begin():
-        stock.failed(ticket, failure())  # one trouble, however many felt it
+    for _ in range(stock.begin()):
+        stock.failed(failure())  # one trouble, however many felt it
     for expected in (0.5, 1.0, 2.0, 4.0, 8.0, 8.0):
-        assert stock.level().backing_off == pytest.approx(expected)
-        assert stock.next_wake() == pytest.approx(expected)
-        assert stock.begin() == []
+        assert stock.stats().backing_off == pytest.approx(expected)
+        assert stock.next_wake() == pytest.approx(min(5, expected))
+        assert stock.begin() == 0
         clock.now += expected
-        (ticket,) = stock.begin()
-        assert stock.begin() == []
-        stock.failed(ticket, failure())
-    assert not waiter.is_settled
+        assert stock.begin() == 1
+        assert stock.begin() == 0
+        stock.failed(failure())
+    assert waiter.served is waiter.error is None
     assert budget.tokens == 500 - 7 * 14
     clock.now += 8
-    (ticket,) = stock.begin()
-    stock.made(ticket, Thing(clock.now + 600), 600, TOO_SHORT)
+    assert fill(stock, clock) == 1
     assert stock.collect(waiter) is not None
     assert budget.tokens == 500
-    assert len(stock.begin()) == 4
+    assert stock.begin() == 4
 
 
 def test_an_empty_budget_slows_the_tries_down() -> None:
     stock, _ = make(budget=RetryBudget(0), policy=RetryPolicy(base_delay=0.001))
-    stock.failed(stock.begin()[0], failure())
-    assert stock.level().backing_off == 8
+    stock.begin()
+    stock.failed(failure())
+    assert stock.stats().backing_off == 8
 
 
 def test_retry_after_is_kept_to_up_to_the_policys_most() -> None:
     stock, _ = make()
-    stock.failed(stock.begin()[0], failure(retry_after=20.0))
-    assert stock.level().backing_off == 20
+    stock.begin()
+    stock.failed(failure(retry_after=20.0))
+    assert stock.stats().backing_off == 20
     stock, _ = make()
-    stock.failed(stock.begin()[0], failure(retry_after=9000.0))
-    assert stock.level().backing_off == 60
+    stock.begin()
+    stock.failed(failure(retry_after=9000.0))
+    assert stock.stats().backing_off == 60
 
 
 def test_what_waiting_does_not_help_against_is_told_at_once() -> None:
     stock, clock = make()
     waiter = waiting(stock)
     error = AuthenticationError("no")
-    ticket = stock.begin()[0]
-    stock.failed(ticket, error)
+    stock.begin()
+    stock.failed(error)
     assert waiter.error is error
     assert waiting(stock).error is error
     clock.now += 8
-    assert not waiting(stock).is_settled
+    assert waiting(stock).error is None
 
 
 def test_secrets_that_live_too_short_are_a_failure_and_mint_no_storm() -> None:
     stock, clock = make()
-    early, content = waiting(stock, 30), waiting(stock, 5)
-    ticket = stock.begin()[0]
-    stock.made(ticket, Thing(clock.now + 20), 20, TOO_SHORT)
-    assert early.error is TOO_SHORT
+    waiter = waiting(stock, 5)
+    fill(stock, clock, seconds=30.9)
+    assert isinstance(waiter.error, APIResponseValidationError)
+    assert "live for 31 s only" in str(waiter.error)
+    assert isinstance(stock.stats().last_error, APIResponseValidationError)
+    assert (stock.stats().ready, stock.stats().minted, stock.begin()) == (0, 0, 0)
+    assert stock.stats().backing_off == 8
+
+
+def test_whoever_asks_for_more_than_the_server_grants_is_told_and_served_nothing() -> None:
+    stock, clock = make(concurrency=1)
+    greedy, content = waiting(stock, 200), waiting(stock, 30)
+    assert fill(stock, clock, seconds=100) == 1
+    assert isinstance(greedy.error, APIResponseValidationError)
     assert stock.collect(content) is not None
-    assert stock.level().last_error is TOO_SHORT
-    assert stock.begin() == []
-    assert stock.level().backing_off == 8
+    assert stock.error is None
+
+
+def test_a_late_failure_after_the_rest_is_followed_by_another_rest() -> None:
+    stock, clock = make()
+    assert stock.begin() == 4
+    stock.failed(failure())
+    clock.now += 0.6
+    assert stock.begin() == 0, "no try while others go on"
+    stock.failed(failure())
+    assert stock.stats().backing_off == pytest.approx(1.0)
+    stock.made(Thing(clock.now + 600), 600)
+    assert stock.stats().backing_off == 0
+    assert stock.begin() == 2
 
 
 def test_closing_tells_everybody_and_keeps_nothing() -> None:
     stock, clock = make(max_size=1)
     fill(stock, clock)
     waiter = waiting(stock, 900)
-    ticket = stock.begin()[0]
+    assert stock.begin() == 1
     closed = ClientClosedError("closed")
     stock.close(closed)
     stock.close(ClientClosedError("again"))
     assert waiter.error is closed
-    with pytest.raises(ClientClosedError, match="^closed$"):
-        stock.take(0)
-    stock.made(ticket, Thing(clock.now + 600), 600, TOO_SHORT)
-    assert (stock.level().ready, stock.level().minting, stock.begin()) == (0, 0, [])
+    assert waiting(stock).error is closed
+    stock.made(Thing(clock.now + 600), 600)
+    stats = stock.stats()
+    assert (stats.ready, stats.wanted, stats.minting, stock.begin()) == (0, 0, 0, 0)
+    assert (stats.minted, stats.unused, stats.misses) == (2, 2, 1)
     assert stock.is_closed
 
 
@@ -347,6 +394,3 @@ def test_demand_fades() -> None:
     assert demand.count(DEMAND_SECONDS) == pytest.approx(8 / math.e)
     demand.note(DEMAND_SECONDS)
     assert demand.count(DEMAND_SECONDS) == pytest.approx(8 / math.e + 1)
-    assert demand.seconds_until(9.0, DEMAND_SECONDS) == 0.0
-    wait = demand.seconds_until(1.0, DEMAND_SECONDS)
-    assert demand.count(DEMAND_SECONDS + wait) == pytest.approx(1.0)

@@ -1,0 +1,103 @@
+"""What every client is, async or sync: checked settings, one engine, one retry budget.
+
+Owns: what `RealtimeSessionsClient` and `SyncRealtimeSessionsClient` share. Must not know: resources,
+`await`, how anything is sent.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar
+
+from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.exchange import RetryContext
+from openai_realtime.errors import APIConnectionError, ParameterError
+from openai_realtime.logs import set_up_from_environment
+from openai_realtime.observe import guarded, listening
+from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS
+from openai_realtime.resources.sessions import CREATE as SESSIONS
+from openai_realtime.transports.drivers import AsyncEngine, SyncEngine
+from openai_realtime.transports.lanes import MAX_CONNECTIONS
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import AnyClientOptions, Configuration
+    from openai_realtime.core.retry import RetryBudget
+    from openai_realtime.providers import Provider
+
+E = TypeVar("E", AsyncEngine, SyncEngine)
+
+
+class AnyClient(Generic[E]):
+    """What both clients share: checked settings, the engine, a repr that shows no key."""
+
+    _configuration: Configuration
+    _budget: RetryBudget
+    _context: RetryContext
+    _engine: E
+    _owns_engine: bool
+
+    @abstractmethod
+    def _attach_resources(self, context: RetryContext) -> None:
+        """Make the resources over `_engine` and `_configuration`."""
+
+    def _begin(
+        self, configuration: Configuration, budget: RetryBudget, engine: E, *, owns_engine: bool
+    ) -> None:
+        set_up_from_environment()
+        # Kept guarded: a copy for every request shall not warn of the same fault anew.
+        hook = configuration.options["on_event"] = guarded(configuration.options.get("on_event"))
+        self._configuration = configuration
+        self._budget = budget
+        self._engine = engine
+        self._owns_engine = owns_engine
+        self._context = RetryContext(
+            policy=configuration.retry,
+            budget=budget,
+            clock=time.monotonic,
+            random=random.random,
+            listening=listening(hook),
+        )
+        self._attach_resources(self._context)
+
+    def _copied(self, options: AnyClientOptions) -> Self:
+        copy = self.__class__.__new__(self.__class__)
+        copy.__dict__.update(self.__dict__)
+        configuration = self._configuration.with_options(options)
+        copy._begin(configuration, self._budget, self._engine, owns_engine=False)  # noqa: SLF001 - its own class
+        return copy
+
+    @contextmanager
+    def _warming(self, n: int) -> Generator[Deadline]:
+        if type(n) is not int or not 0 < n <= MAX_CONNECTIONS:
+            message = f"n must be a whole number from 1 to {MAX_CONNECTIONS}"
+            raise ParameterError(message, param="n")
+        for mint in (SESSIONS, CLIENT_SECRETS):
+            mint.prepare()
+        try:
+            yield Deadline.after(self._configuration.timeout.total, time.monotonic)
+        except APIConnectionError as error:
+            error.url = self.base_url
+            raise
+
+    @property
+    def base_url(self) -> str:
+        """Where calls go, without a trailing slash."""
+        return self._configuration.provider.base_url
+
+    @property
+    def provider(self) -> Provider:
+        """Who is called: name, paths, dialect."""
+        return self._configuration.provider
+
+    def __repr__(self) -> str:
+        # Shown in tracebacks too, where a setting was refused and there is no configuration yet.
+        is_built = hasattr(self, "_configuration")
+        return f"{type(self).__name__}({f'base_url={self.base_url!r}' if is_built else ''})"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        message = f"{type(self).__name__} holds connections and a key, and cannot be pickled"
+        raise TypeError(message)
