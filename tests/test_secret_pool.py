@@ -146,7 +146,7 @@ def test_secrets_that_live_too_short_are_told(
         async with client, client.secret_pool() as pool:
             with pytest.raises(APIResponseValidationError, match="live for .* too short") as raised:
                 await pool.acquire()
-            assert "lower min_ttl=" in str(raised.value)
+            assert "Lower min_ttl=" in str(raised.value)
 
     flavour.run(body)
 

@@ -25,7 +25,6 @@ from openai_realtime.secret_pool.parameters import Pooling
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.exchange import RetryContext
-    from openai_realtime.types.client_secret import ClientSecret
     from openai_realtime.types.secret_pool import SecretPoolParams
     from openai_realtime.types.session import RealtimeSessionCreateResponse
 
@@ -96,8 +95,10 @@ class Pool(Generic[S]):
             told.hint = f"{told.hint}. {hint}" if told.hint else hint
         raise told
 
-    def _minted(self, session: RealtimeSessionCreateResponse) -> None:
-        self._stock.made(session, _seconds_left(session.client_secret, self._lifetime))
+    def _lives(self, session: RealtimeSessionCreateResponse) -> float:
+        """Return for how many seconds a session that has just arrived lives, with certainty."""
+        seconds = session.client_secret.seconds_left
+        return (min(self._lifetime, _UNKNOWN_LIFETIME) if seconds is None else seconds) - _DATE_STEP
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, APIError):
@@ -134,9 +135,3 @@ class Pool(Generic[S]):
     def __repr__(self) -> str:
         now = self._stock.stats()
         return f"{type(self).__name__}({self.name!r}, ready={now.ready}, wanted={now.wanted})"
-
-
-def _seconds_left(secret: ClientSecret, lifetime: float) -> float:
-    """Return how long a secret that has just arrived lives, with certainty."""
-    seconds = secret.seconds_left
-    return (min(lifetime, _UNKNOWN_LIFETIME) if seconds is None else seconds) - _DATE_STEP

@@ -87,7 +87,7 @@ class SecretPool(Pool[AsyncSessions]):
             self._stock.abandoned()
             raise
         else:
-            self._minted(session)
+            self._stock.made(session, self._lives(session))
         self._nudged.set()
 
     async def __aenter__(self) -> Self:
@@ -106,7 +106,5 @@ class SecretPool(Pool[AsyncSessions]):
         self._stock.close(self._closed())
         self._tell(self._news())
         self._tasks.cancel_scope.cancel()
-        if isinstance(error, anyio.get_cancelled_exc_class()):
-            return await self._tasks.__aexit__(kind, error, traceback)
-        # The body's own exception is kept from the task group, which would wrap it in a group.
-        return await self._tasks.__aexit__(None, None, None)
+        # What ends the body is kept from the task group: it would wrap it, or swallow it.
+        await self._tasks.__aexit__(None, None, None)

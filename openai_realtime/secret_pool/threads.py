@@ -53,12 +53,13 @@ class SyncSecretPool(Pool[Sessions]):
     ) -> RealtimeSessionCreateResponse:
         """Return a session whose secret is nobody else's: as `SecretPool.acquire`, blocking."""
         ttl, patience = self._asked(min_ttl, timeout)
-        served = threading.Event()
         with self._lock:
             session = self._stock.take(ttl)
-            waiter = None if session is not None else self._stock.wait(ttl, served.set)
+            if session is None:
+                served = threading.Event()
+                waiter = self._stock.wait(ttl, served.set)
         self._nudged.set()
-        if waiter is None:
+        if session is not None:
             return session
         try:
             served.wait(patience)
@@ -106,8 +107,9 @@ class SyncSecretPool(Pool[Sessions]):
                 with self._lock:
                     self._failed(error)
             else:
+                seconds = self._lives(session)
                 with self._lock:
-                    self._minted(session)
+                    self._stock.made(session, seconds)
             self._nudged.set()
 
     def __enter__(self) -> Self:

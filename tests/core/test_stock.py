@@ -293,7 +293,7 @@ def test_full_jitter_then_one_try_at_a_time_until_one_succeeds() -> None:
         assert stock.begin() == 1
         assert stock.begin() == 0
         stock.failed(failure())
-    assert waiter.served is waiter.error is None
+    assert (waiter.served, waiter.error) == (None, None)
     assert budget.tokens == 500 - 7 * 14
     clock.now += 8
     assert fill(stock, clock) == 1
