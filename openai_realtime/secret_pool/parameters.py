@@ -54,7 +54,7 @@ class Pooling:
         )
         mint_call(configuration, CREATE, session)  # what is wrong with them is told now
         lifetime = _lifetime(session, limits.min_ttl)
-        name: object = params["name"] if "name" in params else _next_name()
+        name = given["name"] if "name" in given else _next_name()
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:  # noqa: PLR2004 - told below
             message = "name must be a printable text of 1 to 100 characters"
             raise ParameterError(message, param="name")

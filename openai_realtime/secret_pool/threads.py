@@ -55,12 +55,11 @@ class SyncSecretPool(Pool[Sessions]):
         ttl, patience = self._asked(min_ttl, timeout)
         with self._lock:
             session = self._stock.take(ttl)
-            if session is None:
-                served = threading.Event()
-                waiter = self._stock.wait(ttl, served.set)
-        self._nudged.set()
-        if session is not None:
-            return session
+            self._nudged.set()
+            if session is not None:
+                return session
+            served = threading.Event()
+            waiter = self._stock.wait(ttl, served.set)
         try:
             served.wait(patience)
             with self._lock:
