@@ -6,7 +6,7 @@ Owns: the routes and the lifespan. Must not know: how any part works.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Unpack, cast
 
 from starlette.applications import Starlette
@@ -25,6 +25,7 @@ from openai_realtime.mint.pseudonyms import Pseudonyms
 from openai_realtime.mint.readiness import Readiness
 from openai_realtime.mint.secrets_source import Mint
 from openai_realtime.mint.sessions import SessionPlan
+from openai_realtime.secret_pool import SecretPool
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -72,12 +73,14 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            await endpoint.aclose()
+        async with AsyncExitStack() as closing:
             if closes_client:
-                await client.aclose()
+                closing.push_async_callback(client.aclose)
+            closing.push_async_callback(endpoint.aclose)
+            pool = options.get("pool")
+            if isinstance(pool, SecretPool) and not pool.was_opened:
+                await closing.enter_async_context(pool)
+            yield
 
     routes = [
         Route("/client-secret", endpoint),

@@ -62,7 +62,8 @@ class MintOptions(TypedDict, total=False):
     """Where the page sends its SDP offer. Default: the provider's calls endpoint."""
     pool: SecretSource | None
     """Secrets minted beforehand, such as a `SecretPool`; whoever chooses something gets a fresh one.
-    Not together with `safety_key`: such a secret belongs to one person. Default: none."""
+    Not together with `safety_key`: such a secret belongs to one person. `mint_app` opens a
+    `SecretPool` that was not opened, and closes it. Default: none."""
 
 
 class ServiceOptions(MintOptions, total=False):

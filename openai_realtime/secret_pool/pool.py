@@ -55,6 +55,11 @@ class Pool(Generic[S]):
         self._is_open = False
         self._told: PoolLevel | None = None
 
+    @property
+    def was_opened(self) -> bool:
+        """Whether its `with` block was entered: a pool is opened once."""
+        return self._is_open
+
     def _asked(self, min_ttl: float | None, timeout: float | None) -> tuple[float, float]:
         """Return `min_ttl` and `timeout` with their defaults, checked."""
         if not self._is_open:

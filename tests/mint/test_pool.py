@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
+import pytest
+
 from mint.service import app_for, ask, browser
-from openai_realtime import RealtimeSessionCreateResponse
-from openai_realtime.testing import MockRealtimeServer
+from openai_realtime import RealtimeSessionCreateResponse, RealtimeSessionsClient, RetryPolicy
+from openai_realtime.secret_pool import SecretPool
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 POOLED = {
     "model": "gpt-realtime-mini",
@@ -56,3 +61,58 @@ def test_whoever_chooses_gets_a_fresh_one(provider: MockRealtimeServer) -> None:
         assert ask(page, json={"voice": "marin"}).status_code == 200
     assert pool.wanted == []
     assert "marin" in str(provider.requests[0].json)
+
+
+# --- A pool of the SDK's ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def pool(provider: MockRealtimeServer) -> SecretPool:
+    client = RealtimeSessionsClient(
+        provider=provider.provider, api_key=provider.api_key, retry=RetryPolicy(max_retries=0)
+    )
+    return client.secret_pool(size=2, min_size=2, concurrency=1, voice="cedar", name="mint")
+
+
+def until(is_so: Any) -> None:
+    end = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def test_the_service_opens_a_secret_pool_and_answers_from_it(
+    provider: MockRealtimeServer, pool: SecretPool
+) -> None:
+    with browser(app_for(provider, pool=pool)) as page:
+        until(lambda: pool.stats().ready == 2)
+        told = [ask(page).json() for _ in range(2)]
+        assert pool.stats().hits == 2
+        assert len({each["value"] for each in told}) == 2
+    assert all("cedar" in str(request.json) for request in provider.requests), "only the pool's"
+    assert pool.stats().wanted == 0, "closed"
+
+
+def test_a_secret_pool_that_cannot_mint_is_fallen_back_from(
+    provider: MockRealtimeServer, pool: SecretPool
+) -> None:
+    refused = MockAnswer(401, json={"error": {"message": "no"}})
+    provider.respond_next(refused)
+    with browser(app_for(provider, pool=pool)) as page:
+        until(lambda: pool.stats().failures == 1)
+        assert ask(page).status_code == 200
+        assert pool.stats().misses == 1
+    assert "verse" in str(provider.requests[-1].json), "the service's own"
+
+
+def test_a_secret_pool_that_is_open_is_its_openers(
+    provider: MockRealtimeServer, pool: SecretPool
+) -> None:
+    async def body() -> None:
+        async with pool:
+            app = app_for(provider, pool=pool)
+            async with app.router.lifespan_context(app):
+                assert (await pool.acquire()).client_secret.value
+            assert (await pool.acquire()).client_secret.value
+
+    asyncio.run(body())

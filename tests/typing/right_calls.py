@@ -45,6 +45,7 @@ from openai_realtime import (
     WebhookVerifier,
 )
 from openai_realtime.errors import Phase
+from openai_realtime.mint.secrets_source import SecretSource
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
 from openai_realtime.resources.transcription_sessions import (
     AsyncTranscriptionSessions,
@@ -371,6 +372,10 @@ async def a_pool(client: RealtimeSessionsClient) -> None:
         assert_type(await pool.acquire(min_ttl=60, timeout=5), RealtimeSessionCreateResponse)
         assert_type(pool.stats(), PoolStats)
         assert_type(pool.stats().last_error, Exception | None)
+
+
+def a_pool_for_the_mint_service(client: RealtimeSessionsClient) -> SecretSource:
+    return client.secret_pool(size=8, voice="verse")
 
 
 def a_pool_for_threads(client: SyncRealtimeSessionsClient) -> None:
