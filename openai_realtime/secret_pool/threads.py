@@ -27,7 +27,8 @@ class SyncSecretPool(Pool[Sessions]):
     """Secrets of one session, ready: for threads. Made by `client.secret_pool(…)`.
 
     Open it with `with` and share it between threads. Closing it waits for no mint: those that are
-    in flight end by themselves, and their secrets are given to nobody.
+    in flight end by themselves, and their secrets are given to nobody. Its threads are daemons, so
+    that a process that ends waits for none either. A fork does not take it along.
     """
 
     def __init__(
