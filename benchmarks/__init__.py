@@ -1,0 +1,1 @@
+"""Measures this SDK and its peers in one run: `python -m benchmarks`."""

@@ -1,0 +1,106 @@
+"""`python -m benchmarks`: measures this SDK and its peers, prints tables, keeps what it is told to.
+
+Owns: the command line, what is said of the machine, and the files. Must not know: how anything is
+measured or drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import signal
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks import servers, suite
+from benchmarks.chart import chart
+from benchmarks.peers import PEERS
+from benchmarks.servers import ROOT
+from benchmarks.tables import Report, markdown, put_in, tables
+
+RESULTS, CHART, README = (
+    ROOT / "benchmarks" / "results.json",
+    ROOT / "benchmarks" / "chart.svg",
+    ROOT / "README.md",
+)
+PACKAGES = ("openai", "httpx", "httpx2", "aiohttp", "pyreqwest", "pydantic")
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _machine() -> str:
+    return f"{len(servers.processors()) or '?'} cores, {platform.system()} {platform.machine()}"
+
+
+def measure(size: suite.Size, only: str, measures: tuple[str, ...]) -> Report:
+    """Measure the peers whose name holds `only`, as far as what they need is installed."""
+    asked = [peer for peer in PEERS if only in peer.name]
+    left_out = {peer.name: needs for peer in asked if (needs := peer.missing())}
+    peers = tuple(peer for peer in asked if peer.name not in left_out)
+    with servers.running() as targets:
+        plan = suite.Suite(size, peers, targets, lambda text: print(text, file=sys.stderr))
+        plan.run(measures)
+        return {
+            "date": datetime.now(UTC).date().isoformat(),
+            "size": size.name,
+            "machine": _machine(),
+            "server": targets.name,
+            "versions": _versions(),
+            "left_out": left_out,
+            "results": plan.results(),
+        }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--quick", action="store_true", help="one round, smaller")
+    parser.add_argument("--handful", action="store_true", help="a few mints: does it still run?")
+    parser.add_argument("--only", default="", metavar="PEER", help="peers whose name holds this")
+    parser.add_argument("--measure", action="append", choices=suite.MEASURES)
+    parser.add_argument("--json", type=Path, metavar="PATH")
+    parser.add_argument("--svg", type=Path, metavar="PATH")
+    parser.add_argument(
+        "--save", action="store_true", help="into benchmarks/ and the README, as they are published"
+    )
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="PATH", help="measure nothing: a run's JSON"
+    )
+    options = parser.parse_args(arguments)
+    size = suite.HANDFUL if options.handful else suite.QUICK if options.quick else suite.FULL
+    report: Report = (
+        json.loads(options.source.read_text("utf-8"))
+        if options.source
+        else measure(size, options.only, tuple(options.measure or suite.MEASURES))
+    )
+    print(tables(report))
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    for path in [options.json, RESULTS if options.save else None]:
+        if path:
+            path.write_text(text, "utf-8")
+    for path in [options.svg, CHART if options.save else None]:
+        if path:
+            path.write_text(chart(report), "utf-8")
+    if options.save:
+        README.write_text(put_in(README.read_text("utf-8"), markdown(report)), "utf-8")
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    sys.exit(143)
+
+
+if __name__ == "__main__":
+    # So that the servers' folders go too.
+    signal.signal(signal.SIGTERM, _leave)
+    main()

@@ -1,0 +1,141 @@
+"""Starts what the peers talk to, each in a process of its own, and ends it.
+
+Owns: processes, the processor each may use, and a certificate. Every server ends when its standard
+input closes, so none outlives this process, however it dies. Must not know: peers, measures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.answers import ANSWER, PATH
+
+ROOT = Path(__file__).parent.parent
+ROUND_TRIP = 0.04
+"""Of the distant server, in seconds."""
+SLOW_ANSWER = 0.3
+"""Of the slow server, in seconds."""
+FIRST, LAST, ANYWHERE = slice(1), slice(-1, None), slice(None)
+"""On which processors: servers on the first, peers on the last."""
+
+
+class Servers(NamedTuple):
+    """Where the peers mint."""
+
+    name: str
+    """Of the one that answers at once."""
+    near: str
+    """Its base URL: it answers at once."""
+    slow: str
+    distant: str
+    authority: str
+    """A file with the authority that the distant one needs trusted."""
+
+
+def processors() -> list[int]:
+    """Return the processors this process may use; none where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+@contextmanager
+def started(
+    command: list[str], processor: slice, environment: dict[str, str] | None = None
+) -> Generator[Any]:
+    """Start a process on these processors; end it afterwards."""
+    allowed = processors()
+    if allowed:
+        # A process inherits it from the thread that starts it.
+        os.sched_setaffinity(0, allowed[processor])
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+        )
+    finally:
+        if allowed:
+            os.sched_setaffinity(0, allowed)
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+        process.stdin.close() if process.stdin else None
+
+
+@contextmanager
+def _module(name: str, *arguments: str) -> Generator[str]:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    with started(command, FIRST) as process:
+        yield process.stdout.readline().strip()
+
+
+_NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; keepalive_timeout 600; keepalive_requests 100000000;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location = {path} {{ default_type application/json; return 200 '{answer}'; }}
+  }}
+}}
+"""
+_UNTIL_INPUT_CLOSES = '"$0" -p "$1" -c "$1/nginx.conf" & cat; kill $!; wait'
+
+
+@contextmanager
+def _nginx(program: str) -> Generator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        text = _NGINX.format(folder=folder, port=port, path=PATH, answer=ANSWER.decode())
+        Path(folder, "nginx.conf").write_text(text, "utf-8")
+        with started(["sh", "-c", _UNTIL_INPUT_CLOSES, program, folder], FIRST):
+            for _ in range(200):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.02)
+            yield str(port)
+
+
+@contextmanager
+def running() -> Generator[Servers]:
+    """Run every server."""
+    import trustme  # noqa: PLC0415 - the command's help needs no packages
+
+    nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+        certificate.write_to_path(str(folder / "server.pem"))
+        near = _nginx(nginx) if nginx else _module("loopback_server", "0")
+        near_port = stack.enter_context(near)
+        slow_port = stack.enter_context(_module("loopback_server", str(SLOW_ANSWER)))
+        far_port = stack.enter_context(_module("loopback_server", "0", str(folder / "server.pem")))
+        proxy_port = stack.enter_context(_module("delaying_proxy", far_port, str(ROUND_TRIP)))
+        yield Servers(
+            "nginx" if nginx else "bundled server",
+            f"http://127.0.0.1:{near_port}/v1",
+            f"http://127.0.0.1:{slow_port}/v1",
+            f"https://localhost:{proxy_port}/v1",
+            str(folder / "authority.pem"),
+        )

@@ -1,0 +1,178 @@
+"""The plan: which measure runs on which peer how often, interleaved, and what is kept of the rounds.
+
+Owns: order and sizes. Must not know: what a measure does, nor how results are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.answers import SECRET
+from benchmarks.peers import Peer
+from benchmarks.servers import ANYWHERE, LAST, Servers, started
+
+Results = dict[str, dict[str, dict[str, float]]]
+"""Figures, by measure, then by peer."""
+
+
+class Size(NamedTuple):
+    """How much of everything; times in seconds."""
+
+    name: str
+    rounds: int
+    seconds: float
+    """Of a measure of throughput, unless it has `mints` before."""
+    mints: int
+    starts: int
+    sparse_mints: int
+    pause: float
+    burst: int
+    burst_in_flight: int
+    burst_seconds: float
+    memory: int
+    is_careless: bool = False
+    """Only that it runs matters: all measures of a peer in one process, two peers at a time."""
+
+
+FULL = Size("full", 3, 1.5, 1_000_000, 7, 8, 6.0, 5000, 1000, 25.0, 10_000)
+QUICK = Size("quick", 1, 1.0, 1_000_000, 3, 2, 6.0, 2000, 400, 10.0, 2000)
+HANDFUL = Size("handful", 1, 5.0, 4, 1, 1, 0.01, 4, 4, 5.0, 4, is_careless=True)
+
+_WITH_PROC = ("memory",) if Path("/proc/self/status").exists() else ()
+MEASURES = ("throughput", "sync", "burst", *_WITH_PROC, "sparse", "cold start")
+
+
+class BenchmarkError(Exception):
+    """A peer failed, or did not mint what it says."""
+
+
+class Job(NamedTuple):
+    """One measure of one peer; a worker gets all but the name, as JSON."""
+
+    name: str
+    measure: str
+    base_url: str
+    authority: str
+    arguments: dict[str, float]
+
+
+def jobs(measure: str, size: Size, servers: Servers, offset: float) -> list[Job]:
+    """Return what a process does for a measure; `offset` keeps sparse mints apart."""
+    near, burst = servers.near, size.burst_in_flight
+    amount = {"mints": size.mints, "seconds": size.seconds}
+    match measure:
+        case "throughput":
+            return [
+                Job(f"{n} in flight", "steady", near, "", {"in_flight": n, **amount})
+                for n in (1, 64, 512)
+            ]
+        case "sync":
+            return [
+                Job(f"sync, {n} threads", "threaded", near, "", {"threads": n, **amount})
+                for n in (1, 8)
+            ]
+        case "burst":
+            most = {"in_flight": burst, "mints": size.burst, "seconds": size.burst_seconds}
+            return [Job("burst", "burst", servers.slow, "", most)]
+        case "memory":
+            return [Job("memory", "memory", near, "", {"in_flight": 8, "mints": size.memory})]
+        case _:
+            rare = {"mints": size.sparse_mints, "pause": size.pause, "offset": offset}
+            return [Job("sparse", "sparse", servers.distant, servers.authority, rare)]
+
+
+def _environment(authority: str = "") -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "COV", "SSL_"))}
+    return {**kept, "SSL_CERT_FILE": authority} if authority else kept
+
+
+class Suite:
+    """One run over the peers that are there."""
+
+    def __init__(
+        self, size: Size, peers: tuple[Peer, ...], servers: Servers, say: Callable[[str], None]
+    ) -> None:
+        self.size = size
+        self.peers = peers
+        self.servers = servers
+        self.say = say
+        self._processor = ANYWHERE if size.is_careless else LAST
+        self._found: dict[str, dict[str, list[dict[str, float]]]] = {}
+
+    def results(self) -> Results:
+        """Return each figure's median over the rounds so far."""
+        return {
+            name: {
+                peer.name: {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
+                for peer in self.peers
+                if (rounds := found.get(peer.name))
+            }
+            for name, found in self._found.items()
+        }
+
+    def run(self, measures: tuple[str, ...]) -> None:
+        """Measure."""
+        at_once = 2 if self.size.is_careless else 1
+        if "cold start" in measures:
+            for _ in range(self.size.starts):
+                self._each(self._start_cold, "cold start", at_once)
+        others = tuple(measure for measure in measures if measure != "cold start")
+        groups = [others] if self.size.is_careless else [(measure,) for measure in others]
+        for group in groups:
+            # Burst and memory are long enough, or steady enough, for one round.
+            for _ in range(self.size.rounds if {"throughput", "sync"} & {*group} else 1):
+                # Sparse mints leave room for the others'.
+                self._each(
+                    partial(self._work, group),
+                    ", ".join(group),
+                    len(self.peers) if group == ("sparse",) else at_once,
+                )
+
+    def _each(self, action: Callable[[Peer], None], what: str, at_once: int) -> None:
+        def one(peer: Peer) -> None:
+            self.say(f"{what}: {peer.name}")
+            action(peer)
+
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(one, self.peers))
+
+    def _keep(self, name: str, peer: Peer, result: dict[str, float]) -> None:
+        self._found.setdefault(name, {}).setdefault(peer.name, []).append(result)
+
+    def _work(self, group: tuple[str, ...], peer: Peer) -> None:
+        offset = self.size.pause * self.peers.index(peer) / len(self.peers)
+        asked = [job for one in group for job in jobs(one, self.size, self.servers, offset)]
+        asked = [job for job in asked if job.measure != "threaded" or peer.is_sync_too]
+        if not asked:
+            return
+        command = [sys.executable, "-m", "benchmarks.worker", peer.file, peer.variant]
+        command.append(json.dumps([job[1:] for job in asked]))
+        environment = _environment(next((job.authority for job in asked if job.authority), ""))
+        with started(command, self._processor, environment) as process:
+            printed = process.stdout.read()
+        if process.returncode:
+            message = f"{', '.join(group)}: {peer.name} failed, see above"
+            raise BenchmarkError(message)
+        for job, result in zip(asked, json.loads(printed), strict=True):
+            self._keep(job.name, peer, result)
+
+    def _start_cold(self, peer: Peer) -> None:
+        command = [sys.executable, "-m", "benchmarks.cold_start", peer.file, peer.variant]
+        began = time.perf_counter()
+        with started([*command, self.servers.near], self._processor, _environment()) as process:
+            line: Any = process.stdout.readline()
+            took = (time.perf_counter() - began) * 1e3
+        secret, _, import_ms = line.partition(" ")
+        if secret != SECRET:
+            message = f"cold start: {peer.name} minted {line!r}"
+            raise BenchmarkError(message)
+        self._keep("cold start", peer, {"first_secret_ms": took, "import_ms": float(import_ms)})
