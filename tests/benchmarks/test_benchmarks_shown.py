@@ -1,0 +1,119 @@
+"""What is shown of a run: ratios, tables, the chart, and the README, which agrees with what is kept."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from benchmarks.__main__ import CHART, README, RESULTS, main
+from benchmarks.chart import chart
+from benchmarks.peers import FAST_ENGINE, HTTPX_ENGINE, OFFICIAL, PEERS, RAW
+from benchmarks.ratios import Ratio, ratios
+from benchmarks.tables import MARKS, Report, markdown, put_in, tables
+
+KEPT: Report = json.loads(RESULTS.read_text("utf-8"))
+REPORT: Report = {
+    "date": "2026-11-24",
+    "size": "full",
+    "machine": "2 cores, Linux x86_64",
+    "server": "nginx",
+    "versions": {"Python": "3.11.7", "openai": "3.54.0"},
+    "left_out": {"aiohttp": ["aiohttp"]},
+    "results": {
+        "64 in flight": {
+            RAW: {"mints_per_s": 20_000, "cpu_us_per_mint": 45},
+            OFFICIAL: {"mints_per_s": 800, "cpu_us_per_mint": 1250},
+            HTTPX_ENGINE: {"mints_per_s": 2000, "cpu_us_per_mint": 502},
+            FAST_ENGINE: {"mints_per_s": 8800, "cpu_us_per_mint": 150},
+        },
+        "burst": {
+            OFFICIAL: {"wall_us_per_mint": 4000, "p99_ms": 4000, "is_cut_short": 1},
+            HTTPX_ENGINE: {"wall_us_per_mint": 1000, "p99_ms": 1000.1, "is_cut_short": 0},
+        },
+    },
+}
+
+
+def shown(title: str) -> tuple[str, str]:
+    (row,) = [row for row in ratios(REPORT["results"]) if row[0] == title]
+    return str(row[1]), str(row[2])
+
+
+def test_a_ratio_is_this_sdks_figure_over_the_others() -> None:
+    assert shown("mints/s, 64 in flight") == ("2.50 × (≥ 2.5 ×) ✓", "11.00 × (≥ 12 ×) ✗")
+    assert shown("CPU a mint, 64 in flight") == ("0.40 × (≤ 0.4 ×) ✓", "0.12 × (≤ 0.08 ×) ✗")
+    assert shown("mints/s, 64 in flight, against a raw socket") == ("None", "0.44 × (≥ 0.45 ×) ✗")
+    assert shown("burst of 5,000, 1,000 in flight: time") == ("0.25 × (≤ 0.25 ×) ✓", "None")
+    assert shown("peak memory, 10,000 mints") == ("None", "None")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "is_met"),
+    [
+        (Ratio(2.5, 2.5, more_is_better=True), True),
+        (Ratio(2.49, 2.5, more_is_better=True), False),
+        (Ratio(0.25, 0.25, more_is_better=False), True),
+        (Ratio(0.26, 0.25, more_is_better=False), False),
+        (Ratio(2.496, 2.5, more_is_better=True), True),  # as it is shown
+    ],
+)
+def test_a_goal_is_met_or_not(ratio: Ratio, is_met: bool) -> None:
+    assert ratio.is_met is is_met
+
+
+def test_the_tables_have_every_figure_and_what_was_left_out() -> None:
+    lines = tables(REPORT).splitlines()
+    assert [line.split() for line in lines if line.startswith(HTTPX_ENGINE)] == [
+        ["this", "SDK,", "httpx", "2,000.0", "502.0"],
+        ["this", "SDK,", "httpx", "1,000.0", "1,000.1", "0.0"],
+    ]
+    assert lines[-1] == "left out: aiohttp needs aiohttp"
+
+
+def test_the_readme_gets_a_row_a_goal_the_date_and_the_versions() -> None:
+    text = put_in(f"before\n{MARKS[0]}old\n{MARKS[1]}\nafter\n", markdown(REPORT))
+    assert "| mints/s, 64 in flight | 2.50 × (≥ 2.5 ×) ✓ | 11.00 × (≥ 12 ×) ✗ |\n" in text
+    assert (
+        "2026-11-24, 2 cores, Linux x86_64, nginx on loopback; Python 3.11.7, openai 3.54.0" in text
+    )
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    with pytest.raises(ValueError, match="two marks"):
+        put_in("no marks", "")
+
+
+def test_the_chart_has_a_bar_for_every_figure_and_they_rank() -> None:
+    drawn = ET.fromstring(chart(REPORT))
+    bars = [x for x in drawn.iter() if x.get("class") in {"bar", "httpx", "fast"}]
+    assert [x.get("class") for x in bars[:4]] == ["bar", "fast", "httpx", "bar"]
+    widths = [float(x.get("width", 0)) for x in bars[:4]]
+    assert widths == pytest.approx(
+        [widths[0], widths[0] * 0.44, widths[0] / 10, widths[0] / 25], abs=0.1
+    )
+    assert len(bars) == 10
+    texts = [x.text for x in drawn.iter() if x.text]
+    assert "> 4" in texts  # seconds, of what was cut short
+    assert "1" in texts
+    assert "prefers-color-scheme: dark" in chart(REPORT)
+
+
+def test_what_is_kept_is_a_whole_run() -> None:
+    assert KEPT["size"] == "full"
+    assert KEPT["left_out"] == {}
+    everybody = {peer.name for peer in PEERS}
+    assert all(
+        set(found) == everybody for name, found in KEPT["results"].items() if name[:4] != "sync"
+    )
+
+
+def test_the_readme_and_the_chart_agree_with_what_is_kept() -> None:
+    readme = README.read_text("utf-8")
+    assert put_in(readme, markdown(KEPT)) == readme
+    assert CHART.read_text("utf-8") == chart(KEPT)
+    assert f"]({CHART.relative_to(README.parent).as_posix()})" in readme
+
+
+def test_a_run_can_be_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--from", str(RESULTS)])
+    assert capsys.readouterr().out == f"{tables(KEPT)}\n"
