@@ -97,7 +97,8 @@ http {{
   }}
 }}
 """
-_UNTIL_INPUT_CLOSES = '"$0" -p "$1" -c "$1/nginx.conf" & cat; kill $!; wait'
+# The shell becomes nginx; what it leaves behind ends nginx when standard input closes.
+_UNTIL_INPUT_CLOSES = 'exec 3<&0; (cat <&3; kill $$) & exec "$0" -p "$1" -c "$1/nginx.conf"'
 
 
 @contextmanager

@@ -88,13 +88,17 @@ def test_a_server_and_a_peer_have_a_processor_each() -> None:
     assert servers.processors() == own
 
 
-def test_no_server_outlives_the_process_that_started_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "ending",
+    ["os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))", "raise ValueError"],
+)
+def test_no_server_outlives_the_process_that_started_it(tmp_path: Path, ending: str) -> None:
     code = (
         "import os, signal\n"
         "from benchmarks import servers\n"
         "with servers.running() as targets:\n"
         "    print(*targets[1:4], flush=True)\n"
-        "    os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))\n"
+        f"    {ending}\n"
     )
     # The servers hold this end of standard error open for as long as they live.
     done: Any = subprocess.run(
