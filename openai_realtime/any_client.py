@@ -18,8 +18,6 @@ from openai_realtime.core.exchange import RetryContext
 from openai_realtime.errors import APIConnectionError, ParameterError
 from openai_realtime.logs import set_up_from_environment
 from openai_realtime.observe import guarded, listening
-from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS
-from openai_realtime.resources.sessions import CREATE as SESSIONS
 from openai_realtime.transports.drivers import AsyncEngine, SyncEngine
 from openai_realtime.transports.lanes import MAX_CONNECTIONS
 
@@ -29,6 +27,11 @@ if TYPE_CHECKING:
     from openai_realtime.providers import Provider
 
 E = TypeVar("E", AsyncEngine, SyncEngine)
+
+RESOURCES = frozenset(
+    {"calls", "client_secrets", "sessions", "transcription_sessions", "translations"}
+)
+"""What hangs on a client, made when it is first asked for."""
 
 
 class AnyClient(Generic[E]):
@@ -41,8 +44,8 @@ class AnyClient(Generic[E]):
     _owns_engine: bool
 
     @abstractmethod
-    def _attach_resources(self, context: RetryContext) -> None:
-        """Make the resources over `_engine` and `_configuration`."""
+    def _attach_driver(self) -> None:
+        """Make the driver of `_engine`, with `_configuration` and `_context`."""
 
     def _begin(
         self, configuration: Configuration, budget: RetryBudget, engine: E, *, owns_engine: bool
@@ -61,11 +64,13 @@ class AnyClient(Generic[E]):
             random=random.random,
             listening=listening(hook),
         )
-        self._attach_resources(self._context)
+        self._attach_driver()
 
     def _copied(self, options: AnyClientOptions) -> Self:
         copy = self.__class__.__new__(self.__class__)
-        copy.__dict__.update(self.__dict__)
+        copy.__dict__.update(
+            {name: value for name, value in self.__dict__.items() if name not in RESOURCES}
+        )
         configuration = self._configuration.with_options(options)
         copy._begin(configuration, self._budget, self._engine, owns_engine=False)  # noqa: SLF001 - its own class
         return copy
@@ -75,6 +80,9 @@ class AnyClient(Generic[E]):
         if type(n) is not int or not 0 < n <= MAX_CONNECTIONS:
             message = f"n must be a whole number from 1 to {MAX_CONNECTIONS}"
             raise ParameterError(message, param="n")
+        from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS  # noqa: PLC0415 - on first use
+        from openai_realtime.resources.sessions import CREATE as SESSIONS  # noqa: PLC0415
+
         for mint in (SESSIONS, CLIENT_SECRETS):
             mint.prepare()
         try:

@@ -1,23 +1,17 @@
 """The two clients: what they are built from, how long they live, and what hangs on them.
 
 Owns: lifecycle and `with_options()`. Must not know: retries, requests, or how anything is sent.
+What is called is imported when it is first asked for: who only mints does not wait for the rest.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Self, Unpack
 
 from openai_realtime.any_client import AnyClient
 from openai_realtime.configuration import AsyncClientOptions, Configuration, SyncClientOptions
 from openai_realtime.core.retry import RetryBudget
-from openai_realtime.resources.calls import AsyncCalls, Calls
-from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
-from openai_realtime.resources.sessions import AsyncSessions, Sessions
-from openai_realtime.resources.transcription_sessions import (
-    AsyncTranscriptionSessions,
-    TranscriptionSessions,
-)
-from openai_realtime.resources.translations import AsyncTranslations, Translations
 from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
 from openai_realtime.transports.engines import async_engine, sync_engine
 from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
@@ -25,7 +19,14 @@ from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from openai_realtime.core.exchange import RetryContext
+    from openai_realtime.resources.calls import AsyncCalls, Calls
+    from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
+    from openai_realtime.resources.sessions import AsyncSessions, Sessions
+    from openai_realtime.resources.transcription_sessions import (
+        AsyncTranscriptionSessions,
+        TranscriptionSessions,
+    )
+    from openai_realtime.resources.translations import AsyncTranslations, Translations
     from openai_realtime.secret_pool import SecretPool, SyncSecretPool
     from openai_realtime.types.secret_pool import SecretPoolParams
 
@@ -45,17 +46,6 @@ class RealtimeSessionsClient(AnyClient[AsyncEngine]):
     yours to close. Raises `ConfigurationError` when a setting is missing or unusable.
     """
 
-    sessions: AsyncSessions
-    """Realtime sessions: `create`."""
-    transcription_sessions: AsyncTranscriptionSessions
-    """Transcription sessions: `create`."""
-    client_secrets: AsyncClientSecrets
-    """Client secrets in the nested shape: `create`."""
-    translations: AsyncTranslations
-    """Translation sessions: `client_secrets.create`."""
-    calls: AsyncCalls
-    """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
-
     def __init__(
         self,
         *,
@@ -66,14 +56,43 @@ class RealtimeSessionsClient(AnyClient[AsyncEngine]):
         engine = async_engine(options, http_client)
         self._begin(configuration, RetryBudget(), engine, owns_engine=True)
 
-    def _attach_resources(self, context: RetryContext) -> None:
-        configuration = self._configuration
-        driver = AsyncDriver(self._engine, configuration.credential, context)
-        self.sessions = AsyncSessions(driver, configuration)
-        self.transcription_sessions = AsyncTranscriptionSessions(driver, configuration)
-        self.client_secrets = AsyncClientSecrets(driver, configuration)
-        self.translations = AsyncTranslations(driver, configuration)
-        self.calls = AsyncCalls(driver, configuration)
+    def _attach_driver(self) -> None:
+        self._driver = AsyncDriver(self._engine, self._configuration.credential, self._context)
+
+    @cached_property
+    def sessions(self) -> AsyncSessions:
+        """Realtime sessions: `create`."""
+        from openai_realtime.resources.sessions import AsyncSessions  # noqa: PLC0415 - on first use
+
+        return AsyncSessions(self._driver, self._configuration)
+
+    @cached_property
+    def transcription_sessions(self) -> AsyncTranscriptionSessions:
+        """Transcription sessions: `create`."""
+        from openai_realtime.resources.transcription_sessions import AsyncTranscriptionSessions  # noqa: PLC0415 - on first use
+
+        return AsyncTranscriptionSessions(self._driver, self._configuration)
+
+    @cached_property
+    def client_secrets(self) -> AsyncClientSecrets:
+        """Client secrets in the nested shape: `create`."""
+        from openai_realtime.resources.client_secrets import AsyncClientSecrets  # noqa: PLC0415 - on first use
+
+        return AsyncClientSecrets(self._driver, self._configuration)
+
+    @cached_property
+    def translations(self) -> AsyncTranslations:
+        """Translation sessions: `client_secrets.create`."""
+        from openai_realtime.resources.translations import AsyncTranslations  # noqa: PLC0415 - on first use
+
+        return AsyncTranslations(self._driver, self._configuration)
+
+    @cached_property
+    def calls(self) -> AsyncCalls:
+        """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
+        from openai_realtime.resources.calls import AsyncCalls  # noqa: PLC0415 - on first use
+
+        return AsyncCalls(self._driver, self._configuration)
 
     def with_options(self, **options: Unpack[AsyncClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.
@@ -86,9 +105,10 @@ class RealtimeSessionsClient(AnyClient[AsyncEngine]):
         """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
 
         Afterwards `n` connections (1–1000) are idle; those that already were count. Nothing is sent
-        on them, but on `reqwest` a GET without the key. What the first call would build, it finds built. Through a proxy, the way to the
-        proxy is opened; a client of your own (`http_client`) is left as it is. Servers close
-        connections that stay silent, many after a minute: call it when the service starts.
+        on them (on `reqwest`: a GET without the key). What the first call would import and build,
+        it finds there. Through a proxy, the way to the proxy is opened; a client of your own
+        (`http_client`) is left as it is. Servers close connections that stay silent, many after a
+        minute: call it when the service starts.
 
         Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
         opened; the others stay open, and calls may be made all the same.
@@ -139,17 +159,6 @@ class SyncRealtimeSessionsClient(AnyClient[SyncEngine]):
     `client.close()`.
     """
 
-    sessions: Sessions
-    """Realtime sessions: `create`."""
-    transcription_sessions: TranscriptionSessions
-    """Transcription sessions: `create`."""
-    client_secrets: ClientSecrets
-    """Client secrets in the nested shape: `create`."""
-    translations: Translations
-    """Translation sessions: `client_secrets.create`."""
-    calls: Calls
-    """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
-
     def __init__(
         self,
         *,
@@ -160,14 +169,43 @@ class SyncRealtimeSessionsClient(AnyClient[SyncEngine]):
         engine = sync_engine(options, http_client)
         self._begin(configuration, RetryBudget(), engine, owns_engine=True)
 
-    def _attach_resources(self, context: RetryContext) -> None:
-        configuration = self._configuration
-        driver = SyncDriver(self._engine, configuration.credential, context)
-        self.sessions = Sessions(driver, configuration)
-        self.transcription_sessions = TranscriptionSessions(driver, configuration)
-        self.client_secrets = ClientSecrets(driver, configuration)
-        self.translations = Translations(driver, configuration)
-        self.calls = Calls(driver, configuration)
+    def _attach_driver(self) -> None:
+        self._driver = SyncDriver(self._engine, self._configuration.credential, self._context)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Realtime sessions: `create`."""
+        from openai_realtime.resources.sessions import Sessions  # noqa: PLC0415 - on first use
+
+        return Sessions(self._driver, self._configuration)
+
+    @cached_property
+    def transcription_sessions(self) -> TranscriptionSessions:
+        """Transcription sessions: `create`."""
+        from openai_realtime.resources.transcription_sessions import TranscriptionSessions  # noqa: PLC0415 - on first use
+
+        return TranscriptionSessions(self._driver, self._configuration)
+
+    @cached_property
+    def client_secrets(self) -> ClientSecrets:
+        """Client secrets in the nested shape: `create`."""
+        from openai_realtime.resources.client_secrets import ClientSecrets  # noqa: PLC0415 - on first use
+
+        return ClientSecrets(self._driver, self._configuration)
+
+    @cached_property
+    def translations(self) -> Translations:
+        """Translation sessions: `client_secrets.create`."""
+        from openai_realtime.resources.translations import Translations  # noqa: PLC0415 - on first use
+
+        return Translations(self._driver, self._configuration)
+
+    @cached_property
+    def calls(self) -> Calls:
+        """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
+        from openai_realtime.resources.calls import Calls  # noqa: PLC0415 - on first use
+
+        return Calls(self._driver, self._configuration)
 
     def with_options(self, **options: Unpack[SyncClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.
