@@ -22,7 +22,6 @@ import math
 import re
 import threading
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, cast
 
 from openai_realtime.errors import APIStatusError, ConfigurationError, RateLimitError
@@ -146,6 +145,8 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 def parse_http_date(text: str) -> float | None:
     """Return an HTTP date in Unix seconds; None when it is not one."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few calls need it, at 10 ms
+
     try:
         moment = parsedate_to_datetime(text)
         return moment.timestamp() if moment.tzinfo is not None else None

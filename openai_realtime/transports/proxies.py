@@ -6,11 +6,11 @@ a proxy: the API key would be the proxy's to read.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment
 
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.secrets import ApiKey
@@ -77,8 +77,7 @@ class ProxyRules:
             return cls({"https": proxy})
         if not trust_env:
             return cls()
-        proxies = getproxies_environment()
-        known = {name: proxies[name] for name in ("https", "all", "no") if proxies.get(name)}
+        known = {name: found for name in ("https", "all", "no") if (found := _variable(name))}
         for name in known.keys() - {"no"}:
             Proxy.parse(known[name])  # told now, not at the first call
         return cls(known)
@@ -89,6 +88,12 @@ class ProxyRules:
         if scheme != "https" or not url:
             return None
         return None if _is_exempt(host, self.proxies.get("no", "")) else Proxy.parse(url)
+
+
+def _variable(name: str) -> str | None:
+    """Return what the environment says; the name in lower case goes first, empty too, as for curl."""
+    name = f"{name}_proxy"
+    return os.environ.get(name, os.environ.get(name.upper()))
 
 
 def _is_exempt(host: str, no_proxy: str) -> bool:
