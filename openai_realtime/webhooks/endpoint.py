@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from openai_realtime.errors import WebhookReplayedError, WebhookVerificationError
 from openai_realtime.logs import logger
-from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+from openai_realtime.types.webhook import RealtimeCallIncoming
 from openai_realtime.webhooks.verifier import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.types import Receive, Scope, Send
 
     from openai_realtime.webhooks.route import CallHandler
@@ -37,37 +37,44 @@ class CallIncomingEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, then run the handler if a call rings."""
-        response = await self._answer(Request(scope, receive))
-        await response(scope, receive, send)
+        response, call = await self._answer(Request(scope, receive))
+        try:
+            await response(scope, receive, send)
+        finally:
+            # It is claimed: even if the answer cannot be sent, nobody else will handle it.
+            if call is not None:
+                await self._handle(call)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> tuple[Response, RealtimeCallIncoming | None]:
         body = b""
         with anyio.move_on_after(self._timeout) as reading:
             body = await _read(request)
         if reading.cancelled_caught:
-            return _refused(408, "The body did not arrive in time")
+            return _refused(408, "The body did not arrive in time"), None
         if len(body) > MAX_BODY_BYTES:
-            return _refused(413, "The body is too large")
+            return _refused(413, "The body is too large"), None
+        return await self._judged(body, request.headers)
+
+    async def _judged(
+        self, body: bytes, headers: Headers
+    ) -> tuple[Response, RealtimeCallIncoming | None]:
         try:
-            event = await self._verifier.averify(body, request.headers)
+            event = await self._verifier.averify(body, headers)
         except WebhookReplayedError as error:
             logger.info("%s", error)
-            return Response()
+            return Response(), None
         except WebhookVerificationError as error:
             logger.warning("%s", error)
-            return _refused(400, "The webhook could not be verified")
+            return _refused(400, "The webhook could not be verified"), None
         except Exception:  # noqa: BLE001 - a store is anybody's code
             logger.exception(
                 "A webhook could not be checked, most likely for want of its replay store"
             )
-            return _refused(503, "Try again")
-        return Response(background=self._work(event))
-
-    def _work(self, event: RealtimeCallIncoming | WebhookEvent) -> BackgroundTask | None:
+            return _refused(503, "Try again"), None
         if isinstance(event, RealtimeCallIncoming):
-            return BackgroundTask(self._handle, event)
+            return Response(), event
         logger.debug("A webhook of type %s is no incoming call: nothing is done", event.type)
-        return None
+        return Response(), None
 
     async def _handle(self, event: RealtimeCallIncoming) -> None:
         try:

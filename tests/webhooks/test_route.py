@@ -24,7 +24,7 @@ from openai_realtime import ConfigurationError, RealtimeCallIncoming, WebhookVer
 from openai_realtime.testing import MOCK_WEBHOOK_SECRET, MockPhone, MockRealtimeServer
 from openai_realtime.webhooks import on_call_incoming
 from openai_realtime.webhooks.route import CallHandler
-from webhooks.deliveries import CALL, SECRET, encoded
+from webhooks.deliveries import CALL, NOW, SECRET, encoded, signed
 
 Serve = Callable[[ASGIApp], str]
 PATH = "/webhooks/openai"
@@ -149,6 +149,28 @@ def test_a_sender_that_goes_away_leaves_nothing_behind(backend: str) -> None:
 
     anyio.run(body, backend=backend)
     assert sent[0]["status"] == 400
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_answer_that_cannot_be_sent_loses_no_call(backend: str) -> None:
+    handler = Handler()
+    handler.may_end.set()
+    app = on_call_incoming(handler, verifier=WebhookVerifier(SECRET, clock=lambda: NOW))
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": encoded()}
+
+    async def send(message: Any) -> None:
+        raise OSError("the sender is gone")
+
+    async def body() -> None:
+        headers = [(name.encode(), value.encode()) for name, value in signed(encoded()).items()]
+        scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
+        with pytest.raises(Exception, match=r"gone|"):
+            await app.app(scope, receive, send)
+
+    anyio.run(body, backend=backend)
+    assert handler.calls == ["rtc_u0_1"]
 
 
 @pytest.mark.parametrize("is_async", [True, False])
