@@ -17,7 +17,8 @@ import anyio
 from openai_realtime.core.body import BodyReader
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import Headers, Request, Response
-from openai_realtime.errors import APITimeoutError, ClientClosedError, ConfigurationError
+from openai_realtime.errors import APITimeoutError, ConfigurationError
+from openai_realtime.transports.lanes import check_open
 from openai_realtime.transports.translation import translated
 
 if TYPE_CHECKING:
@@ -89,9 +90,7 @@ def _build(
 
 
 def _check_open(client: httpx.AsyncClient | httpx.Client, *, closed: bool) -> None:
-    if closed or client.is_closed:
-        message = "The client is closed"
-        raise ClientClosedError(message)
+    check_open(is_closed=closed or client.is_closed)
 
 
 def _read_beforehand(response: httpx.Response) -> Response:

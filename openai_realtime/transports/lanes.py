@@ -89,7 +89,7 @@ def pool_timeout() -> APITimeoutError:
 def check_open(*, is_closed: bool) -> None:
     """Raise `ClientClosedError` if the client is closed."""
     if is_closed:
-        message = "The client is closed"
+        message = "The client is closed: make another one, or keep it for as long as the process"
         raise ClientClosedError(message)
 
 

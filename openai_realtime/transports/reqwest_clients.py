@@ -39,6 +39,13 @@ _PING_INTERVAL = timedelta(seconds=10)
 _PING_TIMEOUT = timedelta(seconds=5)
 
 
+class _Headers(dict[tuple["Header", ...], HeaderMap]):
+    """Headers in both forms. They hold the credential: nothing of them is shown."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} sets of headers>"
+
+
 class Pool(Generic[C]):
     """A pyreqwest client, and how many of its connections are presumed idle."""
 
@@ -76,7 +83,7 @@ class Pools(Generic[C]):
         self._rules = rules
         self._pools: dict[Key, Pool[C]] = {}
         self._targets: dict[str, Target] = {}
-        self._headers: dict[tuple[Header, ...], HeaderMap] = {}
+        self._headers = _Headers()
         self._process = os.getpid()
         self._inherited: list[dict[Key, Pool[C]]] = []
 

@@ -129,6 +129,7 @@ def test_what_is_kept_for_the_next_request_is_bounded(monkeypatch: pytest.Monkey
         assert target is pools.target(f"https://h{number}.example/")
         headers = pools.headers(((b"Authorization", b"Bearer sk-%d" % number),))
         assert "sk-" not in repr(headers)
+        assert "sk-" not in repr(vars(pools))
         assert headers["authorization"] == f"Bearer sk-{number}"
     assert len(pools._targets) <= 2
     assert len(pools._headers) <= 2
