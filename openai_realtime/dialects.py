@@ -31,7 +31,7 @@ from openai_realtime.core.strict_json import Json
 JsonObject = dict[str, Json]
 Kind = Literal["realtime", "transcription"]
 
-_MOVED: dict[str, tuple[str, ...]] = {
+MOVED: dict[str, tuple[str, ...]] = {
     "modalities": ("output_modalities",),
     "voice": ("audio", "output", "voice"),
     "speed": ("audio", "output", "speed"),
@@ -42,6 +42,7 @@ _MOVED: dict[str, tuple[str, ...]] = {
     "turn_detection": ("audio", "input", "turn_detection"),
     "max_response_output_tokens": ("max_output_tokens",),
 }
+"""Where a flat name stands in a nested session."""
 _FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 _FLAT_FORMATS = {nested: flat for flat, nested in _FORMATS.items()}
 _PCM_RATE = 24000
@@ -97,7 +98,7 @@ def flat_request(nested: JsonObject) -> tuple[Translation, Kind]:
     for name in ("input_audio_format", "output_audio_format"):
         if isinstance(flat.get(name), dict):  # a rate that has no flat name
             del flat[name]
-            dropped.append(".".join(_MOVED[name]))
+            dropped.append(".".join(MOVED[name]))
     body = {**rest, **flat}
     if lifetime is not None:
         body["client_secret"] = {_LIFETIME[kind]: lifetime}
@@ -174,8 +175,8 @@ def _object(value: Json) -> JsonObject:
 
 def _nest(flat: JsonObject) -> JsonObject:
     """Return flat session fields at their nested places."""
-    session = {name: value for name, value in flat.items() if name not in _MOVED}
-    for name, place in _MOVED.items():
+    session = {name: value for name, value in flat.items() if name not in MOVED}
+    for name, place in MOVED.items():
         if name in flat:
             *folders, leaf = place
             folder = session
@@ -194,7 +195,7 @@ def _flatten(session: JsonObject) -> JsonObject:
         audio[name] = dict(value) if isinstance(value, dict) else value
     rest["audio"] = audio
     flat: JsonObject = {}
-    for name, place in _MOVED.items():
+    for name, place in MOVED.items():
         *folders, leaf = place
         folder: JsonObject = rest
         for step in folders:

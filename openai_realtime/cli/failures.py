@@ -77,6 +77,7 @@ EXIT_CODES = (
 _SPELT_HERE = {
     "strict=True": "--strict",
     "allow_http=True": "--allow-http",
+    " (extra_body sends what the SDK does not know)": "",
     ": Value error, ": ": ",  # some typers show where they have it from
 }
 """What the client's and typer's texts say, as this command says it."""

@@ -20,7 +20,7 @@ Config = Annotated[
     ServeFile | None,
     typer.Option(
         metavar="FILE",
-        help="A TOML file with these settings by name, and the tables [[session]] and [[allow]]. The "
+        help="A TOML file with these settings by name, and the tables \\[session] and \\[allow]. The "
         "environment and the options override it.",
         parser=read_serve_file,
         callback=put_below,

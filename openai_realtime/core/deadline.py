@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from openai_realtime.errors import APITimeoutError, ConfigurationError
 
@@ -40,7 +40,12 @@ class Timeout:
 
     def overridden(self, value: float | Timeout) -> Timeout:
         """Return `value` if it is a `Timeout`; a bare number is these limits with another total."""
-        return value if isinstance(value, Timeout) else replace(self, total=value)
+        if isinstance(value, Timeout):
+            return value
+        if not isinstance(cast("object", value), int | float):
+            message = "timeout is a number of seconds, or openai_realtime.Timeout(30, connect=5)"
+            raise ConfigurationError(message)
+        return replace(self, total=value)
 
 
 @dataclass(frozen=True, slots=True)

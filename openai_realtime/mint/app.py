@@ -50,7 +50,7 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
     Raises `ConfigurationError` when an option is missing or unusable, `ParameterError` when the
     session is.
     """
-    check_options(options, ServiceOptions)
+    check_options(client, options, ServiceOptions)
     service = dict(options)
     has_metrics = bool(service.pop("metrics", False))
     closes_client = bool(service.pop("close_client", False))
@@ -99,7 +99,7 @@ def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]
 
     Options and errors are those of `mint_app`. `await endpoint.aclose()` closes what it opened.
     """
-    check_options(options, MintOptions)
+    check_options(client, options, MintOptions)
     choices = Choices(options.get("allow", {}))
     plan = SessionPlan.of(
         cast("dict[str, object]", options["session"]),

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Required
 
 from typing_extensions import TypedDict
 
+from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.secret_pool import SyncSecretPool
 
 if TYPE_CHECKING:
     from openai_realtime.mint.authorization import Authorize
@@ -75,24 +77,52 @@ class ServiceOptions(MintOptions, total=False):
     """Whether the client is closed when the app shuts down. Default: no, it stays yours to close."""
 
 
-def check_options(options: Mapping[str, object], known: type) -> None:
+_REQUIRED = {
+    "authorize": "without it, anybody could mint at your expense",
+    "session": "the parameters of the session, chosen by the server",
+}
+_MAPPINGS = {
+    "session": 'the parameters {"model": "gpt-realtime"}',
+    "allow": '{"voice": ["verse", "marin"]}',
+}
+
+
+def check_options(client: object, options: Mapping[str, object], known: type) -> None:
     """Raise `ConfigurationError` when an option is unknown, missing, or at odds with another."""
+    if not isinstance(client, RealtimeSessionsClient):
+        message = "client must be a RealtimeSessionsClient (async)"
+        raise ConfigurationError(message)
     names = known.__annotations__.keys()
     for name in options.keys() - names:
         meant = difflib.get_close_matches(name, names, n=1)
         guess = f": did you mean {meant[0]}?" if meant else ""
         message = f"{name} is not a known option{guess}"
         raise ConfigurationError(message)
-    if not callable(options.get("authorize")):
-        message = "authorize is required: without it, anybody could mint at your expense"
+    for name, why in _REQUIRED.items():
+        if options.get(name) is None:
+            message = f"{name} is required: {why}"
+            raise ConfigurationError(message)
+    if not callable(options["authorize"]):
+        message = (
+            "authorize must be a callable: it takes the request, and returns who asks, or None"
+        )
         raise ConfigurationError(message)
-    if not isinstance(options.get("session"), Mapping):
-        message = "session is required: the parameters of the session, chosen by the server"
-        raise ConfigurationError(message)
-    if options.get("pool") is not None and options.get("safety_key") is not None:
-        message = "pass pool=… or safety_key=…: a secret that is bound to a person is never pooled"
-        raise ConfigurationError(message)
+    for name, example in _MAPPINGS.items():
+        if not isinstance(options.get(name, {}), Mapping):
+            message = f"{name} must be a dict, such as {example}"
+            raise ConfigurationError(message)
+    if options.get("pool") is not None:
+        _check_pool(options["pool"], options.get("safety_key"))
     proxies = options.get("trusted_proxies", 0)
     if isinstance(proxies, bool) or not isinstance(proxies, int) or proxies < 0:
         message = "trusted_proxies is unusable: it is the number of proxies in front, 0 or more"
+        raise ConfigurationError(message)
+
+
+def _check_pool(pool: object, safety_key: object) -> None:
+    if safety_key is not None:
+        message = "pass pool=… or safety_key=…: a secret that is bound to a person is never pooled"
+        raise ConfigurationError(message)
+    if isinstance(pool, SyncSecretPool) or not callable(getattr(pool, "acquire", None)):
+        message = "pool must be the async client's secret_pool(…)"
         raise ConfigurationError(message)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Unpack, cast
 
 from openai_realtime.core.call import Call
 from openai_realtime.errors import APIResponseValidationError, ParameterError
+from openai_realtime.resources import elsewhere
 from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
 from openai_realtime.resources.requests import Asked
 from openai_realtime.types.call import (
@@ -46,7 +47,7 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 CREATE = Parameters(CallParameters)
 ACTIONS = {
-    "accept": Parameters(CallAcceptParameters),
+    "accept": Parameters(CallAcceptParameters, elsewhere.ACCEPT),
     "reject": Parameters(CallRejectParameters),
     "refer": Parameters(CallReferParameters),
     "hangup": Parameters(CallHangupParameters),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from openai_realtime.dialects import JsonObject, Translation, flat_request, nested_answer
+from openai_realtime.resources import elsewhere
 from openai_realtime.resources.minting import Mint, mint_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.nested_session import ClientSecretCreateResponse, ClientSecretParameters
@@ -28,7 +29,7 @@ CREATE = Mint(
     operation="client_secrets.create",
     endpoint="client_secrets",
     dialect="ga",
-    parameters=Parameters(ClientSecretParameters),
+    parameters=Parameters(ClientSecretParameters, elsewhere.CLIENT_SECRETS),
     model=ClientSecretCreateResponse,
     normalise=nested_answer,
     translate=_translate,

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
 
 from openai_realtime.errors import ParameterError
 from openai_realtime.types.constraints import JsonParam
+from openai_realtime.types.options import RequestOptions
 
 if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
@@ -33,10 +34,14 @@ _MEMBERS: TypeAdapter[JsonObject] = TypeAdapter(
 
 
 class Parameters:
-    """The parameters of one endpoint: their TypedDict, whose validator is built on first use."""
+    """The parameters of one endpoint: their TypedDict, whose validator is built on first use.
 
-    def __init__(self, typed_dict: type) -> None:
+    `elsewhere` says of names, dotted, that are none of its parameters what they are instead.
+    """
+
+    def __init__(self, typed_dict: type, elsewhere: Mapping[str, str] | None = None) -> None:
         self._typed_dict = typed_dict
+        self._elsewhere = elsewhere or {}
 
     @cached_property
     def _adapter(self) -> TypeAdapter[JsonObject]:
@@ -68,7 +73,7 @@ class Parameters:
         except ValidationError as error:
             problems = error.errors(include_url=False)
         # Raised out here: the validation error's input is the caller's data, kept out of the chain.
-        raise _parameter_error(problems, get_type_hints(self._typed_dict))
+        raise _parameter_error(problems, get_type_hints(self._typed_dict), self._elsewhere)
 
 
 def encode_json(value: Json) -> bytes:
@@ -103,12 +108,15 @@ def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
     return merged
 
 
-def _parameter_error(problems: list[ErrorDetails], known: Mapping[str, object]) -> ParameterError:
+def _parameter_error(
+    problems: list[ErrorDetails], known: Mapping[str, object], elsewhere: Mapping[str, str]
+) -> ParameterError:
     """Return one error that tells every problem once, each by its field."""
     fields: dict[object, list[tuple[tuple[str, ...], str]]] = {}
     for problem in problems:
         path = _path(problem)
-        fields.setdefault(path[0] if path else "", []).append((path, _told(problem, known)))
+        told = elsewhere.get(".".join(path)) if problem["type"] == "extra_forbidden" else None
+        fields.setdefault(path[0] if path else "", []).append((path, told or _told(problem, known)))
     sentences: dict[str, list[str]] = {}
     for tried in fields.values():
         # Where a value could have been several things, the one that got deepest was meant.
@@ -134,7 +142,10 @@ def _path(problem: ErrorDetails) -> tuple[str, ...]:
 
 def _told(problem: ErrorDetails, known: Mapping[str, object]) -> str:
     if problem["type"] == "extra_forbidden":
-        meant = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        name = str(problem["loc"][-1])
+        # An option itself gets here from a place that takes none, such as a session in a file.
+        names = (known.keys() | RequestOptions.__annotations__.keys()) - {name}
+        meant = difflib.get_close_matches(name, sorted(names), n=1)
         guess = f": did you mean {meant[0]}?" if meant and len(problem["loc"]) == 1 else ""
         return f"is not a known parameter{guess} (extra_body sends what the SDK does not know)"
     if problem["type"] == "missing":

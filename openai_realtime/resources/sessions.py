@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from openai_realtime.dialects import JsonObject, Translation, flat_answer, nested_request
+from openai_realtime.resources import elsewhere
 from openai_realtime.resources.minting import Mint, mint_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionParameters
@@ -27,7 +28,7 @@ CREATE = Mint(
     operation="sessions.create",
     endpoint="sessions",
     dialect="beta",
-    parameters=Parameters(SessionParameters),
+    parameters=Parameters(SessionParameters, elsewhere.SESSIONS),
     model=RealtimeSessionCreateResponse,
     normalise=flat_answer,
     translate=_translate,

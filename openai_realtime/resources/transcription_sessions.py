@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack, cast
 
 from openai_realtime.dialects import JsonObject, Translation, flat_answer, nested_request
+from openai_realtime.resources import elsewhere
 from openai_realtime.resources.minting import Mint, mint_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.transcription_session import (
@@ -42,7 +43,7 @@ CREATE = Mint(
     operation="transcription_sessions.create",
     endpoint="transcription_sessions",
     dialect="beta",
-    parameters=Parameters(TranscriptionSessionParameters),
+    parameters=Parameters(TranscriptionSessionParameters, elsewhere.TRANSCRIPTION_SESSIONS),
     model=RealtimeTranscriptionSessionCreateResponse,
     normalise=flat_answer,
     spell=_as_spelled,

@@ -37,6 +37,9 @@ _DATE_STEP = 1.0  # a Date header has whole seconds: the server's clock may be t
 class Pool(Generic[S]):
     """What both pools share: everything but waiting and minting."""
 
+    _block: str
+    """How it is opened."""
+
     def __init__(
         self,
         sessions: S,
@@ -63,7 +66,7 @@ class Pool(Generic[S]):
     def _asked(self, min_ttl: float | None, timeout: float | None) -> tuple[float, float]:
         """Return `min_ttl` and `timeout` with their defaults, checked."""
         if not self._is_open:
-            message = f"The pool {self.name!r} is not open: use it inside its `with` block"
+            message = f"The pool {self.name!r} is not open: use it inside its `{self._block}` block"
             raise ClientClosedError(message)
         ttl = self._stock.limits.min_ttl if min_ttl is None else min_ttl
         if not 0 <= ttl < self._lifetime:
@@ -114,7 +117,7 @@ class Pool(Generic[S]):
 
     def _opening(self) -> None:
         if self._is_open:
-            message = f"The pool {self.name!r} is opened once: make another one"
+            message = f"The pool {self.name!r} can be opened only once: make another one"
             raise RuntimeError(message)
         self._is_open = True
 

@@ -29,6 +29,7 @@ class SecretPool(Pool[AsyncSessions]):
     Open it with `async with`, and use it in that event loop; closing it cancels what it is minting.
     """
 
+    _block = "async with"
     _tasks: TaskGroup
     _nudged: anyio.Event
 

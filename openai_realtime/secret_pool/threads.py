@@ -31,6 +31,8 @@ class SyncSecretPool(Pool[Sessions]):
     that a process that ends waits for none either. A fork does not take it along.
     """
 
+    _block = "with"
+
     def __init__(
         self,
         sessions: Sessions,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from openai_realtime import providers
 from openai_realtime.dialects import nested_answer
-from openai_realtime.errors import ParameterError
+from openai_realtime.errors import ConfigurationError, ParameterError
 from openai_realtime.testing.messages import MockAnswer, refusal
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ _ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})
 
 def profile(dialect: MockDialect | None, provider: ProviderName | None) -> Profile:
     """Return the profile of a provider, or of a plain server that speaks `dialect`."""
-    chosen = PROFILES["openai"] if provider is None else PROFILES[provider]
+    if provider is not None and provider not in tuple(PROFILES):  # it may be unhashable
+        message = f"provider is unusable: the mock plays {', '.join(PROFILES)}"
+        raise ConfigurationError(message)
+    chosen = PROFILES[provider or "openai"]
     if provider is None:
         return replace(chosen, dialect=dialect or "both")
     return chosen if dialect is None else replace(chosen, dialect=dialect)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openai_realtime.core.wire import Headers
+from openai_realtime.errors import ConfigurationError
 from openai_realtime.testing.behaviour import MockRealtime
 from openai_realtime.testing.messages import RecordedRequest
 from openai_realtime.testing.profiles import profile
@@ -43,7 +44,12 @@ def mock_realtime(
             assert realtime.requests[0].json == {...}
     """
     import httpx  # noqa: PLC0415 - only tests need these two
-    import respx  # noqa: PLC0415
+
+    try:
+        import respx  # noqa: PLC0415
+    except ImportError:
+        message = "mock_realtime needs respx: pip install respx"
+        raise ConfigurationError(message) from None
 
     realtime = RealtimeRoutes(profile("both", None), api_key=api_key)
     root = httpx.URL(base_url).path.rstrip("/")

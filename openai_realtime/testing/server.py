@@ -57,9 +57,10 @@ class MockRealtimeServer(MockRealtime):
         provider: ProviderName | None = None,
         webrtc: bool = False,
     ) -> None:
+        played = profile(dialect, provider)
         self._webrtc = _webrtc_peers() if webrtc else None
         self._http = _HttpServer((_LOOPBACK, port), self)
-        super().__init__(profile(dialect, provider), api_key=api_key, peers=self._webrtc)
+        super().__init__(played, api_key=api_key, peers=self._webrtc)
         self.api_key: str = api_key or MOCK_API_KEY
         """A key that the server accepts."""
         self._thread: threading.Thread | None = None

@@ -9,10 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Protocol, cast
+
+from openai_realtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 MAX_ENTRIES = 100_000
 
@@ -73,36 +76,72 @@ class _RedisClient(Protocol):
 
     def set(self, name: str, value: str, *, ex: int, nx: bool) -> object: ...
 
+    # Not called. redis-py types `set` alike in both clients: this is what tells them apart.
+    def close(self) -> None: ...
+
 
 class _AsyncRedisClient(Protocol):
     """What is asked of a `redis.asyncio.Redis`."""
 
     def set(self, name: str, value: str, *, ex: int, nx: bool) -> Awaitable[object]: ...
 
+    def aclose(self) -> Awaitable[None]: ...
+
 
 class RedisReplayStore:
     """Remembers in Redis, for a fleet: `RedisReplayStore(redis.Redis.from_url(…))`.
 
     One `SET … NX EX` a webhook; keys begin with `prefix` (default `openai_realtime:webhook:`). The
-    client is yours: its time-outs count, its errors pass through, and you close it.
+    client is yours: its time-outs count, its errors pass through, and you close it. Raises
+    `ConfigurationError` for what is no such client, at the latest when it first answers.
     """
 
     def __init__(self, client: _RedisClient, *, prefix: str = _PREFIX) -> None:
+        check_is_made(client, "set", "RedisReplayStore takes a client, such as redis.Redis(…)")
         self._client = client
         self._prefix = prefix
 
     def claim(self, webhook_id: str, seconds: int, /) -> bool:
         """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
-        return bool(self._client.set(self._prefix + webhook_id, "", ex=seconds, nx=True))
+        answer = self._client.set(self._prefix + webhook_id, "", ex=seconds, nx=True)
+        if isinstance(answer, Awaitable):
+            close_unawaited(cast("Awaitable[object]", answer))
+            message = (
+                "RedisReplayStore needs redis.Redis: for redis.asyncio.Redis use "
+                "AsyncRedisReplayStore and averify()"
+            )
+            raise ConfigurationError(message)
+        return bool(answer)
 
 
 class AsyncRedisReplayStore:
     """As `RedisReplayStore`, awaited: `AsyncRedisReplayStore(redis.asyncio.Redis.from_url(…))`."""
 
     def __init__(self, client: _AsyncRedisClient, *, prefix: str = _PREFIX) -> None:
+        wanted = "AsyncRedisReplayStore takes a client, such as redis.asyncio.Redis(…)"
+        check_is_made(client, "set", wanted)
         self._client = client
         self._prefix = prefix
 
     async def claim(self, webhook_id: str, seconds: int, /) -> bool:
         """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
-        return bool(await self._client.set(self._prefix + webhook_id, "", ex=seconds, nx=True))
+        answer = self._client.set(self._prefix + webhook_id, "", ex=seconds, nx=True)
+        if not isinstance(cast("object", answer), Awaitable):
+            message = (
+                "AsyncRedisReplayStore needs redis.asyncio.Redis: for redis.Redis use "
+                "RedisReplayStore"
+            )
+            raise ConfigurationError(message)
+        return bool(await answer)
+
+
+def check_is_made(given: object, method: str, wanted: str) -> None:
+    """Raise `ConfigurationError`, saying `wanted`, unless `given` is an object with `method`."""
+    if isinstance(given, type) or not callable(getattr(given, method, None)):
+        raise ConfigurationError(wanted)
+
+
+def close_unawaited(answer: Awaitable[object]) -> None:
+    """Close what is not going to be awaited, so that Python does not warn of it."""
+    if isinstance(answer, Coroutine):
+        cast("Coroutine[object, object, object]", answer).close()

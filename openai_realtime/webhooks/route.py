@@ -37,9 +37,9 @@ def on_call_incoming(
     to `openai_realtime`. A call that was handled before and an event that is no call are answered
     with 200 and nothing is run; what is not genuine with 400; more than 256 KiB with 413; a body
     that takes longer than `body_timeout` seconds with 408; a replay store that fails with 503, upon
-    which the provider delivers again. `verifier` is by default one of `OPENAI_WEBHOOK_SECRET`, with
-    a replay store in memory: a fleet gives its own, with Redis. Raises `ConfigurationError` without
-    a secret, or without Starlette.
+    which the provider delivers again. `verifier` is by default one of `OPENAI_WEBHOOK_SECRET`. One
+    without a replay store is given one in memory: a fleet gives its own, with Redis. Raises
+    `ConfigurationError` without a secret, or without Starlette.
     """
     try:
         from starlette.routing import Route  # noqa: PLC0415 - see the header
@@ -48,5 +48,5 @@ def on_call_incoming(
     except ModuleNotFoundError:
         message = "on_call_incoming needs Starlette: pip install 'openai-realtime[mint]'"
         raise ConfigurationError(message) from None
-    genuine = verifier or WebhookVerifier(replay_store=MemoryReplayStore())
+    genuine = (verifier or WebhookVerifier()).with_default_store(MemoryReplayStore())
     return Route(path, CallIncomingEndpoint(handler, genuine, body_timeout), methods=["POST"])

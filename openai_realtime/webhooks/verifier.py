@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+from collections.abc import Awaitable, Iterable, Sequence
+from copy import copy
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast
 
 from pydantic import ValidationError
 
@@ -22,6 +23,7 @@ from openai_realtime.errors import (
     WebhookVerificationError,
 )
 from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+from openai_realtime.webhooks.replay import check_is_made, close_unawaited
 from openai_realtime.webhooks.signature import SigningKey, matches
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class WebhookVerifier:
     the environment variable `OPENAI_WEBHOOK_SECRET` (several are parted by spaces). A webhook may be
     `tolerance` seconds old, or ahead of the clock here (default: 300). With a `replay_store` each
     webhook passes once in 72 hours; without one a copy passes for as long as it is young. `clock` is
-    the time in Unix seconds. Raises `ConfigurationError` for a secret that is missing or unusable.
+    the time in Unix seconds. Raises `ConfigurationError` for a secret that is missing or unusable,
+    and for a `replay_store` that is none.
     """
 
     def __init__(
@@ -75,8 +78,19 @@ class WebhookVerifier:
     ) -> None:
         self._keys = [SigningKey.read(secret) for secret in _given(secrets)]
         self._tolerance = tolerance
+        if replay_store is not None:
+            wanted = "replay_store takes a store, such as MemoryReplayStore()"
+            check_is_made(replay_store, "claim", wanted)
         self._replay_store = replay_store
         self._clock = clock
+
+    def with_default_store(self, store: ReplayStore | AsyncReplayStore) -> Self:
+        """Return this verifier if it has a replay store, else a copy of it with `store`."""
+        if self._replay_store is not None:
+            return self
+        remembering = copy(self)
+        remembering._replay_store = store  # noqa: SLF001 - its own class
+        return remembering
 
     def verify(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
         """Return the event in a request; `body` is its raw bytes, before anything parsed them.
@@ -88,8 +102,7 @@ class WebhookVerifier:
         event = self._read(body, headers)
         claim = self._claim(event)
         if isinstance(claim, Awaitable):
-            if isinstance(claim, Coroutine):
-                cast("Coroutine[object, object, object]", claim).close()
+            close_unawaited(claim)
             message = "This replay_store must be awaited: use `await verifier.averify(…)`"
             raise ConfigurationError(message)
         return _first(event, is_first=claim)

@@ -124,7 +124,7 @@ def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> N
         ),
         (
             ["--param", "voise=verse"],
-            ("error: voise is not a known parameter: did you mean voice",),
+            ("error: voise is not a known parameter: did you mean voice?",),
         ),
         (
             ["--param", "turn_detection.threshold=loud"],

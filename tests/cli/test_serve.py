@@ -428,3 +428,8 @@ def test_help_says_the_variables_once(invoke: Invoke) -> None:
     assert "OPENAI_REALTIME_SERVE_PORT" in told
     assert "env var" not in told
     assert os.environ.get("OPENAI_REALTIME_SERVE_PORT") is None
+
+
+def test_help_names_the_tables_in_their_brackets(invoke: Invoke) -> None:
+    told = invoke("serve", "--help").stdout
+    assert "tables [session] and [allow]" in " ".join(told.replace("│", " ").split())

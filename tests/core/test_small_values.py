@@ -5,7 +5,9 @@ import math
 import tracemalloc
 import zlib
 from dataclasses import replace
+from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,12 @@ def test_the_promised_limits() -> None:
 def test_a_bare_number_is_the_total() -> None:
     assert Timeout(read=3).overridden(7) == Timeout(total=7, read=3)
     assert Timeout(read=3).overridden(Timeout(total=1)) == Timeout(total=1)
+
+
+@pytest.mark.parametrize("value", ["30", None, httpx.Timeout(3)])
+def test_another_kind_of_timeout_is_told_what_to_write(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"or openai_realtime.Timeout\(30, connect=5\)$"):
+        Timeout().overridden(value)
 
 
 def test_headers_ignore_case_and_join_repeats() -> None:

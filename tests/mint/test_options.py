@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from mint.service import app_for, ask, browser
-from openai_realtime import ConfigurationError, ParameterError, RealtimeSessionsClient, providers
+from openai_realtime import (
+    ConfigurationError,
+    ParameterError,
+    RealtimeSessionsClient,
+    SyncRealtimeSessionsClient,
+    providers,
+)
 from openai_realtime.mint import mint_app, mint_endpoint
 from openai_realtime.testing import MockRealtimeServer
 
@@ -29,8 +35,9 @@ def client() -> RealtimeSessionsClient:
     ("options", "told"),
     [
         ({"authorize": None}, "authorize is required"),
-        ({"authorize": "ann"}, "authorize is required"),
+        ({"authorize": "ann"}, "authorize must be a callable"),
         ({"session": None}, "session is required"),
+        ({"session": "gpt-realtime"}, r"session must be a dict, such as .*\{\"model\""),
         ({"session": {"client_secret": {}}}, "lifetime"),
         ({"session": {"type": "realtime", "expires_after": {}}}, "lifetime"),
         ({"session": {"voise": "verse"}}, "did you mean voice"),
@@ -53,6 +60,8 @@ def client() -> RealtimeSessionsClient:
         ({"allow": {"base_url": ["x"]}}, "base_url is unusable"),
         ({"allow": {"extra_body": ["x"]}}, "extra_body is unusable"),
         ({"allow": {"voice": "verse"}}, "a list"),
+        ({"allow": ["voice"]}, r"allow must be a dict, such as \{\"voice\""),
+        ({"pool": "a pool"}, r"pool must be the async client's secret_pool\("),
         ({"allow": {"tools": [[]]}}, "texts, numbers"),
         ({"allow": {"speed": [1.0, 9]}}, "speed must be"),
         (
@@ -88,6 +97,17 @@ def test_it_does_not_start_with_what_cannot_work(
 def test_it_does_not_start_without_authorize(client: RealtimeSessionsClient) -> None:
     with pytest.raises(ConfigurationError, match="authorize is required"):
         mint_app(client, session={"model": "gpt-realtime"})  # type: ignore[call-arg]  # wrong on purpose
+
+
+@pytest.mark.parametrize("make", [mint_app, mint_endpoint])
+def test_the_sync_client_and_its_pool_are_refused(
+    client: RealtimeSessionsClient, make: Any
+) -> None:
+    with SyncRealtimeSessionsClient(api_key="sk-x") as sync:
+        with pytest.raises(ConfigurationError, match=r"a RealtimeSessionsClient \(async\)$"):
+            make(sync, **NEEDED)
+        with pytest.raises(ConfigurationError, match=r"the async client's secret_pool\("):
+            make(client, **NEEDED, pool=sync.secret_pool())
 
 
 def test_the_endpoint_has_no_options_of_the_app(client: RealtimeSessionsClient) -> None:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from openai_realtime import ClientSecretCreateResponse, FunctionTool, ParameterError
 from openai_realtime.configuration import Configuration
 from openai_realtime.providers import azure_preview
-from openai_realtime.resources import client_secrets
+from openai_realtime.resources import client_secrets, transcription_sessions
+from openai_realtime.resources.calls import ACTIONS
 from openai_realtime.resources.minting import mint_call
-from openai_realtime.resources.parameters import merge_objects
+from openai_realtime.resources.parameters import Parameters, merge_objects
 from openai_realtime.resources.sessions import CREATE
 
 CONFIGURATION = Configuration.resolve({"api_key": "sk-x"})
@@ -98,6 +99,61 @@ def test_what_is_wrong_is_told(params: dict[str, Any], param: str, message: str)
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("timout", "timeout"),
+        ("safety_identifer", "safety_identifier"),
+        ("extra_header", "extra_headers"),
+    ],
+)
+def test_a_misspelt_option_is_told_too(misspelt: str, meant: str) -> None:
+    with pytest.raises(ParameterError, match=rf"known parameter: did you mean {meant}\?"):
+        build(**{misspelt: 1})
+
+
+def test_an_option_is_not_meant_where_there_is_none() -> None:
+    with pytest.raises(ParameterError, match=r"timeout is not a known parameter \("):
+        CREATE.parameters.plain({"timeout": 1})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "params", "told"),
+    [
+        (CREATE.parameters, {"audio": {}}, "audio is of the nested shape: use client_secrets.cre"),
+        (CREATE.parameters, {"session": {}}, r"shape: use client_secrets.create\(session=…\)"),
+        (CREATE.parameters, {"expires_after": {}}, "set by client_secret={'expires_after': …}"),
+        (CREATE.parameters, {"output_modalities": []}, "output_modalities is modalities here"),
+        (
+            transcription_sessions.CREATE.parameters,
+            {"model": "whisper-1"},
+            "model is set by input_audio_transcription={'model': …}",
+        ),
+        (client_secrets.CREATE.parameters, {"voice": "v"}, "voice is session.audio.output.voice h"),
+        (client_secrets.CREATE.parameters, {"client_secret": {}}, "client_secret is expires_after"),
+        *[
+            (
+                client_secrets.CREATE.parameters,
+                {"session": {"type": "realtime", name: 1}},
+                f"^session.{name} {told}$",
+            )
+            for name, told in (
+                ("voice", "is session.audio.output.voice here"),
+                ("modalities", "is session.output_modalities here"),
+                ("temperature", "has no place in the nested shape: leave it out"),
+            )
+        ],
+        (ACTIONS["accept"], {"turn_detection": {}}, "is audio.input.turn_detection here"),
+    ],
+)
+def test_a_name_of_the_other_shape_is_told_where_it_stands(
+    parameters: Parameters, params: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ParameterError, match=told) as caught:
+        parameters.encode(params)
+    assert "extra_body" not in str(caught.value)
+
+
 def test_half_a_surrogate_pair_is_no_text() -> None:
     with pytest.raises(ParameterError, match="half a surrogate pair"):
         build(instructions="\ud800")
@@ -119,7 +175,7 @@ def test_a_wrong_value_is_not_quoted() -> None:
     ("options", "message"),
     [
         ({"timeout": 0}, "total is in seconds"),
-        ({"timeout": "soon"}, "total is in seconds"),
+        ({"timeout": "soon"}, r"is a number of seconds, or openai_realtime.Timeout\(30, connect=5"),
         ({"extra_headers": []}, "must be a mapping"),
         ({"extra_headers": {"Authorization": "x"}}, "Authorization is set by the client"),
         ({"extra_headers": {"HOST": "x"}}, "HOST is set by the client"),

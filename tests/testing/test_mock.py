@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from openai_realtime import (
     APIConnectionError,
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     RealtimeSessionsClient,
     SyncRealtimeSessionsClient,
 )
@@ -120,6 +122,12 @@ def test_compatible_servers_answer_in_their_own_way() -> None:
         assert post(server, "/realtime/client_secrets", b'{"model":"m"}')[1]["value"][:3] == "gAA"
 
 
+@pytest.mark.parametrize("provider", ["azur", "azure-preview", ["azure"]])
+def test_a_provider_it_cannot_play_is_told_with_those_it_can(provider: Any) -> None:
+    with pytest.raises(ConfigurationError, match="unusable: the mock plays openai, azure, azure_p"):
+        MockRealtimeServer(provider=provider)
+
+
 def test_a_server_without_keys() -> None:
     with MockRealtimeServer(provider="keyless") as server:
         assert post(server, headers={})[0] == 201
@@ -176,6 +184,12 @@ def test_realtime_routes_without_respx_says_so(pytester: pytest.Pytester) -> Non
     result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:asyncio")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*realtime_routes needs respx*"])
+
+
+def test_mock_realtime_without_respx_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "respx", None)
+    with pytest.raises(ConfigurationError, match=r"needs respx: pip install respx$"):
+        mock_realtime()
 
 
 def test_it_stops_while_an_answer_is_awaited() -> None:

@@ -7,6 +7,8 @@ requires exactly these errors, no more and no fewer. Nothing here is ever execut
 from __future__ import annotations
 
 import httpx
+import redis
+import redis.asyncio
 
 import openai_realtime
 from openai_realtime import (
@@ -20,6 +22,7 @@ from openai_realtime import (
     WebhookVerifier,
 )
 from openai_realtime import RealtimeClient as Misspelt  # noqa: F401 - the mistake  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownVariableType reportUnusedImport
+from openai_realtime.webhooks import AsyncRedisReplayStore, MemoryReplayStore, RedisReplayStore
 
 # One mistake a line, however long its errors are.
 # fmt: off
@@ -195,6 +198,9 @@ def answers(session: RealtimeSessionCreateResponse) -> None:
 
 def webhooks(text: str, headers: dict[str, str]) -> None:
     WebhookVerifier("whsec_…", replay_store=set[str]())  # mypy: arg-type, pyright: reportArgumentType
+    RedisReplayStore(redis.asyncio.Redis())  # mypy: arg-type, pyright: reportArgumentType
+    AsyncRedisReplayStore(redis.Redis())  # mypy: arg-type, pyright: reportArgumentType
+    WebhookVerifier("whsec_…", replay_store=MemoryReplayStore)  # mypy: arg-type, pyright: reportArgumentType
     WebhookVerifier("whsec_…", 300)  # mypy: call-arg, pyright: reportCallIssue
     WebhookVerifier().verify(text, headers)  # mypy: arg-type, pyright: reportArgumentType
     WebhookVerifier().verify(b"", None)  # mypy: arg-type, pyright: reportArgumentType

@@ -163,6 +163,39 @@ def test_a_store_that_must_be_awaited_is_not_asked_without(store: Any) -> None:
         assert anyio.run(passes_async, store)
 
 
+def test_the_wrong_kind_of_redis_client_is_refused() -> None:
+    """One whose answer is not awaited would let every copy through."""
+
+    class Redis:
+        def set(self, *_: object, **__: object) -> bool:
+            return True
+
+        def close(self) -> None: ...
+
+    asking: Any = redis.asyncio.Redis(unix_socket_path="/nowhere")
+    with pytest.raises(ConfigurationError, match=r"needs redis.Redis: .* AsyncRedisReplayStore"):
+        passes(RedisReplayStore(asking))
+    answering: Any = Redis()
+    with pytest.raises(ConfigurationError, match=r"needs redis.asyncio.Redis: .* RedisReplayStore"):
+        anyio.run(passes_async, AsyncRedisReplayStore(answering))
+    assert passes(RedisReplayStore(answering))
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong", "told"),
+    [
+        (RedisReplayStore, "redis://x", r"takes a client, such as redis.Redis\("),
+        (RedisReplayStore, redis.Redis, r"takes a client, such as redis.Redis\("),
+        (AsyncRedisReplayStore, "redis://x", r"takes a client, such as redis.asyncio.Redis\("),
+        (verifier, MemoryReplayStore, r"takes a store, such as MemoryReplayStore\(\)"),
+        (verifier, redis.Redis(), r"takes a store, such as MemoryReplayStore\(\)"),
+    ],
+)
+def test_what_is_no_store_is_refused_at_once(make: Any, wrong: object, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        make(wrong)
+
+
 # --- Redis, for real -------------------------------------------------------------------------
 
 

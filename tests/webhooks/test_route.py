@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from logging.handlers import QueueHandler
-from queue import SimpleQueue
+from queue import Queue, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from openai_realtime import ConfigurationError, RealtimeCallIncoming, WebhookVerifier
 from openai_realtime.testing import MOCK_WEBHOOK_SECRET, MockPhone, MockRealtimeServer
-from openai_realtime.webhooks import on_call_incoming
+from openai_realtime.webhooks import MemoryReplayStore, on_call_incoming
 from openai_realtime.webhooks.route import CallHandler
 from webhooks.deliveries import CALL, NOW, SECRET, encoded, signed
 
@@ -54,6 +54,25 @@ def phone_of(server: MockRealtimeServer, address: str) -> MockPhone:
 @pytest.fixture(autouse=True)
 def secret_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
+
+
+def test_a_verifier_without_a_store_is_given_one_and_is_left_as_it_was(
+    serve: Serve, realtime_server: MockRealtimeServer
+) -> None:
+    handled = Queue[str]()
+    kept = MemoryReplayStore()
+    for verifier in (WebhookVerifier(), WebhookVerifier(replay_store=kept)):
+        route = on_call_incoming(lambda call: handled.put(call.call_id), verifier=verifier)
+        phone = phone_of(realtime_server, serve(Starlette(routes=[route])))
+        call = phone.ring()
+        assert call.wait_for_delivery() == phone.deliver(call.webhook) == 200
+        assert phone.ring().wait_for_delivery() == 200
+        assert handled.get(timeout=5) == call.call_id != handled.get(timeout=5)
+        webhook = call.webhook
+        if len(kept) == 0:
+            assert verifier.verify(webhook.body, dict(webhook.headers)).webhook_id
+    assert len(kept) == 2
+    assert handled.empty()
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "returns an awaitable"])

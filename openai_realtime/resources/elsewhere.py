@@ -1,0 +1,46 @@
+"""What is said of a name that is right in another shape or method than the one that was called.
+
+Owns: these sentences, a table a method, by the name's dotted place. Must not know: how a wrong name
+is found.
+"""
+
+from __future__ import annotations
+
+from openai_realtime.dialects import MOVED
+
+_NESTED = "is of the nested shape: use client_secrets.create(session=…)"
+_LIFETIME = "is set by client_secret={'expires_after': …}"
+
+SESSIONS = {
+    "audio": _NESTED,
+    "expires_after": _LIFETIME,
+    "max_output_tokens": "is max_response_output_tokens here",
+    "output_modalities": "is modalities here",
+    "session": _NESTED,
+}
+"""`sessions.create`"""
+
+TRANSCRIPTION_SESSIONS = {
+    "audio": _NESTED,
+    "expires_after": _LIFETIME,
+    "model": "is set by input_audio_transcription={'model': …}",
+    "session": _NESTED,
+}
+"""`transcription_sessions.create`"""
+
+ACCEPT = {
+    **{flat: f"is {'.'.join(nested)} here" for flat, nested in MOVED.items()},
+    "temperature": "has no place in the nested shape: leave it out",
+}
+"""`calls.accept`: a nested session"""
+
+CLIENT_SECRETS = {
+    "client_secret": "is expires_after=… here",
+    **{
+        f"{place}{flat}": f"is session.{'.'.join(nested)} here"
+        for flat, nested in MOVED.items()
+        for place in ("", "session.")
+    },
+    "session.temperature": ACCEPT["temperature"],
+}
+"""`client_secrets.create`"""
