@@ -6,20 +6,22 @@ signatures, or what a webhook means. Needs no package: the Redis client is the c
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from openai_realtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 MAX_ENTRIES = 100_000
 
 _PREFIX = "openai_realtime:webhook:"
+_NOT_AWAITED = object()
 
 
 class ReplayStore(Protocol):
@@ -76,6 +78,8 @@ class _RedisClient(Protocol):
 
     def set(self, name: str, value: str, *, ex: int, nx: bool) -> object: ...
 
+    def get(self, name: str) -> object: ...
+
     # Not called. redis-py types `set` alike in both clients: this is what tells them apart.
     def close(self) -> None: ...
 
@@ -85,13 +89,15 @@ class _AsyncRedisClient(Protocol):
 
     def set(self, name: str, value: str, *, ex: int, nx: bool) -> Awaitable[object]: ...
 
+    def get(self, name: str) -> Awaitable[object]: ...
+
     def aclose(self) -> Awaitable[None]: ...
 
 
 class RedisReplayStore:
     """Remembers in Redis, for a fleet: `RedisReplayStore(redis.Redis.from_url(…))`.
 
-    One `SET … NX EX` a webhook; keys begin with `prefix` (default `openai_realtime:webhook:`). The
+    One `SET … NX EX` a webhook, tried twice; keys begin with `prefix` (default `openai_realtime:webhook:`). The
     client is yours: its time-outs count, its errors pass through, and you close it. Raises
     `ConfigurationError` for what is no such client, at the latest when it first answers.
     """
@@ -103,15 +109,25 @@ class RedisReplayStore:
 
     def claim(self, webhook_id: str, seconds: int, /) -> bool:
         """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
-        answer = self._client.set(self._prefix + webhook_id, "", ex=seconds, nx=True)
-        if isinstance(answer, Awaitable):
-            close_unawaited(cast("Awaitable[object]", answer))
-            message = (
-                "RedisReplayStore needs redis.Redis: for redis.asyncio.Redis use "
-                "AsyncRedisReplayStore and averify()"
-            )
-            raise ConfigurationError(message)
-        return bool(answer)
+        asking = _ask(self._prefix + webhook_id, seconds)
+        command = next(asking)
+        while True:
+            try:
+                answer = command(self._client)
+            except Exception as error:  # noqa: BLE001 - Redis' errors are its own package's
+                command = asking.throw(error)
+                continue
+            if isinstance(answer, Awaitable):
+                close_unawaited(cast("Awaitable[object]", answer))
+                message = (
+                    "RedisReplayStore needs redis.Redis: for redis.asyncio.Redis use "
+                    "AsyncRedisReplayStore and averify()"
+                )
+                raise ConfigurationError(message)
+            try:
+                command = asking.send(answer)
+            except StopIteration as end:
+                return bool(end.value)
 
 
 class AsyncRedisReplayStore:
@@ -125,14 +141,43 @@ class AsyncRedisReplayStore:
 
     async def claim(self, webhook_id: str, seconds: int, /) -> bool:
         """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
-        answer = self._client.set(self._prefix + webhook_id, "", ex=seconds, nx=True)
-        if not isinstance(cast("object", answer), Awaitable):
-            message = (
-                "AsyncRedisReplayStore needs redis.asyncio.Redis: for redis.Redis use "
-                "RedisReplayStore"
-            )
-            raise ConfigurationError(message)
-        return bool(await answer)
+        asking = _ask(self._prefix + webhook_id, seconds)
+        command = next(asking)
+        while True:
+            try:
+                waiting = command(self._client)
+                answer = await waiting if isinstance(waiting, Awaitable) else _NOT_AWAITED
+            except Exception as error:  # noqa: BLE001 - Redis' errors are its own package's
+                command = asking.throw(error)
+                continue
+            if answer is _NOT_AWAITED:
+                message = (
+                    "AsyncRedisReplayStore needs redis.asyncio.Redis: for redis.Redis use "
+                    "RedisReplayStore"
+                )
+                raise ConfigurationError(message)
+            try:
+                command = asking.send(answer)
+            except StopIteration as end:
+                return bool(end.value)
+
+
+def _ask(key: str, seconds: int) -> Generator[Callable[[Any], object], object, bool]:
+    """Yield the commands of one claim, take their answers, and return whether it is the first.
+
+    A claim whose answer was lost on the way is found again by its token: without one, the very
+    first delivery would look like a copy, and its call would ring for nobody.
+    """
+    token = secrets.token_hex(16)
+    for is_last in (False, True):
+        try:
+            if (yield lambda client: client.set(key, token, ex=seconds, nx=True)):
+                return True
+            return (yield lambda client: client.get(key)) in {token, token.encode("ascii")}
+        except Exception:
+            if is_last:
+                raise
+    raise AssertionError  # pragma: no cover - for the type checker
 
 
 def check_is_made(given: object, method: str, wanted: str) -> None:

@@ -6,6 +6,7 @@ not know: how a signature is made, or where replays are remembered.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -77,6 +78,9 @@ class WebhookVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = [SigningKey.read(secret) for secret in _given(secrets)]
+        if not 0 < tolerance < math.inf:
+            message = "tolerance is in seconds, finite and above 0"
+            raise ConfigurationError(message)
         self._tolerance = tolerance
         if replay_store is not None:
             wanted = "replay_store takes a store, such as MemoryReplayStore()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -194,6 +195,61 @@ def test_the_wrong_kind_of_redis_client_is_refused() -> None:
 def test_what_is_no_store_is_refused_at_once(make: Any, wrong: object, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         make(wrong)
+
+
+class Forgetful:
+    """A Redis that loses so many answers on the way."""
+
+    def __init__(self, lost: int) -> None:
+        self.lost = lost
+        self.kept: dict[str, str] = {}
+
+    def set(self, name: str, value: str, *, ex: int, nx: bool) -> bool | None:
+        assert nx
+        assert ex >= THREE_DAYS
+        is_first = self.kept.setdefault(name, value) == value
+        if self.lost:
+            self.lost -= 1
+            raise ConnectionError("the answer was lost")
+        return is_first or None
+
+    def get(self, name: str) -> bytes:
+        return self.kept[name].encode()
+
+    def close(self) -> None: ...
+
+
+class ForgetfulLater:
+    def __init__(self, lost: int) -> None:
+        self.inner = Forgetful(lost)
+
+    async def set(self, name: str, value: str, *, ex: int, nx: bool) -> bool | None:
+        return self.inner.set(name, value, ex=ex, nx=nx)
+
+    async def get(self, name: str) -> bytes:
+        return self.inner.get(name)
+
+    async def aclose(self) -> None: ...
+
+
+def test_a_claim_whose_answer_was_lost_is_still_the_first() -> None:
+    store = RedisReplayStore(Forgetful(1))
+    assert [passes(store), passes(store)] == [True, False]
+    later = AsyncRedisReplayStore(ForgetfulLater(1))
+    assert [anyio.run(passes_async, later), anyio.run(passes_async, later)] == [True, False]
+
+
+def test_a_redis_that_does_not_answer_at_all_is_told() -> None:
+    with pytest.raises(ConnectionError):
+        passes(RedisReplayStore(Forgetful(2)))
+    with pytest.raises(ConnectionError):
+        anyio.run(passes_async, AsyncRedisReplayStore(ForgetfulLater(2)))
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, math.inf, math.nan])
+def test_a_tolerance_is_a_time(tolerance: float) -> None:
+    with pytest.raises(ConfigurationError, match="tolerance is in seconds"):
+        WebhookVerifier(SECRET, tolerance=tolerance)
 
 
 # --- Redis, for real -------------------------------------------------------------------------
