@@ -146,7 +146,9 @@ class AsyncRedisReplayStore:
         while True:
             try:
                 waiting = command(self._client)
-                answer = await waiting if isinstance(waiting, Awaitable) else _NOT_AWAITED
+                answer: object = _NOT_AWAITED
+                if isinstance(waiting, Awaitable):
+                    answer = await cast("Awaitable[object]", waiting)
             except Exception as error:  # noqa: BLE001 - Redis' errors are its own package's
                 command = asking.throw(error)
                 continue
