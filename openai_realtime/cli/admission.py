@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 _LEAST_CHARACTERS = 16
 _LOCAL = "this-machine"
 # A proxy or a tunnel on this machine speaks for somebody else.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_FORWARDED = (
+    "cf-connecting-ip",
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+)
 
 
 def named_function(name: str) -> Authorize:
@@ -88,13 +98,18 @@ def anyone_on_this_machine() -> Authorize:
     """Return a function that lets in whoever connects from this machine, to a name of it.
 
     The name in the Host header is looked at, so that no web page can get in under a name of its own
-    that leads here (DNS rebinding); and requests that a proxy passed on are refused.
+    that leads here (DNS rebinding).
+
+    Not for a service behind a proxy or a tunnel on this machine: whoever reaches that connects from
+    this machine too. Requests that say of themselves that they were passed on are refused, but a
+    proxy need not say so, nor keep the Host header that it was sent.
     """
 
     async def authorize(request: Request) -> str | None:
         peer = request.client.host if request.client else ""
         is_forwarded = any(name in request.headers for name in _FORWARDED)
-        host = request.headers.get("host", "")
+        hosts = request.headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         is_local = is_loopback(peer) and is_loopback(name.strip("[]"))
         return _LOCAL if is_local and not is_forwarded else None
@@ -104,6 +119,8 @@ def anyone_on_this_machine() -> Authorize:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address is this machine and nothing else."""
+    if "%" in host:  # an IPv6 zone, which may be any text
+        return False
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

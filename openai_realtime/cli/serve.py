@@ -33,6 +33,10 @@ _TOKENS = f"{ENVIRONMENT}_TOKENS"
 _RULES = f"--authorize, --token-file (or the tokens in {_TOKENS}), --anyone-on-this-machine"
 _NO_RULE = f"Nobody may ask yet: choose {_RULES}, or --mock"
 _TWO_RULES = f"Choose one only: {_RULES}"
+_FOR_DEVELOPMENT = (
+    "--anyone-on-this-machine mints with a real key for whoever connects from this machine, a proxy's "
+    "or a tunnel's visitors included: for development only"
+)
 _USUAL_MODEL = "gpt-realtime"
 
 
@@ -69,6 +73,8 @@ class Who:
         if not admission.is_loopback(host):
             message = f"--host {host} is more than this machine: choose --authorize or --token-file"
             raise ConfigurationError(message)
+        if not is_mock:
+            output.complain("warning", _FOR_DEVELOPMENT)
         return admission.anyone_on_this_machine()
 
 

@@ -93,7 +93,8 @@ AnyoneHere = Annotated[
     bool,
     typer.Option(
         "--anyone-on-this-machine",
-        help="Whoever connects from this machine itself. For development.",
+        help="Whoever connects from this machine itself. For development: never behind a proxy or a "
+        "tunnel on this machine, for whoever reaches that is on this machine too.",
         rich_help_panel=_WHO,
     ),
 ]

@@ -37,6 +37,8 @@ def _address(text: str) -> str | None:
         host = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         host = text.partition(":")[0]
+    if "%" in host:  # an IPv6 zone, which may be any text, and means nothing here
+        return None
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:

@@ -23,7 +23,7 @@ from openai_realtime.mint.options import MintOptions, ServiceOptions, check_opti
 from openai_realtime.mint.origins import Origins
 from openai_realtime.mint.pseudonyms import Pseudonyms
 from openai_realtime.mint.readiness import Readiness
-from openai_realtime.mint.secrets_source import Mint
+from openai_realtime.mint.secrets_source import Mint, check_pool
 from openai_realtime.mint.sessions import SessionPlan
 from openai_realtime.secret_pool import SecretPool
 
@@ -89,7 +89,9 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
     ]
     if has_metrics:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False  # a redirect would lead to whatever the Host header says
+    return app
 
 
 def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]) -> MintEndpoint:
@@ -106,6 +108,7 @@ def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]
         options.get("lifetime", _DEFAULT_LIFETIME),
         choices,
     )
+    check_pool(options.get("pool"), plan)
     return MintEndpoint(
         origins=Origins.of(
             options.get("origins", ()), credentials=options.get("credentials", False)

@@ -33,18 +33,29 @@ _HANG_UP = {"Connection": "close"}
 
 
 class BoundedReceive:
-    """An ASGI `receive` that raises `RefusalError` once more than 4 KiB of body came through.
+    """An ASGI `receive` that raises `RefusalError` on more than 4 KiB of body, or 10 s of waiting.
 
-    It stands in front of whoever reads, `authorize` included, and trusts no Content-Length.
+    The time runs from the first call until the body is whole. It stands in front of whoever reads, `authorize` included, and trusts no Content-Length.
     """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._bytes = 0
+        self._deadline: float | None = None
+        self._is_whole = False
 
     async def __call__(self) -> Message:
         """Return the next message."""
-        message = await self._receive()
+        if self._is_whole:  # then what is left to come is that the client hangs up: at any time
+            return await self._receive()
+        if self._deadline is None:
+            self._deadline = anyio.current_time() + _BODY_SECONDS
+        message: Message | None = None
+        with anyio.move_on_after(self._deadline - anyio.current_time()):
+            message = await self._receive()
+        if message is None:
+            raise RefusalError(TOO_SLOW, headers=_HANG_UP)
+        self._is_whole = not message.get("more_body", False)
         self._bytes += len(message.get("body", b""))
         if self._bytes > MAX_BODY_BYTES:
             raise RefusalError(TOO_LARGE, headers=_HANG_UP)
@@ -63,7 +74,7 @@ def check_content_type(headers: Headers) -> None:
         len(headers.getlist("content-type")) != 1
         or kind.strip().lower() != "application/json"
         or charset not in {"", "charset=utf-8"}
-        or headers.get("content-encoding", "identity").lower() != "identity"
+        or any(each.lower() != "identity" for each in headers.getlist("content-encoding"))
     ):
         raise RefusalError(CONTENT_TYPE)
 
@@ -72,11 +83,7 @@ async def read_object(request: Request) -> dict[str, Json]:
     """Return the body's members; raises `RefusalError`, or starlette's `ClientDisconnect`."""
     if _announced_bytes(request.headers) > MAX_BODY_BYTES:  # why wait for it?
         raise RefusalError(TOO_LARGE, headers=_HANG_UP)
-    try:
-        with anyio.fail_after(_BODY_SECONDS):
-            body = await request.body()
-    except TimeoutError:
-        raise RefusalError(TOO_SLOW, headers=_HANG_UP) from None
+    body = await request.body()
     try:
         value = decode_json(body, unique_names=True)
     except ValueError:

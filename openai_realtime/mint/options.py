@@ -64,8 +64,10 @@ class MintOptions(TypedDict, total=False):
     """Where the page sends its SDP offer. Default: the provider's calls endpoint."""
     pool: SecretSource | None
     """Secrets minted beforehand, such as a `SecretPool`; whoever chooses something gets a fresh one.
-    Not together with `safety_key`: such a secret belongs to one person. `mint_app` opens a
-    `SecretPool` that was not opened, and closes it. Default: none."""
+    A `SecretPool` must have been made with the parameters of `session`, written flat, and its
+    secrets must live for `lifetime`, which is then to be given: they live for 600 seconds unless
+    `client_secret` says otherwise. Not together with `safety_key`: such a secret belongs to one
+    person. `mint_app` opens a `SecretPool` that was not opened, and closes it. Default: none."""
 
 
 class ServiceOptions(MintOptions, total=False):

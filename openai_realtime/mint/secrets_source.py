@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.access_log import logger
+from openai_realtime.resources.sessions import CREATE
+from openai_realtime.secret_pool import SecretPool
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
+from openai_realtime.types.options import RequestOptions
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from openai_realtime.types.client_secret import ClientSecret
 
 _MIN_TTL = 30.0
+_PER_CALL = RequestOptions.__annotations__.keys()
 
 
 class PooledAnswer(Protocol):
@@ -41,6 +46,38 @@ class SecretSource(Protocol):
     async def acquire(self, *, min_ttl: float = 30) -> PooledAnswer:
         """Return a secret that lives for `min_ttl` seconds at least, and belongs to nobody yet."""
         ...
+
+
+def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
+    """Raise `ConfigurationError` when a `SecretPool` holds anything but what the plan mints."""
+    if not isinstance(pool, SecretPool):
+        return  # none, or a pool of the user's own, of which nothing is known
+    if plan.is_nested:
+        message = "pool: a SecretPool mints with sessions.create: write session flat, without type"
+        raise ConfigurationError(message)
+    params: Mapping[str, object] = pool._params  # type: ignore[assignment]  # noqa: SLF001 - of the same package
+    given = {name: value for name, value in params.items() if name not in _PER_CALL}
+    pooled = CREATE.parameters.plain(given, params.get("extra_body"))
+    pooled.pop("client_secret", None)  # it says how long the secrets live
+    both = plan.session.keys() | pooled.keys()
+    nothing = object()
+    differing = sorted(
+        name for name in both if plan.session.get(name, nothing) != pooled.get(name, nothing)
+    )
+    if differing:
+        message = (
+            f"pool: its sessions differ from session in {', '.join(differing)}: "
+            "make both with the same parameters"
+        )
+        raise ConfigurationError(message)
+    seconds = pool._lifetime  # noqa: SLF001 - of the same package
+    if seconds != plan.lifetime:
+        message = (
+            f"pool: its secrets live {seconds:g} s, and lifetime is {plan.lifetime}: pass "
+            f"lifetime={seconds:g}, or make the pool with "
+            f'client_secret={{"expires_after": {{"seconds": {plan.lifetime}}}}}'
+        )
+        raise ConfigurationError(message)
 
 
 class Mint:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openai_realtime.core.events import PoolLevel
@@ -56,6 +57,7 @@ class Pool(Generic[S]):
         self._patience = configuration.timeout.total
         self._stock = Stock["RealtimeSessionCreateResponse"](pooling.limits, context)
         self._is_open = False
+        self._process = 0
         self._told: PoolLevel | None = None
 
     @property
@@ -63,11 +65,25 @@ class Pool(Generic[S]):
         """Whether its `with` block was entered: a pool is opened once."""
         return self._is_open
 
+    @property
+    def _is_inherited(self) -> bool:
+        """Whether it was opened before a fork, and this is the child: its secrets are the parent's."""
+        return self._is_open and self._process != os.getpid()
+
+    def _refuse_inherited(self) -> None:
+        if self._is_inherited:
+            message = (
+                f"The pool {self.name!r} was opened in the parent process: "
+                "open one in each process, after the fork"
+            )
+            raise ClientClosedError(message)
+
     def _asked(self, min_ttl: float | None, timeout: float | None) -> tuple[float, float]:
         """Return `min_ttl` and `timeout` with their defaults, checked."""
         if not self._is_open:
             message = f"The pool {self.name!r} is not open: use it inside its `{self._block}` block"
             raise ClientClosedError(message)
+        self._refuse_inherited()
         ttl = self._stock.limits.min_ttl if min_ttl is None else min_ttl
         if not 0 <= ttl < self._lifetime:
             message = f"min_ttl must be from 0 to below {self._lifetime:g}, which the secrets live"
@@ -82,6 +98,7 @@ class Pool(Generic[S]):
         self, waiter: Waiter[RealtimeSessionCreateResponse], patience: float
     ) -> RealtimeSessionCreateResponse:
         """Return what a waiter got, or raise why it got nothing."""
+        self._refuse_inherited()  # the fork may have come while it waited
         session = self._stock.collect(waiter)
         if session is not None:
             return session
@@ -120,6 +137,7 @@ class Pool(Generic[S]):
             message = f"The pool {self.name!r} can be opened only once: make another one"
             raise RuntimeError(message)
         self._is_open = True
+        self._process = os.getpid()
 
     def _closed(self) -> ClientClosedError:
         return ClientClosedError(f"The pool {self.name!r} is closed")

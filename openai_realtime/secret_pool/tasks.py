@@ -27,6 +27,7 @@ class SecretPool(Pool[AsyncSessions]):
     """Secrets of one session, ready: for asyncio and trio. Made by `client.secret_pool(…)`.
 
     Open it with `async with`, and use it in that event loop; closing it cancels what it is minting.
+    In a forked child `acquire` raises, and closing does nothing: open one in each process.
     """
 
     _block = "async with"
@@ -71,7 +72,7 @@ class SecretPool(Pool[AsyncSessions]):
         return self._stock.stats()
 
     async def _refill(self) -> None:
-        while True:
+        while not self._is_inherited:
             self._nudged = anyio.Event()
             for _ in range(self._stock.begin()):
                 self._tasks.start_soon(self._mint)
@@ -104,6 +105,8 @@ class SecretPool(Pool[AsyncSessions]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._is_inherited:
+            return  # the tasks, and the event loop's side in the kernel, are the parent's
         self._stock.close(self._closed())
         self._tell(self._news())
         self._tasks.cancel_scope.cancel()

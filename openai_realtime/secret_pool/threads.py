@@ -7,6 +7,7 @@ to hold, who is served first, when to try again (`core/stock.py` decides).
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 
@@ -28,7 +29,8 @@ class SyncSecretPool(Pool[Sessions]):
 
     Open it with `with` and share it between threads. Closing it waits for no mint: those that are
     in flight end by themselves, and their secrets are given to nobody. Its threads are daemons, so
-    that a process that ends waits for none either. A fork does not take it along.
+    that a process that ends waits for none either. In a forked child `acquire` raises, and closing
+    does nothing: open one in each process.
     """
 
     _block = "with"
@@ -65,24 +67,33 @@ class SyncSecretPool(Pool[Sessions]):
             waiter = self._stock.wait(ttl, served.set)
         try:
             served.wait(patience)
-            with self._lock:
+            with self._locked():
                 return self._outcome(waiter, patience)
         finally:
-            with self._lock:
+            with self._locked():
                 self._stock.leave(waiter)
 
     def stats(self) -> PoolStats:
         """Return what the pool holds and wants now, and has been through."""
-        with self._lock:
+        with self._locked():
             return self._stock.stats()
 
     def close(self) -> None:
-        """Give up all secrets; who waits, and who asks from now on, gets `ClientClosedError`."""
+        """Give up all secrets; who waits, and who asks from now on, gets `ClientClosedError`.
+
+        In a forked child nothing happens: the pool is the parent's.
+        """
+        if self._is_inherited:
+            return
         with self._lock:
             self._stock.close(self._closed())
         self._nudged.set()
         if self._is_open:
             self._threads[0].join()
+
+    def _locked(self) -> AbstractContextManager[object]:
+        """Return the lock; in a forked child none, for a thread that is not there may hold it."""
+        return nullcontext() if self._is_inherited else self._lock
 
     def _refill(self) -> None:
         is_closed = False

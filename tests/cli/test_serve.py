@@ -81,7 +81,9 @@ def test_a_file_says_everything(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
     result = invoke("serve", "--config", toml)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: --anyone-on-this-machine mints with a real key for")
+    assert result.stderr.count("\n") == 1
     (seen,) = served
     assert callable(seen.pop("authorize"))
     assert seen == {
@@ -214,6 +216,13 @@ def test_it_does_not_start_without_knowing_who_may_ask_for_what(
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("rule", ["--anyone-on-this-machine", ""])
+def test_a_mock_needs_no_warning(rule: str, invoke: Invoke, served: list[dict[str, Any]]) -> None:
+    result = invoke("serve", "--mock", "--port", "0", *rule.split())
+    assert (result.exit_code, len(served)) == (0, 1)
+    assert "warning" not in result.stderr
+
+
 def test_a_port_in_use(invoke: Invoke) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -249,13 +258,19 @@ def test_what_is_not_installed(
     assert [each["has_page"] for each in served] == [True] * (exit_code == 0)
 
 
-def asked_by(peer: str | None = "127.0.0.1", /, **headers: str) -> Request:
+def asked_by(
+    peer: str | None = "127.0.0.1", /, *more: tuple[bytes, bytes], **headers: str
+) -> Request:
     return Request(
         {
             "type": "http",
             "client": peer and (peer, 1),
             "headers": [
-                (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+                *more,
+                *(
+                    (name.replace("_", "-").encode(), value.encode())
+                    for name, value in headers.items()
+                ),
             ],
         }
     )
@@ -273,8 +288,22 @@ def asked_by(peer: str | None = "127.0.0.1", /, **headers: str) -> Request:
         ("127.0.0.1", {"host": "evil.example:8000"}, False),
         ("127.0.0.1", {"host": "localhost.evil.example"}, False),
         ("127.0.0.1", {}, False),
-        ("127.0.0.1", {"host": "localhost", "x-forwarded-for": "127.0.0.1"}, False),
-        ("127.0.0.1", {"host": "localhost", "via": "1.1 tunnel"}, False),
+        ("127.0.0.1", {"host": "[::1%evil.example]:8000"}, False),
+        ("::1%evil", {"host": "localhost"}, False),
+        *[
+            ("127.0.0.1", {"host": "localhost", name: "127.0.0.1"}, False)
+            for name in (
+                "cf-connecting-ip",
+                "forwarded",
+                "via",
+                "x-forwarded-for",
+                "x-forwarded-host",
+                "x-forwarded-port",
+                "x-forwarded-proto",
+                "x-forwarded-server",
+                "x-real-ip",
+            )
+        ],
     ],
 )
 def test_anyone_on_this_machine_is_on_this_machine(
@@ -283,6 +312,13 @@ def test_anyone_on_this_machine_is_on_this_machine(
     authorize: Any = admission.anyone_on_this_machine()
     principal = asyncio.run(authorize(asked_by(peer, **headers)))
     assert principal == ("this-machine" if is_let_in else None)
+
+
+@pytest.mark.parametrize("second", [b"evil.example", b"localhost"])
+def test_two_hosts_are_none(second: bytes) -> None:
+    authorize: Any = admission.anyone_on_this_machine()
+    request = asked_by("127.0.0.1", (b"host", b"localhost"), (b"host", second))
+    assert asyncio.run(authorize(request)) is None
 
 
 def test_a_token_names_its_principal() -> None:

@@ -6,14 +6,30 @@ from typing import Any
 
 import pytest
 
-from mint.service import app_for, ask, browser
-from openai_realtime import RealtimeSessionCreateResponse, RealtimeSessionsClient, RetryPolicy
+from mint.service import SESSION, app_for, ask, browser
+from openai_realtime import (
+    ConfigurationError,
+    RealtimeSessionCreateResponse,
+    RealtimeSessionsClient,
+    RetryPolicy,
+)
+from openai_realtime.mint import mint_endpoint
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 POOLED = {
     "model": "gpt-realtime-mini",
     "client_secret": {"value": "ek_pooled", "expires_at": 1_900_000_000},
+}
+
+
+LIKE_THE_SERVICE: Any = {
+    **SESSION,
+    "client_secret": {"expires_after": {"seconds": 60}},
+    "size": 2,
+    "min_size": 2,
+    "concurrency": 1,
+    "name": "mint",
 }
 
 
@@ -71,7 +87,7 @@ def pool(provider: MockRealtimeServer) -> SecretPool:
     client = RealtimeSessionsClient(
         provider=provider.provider, api_key=provider.api_key, retry=RetryPolicy(max_retries=0)
     )
-    return client.secret_pool(size=2, min_size=2, concurrency=1, voice="cedar", name="mint")
+    return client.secret_pool(**LIKE_THE_SERVICE)
 
 
 def until(is_so: Any) -> None:
@@ -89,7 +105,8 @@ def test_the_service_opens_a_secret_pool_and_answers_from_it(
         told = [ask(page).json() for _ in range(2)]
         assert pool.stats().hits == 2
         assert len({each["value"] for each in told}) == 2
-    assert all("cedar" in str(request.json) for request in provider.requests), "only the pool's"
+        until(lambda: pool.stats().ready == 2)
+        assert len(provider.requests) == pool.stats().minted == 4, "only the pool's"
     assert pool.stats().wanted == 0, "closed"
 
 
@@ -102,7 +119,7 @@ def test_a_secret_pool_that_cannot_mint_is_fallen_back_from(
         until(lambda: pool.stats().failures == 1)
         assert ask(page).status_code == 200
         assert pool.stats().misses == 1
-    assert "verse" in str(provider.requests[-1].json), "the service's own"
+        assert pool.stats().minted == 0, "the service's own"
 
 
 def test_a_secret_pool_that_is_open_is_its_openers(
@@ -116,3 +133,38 @@ def test_a_secret_pool_that_is_open_is_its_openers(
             assert (await pool.acquire()).client_secret.value
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("pooled", "options", "told"),
+    [
+        ({"voice": "cedar"}, {}, "differ from session in voice:"),
+        ({"speed": 1.1, "model": "other"}, {}, "differ from session in model, speed:"),
+        (
+            {},
+            {"session": {**SESSION, "tool_choice": "none"}},
+            "differ from session in tool_choice:",
+        ),
+        ({"extra_body": {"voice": "cedar"}}, {}, "differ from session in voice:"),
+        ({}, {"lifetime": 90}, "secrets live 60 s, and lifetime is 90: pass lifetime=60, or"),
+        ({"client_secret": {}}, {}, "secrets live 600 s, and lifetime is 60: pass lifetime=600"),
+        ({}, {"session": {"type": "realtime", "model": "gpt-realtime"}}, "write session flat"),
+    ],
+)
+def test_a_secret_pool_holds_what_the_service_mints(
+    pooled: dict[str, Any], options: dict[str, Any], told: str
+) -> None:
+    client = RealtimeSessionsClient(api_key="sk-x")
+    pool = client.secret_pool(**{**LIKE_THE_SERVICE, **pooled})
+    given: Any = {"session": SESSION, "authorize": lambda _: "ann", "pool": pool, **options}
+    with pytest.raises(ConfigurationError, match=told):
+        mint_endpoint(client, **given)
+
+
+def test_a_secret_pool_may_differ_in_how_it_calls() -> None:
+    client = RealtimeSessionsClient(api_key="sk-x")
+    calls = {"timeout": 3, "extra_headers": {"X-Team": "voice"}, "client_secret": {}}
+    pool = client.secret_pool(**{**LIKE_THE_SERVICE, **calls})
+    assert mint_endpoint(
+        client, session=SESSION, lifetime=600, authorize=lambda _: "ann", pool=pool
+    )

@@ -11,6 +11,7 @@ from openai_realtime.mint import bodies, mint_endpoint
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.testclient import TestClient
 
 JSON = {"content-type": "application/json"}
@@ -190,6 +191,23 @@ def test_what_is_not_json_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("encodings", "status"),
+    [(["identity"], 200), (["Identity", "identity"], 200), (["identity", "gzip"], 415)],
+)
+def test_every_content_encoding_counts(
+    asking: TestClient, encodings: list[str], status: int
+) -> None:
+    headers = [*JSON.items(), ("x-user", "ann"), *[("content-encoding", e) for e in encodings]]
+    assert asking.post(PATH, content=b"{}", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("path", [f"{PATH}/", "/healthz/"])
+def test_nothing_is_redirected_to_whatever_host_says(asking: TestClient, path: str) -> None:
+    answer = asking.post(path, json={}, headers={"host": "evil.example"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
+@pytest.mark.parametrize(
     "content_type",
     ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'],
 )
@@ -235,28 +253,37 @@ def test_a_body_has_4_kib_at_most(
     assert minted(provider) == 1 - extra
 
 
+async def who_reads(request: Request) -> str:
+    await request.body()
+    return "ann"
+
+
+@pytest.mark.parametrize("authorize", [user_header, who_reads])
+@pytest.mark.parametrize("way", ["nothing", "drop by drop"])
 def test_a_body_that_does_not_come_is_not_waited_for(
-    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch, authorize: Any, way: str
 ) -> None:
-    monkeypatch.setattr(bodies, "_BODY_SECONDS", 0.01)
+    monkeypatch.setattr(bodies, "_BODY_SECONDS", 0.05)
     sent: list[Any] = []
+
+    async def receive() -> Any:
+        await (anyio.sleep_forever() if way == "nothing" else anyio.sleep(0.002))
+        return {"type": "http.request", "body": b" ", "more_body": True}
 
     async def body() -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await app_for(provider)(
-            {
-                "type": "http",
-                "method": "POST",
-                "path": PATH,
-                "query_string": b"",
-                "headers": [(b"content-type", b"application/json"), (b"x-user", b"ann")],
-            },
-            anyio.sleep_forever,  # type: ignore[arg-type]  # it never says a thing
-            send,
-        )
+        with anyio.fail_after(5):
+            await app_for(provider, authorize=authorize)(scope, receive, send)
 
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"x-user", b"ann")],
+    }
     anyio.run(body)
     assert sent[0]["status"] == 408
     assert minted(provider) == 0

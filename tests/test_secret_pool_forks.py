@@ -1,0 +1,80 @@
+"""A secret pool that was open when its process forked: the secrets are the parent's.
+
+Owns: forks. Must not know: what a pool does in one process (`test_secret_pool.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+from flavours import Flavour  # noqa: TC002 - as in every test
+
+from openai_realtime import ClientClosedError
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+REFUSED = "The pool 'shared' was opened in the parent process: open one in each process"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_no_secret_is_given_to_parent_and_child(
+    flavour: Flavour, realtime_server: MockRealtimeServer
+) -> None:
+    """In a process of its own: this one has threads, which no fork survives."""
+    process = subprocess.run(
+        # Python warns of any fork beside threads: a pool has them.
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-m", "forked_pool",
+         flavour.name, realtime_server.base_url, realtime_server.api_key],
+        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (process.returncode, process.stderr) == (0, "")
+    told = [line.split(" ", 1) for line in process.stdout.splitlines()]
+    (child,) = [text for name, text in told if name == "child"]
+    assert child.startswith(REFUSED)
+    # Closing in the child took nothing away, there or here.
+    assert [text for name, text in told if name in {"ready", "closed"}] == ["3", "3"]
+    secrets = [text for name, text in told if name == "parent"]
+    assert len(set(secrets)) == len(secrets) == 6
+
+
+def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process id is all that tells: to the child, another one comes while it waits."""
+
+    secret = {"value": "ek_late", "expires_at": int(time.time()) + 600}
+    realtime_server.respond_next(MockAnswer(delay=0.1, json={"client_secret": secret}))
+
+    async def body() -> None:
+        client = flavour.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
+        pool = client.secret_pool(size=1, min_size=0, concurrency=1, name="shared")
+        stock = getattr(pool, "wrapped", pool)._stock
+
+        async def wait() -> None:
+            with pytest.raises(ClientClosedError, match="in the parent process"):
+                await pool.acquire()
+
+        async with client, pool:
+            with monkeypatch.context() as patch:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(wait)
+                    with anyio.fail_after(10):
+                        while not stock._line:
+                            await anyio.sleep(0.002)
+                    (waiter,) = stock._line
+                    wake = waiter.wake
+
+                    def fork_and_wake() -> None:
+                        patch.setattr(os, "getpid", lambda: -1)
+                        wake()
+
+                    waiter.wake = fork_and_wake
+            kept = await pool.acquire(timeout=0)
+            assert kept.client_secret.value == "ek_late", "it is the parent's still"
+
+    flavour.run(body)
