@@ -35,7 +35,8 @@ _HANG_UP = {"Connection": "close"}
 class BoundedReceive:
     """An ASGI `receive` that raises `RefusalError` on more than 4 KiB of body, or 10 s of waiting.
 
-    The time runs from the first call until the body is whole. It stands in front of whoever reads, `authorize` included, and trusts no Content-Length.
+    The time runs from the first call until the body is whole. It stands in front of whoever reads,
+    `authorize` included, and trusts no Content-Length.
     """
 
     def __init__(self, receive: Receive) -> None:
