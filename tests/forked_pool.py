@@ -97,8 +97,8 @@ async def fork_async(base_url: str, api_key: str) -> None:
 
 
 if __name__ == "__main__":
-    flavour, *place = sys.argv[1:]
+    flavour, base_url, api_key = sys.argv[1:]
     if flavour == "sync":
-        fork_sync(*place)
+        fork_sync(base_url, api_key)
     else:
-        anyio.run(fork_async, *place, backend=flavour)
+        anyio.run(fork_async, base_url, api_key, backend=flavour)

@@ -55,7 +55,7 @@ def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
     if plan.is_nested:
         message = "pool: a SecretPool mints with sessions.create: write session flat, without type"
         raise ConfigurationError(message)
-    params: Mapping[str, object] = pool._params  # type: ignore[assignment]  # noqa: SLF001 - of the same package
+    params: Mapping[str, object] = pool._params  # noqa: SLF001 - of the same package
     given = {name: value for name, value in params.items() if name not in _PER_CALL}
     pooled = CREATE.parameters.plain(given, params.get("extra_body"))
     pooled.pop("client_secret", None)  # it says how long the secrets live
