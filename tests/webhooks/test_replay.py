@@ -171,8 +171,6 @@ def test_the_wrong_kind_of_redis_client_is_refused() -> None:
         def set(self, *_: object, **__: object) -> bool:
             return True
 
-        def close(self) -> None: ...
-
     asking: Any = redis.asyncio.Redis(unix_socket_path="/nowhere")
     with pytest.raises(ConfigurationError, match=r"needs redis.Redis: .* AsyncRedisReplayStore"):
         passes(RedisReplayStore(asking))
