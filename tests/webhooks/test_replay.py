@@ -231,15 +231,17 @@ class ForgetfulLater:
 
 
 def test_a_claim_whose_answer_was_lost_is_still_the_first() -> None:
-    store = RedisReplayStore(Forgetful(1))
+    lossy: Any = Forgetful(1)
+    store = RedisReplayStore(lossy)
     assert [passes(store), passes(store)] == [True, False]
     later = AsyncRedisReplayStore(ForgetfulLater(1))
     assert [anyio.run(passes_async, later), anyio.run(passes_async, later)] == [True, False]
 
 
 def test_a_redis_that_does_not_answer_at_all_is_told() -> None:
+    lossy: Any = Forgetful(2)
     with pytest.raises(ConnectionError):
-        passes(RedisReplayStore(Forgetful(2)))
+        passes(RedisReplayStore(lossy))
     with pytest.raises(ConnectionError):
         anyio.run(passes_async, AsyncRedisReplayStore(ForgetfulLater(2)))
 
