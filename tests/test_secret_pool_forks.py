@@ -78,3 +78,21 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
             assert kept.client_secret.value == "ek_late", "it is the parent's still"
 
     flavour.run(body)
+
+
+def test_closing_in_the_child_closes_nothing(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the real fork above; but a child that leaves by `os._exit` tells no coverage."""
+
+    async def body() -> None:
+        client = flavour.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
+        pool = client.secret_pool(size=1, name="shared")
+        async with client, pool:
+            assert (await pool.acquire()).client_secret.value
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", lambda: -1)
+                await pool.__aexit__(None, None, None)
+            assert (await pool.acquire()).client_secret.value, "it is open"
+
+    flavour.run(body)
