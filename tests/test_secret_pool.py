@@ -473,7 +473,7 @@ if closes == "True":
 def test_a_process_ends_without_its_mints_and_without_a_word(
     closes: bool, realtime_server: MockRealtimeServer
 ) -> None:
-    realtime_server.respond_next(*[MockAnswer(delay=5)] * 8)
+    realtime_server.respond_next(*[MockAnswer(delay=20)] * 8)
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", ENDING, realtime_server.base_url,
@@ -481,7 +481,7 @@ def test_a_process_ends_without_its_mints_and_without_a_word(
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 15
 
 
 def test_pools_without_a_name_have_one_each() -> None:
