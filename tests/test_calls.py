@@ -161,7 +161,7 @@ def test_phone_calls(flavour: Flavour, realtime_server: MockRealtimeServer) -> N
         ("hangup", [""], {}, "call_id"),
         ("hangup", ["rtc_1\n"], {}, "call_id"),
         ("hangup", ["x" * 129], {}, "call_id"),
-        ("accept", ["rtc_1"], {"voice": "verse"}, "voice is not a known parameter"),
+        ("accept", ["rtc_1"], {"voice": "verse"}, "voice is audio.output.voice here"),
         ("reject", ["rtc_1"], {"status_code": 200}, "a SIP status code from 300 to 699"),
         ("refer", ["rtc_1"], {}, "target_uri is required"),
         ("refer", ["rtc_1"], {"target_uri": "http://x"}, "a tel: or sip: URI"),

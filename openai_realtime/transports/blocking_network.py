@@ -171,6 +171,7 @@ class _Handshake:
         return getattr(self._context, name)
 
     def wrap_socket(self, plain: socket.socket, *, server_hostname: str | None) -> ssl.SSLSocket:
+        plain.getpeername()  # of a connection already reset, wrap_socket loses its own socket
         encrypted = self._context.wrap_socket(
             plain, server_hostname=server_hostname, do_handshake_on_connect=False
         )
