@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import ipaddress
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from openai_realtime import providers
 from openai_realtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -119,12 +119,8 @@ def anyone_on_this_machine() -> Authorize:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address is this machine and nothing else."""
-    if "%" in host:  # an IPv6 zone, which may be any text
-        return False
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    # Stricter than for a base URL: a zone may be any text, and `x.localhost` is no name of its own.
+    return "%" not in host and not host.endswith(".localhost") and providers.is_loopback(host)
 
 
 def _digest(token: str) -> bytes:

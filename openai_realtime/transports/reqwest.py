@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
+from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 
 from openai_realtime.core.body import MAX_BODY_BYTES, BodyReader
 from openai_realtime.core.deadline import deadline_passed
@@ -58,6 +59,7 @@ _ENOUGH = MAX_BODY_BYTES + 1
 _SWITCHING_PROTOCOLS = 101
 
 T = TypeVar("T")
+B = TypeVar("B", RequestBuilder, SyncRequestBuilder)
 C = TypeVar("C", Client, SyncClient)
 
 
@@ -100,15 +102,9 @@ class AsyncReqwestEngine:
         await take_turn(turns, deadline.cut(limits.pool))
         try:
             with _sending(self._pools, pool):
-                outgoing = (
-                    pool.client.request(request.method, self._pools.target(request.url).url)
-                    .headers(self._pools.headers(request.headers))
-                    .body_bytes(request.body)
-                    # pyreqwest goes on behind a call that was cancelled: no longer than this.
-                    .timeout(timedelta(seconds=deadline.remaining()))
-                    .streamed_read_buffer_limit(_ENOUGH)
-                    .build_streamed()
-                )
+                target = self._pools.target(request.url).url
+                builder = pool.client.request(request.method, target)
+                outgoing = _filled(builder, request, self._pools, deadline).build_streamed()
                 head = await _as_cancelled(outgoing.__aenter__())
                 body = await head.body_reader.read(_ENOUGH)
                 if body is not None and len(body) >= _ENOUGH:
@@ -185,14 +181,9 @@ class SyncReqwestEngine:
         take_sync_turn(self._turns, deadline.cut(limits.pool))
         try:
             with _sending(self._pools, pool):
-                outgoing = (
-                    pool.client.request(request.method, self._pools.target(request.url).url)
-                    .headers(self._pools.headers(request.headers))
-                    .body_bytes(request.body)
-                    .timeout(timedelta(seconds=deadline.remaining()))
-                    .streamed_read_buffer_limit(_ENOUGH)
-                    .build_streamed()
-                )
+                target = self._pools.target(request.url).url
+                builder = pool.client.request(request.method, target)
+                outgoing = _filled(builder, request, self._pools, deadline).build_streamed()
                 head = outgoing.__enter__()
                 body = head.body_reader.read(_ENOUGH)
                 if body is not None and len(body) >= _ENOUGH:
@@ -230,6 +221,17 @@ class SyncReqwestEngine:
 
             self._stand_in = SyncLaneEngine(self._rules)
         return self._stand_in
+
+
+def _filled(builder: B, request: Request, pools: Pools[C], deadline: Deadline) -> B:
+    """Return a builder with all that makes a request ours."""
+    return (
+        builder.headers(pools.headers(request.headers))
+        .body_bytes(request.body)
+        # pyreqwest goes on behind a call that was cancelled: no longer than this.
+        .timeout(timedelta(seconds=deadline.remaining()))
+        .streamed_read_buffer_limit(_ENOUGH)
+    )
 
 
 @coroutine
