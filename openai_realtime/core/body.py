@@ -29,7 +29,7 @@ class BodyReader:
     __slots__ = ("_chunks", "_encoding", "_size")
 
     def __init__(self, headers: Headers) -> None:
-        self._encoding = headers.get("content-encoding", "identity").strip().lower()
+        self._encoding = _encoding_of(headers)
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -50,20 +50,34 @@ class BodyReader:
         """Return the whole body, decoded; raises `APIConnectionError` when it cannot be."""
         if self.is_too_large:
             _refuse("is larger than 1 MiB")
-        body = b"".join(self._chunks)
-        if self._encoding in {"identity", ""}:
-            return body
-        if self._encoding not in _WINDOWS:
-            _refuse("is compressed in a way that was not asked for")
-        decoder = zlib.decompressobj(_WINDOWS[self._encoding])
-        decoded = b""
-        with suppress(zlib.error):
-            decoded = decoder.decompress(body, MAX_BODY_BYTES + 1)
-        if len(decoded) > MAX_BODY_BYTES:
-            _refuse("is larger than 1 MiB when decompressed")
-        if not decoder.eof:
-            _refuse("is compressed and damaged")
-        return decoded
+        return _decoded(b"".join(self._chunks), self._encoding)
+
+
+def whole_body(headers: Headers, body: bytes) -> bytes:
+    """Return a body that was read at once, decoded; raises `APIConnectionError` when it cannot be."""
+    if len(body) > MAX_BODY_BYTES:
+        _refuse("is larger than 1 MiB")
+    return _decoded(body, _encoding_of(headers))
+
+
+def _encoding_of(headers: Headers) -> str:
+    return headers.get("content-encoding", "identity").strip().lower()
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    if encoding in {"identity", ""}:
+        return body
+    if encoding not in _WINDOWS:
+        _refuse("is compressed in a way that was not asked for")
+    decoder = zlib.decompressobj(_WINDOWS[encoding])
+    decoded = b""
+    with suppress(zlib.error):
+        decoded = decoder.decompress(body, MAX_BODY_BYTES + 1)
+    if len(decoded) > MAX_BODY_BYTES:
+        _refuse("is larger than 1 MiB when decompressed")
+    if not decoder.eof:
+        _refuse("is compressed and damaged")
+    return decoded
 
 
 def _refuse(why: str) -> NoReturn:

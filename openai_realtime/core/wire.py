@@ -1,6 +1,9 @@
 """The values that travel: headers, a request, a response.
 
 Owns: their shape. Must not know: engines, retries, or what any endpoint means.
+
+Nothing changes a value once it is made. They are not frozen, since that makes them half as fast to
+make; nor tuples, since error reporters show what is in a tuple, and these hold keys and secrets.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ class Headers(Mapping[str, str]):
         return f"Headers({', '.join(self._members)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One HTTP request, complete but for its credential. Its repr shows neither header nor body."""
 
@@ -92,7 +95,7 @@ class Request:
         return Request(self.method, self.url, (header, *self.headers), self.body, self.max_idle)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """One HTTP response, read to its end. Its repr shows no body: that may hold a secret."""
 

@@ -52,7 +52,7 @@ class Parameters:
         if extra_body is None:
             checked = self._checked(parameters)
             with suppress(PydanticSerializationError):
-                return self._adapter.dump_json(checked)
+                return self._adapter.serializer.to_json(checked)
             raise _unencodable()
         return encode_json(self.plain(parameters, extra_body))
 
@@ -69,9 +69,11 @@ class Parameters:
 
     def _checked(self, parameters: Mapping[str, object]) -> JsonObject:
         try:
-            return self._adapter.validate_python(parameters)
+            checked: JsonObject = self._adapter.validator.validate_python(parameters)
         except ValidationError as error:
             problems = error.errors(include_url=False)
+        else:
+            return checked
         # Raised out here: the validation error's input is the caller's data, kept out of the chain.
         raise _parameter_error(problems, get_type_hints(self._typed_dict), self._elsewhere)
 

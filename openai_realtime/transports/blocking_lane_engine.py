@@ -23,7 +23,7 @@ from openai_realtime.transports.lanes import (
     raise_first,
 )
 from openai_realtime.transports.proxies import ProxyRules
-from openai_realtime.transports.translation import translated
+from openai_realtime.transports.quiet import quietly
 from openai_realtime.transports.turns import sync_turns, take_sync_turn
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class SyncLaneEngine:
         place = self._place()
         outgoing = engine_request(request, request.body, limits, deadline)
         origin = origin_of(outgoing.url)
-        trouble = translated()
+        trouble = quietly()
         take_sync_turn(place.turns, deadline.cut(limits.pool))
         try:
             with trouble:
@@ -94,7 +94,7 @@ class SyncLaneEngine:
         def open_one() -> None:
             lane = SyncLane(target, self._rules, deadline)
             try:
-                with translated():
+                with quietly():
                     lane.connect(limits.connect)
             except APIConnectionError as error:
                 troubles.append(error)

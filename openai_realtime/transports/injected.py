@@ -19,7 +19,7 @@ from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.errors import APITimeoutError, ConfigurationError
 from openai_realtime.transports.lanes import check_open
-from openai_realtime.transports.translation import translated
+from openai_realtime.transports.quiet import quietly
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -116,7 +116,7 @@ class InjectedAsyncEngine:
         raise deadline_passed(limits.total, possibly_acted=True)
 
     async def _send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        with translated():
+        with quietly():
             response = await self._client.send(
                 _build(self._request_class, request, limits, deadline),
                 stream=True,
@@ -159,7 +159,7 @@ class InjectedSyncEngine:
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
         _check_open(self._client, closed=self._is_closed)
-        with translated():
+        with quietly():
             response = self._client.send(
                 _build(self._request_class, request, limits, deadline),
                 stream=True,

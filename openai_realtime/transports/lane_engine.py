@@ -39,7 +39,7 @@ from openai_realtime.transports.lanes import (
 )
 from openai_realtime.transports.network import Progress
 from openai_realtime.transports.proxies import ProxyRules
-from openai_realtime.transports.translation import translated
+from openai_realtime.transports.quiet import quietly
 from openai_realtime.transports.turns import async_turns, take_turn
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class AsyncLaneEngine:
         place = await self._place()
         outgoing = engine_request(request, AsyncContent(request.body), limits, deadline)
         origin = origin_of(outgoing.url)
-        trouble = translated()
+        trouble = quietly()
         await take_turn(place.turns, limits.pool)
         try:
             with trouble:
@@ -130,7 +130,7 @@ class AsyncLaneEngine:
         async def open_one(place: _AsyncPlace) -> None:
             lane = AsyncLane(target, self._rules)
             try:
-                with translated():
+                with quietly():
                     await lane.connect(limits.connect)
             except APIConnectionError as error:
                 troubles.append(error)

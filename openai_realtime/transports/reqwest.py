@@ -14,18 +14,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import timedelta
 from itertools import chain
-from types import coroutine
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, TypeVar
 
 import anyio
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
-from pyreqwest.request import RequestBuilder, SyncRequestBuilder
+from pyreqwest.request import RequestBuilder, StreamRequest, SyncRequestBuilder
 
-from openai_realtime.core.body import MAX_BODY_BYTES, BodyReader
+from openai_realtime.core.body import MAX_BODY_BYTES, whole_body
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.head import MAX_HEAD_BYTES
 from openai_realtime.core.wire import Headers, Request, Response
@@ -33,6 +30,7 @@ from openai_realtime.errors import APIConnectionError, ConfigurationError
 from openai_realtime.transports.lanes import check_open, raise_first
 from openai_realtime.transports.reqwest_clients import Key, Pool, Pools, configured
 from openai_realtime.transports.reqwest_errors import is_unanswered, translate
+from openai_realtime.transports.reqwest_flights import Flights
 from openai_realtime.transports.translation import MALFORMED, translated
 from openai_realtime.transports.turns import (
     async_turns,
@@ -42,7 +40,6 @@ from openai_realtime.transports.turns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
     from types import TracebackType
 
     from pyreqwest.bytes import Bytes
@@ -58,9 +55,15 @@ if TYPE_CHECKING:
 _ENOUGH = MAX_BODY_BYTES + 1
 _SWITCHING_PROTOCOLS = 101
 
-T = TypeVar("T")
 B = TypeVar("B", RequestBuilder, SyncRequestBuilder)
 C = TypeVar("C", Client, SyncClient)
+
+
+class _Place(NamedTuple):
+    """What one event loop has of its own."""
+
+    turns: anyio.Semaphore
+    flights: Flights
 
 
 class AsyncReqwestEngine:
@@ -72,46 +75,27 @@ class AsyncReqwestEngine:
 
         self._rules = rules
         self._pools: Pools[Client] = Pools(build, rules)
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, anyio.Semaphore] = (
-            WeakKeyDictionary()
-        )
+        self._places: dict[asyncio.AbstractEventLoop, _Place] = {}
         self._is_closed = False
         self._stand_in: AsyncLaneEngine | None = None
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
         check_open(is_closed=self._is_closed)
-        turns = self._turns_here()
+        place = self._place()
         pool = self._pools.pool(request, limits)
         if pool is None:
             return await self._default_engine().send(request, limits, deadline)
-        # Rust's own clock comes too late where a server floods its threads.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(deadline.remaining()):
-                return await self._send(request, limits, deadline, pool, turns)
-        raise deadline_passed(limits.total, possibly_acted=True)
-
-    async def _send(
-        self,
-        request: Request,
-        limits: Timeout,
-        deadline: Deadline,
-        pool: Pool[Client],
-        turns: anyio.Semaphore,
-    ) -> Response:
-        await take_turn(turns, deadline.cut(limits.pool))
+        await take_turn(place.turns, deadline.cut(limits.pool))
         try:
             with _sending(self._pools, pool):
-                target = self._pools.target(request.url).url
-                builder = pool.client.request(request.method, target)
+                builder = pool.client.request(request.method, self._pools.target(request.url).url)
                 outgoing = _filled(builder, request, self._pools, deadline).build_streamed()
-                head = await _as_cancelled(outgoing.__aenter__())
-                body = await head.body_reader.read(_ENOUGH)
-                if body is not None and len(body) >= _ENOUGH:
-                    await outgoing.__aexit__(None, None, None)
-                return _answer(head, body)
+                return await place.flights.run(_conversation(outgoing), deadline)
+        except TimeoutError:
+            raise deadline_passed(limits.total, possibly_acted=True) from None
         finally:
-            turns.release()
+            place.turns.release()
 
     async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Have `count` idle connections to the origin of `url`, by a GET request without a key on each."""
@@ -140,16 +124,18 @@ class AsyncReqwestEngine:
         """Close every idle connection, and go on with new ones."""
         self._pools.drain()
 
-    def _turns_here(self) -> anyio.Semaphore:
+    def _place(self) -> _Place:
         try:
             event_loop = asyncio.get_running_loop()
         except RuntimeError:
             message = 'transport="reqwest" needs asyncio: on trio use transport="httpx"'
             raise ConfigurationError(message) from None
-        turns = self._turns.get(event_loop)
-        if turns is None:
-            turns = self._turns[event_loop] = async_turns()
-        return turns
+        place = self._places.get(event_loop)
+        if place is None:
+            for other in [other for other in list(self._places) if other.is_closed()]:
+                del self._places[other]
+            place = self._places[event_loop] = _Place(async_turns(), Flights(event_loop))
+        return place
 
     def _default_engine(self) -> AsyncLaneEngine:
         if self._stand_in is None:
@@ -157,6 +143,14 @@ class AsyncReqwestEngine:
 
             self._stand_in = AsyncLaneEngine(self._rules)
         return self._stand_in
+
+
+async def _conversation(outgoing: StreamRequest) -> Response:
+    head = await outgoing.__aenter__()
+    body = await head.body_reader.read(_ENOUGH)
+    if body is not None and len(body) >= _ENOUGH:
+        await outgoing.__aexit__(None, None, None)
+    return _answer(head, body)
 
 
 class SyncReqwestEngine:
@@ -181,8 +175,7 @@ class SyncReqwestEngine:
         take_sync_turn(self._turns, deadline.cut(limits.pool))
         try:
             with _sending(self._pools, pool):
-                target = self._pools.target(request.url).url
-                builder = pool.client.request(request.method, target)
+                builder = pool.client.request(request.method, self._pools.target(request.url).url)
                 outgoing = _filled(builder, request, self._pools, deadline).build_streamed()
                 head = outgoing.__enter__()
                 body = head.body_reader.read(_ENOUGH)
@@ -229,28 +222,9 @@ def _filled(builder: B, request: Request, pools: Pools[C], deadline: Deadline) -
         builder.headers(pools.headers(request.headers))
         .body_bytes(request.body)
         # pyreqwest goes on behind a call that was cancelled: no longer than this.
-        .timeout(timedelta(seconds=deadline.remaining()))
+        .timeout(timedelta(0, deadline.remaining()))
         .streamed_read_buffer_limit(_ENOUGH)
     )
-
-
-@coroutine
-def _as_cancelled(waiting: Coroutine[object, None, T]) -> Generator[object, None, T]:
-    """Await a coroutine of pyreqwest's; a cancellation leaves it as the one that came.
-
-    It would raise another one, and anyio knows its own cancellations by what they carry.
-    """
-    while True:
-        try:
-            step = waiting.send(None)
-        except StopIteration as end:
-            return cast("T", end.value)
-        try:
-            yield step
-        except asyncio.CancelledError as cancelled:
-            with suppress(asyncio.CancelledError, StopIteration):
-                waiting.throw(cancelled)
-            raise
 
 
 class _sending(translated, Generic[C]):  # noqa: N801 - reads as a verb
@@ -284,13 +258,11 @@ def _answer(head: BaseResponse, body: Bytes | None) -> Response:
     items = list(head.headers.items())
     if sum(map(len, chain.from_iterable(items))) > MAX_HEAD_BYTES:
         _refuse("more than 64 KiB of headers")
-    if head.status == _SWITCHING_PROTOCOLS:
+    status = head.status
+    if status == _SWITCHING_PROTOCOLS:
         _refuse("another protocol was not asked for")
     headers = Headers.of_text(items)
-    reader = BodyReader(headers)
-    if body is not None:
-        reader.feed(body.to_bytes())
-    return Response(head.status, headers, reader.finish())
+    return Response(status, headers, whole_body(headers, b"" if body is None else body.to_bytes()))
 
 
 def _refuse(why: str) -> NoReturn:

@@ -19,7 +19,6 @@ from openai_realtime.errors import (
     CertificateError,
     RealtimeError,
 )
-from openai_realtime.transports.quiet import in_a_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +97,7 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
     whose locals hold headers.
     """
 
-    __slots__ = ("_token", "_translate", "may_be_stale", "was_stale")
+    __slots__ = ("_translate", "may_be_stale", "was_stale")
 
     def __init__(
         self, translator: Callable[[BaseException], APIConnectionError | None] | None = None
@@ -110,7 +109,6 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
         """Whether that is what the exception was."""
 
     def __enter__(self) -> Self:
-        self._token = in_a_call.set(True)
         return self
 
     def __exit__(
@@ -119,7 +117,6 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        in_a_call.reset(self._token)
         if error is None or isinstance(error, RealtimeError):
             return
         translation = self._translate(error)

@@ -5,7 +5,7 @@ how they travel, or the flat shape.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Required, cast
+from typing import TYPE_CHECKING, Annotated, Literal, Required, cast
 
 from pydantic import Discriminator, Tag, with_config
 from typing_extensions import TypedDict
@@ -21,6 +21,7 @@ from openai_realtime.types.audio import (
     TranscriptionParam,
     VoiceName,
 )
+from openai_realtime.types.by_type import ByType
 from openai_realtime.types.client_secret import ExpiresAfterParam, MintedSecret
 from openai_realtime.types.constraints import STRICT, Between
 from openai_realtime.types.options import RequestOptions
@@ -283,15 +284,20 @@ class NestedTranscriptionSession(WireModel):
     """More that is put into the server's events."""
 
 
+if TYPE_CHECKING:
+    NestedSession = NestedRealtimeSession | NestedTranscriptionSession
+else:
+    NestedSession = Annotated[
+        NestedRealtimeSession,
+        ByType(
+            (("realtime", NestedRealtimeSession), ("transcription", NestedTranscriptionSession))
+        ),
+    ]
+"""A session in a nested answer; one without a type is a realtime session."""
+
+
 class ClientSecretCreateResponse(MintedSecret):
     """A client secret (`value`, `expires_at`, …) and the session it opens."""
 
-    session: (
-        Annotated[
-            Annotated[NestedRealtimeSession, Tag("Realtime")]
-            | Annotated[NestedTranscriptionSession, Tag("Transcription")],
-            Discriminator(_kind),
-        ]
-        | None
-    ) = None
+    session: NestedSession | None = None
     """The session it opens; None where the server does not say (xAI)."""

@@ -6,7 +6,7 @@ Owns: tools, and how a Python function becomes one. Must not know: sessions.
 import inspect
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NotRequired, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, cast
 
 from pydantic import Discriminator, InstanceOf, PlainSerializer, PydanticUserError, Tag, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 
 from openai_realtime.errors import ParameterError
 from openai_realtime.types.answer import WireModel
+from openai_realtime.types.by_type import ByType
 from openai_realtime.types.constraints import JsonParam
 from openai_realtime.types.docstrings import read_docstring
 
@@ -204,10 +205,8 @@ NestedToolParam = Annotated[
 ]
 """A tool in the nested shape: a function, as a dict or made from one, or an MCP server."""
 
-NestedTool = Annotated[
-    Annotated[FunctionTool, Tag("Function")]
-    | Annotated[FunctionTool, Tag("Made")]
-    | Annotated[McpTool, Tag("Mcp")],
-    Discriminator(_kind),
-]
-"""A tool in a nested answer: a function or an MCP server."""
+if TYPE_CHECKING:
+    NestedTool = FunctionTool | McpTool
+else:
+    NestedTool = Annotated[FunctionTool, ByType((("function", FunctionTool), ("mcp", McpTool)))]
+"""A tool in a nested answer: an MCP server, or else a function."""
