@@ -26,10 +26,10 @@ class BodyReader:
     Compression is never asked for, but gateways have been seen to apply it all the same.
     """
 
-    __slots__ = ("_chunks", "_encoding", "_size")
+    __slots__ = ("_chunks", "_headers", "_size")
 
     def __init__(self, headers: Headers) -> None:
-        self._encoding = _encoding_of(headers)
+        self._headers = headers
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -50,21 +50,21 @@ class BodyReader:
         """Return the whole body, decoded; raises `APIConnectionError` when it cannot be."""
         if self.is_too_large:
             _refuse("is larger than 1 MiB")
-        return _decoded(b"".join(self._chunks), self._encoding)
+        return _decoded(b"".join(self._chunks), self._headers)
 
 
 def whole_body(headers: Headers, body: bytes) -> bytes:
     """Return a body that was read at once, decoded; raises `APIConnectionError` when it cannot be."""
     if len(body) > MAX_BODY_BYTES:
         _refuse("is larger than 1 MiB")
-    return _decoded(body, _encoding_of(headers))
+    return _decoded(body, headers)
 
 
-def _encoding_of(headers: Headers) -> str:
-    return headers.get("content-encoding", "identity").strip().lower()
-
-
-def _decoded(body: bytes, encoding: str) -> bytes:
+def _decoded(body: bytes, headers: Headers) -> bytes:
+    named = headers.get("content-encoding")
+    if named is None:
+        return body
+    encoding = named.strip().lower()
     if encoding in {"identity", ""}:
         return body
     if encoding not in _WINDOWS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from openai_realtime.errors import APITimeoutError, ConfigurationError
 
@@ -48,8 +48,7 @@ class Timeout:
         return replace(self, total=value)
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """A moment on a monotonic clock by which a call must be over."""
 
     at: float

@@ -72,49 +72,28 @@ class RetryContext:
 class Exchange(Generic[T]):
     """The attempts of one call: iterate it, then ask for `result()`."""
 
-    __slots__ = (
-        "_attempts",
-        "_authorization",
-        "_before_fallback",
-        "_cause",
-        "_context",
-        "_delay",
-        "_error",
-        "_finished",
-        "_narrator",
-        "_orphans",
-        "_refund",
-        "_resent",
-        "_retries",
-        "_started",
-        "_value",
-        "call",
-        "deadline",
-    )
+    _attempts: int = 0
+    _retries: int = 0
+    _resent: bool = False
+    _orphans: int = 0
+    _delay: float = 0.0
+    _cause: AttemptCause = "first"
+    _refund: int = NO_RETRY_REFUND
+    _finished: bool = False
+    _authorization: Authorization | None = None
+    _error: APIError | None = None
+    _before_fallback: APIStatusError | None = None
+    _narrator: Narrator | None = None
+    _value: T
 
     def __init__(self, call: Call[T], context: RetryContext) -> None:
         self.call: Call[T] = call
         self._context = context
         self._started = context.clock()
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
-        self._attempts = 0
-        self._retries = 0
-        self._resent = False
-        self._orphans = 0
-        self._delay = 0.0
-        self._cause: AttemptCause = "first"
-        self._refund = NO_RETRY_REFUND
-        self._finished = False
-        self._authorization: Authorization | None = None
-        self._error: APIError | None = None
-        self._before_fallback: APIStatusError | None = None
-        self._value: T
         listener = context.listening()
-        self._narrator = (
-            None
-            if listener is None
-            else Narrator(listener, context.clock, context.budget, call.operation)
-        )
+        if listener is not None:
+            self._narrator = Narrator(listener, context.clock, context.budget, call.operation)
 
     def __iter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from openai_realtime.core.scrubbing import scrub_text
 from openai_realtime.core.wire import Headers
@@ -44,23 +44,23 @@ class RateLimits:
     """Seconds until the token limit is whole again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseMeta:
-    """How a call went. Beside the answer, never part of its JSON."""
+    """How a call went. Beside the answer, never part of its JSON, and never changed."""
 
-    status: int = 0
+    status: Final[int] = 0
     """The HTTP status; 0 on a model that did not come from a server."""
-    headers: Mapping[str, str] = field(default_factory=Headers)
+    headers: Final[Mapping[str, str]] = field(default_factory=Headers)
     """The response headers; look-ups ignore case."""
-    attempts: int = 0
+    attempts: Final[int] = 0
     """How many requests were sent, the successful one included."""
-    elapsed: float = 0.0
+    elapsed: Final[float] = 0.0
     """Seconds from the call to its answer, retries and waiting included."""
-    possible_orphans: int = 0
+    possible_orphans: Final[int] = 0
     """How many earlier attempts may have minted a secret that nobody received."""
-    dropped: tuple[str, ...] = ()
+    dropped: Final[tuple[str, ...]] = ()
     """Parameters that the server's dialect could not carry, such as `temperature`."""
-    unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
+    unreadable: Final[Mapping[str, object]] = field(default_factory=dict[str, object], repr=False)
     """Optional fields of the answer whose values did not fit their types, as the server sent them.
     The secret was fine, so the answer was not refused; each such field has its default."""
 
@@ -96,13 +96,7 @@ def response_meta(
     response: Response, *, attempts: int, elapsed: float, possible_orphans: int
 ) -> ResponseMeta:
     """Return the meta of a response that ended a call."""
-    return ResponseMeta(
-        status=response.status,
-        headers=response.headers,
-        attempts=attempts,
-        elapsed=elapsed,
-        possible_orphans=possible_orphans,
-    )
+    return ResponseMeta(response.status, response.headers, attempts, elapsed, possible_orphans)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

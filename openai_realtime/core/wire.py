@@ -2,19 +2,22 @@
 
 Owns: their shape. Must not know: engines, retries, or what any endpoint means.
 
-Nothing changes a value once it is made. They are not frozen, since that makes them half as fast to
-make; nor tuples, since error reporters show what is in a tuple, and these hold keys and secrets.
+Their fields are `Final`: type checkers see to it that nobody changes one. A frozen dataclass would see
+to it at run time, and take thrice as long to make; what is in a tuple would be shown by error reporters,
+and these hold keys and secrets.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVar, overload
+from typing import Final, Self, TypeVar, overload
 
 Header = tuple[bytes, bytes]
 T = TypeVar("T")
+
+_COOKIE = "set-cookie"
 
 
 class Headers(Mapping[str, str]):
@@ -25,27 +28,29 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("_members",)
 
-    def __init__(
-        self,
-        items: Mapping[str, str] | list[Header] | list[tuple[str, str]] | tuple[Header, ...] = (),
-    ) -> None:
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         members: dict[str, str] = {}
-        for raw_name, raw_value in items.items() if isinstance(items, Mapping) else items:
-            name = (raw_name if isinstance(raw_name, str) else raw_name.decode("latin-1")).lower()
-            value = raw_value if isinstance(raw_value, str) else raw_value.decode("latin-1")
-            if name == "set-cookie":
-                continue
-            members[name] = f"{members[name]}, {value}" if name in members else value
+        for any_name, value in items.items() if isinstance(items, Mapping) else items:
+            name = any_name.lower()
+            if name != _COOKIE:
+                members[name] = f"{members[name]}, {value}" if name in members else value
         self._members = members
+
+    @classmethod
+    def of_raw(cls, items: Iterable[Header]) -> Self:
+        """Return the headers of an engine that gives them as bytes."""
+        return cls.of_text(
+            [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in items]
+        )
 
     @classmethod
     def of_text(cls, items: list[tuple[str, str]]) -> Self:
         """Return the headers of an engine that gives them as text, their names in lower case."""
         members = dict(items)
-        if len(members) < len(items) or "set-cookie" in members:
+        if len(members) < len(items) or _COOKIE in members:
             return cls(items)
-        headers = cls()
-        headers._members = members
+        headers = cls.__new__(cls)
+        headers._members = members  # noqa: SLF001 - its own class
         return headers
 
     def __getitem__(self, name: str) -> str:
@@ -75,11 +80,11 @@ class Headers(Mapping[str, str]):
 class Request:
     """One HTTP request, complete but for its credential. Its repr shows neither header nor body."""
 
-    method: str
-    url: str
-    headers: tuple[Header, ...]
-    body: bytes
-    max_idle: float = math.inf
+    method: Final[str]
+    url: Final[str]
+    headers: Final[tuple[Header, ...]]
+    body: Final[bytes]
+    max_idle: Final[float] = math.inf
     """The longest a connection may have been idle to be used for it, in seconds."""
 
     def __repr__(self) -> str:
@@ -99,9 +104,9 @@ class Request:
 class Response:
     """One HTTP response, read to its end. Its repr shows no body: that may hold a secret."""
 
-    status: int
-    headers: Headers
-    body: bytes
+    status: Final[int]
+    headers: Final[Headers]
+    body: Final[bytes]
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

@@ -49,17 +49,11 @@ class Parameters:
 
     def encode(self, parameters: Mapping[str, object], extra_body: object = None) -> bytes:
         """Return `parameters` as JSON, `extra_body` merged over them; raises `ParameterError`."""
-        if extra_body is None:
-            checked = self._checked(parameters)
-            with suppress(PydanticSerializationError):
-                return self._adapter.serializer.to_json(checked)
-            raise _unencodable()
         return encode_json(self.plain(parameters, extra_body))
 
     def plain(self, parameters: Mapping[str, object], extra_body: object = None) -> JsonObject:
         """Return `parameters` as a JSON value, `extra_body` merged over them."""
-        checked = self._checked(parameters)
-        plain: JsonObject = self._adapter.dump_python(checked, mode="json")
+        plain = self._checked(parameters)
         if extra_body is None:
             return plain
         with suppress(ValidationError):
@@ -80,9 +74,11 @@ class Parameters:
 
 def encode_json(value: Json) -> bytes:
     """Return a JSON value as bytes; raises `ParameterError` when a text in it has no encoding."""
-    with suppress(PydanticSerializationError):
+    try:
         return to_json(value)
-    raise _unencodable()
+    except PydanticSerializationError:
+        message = "a text among the parameters holds half a surrogate pair, which is no text"
+    raise ParameterError(message)
 
 
 def encode_text(name: str, text: str) -> bytes:
@@ -91,12 +87,6 @@ def encode_text(name: str, text: str) -> bytes:
         return text.encode()
     message = f"{name} holds half a surrogate pair, which is no text"
     raise ParameterError(message, param=name)
-
-
-def _unencodable() -> ParameterError:
-    return ParameterError(
-        "a text among the parameters holds half a surrogate pair, which is no text"
-    )
 
 
 def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:

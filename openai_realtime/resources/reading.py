@@ -5,7 +5,6 @@ Owns: what makes an answer usable. Must not know: retries, endpoints, or how the
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -56,8 +55,10 @@ def read_minted(
     answer: M | None = None
     unreadable: dict[str, Json] = {}
     if _is_plain(response.body):
-        with suppress(ValidationError):  # read again below, where what is wrong can be told
+        try:
             answer = model.model_validate_json(response.body)
+        except ValidationError:
+            answer = None  # read again below, where what is wrong can be told
     if answer is None or not _SAYS_MORE.isdisjoint(answer.model_extra or ()):
         answer, unreadable = _read_with_care(response, model, normalise)
     answer.received(response.headers.get("date"))
@@ -70,7 +71,7 @@ def _is_plain(body: bytes) -> bool:
     """Return whether the fast parser, which allows NaN and deep nesting, may be trusted with it."""
     return (
         body.count(b"{") + body.count(b"[") <= MAX_JSON_DEPTH
-        and b"NaN" not in body
+        and (b"N" not in body or b"NaN" not in body)  # a single byte is found much faster
         and b"Infinity" not in body
     )
 

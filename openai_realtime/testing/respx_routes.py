@@ -56,7 +56,7 @@ def mock_realtime(
 
     def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode("ascii").removeprefix(root)
-        headers = Headers(request.headers.raw)
+        headers = Headers.of_raw(request.headers.raw)
         given = realtime.answer(
             RecordedRequest(request.method, f"/v1{path}", headers, request.content)
         )

@@ -61,7 +61,7 @@ class SyncLaneEngine:
                 lane = self._lane(place, outgoing.url, request.max_idle, deadline)
                 try:
                     response = lane.handle(outgoing, deadline)
-                    headers = Headers(response.headers)
+                    headers = Headers.of_raw(response.headers)
                     body = BodyReader(headers)
                     for chunk in response.iter_stream():
                         body.feed(chunk)

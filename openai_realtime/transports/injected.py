@@ -97,7 +97,7 @@ def _read_beforehand(response: httpx.Response) -> Response:
     """Return the answer of a mock (respx over httpx's clients), whose body is read and decoded."""
     body = BodyReader(Headers())
     body.feed(response.content)
-    return Response(response.status_code, Headers(response.headers.raw), body.finish())
+    return Response(response.status_code, Headers.of_raw(response.headers.raw), body.finish())
 
 
 class InjectedAsyncEngine:
@@ -125,7 +125,7 @@ class InjectedAsyncEngine:
             )
             if response.is_stream_consumed:
                 return _read_beforehand(response)
-            headers = Headers(response.headers.raw)
+            headers = Headers.of_raw(response.headers.raw)
             body = BodyReader(headers)
             try:
                 async for chunk in response.aiter_raw():
@@ -168,7 +168,7 @@ class InjectedSyncEngine:
             )
             if response.is_stream_consumed:
                 return _read_beforehand(response)
-            headers = Headers(response.headers.raw)
+            headers = Headers.of_raw(response.headers.raw)
             body = BodyReader(headers)
             try:
                 for chunk in response.iter_raw():

@@ -103,7 +103,7 @@ class AsyncLaneEngine:
                 lane = await self._lane(place, outgoing.url, request.max_idle)
                 try:
                     response = await lane.handle(outgoing, progress)
-                    headers = Headers(response.headers)
+                    headers = Headers.of_raw(response.headers)
                     body = BodyReader(headers)
                     await _read(response, lane, body)
                     answer = Response(response.status, headers, body.finish())

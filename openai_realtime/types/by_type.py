@@ -11,6 +11,8 @@ from typing import Any, cast
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+_UNFIT = ("unfit", "does not fit its type")
+
 
 @dataclass(frozen=True, slots=True)
 class ByType:
@@ -42,5 +44,5 @@ class ByType:
         else:
             kind = getattr(value, "type", None)
         if kind in {name for name, _ in self.known}:
-            raise PydanticCustomError("unfit", "does not fit its type")
+            raise PydanticCustomError(*_UNFIT)
         return value

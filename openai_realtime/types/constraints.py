@@ -1,4 +1,4 @@
-"""Range checks for parameters that say the whole range when they fail.
+"""Checks of parameters: each says the whole rule when it fails, and what passes is JSON.
 
 Owns: how a check reads. Must not know: any parameter.
 """
@@ -13,6 +13,10 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """How parameters are checked, the nested ones too: no unknown keys, no guessing of types."""
+
+
+AS_LIST = AfterValidator(list)
+"""Annotates a sequence, of whatever class, that is to become a JSON array."""
 
 
 def _finite(value: object) -> object:

@@ -23,7 +23,7 @@ from openai_realtime.types.audio import (
 )
 from openai_realtime.types.by_type import ByType
 from openai_realtime.types.client_secret import ExpiresAfterParam, MintedSecret
-from openai_realtime.types.constraints import STRICT, Between
+from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
 from openai_realtime.types.session import Include, MaxTokens, RealtimeModel
 from openai_realtime.types.tools import (
@@ -118,7 +118,7 @@ class NestedSessionParameters(TypedDict, total=False):
     """More to put into the server's events. Default: nothing more."""
     tracing: Literal["auto"] | TracingConfigurationParam | None
     """Traces in the provider's dashboard: `"auto"`, or their names. Default, and None: off."""
-    tools: Sequence[NestedToolParam]
+    tools: Annotated[Sequence[NestedToolParam], AS_LIST]
     """Functions and MCP servers the model may call. Default: none."""
     tool_choice: Literal["auto", "none", "required"] | ToolChoiceFunctionParam | ToolChoiceMcpParam
     """Which tool the model calls. Default `auto`."""

@@ -22,7 +22,7 @@ from openai_realtime.types.audio import (
     VoiceName,
 )
 from openai_realtime.types.client_secret import ClientSecretParam, Minted
-from openai_realtime.types.constraints import STRICT, Between, Expect
+from openai_realtime.types.constraints import AS_LIST, STRICT, Between, Expect
 from openai_realtime.types.options import RequestOptions
 from openai_realtime.types.tools import (
     FunctionTool,
@@ -99,7 +99,7 @@ class SessionParameters(TypedDict, total=False):
     """The sampling temperature, 0.6–1.2. Default 0.8."""
     max_response_output_tokens: MaxTokens
     """The most tokens of one response, tool calls included: 1–4096, or `"inf"` (default)."""
-    tools: Sequence[FunctionToolParam | SentFunctionTool]
+    tools: Annotated[Sequence[FunctionToolParam | SentFunctionTool], AS_LIST]
     """The functions the model may call: dicts, or `FunctionTool.from_function(f)`. Default: none."""
     tool_choice: Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam
     """Which tool the model calls: `auto` (default), `none`, `required`, or a function."""

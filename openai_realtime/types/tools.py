@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, cast
 
-from pydantic import Discriminator, InstanceOf, PlainSerializer, PydanticUserError, Tag, TypeAdapter
+from pydantic import AfterValidator, Discriminator, InstanceOf, PydanticUserError, Tag, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
@@ -162,7 +162,7 @@ class FunctionTool(WireModel):
 
 SentFunctionTool = Annotated[
     InstanceOf[FunctionTool],  # a dict is a FunctionToolParam, and is held to its rules
-    PlainSerializer(lambda tool: tool.model_dump(mode="json", exclude_unset=True)),
+    AfterValidator(lambda tool: tool.model_dump(mode="json", exclude_unset=True)),
 ]
 """A `FunctionTool` as a parameter: only what was set is sent."""
 

@@ -176,7 +176,7 @@ def test_and_what_goes_wrong_while_an_answer_is_judged() -> None:
     def refuse(_: APIStatusError) -> Call[tuple[bytes, ResponseMeta]] | None:
         raise wrong
 
-    world.call = replace(world.call, fallback=refuse)
+    world.call = world.call._replace(fallback=refuse)
     with pytest.raises(ParameterError):
         world.run(NOT_THERE)
     assert world.events[-1] == CallFinished(1, OPERATION, 1, 1.0, wrong, 500)
@@ -338,13 +338,13 @@ def with_fallback(*, max_retries: int = 2) -> World:
     """A world whose call goes over to another endpoint after a 404."""
     world = World(max_retries=max_retries)
     request = Request("POST", FALLBACK_URL, (), b"{}")
-    other = replace(world.call, operation="other", request=request)
+    other = world.call._replace(operation="other", request=request)
 
     def fallback(error: APIStatusError) -> Call[tuple[bytes, ResponseMeta]] | None:
         assert isinstance(error, APIStatusError)
         return other if isinstance(error, NotFoundError) else None
 
-    world.call = replace(world.call, fallback=fallback)
+    world.call = world.call._replace(fallback=fallback)
     return world
 
 
@@ -396,7 +396,7 @@ def test_a_call_may_know_better_why_it_is_not_found(
     own: str | None, status: int, hint: str | None
 ) -> None:
     world = World()
-    world.call = replace(world.call, not_found_hint=own)
+    world.call = world.call._replace(not_found_hint=own)
     with pytest.raises(APIStatusError) as caught:
         world.run(Response(status, Headers(), b""))
     assert caught.value.hint == hint
