@@ -88,7 +88,9 @@ class Provider:
         if endpoint not in self.paths:
             message = f"{self.name} has no {endpoint} endpoint"
             raise ConfigurationError(message)
-        url = "/".join([self.base_url + self.paths[endpoint], *below])
+        url = self.base_url + self.paths[endpoint]
+        if below:
+            url = "/".join([url, *below])
         return f"{url}?{urlencode(self.query)}" if self.query else url
 
 

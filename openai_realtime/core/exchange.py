@@ -70,13 +70,20 @@ class RetryContext:
 
 
 class Exchange(Generic[T]):
-    """The attempts of one call: iterate it, then ask for `result()`."""
+    """The attempts of one call: iterate it, then ask for `result()`.
+
+    Each attempt is the exchange itself, as a `with` block that takes an answer or a connection error.
+    An `APIConnectionError` that leaves the block is judged here; any other exception (cancellation, a
+    fault in the caller's credential callable) ends the call.
+    """
 
     _attempts: int = 0
     _retries: int = 0
     _resent: bool = False
     _orphans: int = 0
-    _delay: float = 0.0
+    delay: float = 0.0
+    """Seconds to wait before the attempt is sent."""
+    _response: Response | None = None
     _cause: AttemptCause = "first"
     _refund: int = NO_RETRY_REFUND
     _finished: bool = False
@@ -98,11 +105,35 @@ class Exchange(Generic[T]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Attempt[T]:
+    def __next__(self) -> Self:
         if self._finished:
             raise StopIteration
         self._attempts += 1
-        return Attempt(self, self._delay)
+        self._response = None
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        try:
+            if error is None and self._response is not None:
+                self._settle_response(self._response)
+            elif isinstance(error, APIConnectionError):
+                self._settle_failure(error)
+                return True
+        except BaseException as unexpected:
+            error = unexpected
+            raise
+        finally:
+            if error is not None and not isinstance(error, APIConnectionError):
+                self._abandon(error)
+        return False
 
     def result(self) -> T:
         """Return the call's answer, or raise what became of it."""
@@ -110,16 +141,23 @@ class Exchange(Generic[T]):
             raise self._error from self._error.__cause__
         return self._value
 
-    def authorized(self, authorization: Authorization | None) -> Request:
-        """Return the request to send now; its credential is masked in whatever comes back."""
+    def request(self, authorization: Authorization | None) -> Request:
+        """Return the request to send now, with its credential (None where the server wants none).
+
+        The credential is masked in whatever comes back.
+        """
         self._authorization = authorization
         request = self.call.request
         if self._narrator is not None:
             self._narrator.attempt_sent(request, self._attempts, self._cause)
         return request if authorization is None else request.with_header(authorization.header)
 
-    def settle_response(self, response: Response) -> None:
-        """Take an attempt's answer: parse it, plan another attempt, or fail."""
+    def receive(self, response: Response) -> None:
+        """Take the attempt's answer."""
+        self._response = response
+
+    def _settle_response(self, response: Response) -> None:
+        """Parse an answer, plan another attempt, or fail."""
         if not response.is_success:
             error = status_error(
                 response,
@@ -148,8 +186,8 @@ class Exchange(Generic[T]):
             self._attempt_finished(response, None)
             self._finish(None)
 
-    def settle_failure(self, error: APIConnectionError) -> None:
-        """Take an attempt that got no answer: plan another one, or fail."""
+    def _settle_failure(self, error: APIConnectionError) -> None:
+        """Plan another attempt after one that got no answer, or fail."""
         if isinstance(error, APITimeoutError) and self.deadline.remaining() <= 0:
             # Whatever was waited for, it was cut to what was left of the whole call's time.
             error = deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
@@ -178,7 +216,7 @@ class Exchange(Generic[T]):
             self._finish(self._first_of(error))
             return
         self._refund = cost
-        self._cause, self._delay = "retry", delay
+        self._cause, self.delay = "retry", delay
         self._retries += 1
         self._orphans += error.possibly_acted
         if self._narrator is not None:
@@ -193,7 +231,7 @@ class Exchange(Generic[T]):
             return False
         self._before_fallback = error
         self.call = other
-        self._cause, self._delay = "fallback", 0.0
+        self._cause, self.delay = "fallback", 0.0
         return True
 
     def _resends(self, error: APIError) -> bool:
@@ -208,7 +246,7 @@ class Exchange(Generic[T]):
             return False
         self._resent = True
         self._orphans += 1
-        self._cause, self._delay = "resend", 0.0
+        self._cause, self.delay = "resend", 0.0
         return True
 
     def _first_of(self, error: APIError) -> APIError:
@@ -220,7 +258,7 @@ class Exchange(Generic[T]):
         first.hint = NEITHER_IS_THERE
         return first
 
-    def abandon(self, error: BaseException) -> None:
+    def _abandon(self, error: BaseException) -> None:
         """Take note that something else ended the call: cancellation, a faulty credential callable."""
         self._attempt_finished(None, error)
         self._end(error)
@@ -237,50 +275,3 @@ class Exchange(Generic[T]):
         self._finished = True
         if self._narrator is not None:
             self._narrator.call_finished(error)
-
-
-class Attempt(Generic[T]):
-    """One request of an exchange: a `with` block that takes an answer or a connection error.
-
-    An `APIConnectionError` that leaves the block is kept for the exchange to judge; any other
-    exception (cancellation, a fault in the caller's credential callable) ends the call.
-    """
-
-    __slots__ = ("_exchange", "_response", "delay")
-
-    def __init__(self, exchange: Exchange[T], delay: float) -> None:
-        self._exchange = exchange
-        self._response: Response | None = None
-        self.delay: float = delay
-        """Seconds to wait before it is sent."""
-
-    def request(self, authorization: Authorization | None) -> Request:
-        """Return the request to send now, with its credential (None where the server wants none)."""
-        return self._exchange.authorized(authorization)
-
-    def receive(self, response: Response) -> None:
-        """Take the answer."""
-        self._response = response
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        try:
-            if isinstance(error, APIConnectionError):
-                self._exchange.settle_failure(error)
-                return True
-            if error is None and self._response is not None:
-                self._exchange.settle_response(self._response)
-        except BaseException as unexpected:
-            error = unexpected
-            raise
-        finally:
-            if error is not None and not isinstance(error, APIConnectionError):
-                self._exchange.abandon(error)
-        return False

@@ -55,7 +55,7 @@ class SyncLaneEngine:
         outgoing = engine_request(request, request.body, limits, deadline)
         origin = origin_of(outgoing.url)
         trouble = quietly()
-        take_sync_turn(place.turns, deadline.cut(limits.pool))
+        take_sync_turn(place.turns, limits, deadline)
         try:
             with trouble:
                 lane = self._lane(place, outgoing.url, request.max_idle, deadline)

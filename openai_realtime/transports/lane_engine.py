@@ -97,7 +97,7 @@ class AsyncLaneEngine:
         outgoing = engine_request(request, AsyncContent(request.body), limits, deadline)
         origin = origin_of(outgoing.url)
         trouble = quietly()
-        await take_turn(place.turns, limits.pool)
+        await take_turn(place.turns, limits, deadline)
         try:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)

@@ -86,7 +86,7 @@ class AsyncReqwestEngine:
         pool = self._pools.pool(request, limits)
         if pool is None:
             return await self._default_engine().send(request, limits, deadline)
-        await take_turn(place.turns, deadline.cut(limits.pool))
+        await take_turn(place.turns, limits, deadline)
         try:
             with _sending(self._pools, pool):
                 builder = pool.client.request(request.method, self._pools.target(request.url).url)
@@ -172,7 +172,7 @@ class SyncReqwestEngine:
         pool = self._pools.pool(request, limits)
         if pool is None:
             return self._default_engine().send(request, limits, deadline)
-        take_sync_turn(self._turns, deadline.cut(limits.pool))
+        take_sync_turn(self._turns, limits, deadline)
         try:
             with _sending(self._pools, pool):
                 builder = pool.client.request(request.method, self._pools.target(request.url).url)
@@ -233,7 +233,8 @@ class _sending(translated, Generic[C]):  # noqa: N801 - reads as a verb
     __slots__ = ("_pool", "_pools", "_was_used")
 
     def __init__(self, pools: Pools[C], pool: Pool[C]) -> None:
-        super().__init__(translate)
+        self._translate = translate
+        self.may_be_stale = self.was_stale = False
         self._pools: Pools[C] = pools
         self._pool: Pool[C] = pool
         self._was_used = pool.lend()

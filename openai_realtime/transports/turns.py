@@ -6,10 +6,14 @@ Owns: the wait, async and blocking. Must not know: connections.
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import anyio
 
 from openai_realtime.transports.lanes import MAX_CONNECTIONS, pool_timeout
+
+if TYPE_CHECKING:
+    from openai_realtime.core.deadline import Deadline, Timeout
 
 
 def async_turns() -> anyio.Semaphore:
@@ -22,18 +26,18 @@ def sync_turns() -> threading.Semaphore:
     return threading.Semaphore(MAX_CONNECTIONS)
 
 
-async def take_turn(turns: anyio.Semaphore, seconds: float) -> None:
-    """Wait for a turn; raises `APITimeoutError` when none comes."""
+async def take_turn(turns: anyio.Semaphore, limits: Timeout, deadline: Deadline) -> None:
+    """Wait for a turn, within the limits; raises `APITimeoutError` when none comes."""
     try:
         turns.acquire_nowait()
     except anyio.WouldBlock:
-        with anyio.move_on_after(seconds) as waiting:
+        with anyio.move_on_after(deadline.cut(limits.pool)) as waiting:
             await turns.acquire()
         if waiting.cancelled_caught:
             raise pool_timeout() from None
 
 
-def take_sync_turn(turns: threading.Semaphore, seconds: float) -> None:
-    """Wait for a turn; raises `APITimeoutError` when none comes."""
-    if not turns.acquire(timeout=seconds):
+def take_sync_turn(turns: threading.Semaphore, limits: Timeout, deadline: Deadline) -> None:
+    """Wait for a turn, within the limits; raises `APITimeoutError` when none comes."""
+    if not turns.acquire(timeout=deadline.cut(limits.pool)):
         raise pool_timeout()
