@@ -61,7 +61,8 @@ class Deadline(NamedTuple):
 
     def remaining(self) -> float:
         """Return the seconds left, never below 0."""
-        return max(0.0, self.at - self.clock())
+        left = self.at - self.clock()
+        return left if left > 0 else 0.0
 
     def cut(self, limit: float | None) -> float:
         """Return `limit` (seconds; None: no limit of its own), cut to what is left."""

@@ -40,7 +40,7 @@ from openai_realtime.transports.lanes import (
 from openai_realtime.transports.network import Progress
 from openai_realtime.transports.proxies import ProxyRules
 from openai_realtime.transports.quiet import quietly
-from openai_realtime.transports.turns import async_turns, take_turn
+from openai_realtime.transports.turns import async_turns, takes_turn, wait_for_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -97,7 +97,8 @@ class AsyncLaneEngine:
         outgoing = engine_request(request, AsyncContent(request.body), limits, deadline)
         origin = origin_of(outgoing.url)
         trouble = quietly()
-        await take_turn(place.turns, limits, deadline)
+        if not takes_turn(place.turns):
+            await wait_for_turn(place.turns, limits, deadline)
         try:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)

@@ -36,7 +36,8 @@ from openai_realtime.transports.turns import (
     async_turns,
     sync_turns,
     take_sync_turn,
-    take_turn,
+    takes_turn,
+    wait_for_turn,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class AsyncReqwestEngine:
         pool = self._pools.pool(request, limits)
         if pool is None:
             return await self._default_engine().send(request, limits, deadline)
-        await take_turn(place.turns, limits, deadline)
+        if not takes_turn(place.turns):
+            await wait_for_turn(place.turns, limits, deadline)
         try:
             with _sending(self._pools, pool):
                 builder = pool.client.request(request.method, self._pools.target(request.url).url)

@@ -26,15 +26,20 @@ def sync_turns() -> threading.Semaphore:
     return threading.Semaphore(MAX_CONNECTIONS)
 
 
-async def take_turn(turns: anyio.Semaphore, limits: Timeout, deadline: Deadline) -> None:
+def takes_turn(turns: anyio.Semaphore) -> bool:
+    """Take a turn if one is free; returns whether one was."""
+    if turns.value == 0:
+        return False
+    turns.acquire_nowait()
+    return True
+
+
+async def wait_for_turn(turns: anyio.Semaphore, limits: Timeout, deadline: Deadline) -> None:
     """Wait for a turn, within the limits; raises `APITimeoutError` when none comes."""
-    try:
-        turns.acquire_nowait()
-    except anyio.WouldBlock:
-        with anyio.move_on_after(deadline.cut(limits.pool)) as waiting:
-            await turns.acquire()
-        if waiting.cancelled_caught:
-            raise pool_timeout() from None
+    with anyio.move_on_after(deadline.cut(limits.pool)) as waiting:
+        await turns.acquire()
+    if waiting.cancelled_caught:
+        raise pool_timeout()
 
 
 def take_sync_turn(turns: threading.Semaphore, limits: Timeout, deadline: Deadline) -> None:
