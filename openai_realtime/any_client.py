@@ -9,20 +9,20 @@ from __future__ import annotations
 import random
 import time
 from abc import abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar
 
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.errors import APIConnectionError, ParameterError
-from openai_realtime.logs import set_up_from_environment
-from openai_realtime.observe import guarded, listening
+from openai_realtime.logs import log_listener, set_up_from_environment
 from openai_realtime.transports.drivers import AsyncEngine, SyncEngine
 from openai_realtime.transports.lanes import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions, Configuration
+    from openai_realtime.core.events import Listener
     from openai_realtime.core.retry import RetryBudget
     from openai_realtime.providers import Provider
 
@@ -51,8 +51,14 @@ class AnyClient(Generic[E]):
         self, configuration: Configuration, budget: RetryBudget, engine: E, *, owns_engine: bool
     ) -> None:
         set_up_from_environment()
-        # Kept guarded: a copy for every request shall not warn of the same fault anew.
-        hook = configuration.options["on_event"] = guarded(configuration.options.get("on_event"))
+        listening: Callable[[], Listener | None] = log_listener
+        hook = configuration.options.get("on_event")
+        if hook is not None:
+            from openai_realtime import observe  # noqa: PLC0415 - few clients have a hook
+
+            # Kept guarded: a copy for every request shall not warn of the same fault anew.
+            hook = configuration.options["on_event"] = observe.guarded(hook)
+            listening = observe.listening(hook)
         self._configuration = configuration
         self._budget = budget
         self._engine = engine
@@ -62,7 +68,7 @@ class AnyClient(Generic[E]):
             budget=budget,
             clock=time.monotonic,
             random=random.random,
-            listening=listening(hook),
+            listening=listening,
         )
         self._attach_driver()
 

@@ -14,7 +14,6 @@ from openai_realtime.configuration import AsyncClientOptions, Configuration, Syn
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
 from openai_realtime.transports.engines import async_engine, sync_engine
-from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     )
     from openai_realtime.resources.translations import AsyncTranslations, Translations
     from openai_realtime.secret_pool import SecretPool, SyncSecretPool
+    from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
     from openai_realtime.types.secret_pool import SecretPoolParams
 
 

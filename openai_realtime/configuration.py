@@ -6,7 +6,6 @@ sent.
 
 from __future__ import annotations
 
-import difflib
 import os
 import platform
 from collections.abc import Callable
@@ -205,6 +204,8 @@ _KNOWN = AsyncClientOptions.__annotations__.keys() | ClientOptions.__annotations
 
 def _check_names(options: AnyClientOptions) -> None:
     for name in options.keys() - _KNOWN:
+        import difflib  # noqa: PLC0415 - only to guess what was meant
+
         meant = difflib.get_close_matches(name, _KNOWN, n=1)
         guess = f": did you mean {meant[0]}?" if meant else ""
         message = f"{name} is not a known setting{guess}"

@@ -11,15 +11,8 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from openai_realtime.core.events import (
-    AttemptFinished,
-    AttemptSent,
-    CallFinished,
-    RetryScheduled,
-)
-
 if TYPE_CHECKING:
-    from openai_realtime.core.events import Event
+    from openai_realtime.core.events import Event, Listener
 
 logger: logging.Logger = logging.getLogger("openai_realtime")
 
@@ -35,8 +28,20 @@ def set_up_from_environment() -> None:
         logger.setLevel(wanted)
 
 
+def log_listener() -> Listener | None:
+    """Return what writes events to the log, while its level asks for any."""
+    return log_event if logger.isEnabledFor(logging.INFO) else None
+
+
 def log_event(event: Event) -> None:
     """Write one event to the log."""
+    from openai_realtime.core.events import (  # noqa: PLC0415 - loaded once there is an event
+        AttemptFinished,
+        AttemptSent,
+        CallFinished,
+        RetryScheduled,
+    )
+
     match event:
         case AttemptSent():
             logger.debug(

@@ -17,7 +17,6 @@ once a kind, and the call goes on. It is no coroutine function: nobody would awa
 from __future__ import annotations
 
 import inspect
-import logging
 from typing import TYPE_CHECKING
 
 from openai_realtime.core.events import (
@@ -32,7 +31,7 @@ from openai_realtime.core.events import (
     RetryScheduled,
 )
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.logs import log_event, logger
+from openai_realtime.logs import log_event, log_listener, logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,24 +49,22 @@ __all__ = [
 ]
 
 
-def guarded(hook: Listener | None) -> Listener | None:
+def guarded(hook: Listener) -> Listener:
     """Return `hook` with its exceptions logged, once a kind; one that is guarded stays as it is.
 
     Raises `ConfigurationError` when `hook` cannot be called with an event, or would be a coroutine.
     """
-    return hook if hook is None or isinstance(hook, _Guarded) else _Guarded(hook)
+    return hook if isinstance(hook, _Guarded) else _Guarded(hook)
 
 
-def listening(hook: Listener | None) -> Callable[[], Listener | None]:
-    """Return what says who listens now: `hook`, the log while its level asks for it, or nobody."""
-    if hook is None:
-        return lambda: log_event if logger.isEnabledFor(logging.INFO) else None
+def listening(hook: Listener) -> Callable[[], Listener]:
+    """Return what says who listens now: `hook`, and the log while its level asks for it."""
 
     def tell(event: Event) -> None:
         log_event(event)
         hook(event)
 
-    return lambda: tell if logger.isEnabledFor(logging.INFO) else hook
+    return lambda: hook if log_listener() is None else tell
 
 
 class _Guarded:

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
-from openai_realtime.transports import lanes, turns
+from openai_realtime.transports import lanes
 
 if TYPE_CHECKING:
     import pytest
@@ -95,8 +95,7 @@ class _Awaited:
 
 def limit_connections(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Let clients made from now on have `count` connections at once."""
-    for module in (lanes, turns):
-        monkeypatch.setattr(module, "MAX_CONNECTIONS", count)
+    monkeypatch.setattr(lanes, "MAX_CONNECTIONS", count)
 
 
 @dataclass(frozen=True)

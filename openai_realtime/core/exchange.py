@@ -15,12 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Self
 
-from openai_realtime.core.answers import status_error
 from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import Deadline, deadline_passed
-from openai_realtime.core.events import AttemptCause, Listener
 from openai_realtime.core.meta import request_id, response_meta
-from openai_realtime.core.narrator import Narrator
 from openai_realtime.core.retry import (
     NO_RETRY_REFUND,
     RetryBudget,
@@ -42,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from openai_realtime.core.events import AttemptCause, Listener
+    from openai_realtime.core.narrator import Narrator
     from openai_realtime.secrets import Authorization
 
 
@@ -100,6 +99,8 @@ class Exchange(Generic[T]):
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         listener = context.listening()
         if listener is not None:
+            from openai_realtime.core.narrator import Narrator  # noqa: PLC0415 - few are listened to
+
             self._narrator = Narrator(listener, context.clock, context.budget, call.operation)
 
     def __iter__(self) -> Self:
@@ -159,6 +160,8 @@ class Exchange(Generic[T]):
     def _settle_response(self, response: Response) -> None:
         """Parse an answer, plan another attempt, or fail."""
         if not response.is_success:
+            from openai_realtime.core.answers import status_error  # noqa: PLC0415 - few calls fail
+
             error = status_error(
                 response,
                 policy=self._context.policy,

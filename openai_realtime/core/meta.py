@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from openai_realtime.core.scrubbing import scrub_text
 from openai_realtime.core.wire import Headers
 
 if TYPE_CHECKING:
@@ -104,6 +103,8 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
     It goes into logs and messages: what looks like a key, or like no id, is none.
     """
+    from openai_realtime.core.scrubbing import scrub_text  # noqa: PLC0415 - few calls need it
+
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name, "")
         if _REQUEST_ID.fullmatch(value) and scrub_text(value) == value:

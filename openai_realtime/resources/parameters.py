@@ -6,7 +6,6 @@ endpoint's parameters, URLs, nor answers.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -135,6 +134,8 @@ def _path(problem: ErrorDetails) -> tuple[str, ...]:
 def _told(problem: ErrorDetails, known: Mapping[str, object]) -> str:
     if problem["type"] == "extra_forbidden":
         name = str(problem["loc"][-1])
+        import difflib  # noqa: PLC0415 - only to guess what was meant
+
         # An option itself gets here from a place that takes none, such as a session in a file.
         names = (known.keys() | RequestOptions.__annotations__.keys()) - {name}
         meant = difflib.get_close_matches(name, sorted(names), n=1)

@@ -10,8 +10,6 @@ import time
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Protocol
 
-import anyio
-
 from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.exchange import Exchange, RetryContext
@@ -76,7 +74,7 @@ class AsyncDriver:
         for attempt in exchange:
             with attempt:
                 if attempt.delay:
-                    await anyio.sleep(attempt.delay)
+                    await _sleep(attempt.delay)
                 authorization = self._credential.ask()
                 if not (authorization is None or isinstance(authorization, Authorization)):
                     authorization = await self._awaited(
@@ -89,9 +87,17 @@ class AsyncDriver:
     async def _awaited(
         self, key: Awaitable[str], limits: Timeout, deadline: Deadline
     ) -> Authorization:
+        import anyio  # noqa: PLC0415 - most keys are not awaited, and it takes its time to load
+
         with anyio.move_on_after(deadline.remaining()):
             return self._credential.present(await key)
         raise deadline_passed(limits.total, possibly_acted=False)
+
+
+async def _sleep(seconds: float) -> None:
+    import anyio  # noqa: PLC0415 - most calls never wait
+
+    await anyio.sleep(seconds)
 
 
 class SyncDriver:

@@ -25,6 +25,7 @@ from openai_realtime.core.body import BodyReader
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.errors import APIConnectionError
+from openai_realtime.transports import lanes
 from openai_realtime.transports.connections import AsyncLane
 from openai_realtime.transports.httpcore_requests import (
     AsyncContent,
@@ -35,12 +36,12 @@ from openai_realtime.transports.httpcore_requests import (
 from openai_realtime.transports.lanes import (
     Lanes,
     check_open,
+    pool_timeout,
     raise_first,
 )
 from openai_realtime.transports.network import Progress
 from openai_realtime.transports.proxies import ProxyRules
 from openai_realtime.transports.quiet import quietly
-from openai_realtime.transports.turns import async_turns, takes_turn, wait_for_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -54,7 +55,9 @@ class _AsyncPlace:
 
     process: int
     lanes: Lanes[AsyncLane] = field(default_factory=lambda: Lanes(time.monotonic))
-    turns: anyio.Semaphore = field(default_factory=async_turns)
+    turns: anyio.Semaphore = field(
+        default_factory=lambda: anyio.Semaphore(lanes.MAX_CONNECTIONS, fast_acquire=True)
+    )
     watch: AsyncGenerator[None, None] | None = None
 
     async def drain(self) -> None:
@@ -97,8 +100,10 @@ class AsyncLaneEngine:
         outgoing = engine_request(request, AsyncContent(request.body), limits, deadline)
         origin = origin_of(outgoing.url)
         trouble = quietly()
-        if not takes_turn(place.turns):
-            await wait_for_turn(place.turns, limits, deadline)
+        if place.turns.value:
+            place.turns.acquire_nowait()
+        else:
+            await _wait_for_turn(place.turns, limits, deadline)
         try:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)
@@ -182,6 +187,13 @@ class AsyncLaneEngine:
                 return lane
             await lane.aclose()
         return AsyncLane(url, self._rules)
+
+
+async def _wait_for_turn(turns: anyio.Semaphore, limits: Timeout, deadline: Deadline) -> None:
+    with anyio.move_on_after(deadline.cut(limits.pool)):
+        await turns.acquire()
+        return
+    raise pool_timeout()
 
 
 async def _read(response: httpcore.Response, lane: AsyncLane, body: BodyReader) -> None:

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, TypeVar
 
-import anyio
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.request import RequestBuilder, StreamRequest, SyncRequestBuilder
 
@@ -27,18 +25,13 @@ from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.head import MAX_HEAD_BYTES
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.errors import APIConnectionError, ConfigurationError
-from openai_realtime.transports.lanes import check_open, raise_first
+from openai_realtime.transports import lanes
+from openai_realtime.transports.lanes import check_open, pool_timeout, raise_first
 from openai_realtime.transports.reqwest_clients import Key, Pool, Pools, configured
 from openai_realtime.transports.reqwest_errors import is_unanswered, translate
 from openai_realtime.transports.reqwest_flights import Flights
 from openai_realtime.transports.translation import MALFORMED, translated
-from openai_realtime.transports.turns import (
-    async_turns,
-    sync_turns,
-    take_sync_turn,
-    takes_turn,
-    wait_for_turn,
-)
+from openai_realtime.transports.turns import sync_turns, take_sync_turn
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,7 +56,7 @@ C = TypeVar("C", Client, SyncClient)
 class _Place(NamedTuple):
     """What one event loop has of its own."""
 
-    turns: anyio.Semaphore
+    turns: asyncio.Semaphore
     flights: Flights
 
 
@@ -87,8 +80,10 @@ class AsyncReqwestEngine:
         pool = self._pools.pool(request, limits)
         if pool is None:
             return await self._default_engine().send(request, limits, deadline)
-        if not takes_turn(place.turns):
-            await wait_for_turn(place.turns, limits, deadline)
+        if place.turns.locked():
+            await _wait_for_turn(place.turns, limits, deadline)
+        else:
+            await place.turns.acquire()
         try:
             with _sending(self._pools, pool):
                 builder = pool.client.request(request.method, self._pools.target(request.url).url)
@@ -110,9 +105,9 @@ class AsyncReqwestEngine:
             except APIConnectionError as error:
                 troubles.append(error)
 
-        async with anyio.create_task_group() as openers:
+        async with asyncio.TaskGroup() as openers:
             for _ in range(self._pools.missing(request, limits, count)):
-                openers.start_soon(open_one)
+                openers.create_task(open_one())
         raise_first(troubles)
 
     async def aclose(self) -> None:
@@ -136,7 +131,9 @@ class AsyncReqwestEngine:
         if place is None:
             for other in [other for other in list(self._places) if other.is_closed()]:
                 del self._places[other]
-            place = self._places[event_loop] = _Place(async_turns(), Flights(event_loop))
+            place = self._places[event_loop] = _Place(
+                asyncio.Semaphore(lanes.MAX_CONNECTIONS), Flights(event_loop)
+            )
         return place
 
     def _default_engine(self) -> AsyncLaneEngine:
@@ -145,6 +142,14 @@ class AsyncReqwestEngine:
 
             self._stand_in = AsyncLaneEngine(self._rules)
         return self._stand_in
+
+
+async def _wait_for_turn(turns: asyncio.Semaphore, limits: Timeout, deadline: Deadline) -> None:
+    try:
+        async with asyncio.timeout(deadline.cut(limits.pool)):
+            await turns.acquire()
+    except TimeoutError:
+        raise pool_timeout() from None
 
 
 async def _conversation(outgoing: StreamRequest) -> Response:
@@ -197,6 +202,8 @@ class SyncReqwestEngine:
                 self.send(request, limits, deadline)
             except APIConnectionError as error:
                 troubles.append(error)
+
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few warm up
 
         if missing := self._pools.missing(request, limits, count):
             with ThreadPoolExecutor(missing) as openers:

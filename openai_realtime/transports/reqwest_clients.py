@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.http import HeaderMap, Url
@@ -21,7 +21,6 @@ from pyreqwest.proxy import ProxyBuilder
 from openai_realtime.core.head import MAX_HEAD_BYTES
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.lanes import KEEP_ALIVE_SECONDS, MAX_CONNECTIONS
-from openai_realtime.transports.tls import authorities
 
 if TYPE_CHECKING:
     from openai_realtime.core.deadline import Timeout
@@ -69,10 +68,18 @@ class Target:
     """A URL, parsed, and the proxy that leads to it."""
 
     url: Url
+    is_tls: bool
     proxy: Proxy | None
 
 
-Key = tuple["Proxy | None", float, float, float]
+class Key(NamedTuple):
+    """What the requests of one pool have in common."""
+
+    is_tls: bool
+    proxy: Proxy | None
+    connect: float
+    read: float
+    max_idle: float
 
 
 class Pools(Generic[C]):
@@ -93,7 +100,8 @@ class Pools(Generic[C]):
             # The threads behind them are the parent's: neither used nor dropped here.
             self._inherited.append(self._pools)
             self._pools, self._process = {}, os.getpid()
-        key = (self.target(request.url).proxy, limits.connect, limits.read, request.max_idle)
+        target = self.target(request.url)
+        key = Key(target.is_tls, target.proxy, limits.connect, limits.read, request.max_idle)
         pool = self._pools.get(key)
         return self._new_pool(key) if pool is None else pool
 
@@ -125,7 +133,8 @@ class Pools(Generic[C]):
             except ValueError:
                 message = "base_url is unusable: its host's name is not valid"
                 raise ConfigurationError(message) from None
-            target = Target(parsed, self._rules.proxy_for(parsed.scheme, parsed.host_str or ""))
+            proxy = self._rules.proxy_for(parsed.scheme, parsed.host_str or "")
+            target = Target(parsed, parsed.scheme == "https", proxy)
             self._targets[url] = target
         return target
 
@@ -153,7 +162,6 @@ class Pools(Generic[C]):
 
 def configured(builder: B, key: Key, *, http2: bool) -> B:
     """Return `builder` with every promise of ours that pyreqwest can keep by itself."""
-    proxy, connect, read, max_idle = key
     builder = (
         builder.no_proxy()  # not even those that reqwest would find by itself
         .follow_redirects(False)
@@ -163,16 +171,19 @@ def configured(builder: B, key: Key, *, http2: bool) -> B:
         .brotli(False)
         .zstd(False)
         .deflate(False)
-        .connect_timeout(timedelta(seconds=connect))
-        .read_timeout(timedelta(seconds=read))
-        .pool_idle_timeout(timedelta(seconds=min(max_idle, KEEP_ALIVE_SECONDS)))
+        .connect_timeout(timedelta(seconds=key.connect))
+        .read_timeout(timedelta(seconds=key.read))
+        .pool_idle_timeout(timedelta(seconds=min(key.max_idle, KEEP_ALIVE_SECONDS)))
         .pool_max_idle_per_host(MAX_CONNECTIONS)
         .min_tls_version("TLSv1.2")
     )
-    for pem in authorities():
-        builder = builder.add_root_certificate_pem(pem)
-    if proxy is not None:
-        builder = builder.proxy(_proxy(proxy))
+    if key.is_tls:
+        from openai_realtime.transports.tls import authorities  # noqa: PLC0415 - loopback needs none
+
+        for pem in authorities():
+            builder = builder.add_root_certificate_pem(pem)
+    if key.proxy is not None:
+        builder = builder.proxy(_proxy(key.proxy))
     if not http2:
         return builder.http1_only()
     return (

@@ -25,7 +25,7 @@ from openai_realtime.types.by_type import ByType
 from openai_realtime.types.client_secret import ExpiresAfterParam, MintedSecret
 from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
-from openai_realtime.types.session import Include, MaxTokens, RealtimeModel
+from openai_realtime.types.session_values import Include, MaxTokens, RealtimeModel
 from openai_realtime.types.tools import (
     NestedTool,
     NestedToolParam,

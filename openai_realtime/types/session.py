@@ -5,7 +5,7 @@ travels.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, with_config
 from typing_extensions import TypedDict
@@ -22,8 +22,9 @@ from openai_realtime.types.audio import (
     VoiceName,
 )
 from openai_realtime.types.client_secret import ClientSecretParam, Minted
-from openai_realtime.types.constraints import AS_LIST, STRICT, Between, Expect
+from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
+from openai_realtime.types.session_values import Include, MaxTokens, RealtimeModel
 from openai_realtime.types.tools import (
     FunctionTool,
     FunctionToolParam,
@@ -39,36 +40,6 @@ from openai_realtime.types.tracing import (
     TracingConfigurationParam,
 )
 from openai_realtime.types.turn_detection import TurnDetection, TurnDetectionParam
-
-if TYPE_CHECKING:
-    RealtimeModel = (
-        Literal[
-            "gpt-4o-mini-realtime-preview",
-            "gpt-4o-mini-realtime-preview-2024-12-17",
-            "gpt-4o-realtime-preview",
-            "gpt-4o-realtime-preview-2024-10-01",
-            "gpt-4o-realtime-preview-2024-12-17",
-            "gpt-4o-realtime-preview-2025-06-03",
-            "gpt-realtime",
-            "gpt-realtime-1.5",
-            "gpt-realtime-2",
-            "gpt-realtime-2.1",
-            "gpt-realtime-2.1-mini",
-            "gpt-realtime-2025-08-28",
-            "gpt-realtime-mini",
-            "gpt-realtime-mini-2025-10-06",
-            "gpt-realtime-mini-2025-12-15",
-        ]
-        | str
-    )
-    Include = Literal["item.input_audio_transcription.logprobs"] | str
-else:  # Open at run time: a union of literals and str would only be a slower str.
-    RealtimeModel = Include = str
-
-MaxTokens = Annotated[
-    Annotated[int, Between(1, 4096)] | Literal["inf"],
-    Expect('a whole number from 1 to 4096, or "inf"'),
-]
 
 
 @with_config(STRICT)

@@ -3,23 +3,15 @@
 Owns: tools, and how a Python function becomes one. Must not know: sessions.
 """
 
-import inspect
-import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self, cast
 
-from pydantic import AfterValidator, Discriminator, InstanceOf, PydanticUserError, Tag, TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Discriminator, InstanceOf, Tag
 from typing_extensions import TypedDict
 
-from openai_realtime.errors import ParameterError
 from openai_realtime.types.answer import WireModel
 from openai_realtime.types.by_type import ByType
 from openai_realtime.types.constraints import JsonParam
-from openai_realtime.types.docstrings import read_docstring
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 class FunctionToolParam(TypedDict):
@@ -102,13 +94,6 @@ class McpToolParam(TypedDict):
     """Whether its tools are found by search instead of being listed."""
 
 
-class _UntitledSchema(GenerateJsonSchema):
-    """JSON Schema without the title of every field: the model reads the names, and pays for both."""
-
-    def field_title_should_be_set(self, schema: CoreSchema | Any) -> bool:  # noqa: ARG002 - pydantic's own signature
-        return False
-
-
 class FunctionTool(WireModel):
     """A function the model may call. `from_function` makes one from a typed Python function."""
 
@@ -131,29 +116,9 @@ class FunctionTool(WireModel):
         `Args:` or `:param name:`). Raises `ParameterError` for a function that cannot be called
         with named arguments, or whose parameters are not all annotated.
         """
-        name = getattr(function, "__name__", "")
-        if not _NAME.fullmatch(name):
-            message = f"tools: {name!r} is no name for a tool: at most 64 letters, digits, _ and -"
-            raise ParameterError(message, param="tools")
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL}:
-                problem = "can only be passed by position"
-            elif parameter.annotation is parameter.empty:
-                problem = "has no type annotation"
-            else:
-                continue
-            message = f"tools: {name}() cannot be a tool: its parameter {parameter.name} {problem}"
-            raise ParameterError(message, param="tools")
-        description, arguments = read_docstring(inspect.getdoc(function) or "")
-        try:
-            adapter: TypeAdapter[Any] = TypeAdapter(cast("type[Any]", function))
-            schema = adapter.json_schema(schema_generator=_UntitledSchema)
-        except (PydanticUserError, NameError) as error:
-            message = f"tools: {name}() cannot be a tool: its annotations have no JSON Schema"
-            raise ParameterError(message, param="tools") from error
-        for argument, text in arguments.items():
-            if argument in schema.get("properties", {}):
-                schema["properties"][argument].setdefault("description", text)
+        from openai_realtime.types.function_schema import described  # noqa: PLC0415 - few make one
+
+        name, description, schema = described(function)
         tool = cls(type="function", name=name, parameters=schema)
         if description:
             tool.description = description

@@ -19,7 +19,7 @@ from openai_realtime.types.audio import (
 from openai_realtime.types.client_secret import Minted, TranscriptionClientSecretParam
 from openai_realtime.types.constraints import STRICT
 from openai_realtime.types.options import RequestOptions
-from openai_realtime.types.session import Include
+from openai_realtime.types.session_values import Include
 from openai_realtime.types.turn_detection import TurnDetection, TurnDetectionParam
 
 
