@@ -118,10 +118,8 @@ class Flights:
             awaited = flight.conversation.send(None)
         except StopIteration as end:
             flight.outcome.set_result(end.value)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the caller's
             flight.outcome.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
         else:
             if awaited is None:  # the news came before the future was made
                 self.call_soon_threadsafe(None, flight)
