@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar, overload
+from typing import Final, Self, TypeVar, cast, overload
 
 Header = tuple[bytes, bytes]
 T = TypeVar("T")
@@ -30,7 +30,9 @@ class Headers(Mapping[str, str]):
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         members: dict[str, str] = {}
-        for any_name, value in items.items() if isinstance(items, Mapping) else items:
+        if isinstance(items, Mapping):
+            items = cast("Mapping[str, str]", items).items()
+        for any_name, value in items:
             name = any_name.lower()
             if name != _COOKIE:
                 members[name] = f"{members[name]}, {value}" if name in members else value

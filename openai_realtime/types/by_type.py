@@ -39,10 +39,12 @@ class ByType:
 
     def _untold(self, value: object) -> object:
         """Refuse what one of the known models is for: it was tried, and does not fit."""
-        if isinstance(value, dict):
-            kind: object = cast("dict[str, object]", value).get("type")
-        else:
-            kind = getattr(value, "type", None)
-        if kind in {name for name, _ in self.known}:
+        if _type_of(value) in {name for name, _ in self.known}:
             raise PydanticCustomError(*_UNFIT)
         return value
+
+
+def _type_of(value: object) -> object:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).get("type")
+    return getattr(value, "type", None)

@@ -153,11 +153,8 @@ class TranscriptionSessionParam(TypedDict, total=False):
 
 
 def _kind(value: object) -> str:
-    """Return which session a dict or a model is: one without a type is a realtime session."""
-    if isinstance(value, dict):
-        kind: object = cast("dict[str, object]", value).get("type")
-    else:
-        kind = getattr(value, "type", None)
+    """Return which session is asked for: one without a type is a realtime session."""
+    kind: object = cast("dict[str, object]", value).get("type") if isinstance(value, dict) else None
     return "Transcription" if kind == "transcription" else "Realtime"
 
 
