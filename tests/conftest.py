@@ -6,6 +6,7 @@ Owns: fixtures. Must not know: any single test.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +25,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         is_httpx_only = metafunc.definition.get_closest_marker("httpx_only")
         named = getattr(metafunc.module, "FLAVOURS", ON_HTTPX)
         metafunc.parametrize("flavour", ON_HTTPX if is_httpx_only else named, ids=str)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: the tests wait nearly as long as they work."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
+import coverage
 import pytest
 from pyreqwest.client import SyncClientBuilder
 
@@ -24,6 +25,11 @@ if sys.platform == "win32":
     collect_ignore_glob = ["test_*.py"]
 
 
+# Those that play few faults. The others play so many that tracing them would take far longer, and
+# would cover no more.
+TRACED = {"test_bounds", "test_clocks", "test_deadlines", "test_warm_up"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give what is promised in tenths of a second more chances: a busy machine holds it up.
 
@@ -32,6 +38,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "faults" in item.path.parts:
             item.add_marker(pytest.mark.flaky(reruns=4, reruns_delay=0.1))
+
+
+@pytest.fixture(autouse=True)
+def untraced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Stop measuring coverage for a while."""
+    measured = None if request.path.stem in TRACED else coverage.Coverage.current()
+    if measured is not None:
+        measured.stop()
+    yield
+    if measured is not None:
+        measured.start()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,10 +34,12 @@ class Finding(NamedTuple):
 def run(*command: str, cwd: Path) -> str:
     # pyright --verifytypes takes the first Python of PATH, whatever --pythonpath says.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    # A checker's own coverage is nobody's business.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     finished = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=cwd,
-        env={**os.environ, "PATH": path},
+        env={**environment, "PATH": path},
         capture_output=True,
         encoding="utf-8",
         check=False,
