@@ -130,7 +130,7 @@ class AsyncReqwestEngine:
         place = self._places.get(event_loop)
         if place is None:
             for other in [other for other in list(self._places) if other.is_closed()]:
-                del self._places[other]
+                self._places.pop(other, None)  # another thread may be at it too
             place = self._places[event_loop] = _Place(
                 asyncio.Semaphore(lanes.MAX_CONNECTIONS), Flights(event_loop)
             )
