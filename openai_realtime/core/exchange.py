@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Self
 
+from openai_realtime.core.answers import status_error
 from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.meta import request_id, response_meta
@@ -160,8 +161,6 @@ class Exchange(Generic[T]):
     def _settle_response(self, response: Response) -> None:
         """Parse an answer, plan another attempt, or fail."""
         if not response.is_success:
-            from openai_realtime.core.answers import status_error  # noqa: PLC0415 - few calls fail
-
             error = status_error(
                 response,
                 policy=self._context.policy,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from openai_realtime.core.scrubbing import scrub_text
 from openai_realtime.core.wire import Headers
 
 if TYPE_CHECKING:
@@ -43,23 +44,23 @@ class RateLimits:
     """Seconds until the token limit is whole again."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ResponseMeta:
-    """How a call went. Beside the answer, never part of its JSON, and never changed."""
+    """How a call went. Beside the answer, never part of its JSON."""
 
-    status: Final[int] = 0
+    status: int = 0
     """The HTTP status; 0 on a model that did not come from a server."""
-    headers: Final[Mapping[str, str]] = field(default_factory=Headers)
+    headers: Mapping[str, str] = field(default_factory=Headers)
     """The response headers; look-ups ignore case."""
-    attempts: Final[int] = 0
+    attempts: int = 0
     """How many requests were sent, the successful one included."""
-    elapsed: Final[float] = 0.0
+    elapsed: float = 0.0
     """Seconds from the call to its answer, retries and waiting included."""
-    possible_orphans: Final[int] = 0
+    possible_orphans: int = 0
     """How many earlier attempts may have minted a secret that nobody received."""
-    dropped: Final[tuple[str, ...]] = ()
+    dropped: tuple[str, ...] = ()
     """Parameters that the server's dialect could not carry, such as `temperature`."""
-    unreadable: Final[Mapping[str, object]] = field(default_factory=dict[str, object], repr=False)
+    unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     """Optional fields of the answer whose values did not fit their types, as the server sent them.
     The secret was fine, so the answer was not refused; each such field has its default."""
 
@@ -103,8 +104,6 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
     It goes into logs and messages: what looks like a key, or like no id, is none.
     """
-    from openai_realtime.core.scrubbing import scrub_text  # noqa: PLC0415 - few calls need it
-
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name, "")
         if _REQUEST_ID.fullmatch(value) and scrub_text(value) == value:

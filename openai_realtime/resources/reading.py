@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
+from openai_realtime.resources.careful_reading import read_with_care
 from openai_realtime.types.client_secret import MintedAnswer
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ def read_minted(
         except ValidationError:
             answer = None  # read again below, where what is wrong can be told
     if answer is None or not _SAYS_MORE.isdisjoint(answer.model_extra or ()):
-        from openai_realtime.resources.careful_reading import read_with_care  # noqa: PLC0415 - few need it
-
         answer, unreadable = read_with_care(response, model, normalise)
     answer.received(response.headers.get("date"))
     if dropped or unreadable:

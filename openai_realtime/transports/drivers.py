@@ -36,6 +36,10 @@ class AsyncEngine(Protocol):
         """Have `count` idle connections to the origin of `url`, as far as that can be had."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait, on the event loop that it sends on."""
+        ...
+
     async def aclose(self) -> None:
         """Close every connection. Repeatable."""
         ...
@@ -74,7 +78,7 @@ class AsyncDriver:
         for attempt in exchange:
             with attempt:
                 if attempt.delay:
-                    await _sleep(attempt.delay)
+                    await self.engine.sleep(attempt.delay)
                 authorization = self._credential.ask()
                 if not (authorization is None or isinstance(authorization, Authorization)):
                     authorization = await self._awaited(
@@ -92,12 +96,6 @@ class AsyncDriver:
         with anyio.move_on_after(deadline.remaining()):
             return self._credential.present(await key)
         raise deadline_passed(limits.total, possibly_acted=False)
-
-
-async def _sleep(seconds: float) -> None:
-    import anyio  # noqa: PLC0415 - most calls never wait
-
-    await anyio.sleep(seconds)
 
 
 class SyncDriver:

@@ -143,6 +143,10 @@ class InjectedAsyncEngine:
     async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Do nothing: its connections are its owner's."""
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
     async def aclose(self) -> None:
         """Stop using the client; it stays open, because its owner may still need it."""
         self._is_closed = True

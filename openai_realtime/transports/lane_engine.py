@@ -154,6 +154,10 @@ class AsyncLaneEngine:
             return raise_first(troubles)
         raise deadline_passed(limits.total, possibly_acted=False)
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
     async def aclose(self) -> None:
         """Close every idle connection of this event loop; those in use close when they are done."""
         self._is_closed = True

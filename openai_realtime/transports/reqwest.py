@@ -16,6 +16,7 @@ import threading
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.request import RequestBuilder, StreamRequest, SyncRequestBuilder
@@ -69,7 +70,7 @@ class AsyncReqwestEngine:
 
         self._rules = rules
         self._pools: Pools[Client] = Pools(build, rules)
-        self._places: dict[asyncio.AbstractEventLoop, _Place] = {}
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, _Place] = WeakKeyDictionary()
         self._is_closed = False
         self._stand_in: AsyncLaneEngine | None = None
 
@@ -88,7 +89,7 @@ class AsyncReqwestEngine:
             with _sending(self._pools, pool):
                 builder = pool.client.request(request.method, self._pools.target(request.url).url)
                 outgoing = _filled(builder, request, self._pools, deadline).build_streamed()
-                return await place.flights.run(_conversation(outgoing), deadline)
+                return _answer(*await place.flights.run(_conversation(outgoing), deadline))
         except TimeoutError:
             raise deadline_passed(limits.total, possibly_acted=True) from None
         finally:
@@ -96,6 +97,7 @@ class AsyncReqwestEngine:
 
     async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Have `count` idle connections to the origin of `url`, by a GET request without a key on each."""
+        self._place()  # which says so where there is none
         request = Request("GET", url, (), b"")
         troubles: list[APIConnectionError] = []
 
@@ -109,6 +111,10 @@ class AsyncReqwestEngine:
             for _ in range(self._pools.missing(request, limits, count)):
                 openers.create_task(open_one())
         raise_first(troubles)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
 
     async def aclose(self) -> None:
         """Close every idle connection; those in use close when they are done."""
@@ -129,8 +135,6 @@ class AsyncReqwestEngine:
             raise ConfigurationError(message) from None
         place = self._places.get(event_loop)
         if place is None:
-            for other in [other for other in list(self._places) if other.is_closed()]:
-                self._places.pop(other, None)  # another thread may be at it too
             place = self._places[event_loop] = _Place(
                 asyncio.Semaphore(lanes.MAX_CONNECTIONS), Flights(event_loop)
             )
@@ -152,12 +156,12 @@ async def _wait_for_turn(turns: asyncio.Semaphore, limits: Timeout, deadline: De
         raise pool_timeout() from None
 
 
-async def _conversation(outgoing: StreamRequest) -> Response:
+async def _conversation(outgoing: StreamRequest) -> tuple[BaseResponse, Bytes | None]:
     head = await outgoing.__aenter__()
     body = await head.body_reader.read(_ENOUGH)
     if body is not None and len(body) >= _ENOUGH:
         await outgoing.__aexit__(None, None, None)
-    return _answer(head, body)
+    return head, body
 
 
 class SyncReqwestEngine:

@@ -118,7 +118,11 @@ class Pools(Generic[C]):
         except RuntimeError:  # pyreqwest ran in the parent process: it refuses to in its children
             return None
         except ValueError:
-            message = "SSL_CERT_FILE or SSL_CERT_DIR holds a certificate that cannot be read"
+            message = (
+                "SSL_CERT_FILE or SSL_CERT_DIR holds a certificate that cannot be read"
+                if key.is_tls
+                else "pyreqwest could not be set up: are there file descriptors left?"
+            )
             raise ConfigurationError(message) from None
         return pool
 

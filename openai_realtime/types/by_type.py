@@ -39,7 +39,8 @@ class ByType:
 
     def _untold(self, value: object) -> object:
         """Refuse what one of the known models is for: it was tried, and does not fit."""
-        if _type_of(value) in {name for name, _ in self.known}:
+        kind = _type_of(value)  # which a server may have made anything, unhashable things too
+        if any(kind == name for name, _ in self.known):
             raise PydanticCustomError(*_UNFIT)
         return value
 

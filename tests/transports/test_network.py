@@ -1,6 +1,7 @@
 """One write a request, the deadline on every blocking operation, names resolved in time."""
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.transports.blocking_network import SyncLaneNetwork
+from openai_realtime.transports.network import AsyncLaneNetwork
 
 
 def network(seconds: float = 10.0) -> SyncLaneNetwork:
@@ -137,3 +139,20 @@ def test_a_name_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(httpcore.ConnectError, match="not known") as caught:
         network().connect_tcp("somewhere.example", 80)
     assert isinstance(caught.value.__cause__, socket.gaierror)
+
+
+@pytest.mark.parametrize(
+    ("behind", "holds_more"),
+    [(ssl.SSLWantReadError(), False), (ssl.SSLError("damaged"), True), (b"x", True)],
+)
+def test_what_tls_holds_behind_an_answer(behind: ssl.SSLError | bytes, holds_more: bool) -> None:
+    class Decrypting:
+        def read(self, _count: int) -> bytes:
+            if isinstance(behind, ssl.SSLError):
+                raise behind
+            return behind
+
+    lane = AsyncLaneNetwork(watched_layer=1)
+    assert not lane.holds_more()
+    lane.tls = Decrypting()  # type: ignore[assignment]  # as much of an SSLObject as is asked of it
+    assert lane.holds_more() is holds_more

@@ -1,9 +1,16 @@
 """What the fast engine has of its own: choosing it, its pools, what its exceptions mean, HTTP/2."""
 
+import asyncio
+import gc
 import importlib.util
 import os
 import socket
 import subprocess
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +97,8 @@ def test_trio_is_told_at_the_first_call(realtime_server: MockRealtimeServer) -> 
         async with RealtimeSessionsClient(transport="reqwest") as client:
             with pytest.raises(ConfigurationError, match='on trio use transport="httpx"'):
                 await client.sessions.create()
+            with pytest.raises(ConfigurationError, match='on trio use transport="httpx"'):
+                await client.warm_up()
 
     Flavour("trio").run(body)
     assert realtime_server.requests == []
@@ -372,3 +381,81 @@ def test_a_url_that_rust_cannot_read(flavour: Flavour) -> None:
     with pytest.raises(ConfigurationError, match="base_url is unusable") as caught:
         engine._pools.target("https://exa mple/?key=sk-1")
     assert "sk-1" not in f"{caught.value} {caught.value.__cause__}"
+
+
+@contextmanager
+def saying(answer: bytes) -> Iterator[str]:
+    """Yield the base URL of a server that gives one answer, whatever it is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_one() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=answer_one)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        thread.join()
+
+
+LONG = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 7000) for number in range(10))
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            b"HTTP/1.1 200 OK\r\n" + LONG + b"Content-Length: 0\r\n\r\n",
+            "more than 64 KiB of headers",
+        ),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+            "another protocol was not asked for",
+        ),
+    ],
+)
+def test_an_answer_that_nobody_can_use(flavour: Flavour, answer: bytes, told: str) -> None:
+    async def body() -> None:
+        with saying(answer) as base_url:
+            async with flavour.client(api_key="sk-x", base_url=base_url, max_retries=0) as client:
+                with pytest.raises(APIConnectionError, match=told):
+                    await client.sessions.create()
+
+    flavour.run(body)
+
+
+def test_a_client_that_cannot_be_built(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise ValueError("out of something")
+
+    async def body() -> None:
+        monkeypatch.setattr(reqwest, "configured", refuse)
+        for base_url, told in (("http://127.0.0.1:1/v1", "descriptors"), ("https://h/v1", "SSL_")):
+            async with flavour.client(api_key="sk-x", base_url=base_url) as client:
+                with pytest.raises(ConfigurationError, match=told):
+                    await client.sessions.create()
+
+    flavour.run(body)
+
+
+def test_an_event_loop_that_is_dropped_is_not_kept(realtime_server: MockRealtimeServer) -> None:
+    client = RealtimeSessionsClient(transport="reqwest")
+    event_loop = asyncio.new_event_loop()
+
+    async def body() -> None:
+        await client.sessions.create()
+
+    event_loop.run_until_complete(body())
+    event_loop.close()
+    kept = weakref.ref(event_loop)
+    del event_loop
+    for _ in range(100):  # pyreqwest's thread lets go of the request when it has time
+        gc.collect()
+        if kept() is None:
+            break
+        time.sleep(0.02)
+    assert kept() is None
+    asyncio.run(body())
+    assert len(realtime_server.requests) == 2

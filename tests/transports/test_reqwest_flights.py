@@ -1,15 +1,18 @@
 """What drives pyreqwest's coroutines: as PyO3 has them wait, and when they do not end by themselves."""
 
 import asyncio
+import gc
+import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 import pytest
 
 from openai_realtime.core.deadline import Deadline
-from openai_realtime.transports.reqwest_flights import Flights
+from openai_realtime.transports.reqwest_flights import Flights, _Flight
 
 LATER = 30.0
 
@@ -138,7 +141,7 @@ def test_a_check_that_finds_nobody_left_is_the_last() -> None:
         news.tell()
         assert await task == "landed"
         await asyncio.sleep(0.1)
-        assert flights._check is None
+        assert flights._checked_at == math.inf
         with pytest.raises(TimeoutError):
             await flights.run(landing(News()), in_time(0.02))
 
@@ -185,5 +188,126 @@ def test_one_that_is_cancelled_before_it_departs_never_does() -> None:
         assert not second.waited.is_set()
         first.tell()
         assert await tasks[0] == "landed"
+
+    flying(body)
+
+
+def test_one_that_is_cancelled_while_it_is_driven_takes_none_of_the_others_turns() -> None:
+    """As Ctrl-C does: `asyncio.run` cancels the main task between any two steps."""
+    tasks: list[asyncio.Task[str]] = []
+
+    async def interrupted(news: News, error: Exception | None) -> str:
+        await news
+        tasks[0].cancel()
+        if error is not None:
+            raise error
+        return "landed"
+
+    async def body(flights: Flights) -> None:
+        for error in (None, ValueError("gone")):
+            first, second = News(), News()
+            tasks[:] = [
+                asyncio.create_task(flights.run(interrupted(first, error), in_time())),
+                asyncio.create_task(flights.run(landing(second), in_time())),
+            ]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            first.tell()
+            second.tell()
+            assert await tasks[1] == "landed"
+            assert tasks[0].cancelled()
+
+    flying(body)
+
+
+def test_a_turn_that_is_broken_off_is_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(flights: Flights) -> None:
+        first, second = News(), News()
+        tasks = [
+            asyncio.create_task(flights.run(landing(news), in_time())) for news in (first, second)
+        ]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        drive = flights._drive
+
+        def break_off(_flight: object) -> None:
+            monkeypatch.setattr(flights, "_drive", drive)
+            raise MemoryError
+
+        monkeypatch.setattr(flights, "_drive", break_off)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        first.tell()
+        second.tell()
+        assert await tasks[1] == "landed"
+        tasks[0].cancel()
+
+    flying(body)
+
+
+def test_a_turn_that_cannot_be_announced_is_announced_the_next_time() -> None:
+    def refuse(_turn: object) -> None:
+        raise MemoryError
+
+    async def body(flights: Flights) -> None:
+        with pytest.raises(MemoryError):
+            flights._announce_turn(refuse)
+        assert not flights._is_turn_coming
+
+    flying(body)
+
+
+def test_who_meets_it_by_chance_is_handed_on() -> None:
+    """A signal handler runs between any two steps, and may ask for the running loop."""
+    heard = asyncio.Event()
+
+    async def interrupted() -> object:
+        found: Any = asyncio.get_running_loop()
+        found.call_soon_threadsafe(heard.set)
+        found.call_soon_threadsafe(list, "one argument, which is no flight")
+        assert found.time() > 0
+        return found.create_future()
+
+    async def body(flights: Flights) -> None:
+        assert isinstance(await flights.run(interrupted(), in_time()), _Flight)
+        assert isinstance(flights.create_future(), asyncio.Future)
+        await asyncio.wait_for(heard.wait(), 5)
+
+    flying(body)
+
+
+def test_neither_the_loop_nor_an_answer_is_kept() -> None:
+    class Answer:
+        pass
+
+    async def answering() -> Answer:
+        return Answer()
+
+    event_loop = asyncio.new_event_loop()
+    flights = Flights(event_loop)
+    answer = weakref.ref(event_loop.run_until_complete(flights.run(answering(), in_time())))
+    gc.collect()
+    assert answer() is None
+    assert not flights.is_closed()
+    event_loop.close()
+    assert flights.is_closed()
+    gone = weakref.ref(event_loop)
+    del event_loop
+    gc.collect()
+    assert gone() is None
+    assert flights.is_closed()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        flights.time()
+
+
+def test_one_that_landed_as_its_time_was_over_has_landed() -> None:
+    async def body(flights: Flights) -> None:
+        news = News()
+        task = asyncio.create_task(flights.run(landing(news), in_time(0.02)))
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - the loop is held up while the news comes
+        flights.call_soon_threadsafe(print, news.future)
+        flights._take_turn()
+        flights._end_the_overdue(flights._checked_at)
+        assert await task == "landed"
 
     flying(body)

@@ -40,7 +40,15 @@ def test_no_session() -> None:
 
 
 @pytest.mark.parametrize(
-    "session", [{"type": "transcription", "include": 5}, {"type": "realtime", "model": 5}, 5]
+    "session",
+    [
+        {"type": "transcription", "include": 5},
+        {"type": "realtime", "model": 5},
+        {"type": ["x"]},
+        {"type": {}},
+        {"tools": [{"type": {}}]},
+        5,
+    ],
 )
 def test_what_does_not_fit_its_type_is_not_taken_for_another(session: object) -> None:
     with pytest.raises(ValidationError):
