@@ -246,8 +246,7 @@ class _sending(translated, Generic[C]):  # noqa: N801 - reads as a verb
     __slots__ = ("_pool", "_pools", "_was_used")
 
     def __init__(self, pools: Pools[C], pool: Pool[C]) -> None:
-        self._translate = translate
-        self.may_be_stale = self.was_stale = False
+        super().__init__(translate)
         self._pools: Pools[C] = pools
         self._pool: Pool[C] = pool
         self._was_used = pool.lend()

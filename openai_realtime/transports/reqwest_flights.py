@@ -100,8 +100,7 @@ class Flights:
         if not isinstance(flight, _Flight):
             return self._loop().call_soon_threadsafe(callback, *args)
         self._due.append(flight)
-        if not self._is_turn_coming:
-            self._announce_turn(self._loop().call_soon_threadsafe)
+        self._announce_turn(self._loop().call_soon_threadsafe)
         return None
 
     def is_closed(self) -> bool:

@@ -4,15 +4,14 @@ Owns: the pydantic configuration of answers. Must not know: any field of any ans
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from openai_realtime.core.meta import ResponseMeta
+from openai_realtime.core.scrubbing import scrub_json
+from openai_realtime.core.strict_json import Json
 from openai_realtime.secrets import RedactedStr
-
-if TYPE_CHECKING:
-    from openai_realtime.core.strict_json import Json
 
 
 class WireModel(BaseModel):
@@ -39,8 +38,6 @@ class WireModel(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         """Mask what is shown of texts that look like secrets, or stand where one would."""
-        from openai_realtime.core.scrubbing import scrub_json  # noqa: PLC0415 - few are shown
-
         for name, value in super().__repr_args__():
             if not isinstance(value, RedactedStr) and isinstance(value, str | list | dict):
                 shown = scrub_json({name or "": cast("Json", value)})

@@ -39,13 +39,14 @@ class ByType:
 
     def _untold(self, value: object) -> object:
         """Refuse what one of the known models is for: it was tried, and does not fit."""
-        kind = _type_of(value)  # which a server may have made anything, unhashable things too
+        kind = type_of(value)  # which a server may have made anything, unhashable things too
         if any(kind == name for name, _ in self.known):
             raise PydanticCustomError(*_UNFIT)
         return value
 
 
-def _type_of(value: object) -> object:
+def type_of(value: object) -> object:
+    """Return what a dict or a model says of its type; None: nothing."""
     if isinstance(value, dict):
         return cast("dict[str, object]", value).get("type")
     return getattr(value, "type", None)

@@ -5,7 +5,7 @@ how they travel, or the flat shape.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Required, cast
+from typing import TYPE_CHECKING, Annotated, Literal, Required
 
 from pydantic import Discriminator, Tag, with_config
 from typing_extensions import TypedDict
@@ -21,7 +21,7 @@ from openai_realtime.types.audio import (
     TranscriptionParam,
     VoiceName,
 )
-from openai_realtime.types.by_type import ByType
+from openai_realtime.types.by_type import ByType, type_of
 from openai_realtime.types.client_secret import ExpiresAfterParam, MintedSecret
 from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
@@ -154,8 +154,7 @@ class TranscriptionSessionParam(TypedDict, total=False):
 
 def _kind(value: object) -> str:
     """Return which session is asked for: one without a type is a realtime session."""
-    kind: object = cast("dict[str, object]", value).get("type") if isinstance(value, dict) else None
-    return "Transcription" if kind == "transcription" else "Realtime"
+    return "Transcription" if type_of(value) == "transcription" else "Realtime"
 
 
 @with_config(STRICT)

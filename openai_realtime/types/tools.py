@@ -4,13 +4,13 @@ Owns: tools, and how a Python function becomes one. Must not know: sessions.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self
 
 from pydantic import AfterValidator, Discriminator, InstanceOf, Tag
 from typing_extensions import TypedDict
 
 from openai_realtime.types.answer import WireModel
-from openai_realtime.types.by_type import ByType
+from openai_realtime.types.by_type import ByType, type_of
 from openai_realtime.types.constraints import JsonParam
 
 
@@ -153,11 +153,7 @@ class McpTool(WireModel):
 
 def _kind(value: object) -> str:
     """Return which tool a dict or a model is; one without a type is a function."""
-    if isinstance(value, dict):
-        kind: object = cast("dict[str, object]", value).get("type")
-    else:
-        kind = getattr(value, "type", None)
-    if kind == "mcp":
+    if type_of(value) == "mcp":
         return "Mcp"
     return "Made" if isinstance(value, FunctionTool) else "Function"
 
