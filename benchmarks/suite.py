@@ -90,8 +90,13 @@ def jobs(measure: str, size: Size, servers: Servers, offset: float) -> list[Job]
             return [Job("sparse", "sparse", servers.distant, servers.authority, rare)]
 
 
+# What would not be so in production. (pip compiles what it installs: peers must not be compiled anew
+# in each process because they happen to be run from a checkout.)
+_DROPPED = ("OPENAI_", "COV", "SSL_", "PYTHONDONTWRITEBYTECODE")
+
+
 def _environment(authority: str = "") -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "COV", "SSL_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     return {**kept, "SSL_CERT_FILE": authority} if authority else kept
 
 

@@ -17,6 +17,10 @@ from hypothesis import settings
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+# Whose processes have their coverage measured. Measured ones take twice as long, and those of other
+# tests would cover no more.
+MEASURED = {"browser", "cli", "observe", "testing", "test_logs"}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give `flavour` every way to call the default engine, or those that a module's FLAVOURS names."""
@@ -33,7 +37,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if MEASURED.isdisjoint((request.path.parent.name, request.path.stem)):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     for name in (
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",

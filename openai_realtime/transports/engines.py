@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.proxies import ProxyRules
+from openai_realtime.transports.reqwest_allocator import load_pyreqwest
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions
@@ -31,6 +32,7 @@ def async_engine(options: AnyClientOptions, http_client: AsyncHttpClient | None)
         return InjectedAsyncEngine(http_client)
     rules = _proxy_rules(options)
     if _is_fast(options):
+        load_pyreqwest()
         from openai_realtime.transports.reqwest import AsyncReqwestEngine  # noqa: PLC0415 - chosen
 
         return AsyncReqwestEngine(rules, http2=options.get("http2", False))
@@ -48,6 +50,7 @@ def sync_engine(options: AnyClientOptions, http_client: SyncHttpClient | None) -
         return InjectedSyncEngine(http_client)
     rules = _proxy_rules(options)
     if _is_fast(options):
+        load_pyreqwest()
         from openai_realtime.transports.reqwest import SyncReqwestEngine  # noqa: PLC0415 - chosen
 
         return SyncReqwestEngine(rules, http2=options.get("http2", False))

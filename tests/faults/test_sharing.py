@@ -119,17 +119,13 @@ FORKS = [
     ("sync", "used", "secure", "reqwest"),
     ("asyncio", "used", "plain", "reqwest"),
     ("asyncio", "running", "secure", "reqwest"),
-    *[
-        (flavour, moment, scheme, "httpx")
-        for flavour, moment in (
-            ("sync", "used"),
-            ("asyncio", "used"),
-            ("asyncio", "running"),
-            ("asyncio", "inherited"),
-            ("trio", "used"),
-        )
-        for scheme in ("plain", "secure")
-    ],
+    ("sync", "used", "plain", "httpx"),
+    ("sync", "used", "secure", "httpx"),
+    ("asyncio", "used", "secure", "httpx"),
+    ("asyncio", "running", "plain", "httpx"),
+    ("asyncio", "running", "secure", "httpx"),
+    ("asyncio", "inherited", "secure", "httpx"),
+    ("trio", "used", "plain", "httpx"),
 ]
 
 
