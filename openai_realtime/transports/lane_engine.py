@@ -104,11 +104,12 @@ class AsyncLaneEngine:
             place.turns.acquire_nowait()
         else:
             await _wait_for_turn(place.turns, limits, deadline)
+        is_alone = place.turns.value == lanes.MAX_CONNECTIONS - 1
         try:
             with trouble:
                 lane = await self._lane(place, outgoing.url, request.max_idle)
                 try:
-                    response = await lane.handle(outgoing, progress)
+                    response = await lane.handle(outgoing, progress, is_alone=is_alone)
                     headers = Headers.of_raw(response.headers)
                     body = BodyReader(headers)
                     await _read(response, lane, body)

@@ -22,6 +22,7 @@ from openai_realtime import (
     Timeout,
 )
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.transports import connections
 from openai_realtime.transports.tls import trusted_context
 from transports.tls_server import TlsServer
 
@@ -129,6 +130,49 @@ def test_lanes_that_are_dead_or_idled_too_long_are_closed(
 
     flavour.run(body)
     assert len({request.connection for request in realtime_server.requests}) == 1
+
+
+class _CountingLoop(asyncio.SelectorEventLoop):
+    turns = 0
+
+    def _run_once(self) -> None:
+        self.turns += 1
+        super()._run_once()  # type: ignore[misc]  # asyncio's own, not in typeshed
+
+
+def test_a_call_that_is_alone_waits_for_nobody(
+    realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """httpcore's locks give way to other tasks, three times a call: here there are none."""
+
+    async def turns_of_a_call(*, with_locks: bool) -> int:
+        if with_locks:
+            monkeypatch.setattr(connections, "_unlock", lambda *_: None)
+        event_loop: Any = asyncio.get_running_loop()
+        async with RealtimeSessionsClient() as client:
+            await client.sessions.create()
+            taken: list[int] = []
+            for _ in range(5):
+                before = event_loop.turns
+                await client.sessions.create()
+                taken.append(event_loop.turns - before)
+        return min(taken)  # an answer may come in two segments
+
+    with asyncio.Runner(loop_factory=_CountingLoop) as runner:
+        alone = runner.run(turns_of_a_call(with_locks=False))
+        assert runner.run(turns_of_a_call(with_locks=True)) == alone + 3
+    assert len({request.connection for request in realtime_server.requests}) == 2
+
+
+def test_calls_at_once_give_way() -> None:
+    turn = connections._Turn()
+    turn.is_alone = True
+    with pytest.raises(StopIteration):
+        turn.acquire().send(None)
+    turn.is_alone = False
+    waiting = turn.acquire()
+    assert waiting.send(None) is None
+    waiting.close()
 
 
 @pytest.mark.httpx_only("there are no lanes")
