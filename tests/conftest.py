@@ -19,7 +19,7 @@ settings.load_profile("unhurried")
 
 # Whose processes have their coverage measured. Measured ones take twice as long, and those of other
 # tests would cover no more.
-MEASURED = {"browser", "cli", "observe", "testing", "test_logs"}
+MEASURED = {"browser", "cli", "observe", "testing", "test_logs", "test_options"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -86,6 +86,7 @@ class AsyncLane(
         proxy = _proxy(rules, url)
         self._network = AsyncLaneNetwork(_layers(url, proxy))
         self._turn = _Turn()
+        self._has_locks = True
         self._first_hop = _first_hop(url, proxy)
         if proxy is None:
             self._connection = httpcore.AsyncHTTPConnection(
@@ -127,8 +128,9 @@ class AsyncLane(
         return await self._connection.handle_async_request(request)
 
     def may_serve_again(self, status: int) -> bool:
-        """Return whether it may, as above."""
-        if not self.was_idle:
+        """Return whether it may, as above. From now on it has no locks."""
+        if self._has_locks:
+            self._has_locks = False
             for member in self._members:
                 _unlock(member, self._turn)
         return super().may_serve_again(status)

@@ -150,6 +150,7 @@ def test_a_call_that_is_alone_waits_for_nobody(
             monkeypatch.setattr(connections, "_unlock", lambda *_: None)
         event_loop: Any = asyncio.get_running_loop()
         async with RealtimeSessionsClient() as client:
+            await client.warm_up()
             await client.sessions.create()
             taken: list[int] = []
             for _ in range(5):

@@ -12,6 +12,7 @@ import httpcore
 import pytest
 
 from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.head import MAX_HEAD_BYTES
 from openai_realtime.transports.blocking_network import SyncLaneNetwork
 from openai_realtime.transports.network import AsyncLaneNetwork
 
@@ -56,6 +57,14 @@ def test_headers_and_body_go_out_in_one_piece() -> None:
             assert stream.read(100) == b"HTTP/1.1 200 OK\r\n\r\n"
             assert peer.recv(100) == b"headbody"
         stream.close()
+
+
+def test_a_head_that_is_too_long_is_no_answer() -> None:
+    lane = network()
+    lane.watch(b"HTTP/1.1 200 OK\r\n", layer=0)
+    lane.watch(b"x" * MAX_HEAD_BYTES, layer=1)  # a proxy's TLS: not what is read here
+    with pytest.raises(httpcore.RemoteProtocolError):
+        lane.watch(b"x" * MAX_HEAD_BYTES, layer=0)
 
 
 def test_a_peer_that_reads_nothing_costs_no_more_than_the_time() -> None:
