@@ -273,6 +273,7 @@ def test_what_every_exception_means(
 
 def test_what_is_not_pyreqwests_passes_untouched() -> None:
     assert translate(ValueError("x")) is None
+    assert not is_unanswered(ValueError("x"))
 
 
 NGINX = """
