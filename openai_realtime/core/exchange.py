@@ -146,8 +146,11 @@ class Exchange(Generic[T]):
     def request(self, authorization: Authorization | None) -> Request:
         """Return the request to send now, with its credential (None where the server wants none).
 
-        The credential is masked in whatever comes back.
+        The credential is masked in whatever comes back. Raises `APITimeoutError` when the call's time
+        is up already: a key took too long, or the process was held up.
         """
+        if not self.deadline.remaining():
+            raise deadline_passed(self.call.timeout.total, possibly_acted=False)
         self._authorization = authorization
         request = self.call.request
         if self._narrator is not None:

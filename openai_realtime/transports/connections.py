@@ -73,8 +73,8 @@ class _Lane(Generic[C, N]):
         )
 
     def has_expired(self) -> bool:
-        """Return whether it idled too long, or the server has closed it meanwhile."""
-        return any(member.has_expired() for member in self._members)
+        """Return whether it idled too long, or the server has closed it or said more meanwhile."""
+        return any(member.has_expired() for member in self._members) or self._network.holds_more()
 
 
 class AsyncLane(
@@ -120,20 +120,19 @@ class AsyncLane(
     ) -> httpcore.Response:
         """Return the answer's head; its body is still to be read. Notes `progress`.
 
-        `is_alone` says that no other call is on its way.
+        `is_alone` says that no other call is on its way; those that come later change nothing.
         """
         self._turn.is_alone = is_alone
         self._network.guard = HeadGuard()
         self._network.progress = progress
         return await self._connection.handle_async_request(request)
 
-    def may_serve_again(self, status: int) -> bool:
-        """Return whether it may, as above. From now on it has no locks."""
+    def unlock(self) -> None:
+        """Take the locks off it, after its first answer: they are set up with the first request."""
         if self._has_locks:
             self._has_locks = False
             for member in self._members:
                 _unlock(member, self._turn)
-        return super().may_serve_again(status)
 
     async def aclose(self) -> None:
         """Close it, cancelled or not, without waiting long for a peer that is gone."""
@@ -240,10 +239,13 @@ class _Turn:
         """Do nothing."""
 
 
+_LOCKS = ("_connect_lock", "_request_lock", "_state_lock")
+
+
 def _unlock(member: object, turn: _Turn) -> None:
-    """Put `turn` in place of a connection's locks on asyncio: private, and left as they are if not found."""
+    """Put `turn` in place of a connection's locks on asyncio: private; what is not found stays."""
     for layer in _onion(member):
-        for name in ("_request_lock", "_state_lock"):
+        for name in _LOCKS:
             lock = getattr(layer, name, None)
             if isinstance(getattr(lock, "_anyio_lock", None), anyio.Lock):
                 setattr(lock, "_anyio_lock", turn)  # noqa: B010 - not public

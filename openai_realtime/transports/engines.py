@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.proxies import ProxyRules
-from openai_realtime.transports.reqwest_allocator import load_pyreqwest
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions
@@ -32,7 +31,6 @@ def async_engine(options: AnyClientOptions, http_client: AsyncHttpClient | None)
         return InjectedAsyncEngine(http_client)
     rules = _proxy_rules(options)
     if _is_fast(options):
-        load_pyreqwest()
         from openai_realtime.transports.reqwest import AsyncReqwestEngine  # noqa: PLC0415 - chosen
 
         return AsyncReqwestEngine(rules, http2=options.get("http2", False))
@@ -50,7 +48,6 @@ def sync_engine(options: AnyClientOptions, http_client: SyncHttpClient | None) -
         return InjectedSyncEngine(http_client)
     rules = _proxy_rules(options)
     if _is_fast(options):
-        load_pyreqwest()
         from openai_realtime.transports.reqwest import SyncReqwestEngine  # noqa: PLC0415 - chosen
 
         return SyncReqwestEngine(rules, http2=options.get("http2", False))

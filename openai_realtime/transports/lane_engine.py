@@ -114,6 +114,7 @@ class AsyncLaneEngine:
                     body = BodyReader(headers)
                     await _read(response, lane, body)
                     answer = Response(response.status, headers, body.finish())
+                    lane.unlock()
                 except BaseException:
                     trouble.may_be_stale = lane.was_idle and not lane.has_answer_begun
                     await lane.aclose()

@@ -41,7 +41,7 @@ class GuardedNetwork:
     """The TLS layer in use, if any."""
 
     def holds_more(self) -> bool:
-        """Return whether TLS has decrypted, or could decrypt, bytes that nobody has asked for."""
+        """Return whether there are bytes this side of the kernel that nobody has asked for."""
         if self.tls is None:
             return False
         if isinstance(self.tls, ssl.SSLSocket):
@@ -103,6 +103,13 @@ class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
         self._opened.append(plain)
         return _AsyncStream(self, plain, layer=0)
 
+    def holds_more(self) -> bool:
+        """Return whether there are bytes this side of the kernel that nobody has asked for.
+
+        On asyncio they may wait in anyio too, which has no public way to tell.
+        """
+        return super().holds_more() or any(_is_waiting(stream) for stream in self._opened)
+
     async def aclose(self) -> None:
         """Close what httpcore may have left open: it forgets a handshake that was cancelled.
 
@@ -112,6 +119,11 @@ class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
             await self._ahead.aclose()
         for stream in self._opened:
             await stream.aclose()
+
+
+def _is_waiting(stream: httpcore.AsyncNetworkStream) -> bool:
+    protocol = getattr(getattr(stream, "_stream", None), "_protocol", None)
+    return bool(getattr(protocol, "read_queue", None))
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
