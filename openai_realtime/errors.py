@@ -118,7 +118,7 @@ class APIError(RealtimeError):
     url: str = ""
     """The URL of the last attempt, without its query."""
     attempts: int = 1
-    """How many requests were sent, this one included."""
+    """How many requests were sent, this one included; 0 when time was up before the first."""
     possible_orphans: int = 0
     """How many earlier attempts may have minted a secret that nobody received."""
     retryable: bool = False
@@ -149,7 +149,7 @@ class APIError(RealtimeError):
         where = [f"{self.method} {self.url}".strip()] if self.url else []
         if self.request_id:
             where.append(f"request id {self.request_id}")
-        where.append(f"attempt {self.attempts}")
+        where.append(f"attempt {self.attempts}" if self.attempts else "never sent")
         if self.retry_after is not None:
             where.append(f"retry after {self.retry_after:g} s")
         text = f"{self._headline()} ({', '.join(where)})"

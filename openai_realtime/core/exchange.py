@@ -110,7 +110,6 @@ class Exchange(Generic[T]):
     def __next__(self) -> Self:
         if self._finished:
             raise StopIteration
-        self._attempts += 1
         self._response = None
         return self
 
@@ -151,6 +150,7 @@ class Exchange(Generic[T]):
         """
         if not self.deadline.remaining():
             raise deadline_passed(self.call.timeout.total, possibly_acted=False)
+        self._attempts += 1
         self._authorization = authorization
         request = self.call.request
         if self._narrator is not None:

@@ -34,6 +34,7 @@ class SyncLaneNetwork(GuardedNetwork, httpcore.NetworkBackend):
         self.guard: HeadGuard = HeadGuard()
         self.connected_by: float = 0.0
         """When connecting must be over, TLS included, on the deadline's clock."""
+        self.tls: list[ssl.SSLObject | ssl.SSLSocket] = []
         self._network = httpcore.SyncBackend()
         self._opened: list[httpcore.NetworkStream] = []
         self._ahead: _SyncStream | None = None
@@ -153,8 +154,10 @@ class _SyncStream(httpcore.NetworkStream):
         seconds = self._network.time_left(limit, httpcore.ConnectTimeout)
         handshake = cast("ssl.SSLContext", _Handshake(ssl_context))
         stream = self._stream.start_tls(handshake, server_hostname, seconds)
-        connection = stream.get_extra_info("socket")
-        self._network.tls = connection if isinstance(connection, ssl.SSLSocket) else None
+        # TLS within a proxy's TLS is no socket.
+        layer = stream.get_extra_info("ssl_object")
+        is_within = isinstance(layer, ssl.SSLObject)
+        self._network.tls.append(layer if is_within else stream.get_extra_info("socket"))
         return _SyncStream(self._network, stream, layer=self._layer + 1)
 
     def get_extra_info(self, info: str) -> Any:

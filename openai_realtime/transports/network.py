@@ -37,22 +37,12 @@ class GuardedNetwork:
     guard: HeadGuard
     watched_layer: int
     """How many TLS layers the server's answers come through; what comes through fewer is a proxy's."""
-    tls: ssl.SSLObject | ssl.SSLSocket | None = None
-    """The TLS layer in use, if any."""
+    tls: list[ssl.SSLObject | ssl.SSLSocket]
+    """The TLS layers in use, a proxy's first."""
 
     def holds_more(self) -> bool:
         """Return whether there are bytes this side of the kernel that nobody has asked for."""
-        if self.tls is None:
-            return False
-        if isinstance(self.tls, ssl.SSLSocket):
-            return self.tls.pending() > 0  # whole records wait in the kernel, where they are seen
-        try:
-            self.tls.read(1)
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLError:
-            pass
-        return True
+        return any(_has_decrypted(layer) for layer in self.tls)
 
     def watch(self, data: bytes, layer: int) -> bytes:
         """Return `data`; raises httpcore's `RemoteProtocolError` when an answer's head is too long."""
@@ -61,6 +51,19 @@ class GuardedNetwork:
             if wrong is not None:
                 raise httpcore.RemoteProtocolError(wrong)
         return data
+
+
+def _has_decrypted(tls: ssl.SSLObject | ssl.SSLSocket) -> bool:
+    """Return whether a TLS layer has decrypted, or could decrypt, bytes that nobody has asked for."""
+    if isinstance(tls, ssl.SSLSocket):
+        return tls.pending() > 0  # whole records wait in the kernel, where they are seen
+    try:
+        tls.read(1)
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        pass
+    return True
 
 
 class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
@@ -72,6 +75,7 @@ class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
         self.progress: Progress = Progress()
         self.connected_by: float = 0.0
         """When connecting must be over, TLS included, on anyio's clock."""
+        self.tls: list[ssl.SSLObject | ssl.SSLSocket] = []
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._opened: list[httpcore.AsyncNetworkStream] = []
         self._ahead: _AsyncStream | None = None
@@ -106,7 +110,8 @@ class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
     def holds_more(self) -> bool:
         """Return whether there are bytes this side of the kernel that nobody has asked for.
 
-        On asyncio they may wait in anyio too, which has no public way to tell.
+        On asyncio they may wait in anyio too, and on Windows in asyncio, which reads ahead. Neither has
+        a public way to tell.
         """
         return super().holds_more() or any(_is_waiting(stream) for stream in self._opened)
 
@@ -122,8 +127,10 @@ class AsyncLaneNetwork(GuardedNetwork, httpcore.AsyncNetworkBackend):
 
 
 def _is_waiting(stream: httpcore.AsyncNetworkStream) -> bool:
-    protocol = getattr(getattr(stream, "_stream", None), "_protocol", None)
-    return bool(getattr(protocol, "read_queue", None))
+    inner = getattr(stream, "_stream", None)
+    received: object = getattr(getattr(inner, "_protocol", None), "read_queue", None)
+    read_ahead: int = getattr(getattr(inner, "_transport", None), "_pending_data_length", -1)
+    return bool(received) or read_ahead >= 0  # 0: its end
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
@@ -164,7 +171,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         rest = max(0.0, self._network.connected_by - anyio.current_time())
         seconds = rest if timeout is None else min(timeout, rest)
         stream = await self._stream.start_tls(ssl_context, server_hostname, seconds)
-        self._network.tls = stream.get_extra_info("ssl_object")
+        self._network.tls.append(stream.get_extra_info("ssl_object"))
         return _AsyncStream(self._network, stream, layer=self._layer + 1)
 
     def get_extra_info(self, info: str) -> Any:

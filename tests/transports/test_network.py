@@ -163,5 +163,5 @@ def test_what_tls_holds_behind_an_answer(behind: ssl.SSLError | bytes, holds_mor
 
     lane = AsyncLaneNetwork(watched_layer=1)
     assert not lane.holds_more()
-    lane.tls = Decrypting()  # type: ignore[assignment]  # as much of an SSLObject as is asked of it
+    lane.tls.append(Decrypting())  # type: ignore[arg-type]  # as much of an SSLObject as is asked of it
     assert lane.holds_more() is holds_more

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import math
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -311,3 +313,17 @@ def test_one_that_landed_as_its_time_was_over_has_landed() -> None:
         assert await task == "landed"
 
     flying(body)
+
+
+def test_a_process_waits_at_its_end() -> None:
+    program = """
+import atexit, time
+waits = []
+atexit.register = lambda *call: waits.append(call)
+import openai_realtime.transports.reqwest
+assert (time.sleep, 0.02) in waits, waits
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
