@@ -25,9 +25,9 @@ if sys.platform == "win32":
     collect_ignore_glob = ["test_*.py"]
 
 
-# Those that play few faults. The others play so many that tracing them would take far longer, and
-# would cover no more.
-TRACED = {"test_bounds", "test_clocks", "test_deadlines", "test_warm_up"}
+# Those that play few faults in this process. The others play so many that tracing them would take far
+# longer, and would cover no more.
+TRACED = {"test_clocks", "test_deadlines", "test_warm_up"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

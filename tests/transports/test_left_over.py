@@ -2,10 +2,8 @@
 
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -15,6 +13,7 @@ from flavours import ON_EITHER, Flavour
 
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.testing import MockRealtimeServer
+from transports.talking import served
 
 FLAVOURS = ON_EITHER
 
@@ -26,25 +25,6 @@ def answer(secret: str, size: int = 0) -> bytes:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %6d\r\n\r\n"
     padding = b" " * (size - len(head % 0) - len(body))
     return head % (len(body) + len(padding)) + body + padding
-
-
-@contextmanager
-def served(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Let `talk` answer every connection; yields the port."""
-
-    def answer_all(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            talk(connection)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                threading.Thread(target=answer_all, args=(connection,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
 
 
 def three_secrets(flavour: Flavour, **options: Any) -> list[str]:

@@ -6,11 +6,8 @@ import importlib.util
 import os
 import socket
 import subprocess
-import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +37,7 @@ from openai_realtime.transports.proxies import ProxyRules
 from openai_realtime.transports.reqwest import AsyncReqwestEngine, SyncReqwestEngine
 from openai_realtime.transports.reqwest_clients import Key, Pools, configured
 from openai_realtime.transports.reqwest_errors import is_unanswered, translate
+from transports.talking import served
 
 FLAVOURS = ON_REQWEST
 CLIENTS: list[Any] = [RealtimeSessionsClient, SyncRealtimeSessionsClient]
@@ -384,23 +382,6 @@ def test_a_url_that_rust_cannot_read(flavour: Flavour) -> None:
     assert "sk-1" not in f"{caught.value} {caught.value.__cause__}"
 
 
-@contextmanager
-def saying(answer: bytes) -> Iterator[str]:
-    """Yield the base URL of a server that gives one answer, whatever it is asked."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer_one() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=answer_one)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        thread.join()
-
-
 LONG = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 7000) for number in range(10))
 
 
@@ -418,8 +399,13 @@ LONG = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 7000) for number in range(10))
     ],
 )
 def test_an_answer_that_nobody_can_use(flavour: Flavour, answer: bytes, told: str) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(answer)
+
     async def body() -> None:
-        with saying(answer) as base_url:
+        with served(talk) as port:
+            base_url = f"http://127.0.0.1:{port}/v1"
             async with flavour.client(api_key="sk-x", base_url=base_url, max_retries=0) as client:
                 with pytest.raises(APIConnectionError, match=told):
                     await client.sessions.create()
