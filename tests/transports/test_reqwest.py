@@ -6,8 +6,10 @@ import importlib.util
 import os
 import socket
 import subprocess
+import threading
 import time
 import weakref
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +384,7 @@ def test_a_url_that_rust_cannot_read(flavour: Flavour) -> None:
     assert "sk-1" not in f"{caught.value} {caught.value.__cause__}"
 
 
+LATER = 30.0
 LONG = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 7000) for number in range(10))
 
 
@@ -411,6 +414,29 @@ def test_an_answer_that_nobody_can_use(flavour: Flavour, answer: bytes, told: st
                     await client.sessions.create()
 
     flavour.run(body)
+
+
+def test_a_call_that_pyreqwest_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have a timer for the deadline, and either may be the first."""
+    monkeypatch.setattr(reqwest, "timedelta", lambda *_: timedelta(seconds=LATER))
+    is_over = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        is_over.wait(LATER)
+
+    async def body() -> None:
+        with served(talk) as port:
+            base_url = f"http://127.0.0.1:{port}/v1"
+            async with Flavour("asyncio", "reqwest").client(
+                api_key="sk-x", base_url=base_url
+            ) as client:
+                with pytest.raises(APITimeoutError) as raised:
+                    await client.sessions.create(timeout=0.1)
+                is_over.set()
+        assert (raised.value.phase, raised.value.possibly_acted) == ("total", True)
+
+    asyncio.run(body())
 
 
 def test_a_client_that_cannot_be_built(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
