@@ -1,4 +1,4 @@
-"""What every client is, async or sync: checked settings, one engine, one retry budget.
+"""What every client is, async or sync: checked settings, its connections, one retry budget.
 
 Owns: what `RealtimeSessionsClient` and `SyncRealtimeSessionsClient` share. Must not know: resources,
 `await`, how anything is sent.
@@ -13,12 +13,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar
 
-from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.exchange import RetryContext
-from openai_realtime.errors import APIConnectionError, ParameterError
+from openai_realtime.errors import APIConnectionError, APITimeoutError, ParameterError
 from openai_realtime.logs import log_listener, set_up_from_environment
-from openai_realtime.transports.drivers import AsyncEngine, SyncEngine
-from openai_realtime.transports.lanes import MAX_CONNECTIONS
+from openai_realtime.transports.drivers import AsyncConnections, SyncConnections
+from openai_realtime.transports.http1 import Origin, origin_of
+from openai_realtime.transports.pool import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions, Configuration
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.retry import RetryBudget
     from openai_realtime.providers import Provider
 
-E = TypeVar("E", AsyncEngine, SyncEngine)
+C = TypeVar("C", AsyncConnections, SyncConnections)
 
 RESOURCES = frozenset(
     {"calls", "client_secrets", "sessions", "transcription_sessions", "translations"}
@@ -34,21 +35,26 @@ RESOURCES = frozenset(
 """What hangs on a client, made when it is first asked for."""
 
 
-class AnyClient(Generic[E]):
-    """What both clients share: checked settings, the engine, a repr that shows no key."""
+class AnyClient(Generic[C]):
+    """What both clients share: checked settings, the connections, a repr that shows no key."""
 
     _configuration: Configuration
     _budget: RetryBudget
     _context: RetryContext
-    _engine: E
-    _owns_engine: bool
+    _connections: C
+    _owns_connections: bool
 
     @abstractmethod
     def _attach_driver(self) -> None:
-        """Make the driver of `_engine`, with `_configuration` and `_context`."""
+        """Make the driver of `_connections`, with `_configuration` and `_context`."""
 
     def _begin(
-        self, configuration: Configuration, budget: RetryBudget, engine: E, *, owns_engine: bool
+        self,
+        configuration: Configuration,
+        budget: RetryBudget,
+        connections: C,
+        *,
+        owns_connections: bool,
     ) -> None:
         set_up_from_environment()
         listening: Callable[[], Listener | None] = log_listener
@@ -61,8 +67,8 @@ class AnyClient(Generic[E]):
             listening = observe.listening(hook)
         self._configuration = configuration
         self._budget = budget
-        self._engine = engine
-        self._owns_engine = owns_engine
+        self._connections = connections
+        self._owns_connections = owns_connections
         self._context = RetryContext(
             policy=configuration.retry,
             budget=budget,
@@ -78,11 +84,11 @@ class AnyClient(Generic[E]):
             {name: value for name, value in self.__dict__.items() if name not in RESOURCES}
         )
         configuration = self._configuration.with_options(options)
-        copy._begin(configuration, self._budget, self._engine, owns_engine=False)  # noqa: SLF001 - its own class
+        copy._begin(configuration, self._budget, self._connections, owns_connections=False)  # noqa: SLF001 - its own class
         return copy
 
     @contextmanager
-    def _warming(self, n: int) -> Generator[Deadline]:
+    def _warming(self, n: int) -> Generator[tuple[Origin, Deadline]]:
         if type(n) is not int or not 0 < n <= MAX_CONNECTIONS:
             message = f"n must be a whole number from 1 to {MAX_CONNECTIONS}"
             raise ParameterError(message, param="n")
@@ -91,11 +97,16 @@ class AnyClient(Generic[E]):
 
         for mint in (SESSIONS, CLIENT_SECRETS):
             mint.prepare()
+        limits = self._configuration.timeout
+        deadline = Deadline.after(limits.total, time.monotonic)
+        origin = origin_of(self.base_url, loopback_only=self.provider.loopback_only)
         try:
-            yield Deadline.after(self._configuration.timeout.total, time.monotonic)
+            yield origin, deadline
         except APIConnectionError as error:
+            if isinstance(error, APITimeoutError) and not deadline.remaining():
+                error = deadline_passed(limits.total, possibly_acted=False)
             error.url = self.base_url
-            raise
+            raise error from error.__cause__
 
     @property
     def base_url(self) -> str:

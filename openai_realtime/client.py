@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Self, Unpack
 from openai_realtime.any_client import AnyClient
 from openai_realtime.configuration import AsyncClientOptions, Configuration, SyncClientOptions
 from openai_realtime.core.retry import RetryBudget
-from openai_realtime.transports.drivers import AsyncDriver, AsyncEngine, SyncDriver, SyncEngine
-from openai_realtime.transports.engines import async_engine, sync_engine
+from openai_realtime.transports.drivers import (
+    AsyncConnections,
+    AsyncDriver,
+    SyncConnections,
+    SyncDriver,
+)
+from openai_realtime.transports.factory import async_connections, sync_connections
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     from openai_realtime.types.secret_pool import SecretPoolParams
 
 
-class RealtimeSessionsClient(AnyClient[AsyncEngine]):
+class RealtimeSessionsClient(AnyClient[AsyncConnections]):
     """The async client, for asyncio and trio.
 
         async with RealtimeSessionsClient() as client:
@@ -53,11 +58,11 @@ class RealtimeSessionsClient(AnyClient[AsyncEngine]):
         **options: Unpack[AsyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        engine = async_engine(options, http_client)
-        self._begin(configuration, RetryBudget(), engine, owns_engine=True)
+        connections = async_connections(options, http_client)
+        self._begin(configuration, RetryBudget(), connections, owns_connections=True)
 
     def _attach_driver(self) -> None:
-        self._driver = AsyncDriver(self._engine, self._configuration.credential, self._context)
+        self._driver = AsyncDriver(self._connections, self._configuration.credential, self._context)
 
     @cached_property
     def sessions(self) -> AsyncSessions:
@@ -105,16 +110,15 @@ class RealtimeSessionsClient(AnyClient[AsyncEngine]):
         """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
 
         Afterwards `n` connections (1–1000) are idle; those that already were count. Nothing is sent
-        on them (on `reqwest`: a GET without the key). What the first call would import and build,
-        it finds there. Through a proxy, the way to the proxy is opened; a client of your own
+        on them. What the first call would import and build, it finds there. Through a proxy, the way to the proxy is opened; a client of your own
         (`http_client`) is left as it is. Servers close connections that stay silent, many after a
         minute: call it when the service starts.
 
         Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
         opened; the others stay open, and calls may be made all the same.
         """
-        with self._warming(n) as deadline:
-            await self._engine.connect(self.base_url, n, self._configuration.timeout, deadline)
+        with self._warming(n) as (origin, deadline):
+            await self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
     def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SecretPool:
         """Return a pool that mints ahead, so that a session is there in microseconds.
@@ -132,8 +136,8 @@ class RealtimeSessionsClient(AnyClient[AsyncEngine]):
 
     async def aclose(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
-        if self._owns_engine:
-            await self._engine.aclose()
+        if self._owns_connections:
+            await self._connections.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,7 +151,7 @@ class RealtimeSessionsClient(AnyClient[AsyncEngine]):
         await self.aclose()
 
 
-class SyncRealtimeSessionsClient(AnyClient[SyncEngine]):
+class SyncRealtimeSessionsClient(AnyClient[SyncConnections]):
     """The blocking client, for scripts and threads.
 
         with SyncRealtimeSessionsClient() as client:
@@ -166,11 +170,11 @@ class SyncRealtimeSessionsClient(AnyClient[SyncEngine]):
         **options: Unpack[SyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        engine = sync_engine(options, http_client)
-        self._begin(configuration, RetryBudget(), engine, owns_engine=True)
+        connections = sync_connections(options, http_client)
+        self._begin(configuration, RetryBudget(), connections, owns_connections=True)
 
     def _attach_driver(self) -> None:
-        self._driver = SyncDriver(self._engine, self._configuration.credential, self._context)
+        self._driver = SyncDriver(self._connections, self._configuration.credential, self._context)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -216,8 +220,8 @@ class SyncRealtimeSessionsClient(AnyClient[SyncEngine]):
 
     def warm_up(self, n: int = 1) -> None:
         """Open connections now: as `RealtimeSessionsClient.warm_up`, blocking."""
-        with self._warming(n) as deadline:
-            self._engine.connect(self.base_url, n, self._configuration.timeout, deadline)
+        with self._warming(n) as (origin, deadline):
+            self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
     def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SyncSecretPool:
         """Return a pool that mints ahead: as `RealtimeSessionsClient.secret_pool`, for threads."""
@@ -227,8 +231,8 @@ class SyncRealtimeSessionsClient(AnyClient[SyncEngine]):
 
     def close(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
-        if self._owns_engine:
-            self._engine.close()
+        if self._owns_connections:
+            self._connections.close()
 
     def __enter__(self) -> Self:
         return self

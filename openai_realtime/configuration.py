@@ -10,7 +10,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
@@ -65,13 +65,6 @@ class ClientOptions(TypedDict, total=False):
     on_event: Listener | None
     """A callable told of every call's events (`openai_realtime.observe`); it must be quick. Default:
     none."""
-    transport: Literal["httpx", "reqwest"] | None
-    """What carries the calls: `httpx`, or `reqwest`, the faster one (extra `fast`, asyncio and sync
-    only). Default: the environment's `OPENAI_REALTIME_TRANSPORT`, else `httpx`. Fixed when the client
-    is made."""
-    http2: bool
-    """Speak HTTP/2 with servers that offer it, over TLS; only with `reqwest`. Default False. Fixed
-    when the client is made."""
     allow_http: bool
     """Allow plain http to hosts other than loopback. Default False."""
 
@@ -178,7 +171,7 @@ class Configuration:
         Another provider does not inherit the key, the organization or the project.
         """
         _check_names(options)
-        if fixed := {"proxy", "trust_env", "transport", "http2"} & options.keys():
+        if fixed := {"proxy", "trust_env"} & options.keys():
             message = (
                 f"{', '.join(sorted(fixed))}: fixed when a client is made; make another client"
             )
@@ -235,7 +228,7 @@ def _provider(options: AnyClientOptions) -> Provider:
     if dialect not in ("auto", "beta", "ga"):
         message = 'dialect is unusable: it is "auto", "beta" or "ga"'
         raise ConfigurationError(message)
-    return replace(provider, dialect=dialect)
+    return replace(provider, dialect=dialect, allow_http=allow_http)
 
 
 def _headers(options: AnyClientOptions) -> tuple[Header, ...]:

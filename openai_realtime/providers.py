@@ -80,6 +80,11 @@ class Provider:
     allow_http: bool = False
     """Whether the key may cross a network in the clear: for tests in one's own network."""
 
+    @property
+    def loopback_only(self) -> bool:
+        """Whether it may only be reached at an address of this machine: plain http shows the key."""
+        return not self.allow_http and self.base_url.startswith("http:")
+
     def url(self, endpoint: str, *below: str) -> str:
         """Return the URL of an endpoint (a key of `paths`), or of a path below it.
 

@@ -88,6 +88,8 @@ class Request:
     body: Final[bytes]
     max_idle: Final[float] = math.inf
     """The longest a connection may have been idle to be used for it, in seconds."""
+    loopback_only: Final[bool] = False
+    """Whether it may only go to an address of this machine: plain http without allow_http."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.display_url}>"
@@ -99,7 +101,8 @@ class Request:
 
     def with_header(self, header: Header) -> Request:
         """Return the request with one more header, in front of the others."""
-        return Request(self.method, self.url, (header, *self.headers), self.body, self.max_idle)
+        headers = (header, *self.headers)
+        return Request(self.method, self.url, headers, self.body, self.max_idle, self.loopback_only)
 
 
 @dataclass(slots=True)

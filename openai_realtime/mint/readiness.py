@@ -57,7 +57,7 @@ async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:
     """
     try:
         with anyio.fail_after(_SECONDS):
-            if isinstance(client._engine, InjectedAsyncEngine):  # noqa: SLF001 - of the same package
+            if isinstance(client._connections, InjectedAsyncEngine):  # noqa: SLF001 - of the same package
                 await _connect(client.base_url)
             else:
                 options = cast("AsyncClientOptions", client._configuration.options)  # noqa: SLF001

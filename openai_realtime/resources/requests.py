@@ -104,7 +104,8 @@ class Asked(NamedTuple):
         if self.options:
             headers = self._with_extra(headers)
             url = _with_query(url, self.options.get("extra_query"))
-        return Request("POST", url, headers, body)
+        loopback_only = self.configuration.provider.loopback_only
+        return Request("POST", url, headers, body, loopback_only=loopback_only)
 
     def _with_extra(self, ours: tuple[Header, ...]) -> tuple[Header, ...]:
         scheme = self.configuration.provider.auth

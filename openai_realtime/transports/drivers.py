@@ -20,24 +20,46 @@ from openai_realtime.secrets import Authorization
 if TYPE_CHECKING:
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.credentials import Credential
+    from openai_realtime.transports.http1 import Origin
 
 
 class AsyncEngine(Protocol):
-    """Sends one request and reads its answer to the end, by the deadline.
+    """Sends one request and reads its response to the end, by the deadline.
 
-    Raises `APIConnectionError` when there is no whole answer, `APITimeoutError` among them.
+    Raises `APIConnectionError` when there is no whole response, `APITimeoutError` among them.
     """
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Return the answer, whatever its status."""
-        ...
-
-    async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
-        """Have `count` idle connections to the origin of `url`, as far as that can be had."""
+        """Return the response, whatever its status."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, on the event loop that it sends on."""
+        """Wait."""
+        ...
+
+
+class SyncEngine(Protocol):
+    """Sends one request and reads its response to the end, by the deadline.
+
+    Raises `APIConnectionError` when there is no whole response, `APITimeoutError` among them.
+    """
+
+    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response, whatever its status."""
+        ...
+
+
+class AsyncConnections(Protocol):
+    """A client's way to servers, for as long as the client lives."""
+
+    def current(self) -> AsyncEngine:
+        """Return the engine to send by now; raises `ClientClosedError` once it is closed."""
+        ...
+
+    async def connect(
+        self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
+    ) -> None:
+        """Have `count` idle connections to an origin, as far as that can be had."""
         ...
 
     async def aclose(self) -> None:
@@ -45,18 +67,15 @@ class AsyncEngine(Protocol):
         ...
 
 
-class SyncEngine(Protocol):
-    """Sends one request and reads its answer to the end, by the deadline.
+class SyncConnections(Protocol):
+    """A client's way to servers, for as long as the client lives."""
 
-    Raises `APIConnectionError` when there is no whole answer, `APITimeoutError` among them.
-    """
-
-    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Return the answer, whatever its status."""
+    def current(self) -> SyncEngine:
+        """Return the engine to send by now; raises `ClientClosedError` once it is closed."""
         ...
 
-    def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
-        """Have `count` idle connections to the origin of `url`, as far as that can be had."""
+    def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Have `count` idle connections to an origin, as far as that can be had."""
         ...
 
     def close(self) -> None:
@@ -67,8 +86,10 @@ class SyncEngine(Protocol):
 class AsyncDriver:
     """Runs calls on asyncio and trio."""
 
-    def __init__(self, engine: AsyncEngine, credential: Credential, context: RetryContext) -> None:
-        self.engine = engine
+    def __init__(
+        self, connections: AsyncConnections, credential: Credential, context: RetryContext
+    ) -> None:
+        self._connections = connections
         self._credential = credential
         self._context = context
 
@@ -78,14 +99,16 @@ class AsyncDriver:
         for attempt in exchange:
             with attempt:
                 if attempt.delay:
-                    await self.engine.sleep(attempt.delay)
+                    await self._connections.current().sleep(attempt.delay)
                 authorization = self._credential.ask()
                 if not (authorization is None or isinstance(authorization, Authorization)):
                     authorization = await self._awaited(
                         authorization, call.timeout, exchange.deadline
                     )
                 request = attempt.request(authorization)
-                attempt.receive(await self.engine.send(request, call.timeout, exchange.deadline))
+                attempt.receive(
+                    await self._connections.current().send(request, call.timeout, exchange.deadline)
+                )
         return exchange.result()
 
     async def _awaited(
@@ -101,8 +124,10 @@ class AsyncDriver:
 class SyncDriver:
     """Runs calls on the calling thread. Safe to share between threads."""
 
-    def __init__(self, engine: SyncEngine, credential: Credential, context: RetryContext) -> None:
-        self.engine = engine
+    def __init__(
+        self, connections: SyncConnections, credential: Credential, context: RetryContext
+    ) -> None:
+        self._connections = connections
         self._credential = credential
         self._context = context
 
@@ -114,7 +139,9 @@ class SyncDriver:
                 if attempt.delay:
                     time.sleep(attempt.delay)
                 request = attempt.request(self._authorization())
-                attempt.receive(self.engine.send(request, call.timeout, exchange.deadline))
+                attempt.receive(
+                    self._connections.current().send(request, call.timeout, exchange.deadline)
+                )
         return exchange.result()
 
     def _authorization(self) -> Authorization | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import httpx
 
     from openai_realtime.core.deadline import Deadline, Timeout
+    from openai_realtime.transports.http1 import Origin
 
 
 class _AsyncAnswer(Protocol):
@@ -140,7 +141,12 @@ class InjectedAsyncEngine:
                 await response.aclose()
             return Response(response.status_code, headers, body.finish())
 
-    async def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
+    def current(self) -> InjectedAsyncEngine:
+        return self
+
+    async def connect(
+        self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
+    ) -> None:
         """Do nothing: its connections are its owner's."""
 
     async def sleep(self, seconds: float) -> None:
@@ -186,7 +192,10 @@ class InjectedSyncEngine:
                 response.close()
             return Response(response.status_code, headers, body.finish())
 
-    def connect(self, url: str, count: int, limits: Timeout, deadline: Deadline) -> None:
+    def current(self) -> InjectedSyncEngine:
+        return self
+
+    def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Do nothing: its connections are its owner's."""
 
     def close(self) -> None:

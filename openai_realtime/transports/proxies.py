@@ -1,104 +1,164 @@
 """Which proxy an https connection goes through: by argument, or as the environment says.
 
-Owns: HTTPS_PROXY, ALL_PROXY and NO_PROXY. Must not know: connections. Plain http never goes through
-a proxy: the API key would be the proxy's to read.
+Plain http never goes through a proxy: the API key would be the proxy's to read.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.secrets import ApiKey
+from openai_realtime.transports.connection import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from openai_realtime.transports.connection import Layer
+    from openai_realtime.transports.http1 import Origin
 
-_SOCKS = frozenset({"socks5", "socks5h"})
-_SCHEMES = _SOCKS | {"http", "https"}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
+# `socks` is what desktop environments write; the origin's name is the proxy's to resolve in all three.
+_SCHEMES = {
+    "http": "http",
+    "https": "https",
+    "socks": "socks5",
+    "socks5": "socks5",
+    "socks5h": "socks5",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A proxy's address, and the credentials for it. Its repr shows no credentials."""
 
-    url: str
-    """`http://host:port`, `https://…` or `socks5://…`, without credentials."""
+    scheme: str
+    """`http`, `https` (reached by TLS itself) or `socks5`."""
+    host: str
+    port: int
     auth: tuple[str, str] | None = field(repr=False, default=None)
+    """The user name and the password."""
 
     @property
-    def is_socks(self) -> bool:
-        """Whether it speaks SOCKS 5."""
-        return self.url.startswith("socks")
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether it is reached by TLS itself."""
-        return self.url.startswith("https:")
+    def url(self) -> str:
+        """Its URL without credentials."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
     @classmethod
-    def parse(cls, url: str) -> Proxy:
-        """Return the proxy at `url`; raises `ConfigurationError` without quoting it."""
+    def parse(cls, url: str, source: str = "proxy") -> Proxy:
+        """Return the proxy at `url`; raises `ConfigurationError`, which names `source`, not the URL."""
         url = url if "://" in url else f"http://{url}"
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
+            host, port, scheme = parts.hostname, parts.port, _SCHEMES.get(parts.scheme)
         except ValueError:
-            parts, host, port = None, None, None
-        if parts is None or not host or parts.scheme not in _SCHEMES or not url.isascii():
-            message = "proxy is unusable: it is a URL such as http://proxy.example:3128"
+            parts, host, port, scheme = urlsplit(""), None, None, None
+        if not host or scheme is None or not url.isascii():
+            message = f"{source} is unusable: it is a URL such as http://proxy.example:3128"
             raise ConfigurationError(message)
-        if parts.scheme in _SOCKS and find_spec("socksio") is None:
-            message = "proxy is unusable: SOCKS needs a package: pip install 'httpx[socks]'"
+        if scheme == "socks5" and find_spec("socksio") is None:
+            message = f"{source} is unusable: SOCKS needs a package: pip install 'httpx[socks]'"
             raise ConfigurationError(message)
-        host = f"[{host}]" if ":" in host else host
-        where = f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"
-        if parts.username is None:
-            return cls(where)
-        return cls(where, (ApiKey(unquote(parts.username)), ApiKey(unquote(parts.password or ""))))
+        auth: tuple[str, str] | None = None
+        if parts.username is not None:
+            auth = ApiKey(unquote(parts.username)), ApiKey(unquote(parts.password or ""))
+        return cls(scheme, host, port or _DEFAULT_PORTS[scheme], auth)
+
+
+class Route(NamedTuple):
+    """Where to connect to, and what is then spoken there."""
+
+    host: str
+    port: int
+    connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyRules:
-    """What a client was told about proxies, once, when it was made."""
+    """What a client was told about proxies. The environment is read when a connection is opened."""
 
-    proxies: Mapping[str, str] = field(repr=False, default_factory=dict[str, str])
-    """As the standard library names them: scheme (or `all`, or `no`) to URL."""
+    given: Proxy | None
+    """The proxy for every https origin; None: the environment's."""
+    trust_env: bool
 
     @classmethod
     def of(cls, proxy: str | None, *, trust_env: bool) -> ProxyRules:
-        """Return the rules: `proxy` for every host, else the environment's unless not trusted."""
-        if proxy is not None:
-            Proxy.parse(proxy)
-            return cls({"https": proxy})
-        if not trust_env:
-            return cls()
-        known = {name: found for name in ("https", "all", "no") if (found := _variable(name))}
-        for name in known.keys() - {"no"}:
-            Proxy.parse(known[name])  # told now, not at the first call
-        return cls(known)
+        """Return the rules; raises `ConfigurationError` where `proxy` is unusable."""
+        return cls(None if proxy is None else Proxy.parse(proxy), trust_env)
 
-    def proxy_for(self, scheme: str, host: str) -> Proxy | None:
-        """Return the proxy for an origin, or None to connect to it directly."""
-        url = self.proxies.get("https") or self.proxies.get("all")
-        if scheme != "https" or not url:
-            return None
-        return None if _is_exempt(host, self.proxies.get("no", "")) else Proxy.parse(url)
+    def proxy_for(self, origin: Origin) -> Proxy | None:
+        """Return the proxy for an origin, or None to connect to it directly.
+
+        Raises `ConfigurationError` where the variable that applies to the origin is unusable.
+        """
+        if origin.scheme != "https" or self.given is not None or not self.trust_env:
+            return self.given if origin.scheme == "https" else None
+        for name in ("https_proxy", "all_proxy"):
+            source, url = _variable(name)
+            if url:
+                if _is_exempt(origin.host, origin.port, _variable("no_proxy")[1]):
+                    return None
+                return _parsed(ApiKey(url), source)
+        return None
+
+    def route(self, origin: Origin) -> Route:
+        """Return the way to an origin, with a connection that is still to be opened."""
+        if origin.scheme == "http":
+            return Route(origin.host, origin.port, Connection())
+        from openai_realtime.transports.tls import TlsLayer, trusted_context  # noqa: PLC0415 - 12 ms
+
+        context = trusted_context()
+        proxy = self.proxy_for(origin)
+        if proxy is None:
+            return Route(origin.host, origin.port, Connection([TlsLayer(context, origin.host)]))
+        from openai_realtime.transports.tunnels import ConnectTunnel, SocksTunnel  # noqa: PLC0415
+
+        layers: list[Layer] = [TlsLayer(context, proxy.host)] if proxy.scheme == "https" else []
+        kind = SocksTunnel if proxy.scheme == "socks5" else ConnectTunnel
+        layers += [kind(origin, proxy), TlsLayer(context, origin.host)]
+        return Route(proxy.host, proxy.port, Connection(layers))
 
 
-def _variable(name: str) -> str | None:
-    """Return what the environment says; the name in lower case goes first, empty too, as for curl."""
-    name = f"{name}_proxy"
-    return os.environ.get(name, os.environ.get(name.upper()))
+@lru_cache(maxsize=8)
+def _parsed(url: str, source: str) -> Proxy:
+    return Proxy.parse(url, source)
 
 
-def _is_exempt(host: str, no_proxy: str) -> bool:
-    """Return whether NO_PROXY names `host`, a domain it is in, or everything (`*`)."""
-    names = [name.strip().lower().lstrip(".") for name in no_proxy.split(",")]
-    labels = host.lower().split(".")
-    suffixes = {".".join(labels[start:]) for start in range(len(labels))}
-    return any(name == "*" or name in suffixes for name in names if name)
+def _variable(name: str) -> tuple[str, str]:
+    """Return a variable's name and value; in lower case it goes first, also if empty, as for curl."""
+    spelled = name if name in os.environ else name.upper()
+    return spelled, os.environ.get(spelled, "")
+
+
+def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
+    """Return whether NO_PROXY names an origin.
+
+    It is a list of host names, domains (`.example`, `*.example`), addresses, networks (`10.0.0.0/8`),
+    each with a port or without, and `*` for everything.
+    """
+    return any(_matches(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    name, separator, digits = entry.rpartition(":")
+    if separator and digits.isdecimal() and (":" not in name or name.endswith("]")):
+        if int(digits) != port:
+            return False
+        entry = name
+    entry = entry.removeprefix("[").removesuffix("]")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        domain = entry.removeprefix("*").strip(".")
+        return bool(domain) and f".{host.rstrip('.')}".endswith(f".{domain}")
+    try:
+        return address in ip_network(entry, strict=False)
+    except ValueError:
+        return False

@@ -1,16 +1,129 @@
-"""The TLS context: made once per process, on first use.
+"""TLS as a layer of a connection, without I/O: OpenSSL between two memory buffers.
 
-Owns: which authorities are trusted. Must not know: connections.
+`close_notify` and an end of the connection without it are different things here: a body that only
+the connection's end frames is not complete without the first.
 """
 
 from __future__ import annotations
 
 import os
 import ssl
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import certifi
+
+from openai_realtime.transports.exceptions import lost, tls_failed
+
+if TYPE_CHECKING:
+    from openai_realtime.errors import APIConnectionError
+
+_MAX_RECORD = 16 * 1024
+_RECORD_HEADER = 5
+
+
+class TlsLayer:
+    """TLS between this client and the peer that the layer below reaches."""
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._record = b""
+        self._record_left = 0
+        self.is_open: bool = False
+        """Whether the handshake is done."""
+        self.has_ended: bool = False
+        """Whether the peer has said that it sends nothing more (close_notify)."""
+        self.failure: APIConnectionError | None = None
+        """What went wrong behind the bytes that `receive` returned last."""
+
+    @property
+    def is_between_records(self) -> bool:
+        """Whether no part of a TLS record waits for its rest."""
+        return not self._record and not self._record_left
+
+    def start(self) -> bytes:
+        """Return the bytes that begin the handshake."""
+        self._handshake()
+        return self._outgoing.read()
+
+    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take what came; return what is to be sent, and what was decrypted.
+
+        Raises `APIConnectionError`, or `CertificateError` where the peer is not trusted.
+        """
+        self._track_records(data)
+        self._incoming.write(data)
+        if not self.is_open:
+            self._handshake()
+        plaintext = self._decrypt() if self.is_open else b""
+        return self._outgoing.read() if self._outgoing.pending else b"", plaintext
+
+    def receive_eof(self) -> None:
+        """Take note that nothing more comes; raises `APIConnectionError` if that was not announced."""
+        self._incoming.write_eof()
+        if not self.is_open:
+            self._handshake()
+            raise lost("connect")
+        if not self.has_ended:
+            self._decrypt()
+
+    def send(self, data: bytes) -> bytes:
+        """Return `data` encrypted; raises `APIConnectionError` where TLS has failed."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._tls.write(rest) :]
+        except ssl.SSLError as error:
+            raise tls_failed(error, "receive") from error
+        return self._outgoing.read()
+
+    def close(self, *, says_goodbye: bool) -> bytes:
+        """Return the last bytes to send: an alert that waits, and close_notify as a goodbye."""
+        if says_goodbye:
+            with suppress(ssl.SSLError):  # it waits for the peer's close_notify
+                self._tls.unwrap()
+        return self._outgoing.read()
+
+    def _handshake(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLError as error:
+            raise tls_failed(error, "connect") from error
+        self.is_open = True
+
+    def _decrypt(self) -> bytes:
+        plaintext: list[bytes] = []
+        try:
+            while part := self._tls.read(_MAX_RECORD):
+                plaintext.append(part)
+            self.has_ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            # What came before it counts: it may be the whole response.
+            self.failure = tls_failed(error, "receive")
+        return b"".join(plaintext)
+
+    def _track_records(self, data: bytes) -> None:
+        """Follow the records' lengths: OpenSSL does not tell that it holds a part of one."""
+        position = 0
+        while position < len(data):
+            if self._record_left:
+                taken = min(self._record_left, len(data) - position)
+                self._record_left -= taken
+                position += taken
+                continue
+            header = data[position : position + _RECORD_HEADER - len(self._record)]
+            self._record += header
+            position += len(header)
+            if len(self._record) == _RECORD_HEADER:
+                self._record_left = int.from_bytes(self._record[3:])
+                self._record = b""
 
 
 def trusted_context() -> ssl.SSLContext:
@@ -19,15 +132,6 @@ def trusted_context() -> ssl.SSLContext:
     Trusts SSL_CERT_FILE and SSL_CERT_DIR where they are set and exist, else certifi's authorities.
     """
     return _context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-
-
-def authorities() -> list[bytes]:
-    """Return the same authorities as PEM files, for an engine that has its own TLS."""
-    file, folder = _existing(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    files = [Path(file)] if file else []
-    files += sorted(found for found in Path(folder).iterdir() if found.is_file()) if folder else []
-    contents = [found.read_bytes() for found in files]
-    return [pem for pem in contents if b"-----BEGIN CERTIFICATE-----" in pem]
 
 
 def _existing(file: str | None, folder: str | None) -> tuple[str | None, str | None]:

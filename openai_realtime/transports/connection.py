@@ -1,0 +1,182 @@
+"""One connection without its socket: layers of TLS and tunnels, and HTTP/1.1 on top.
+
+A shell writes what the methods return, and passes on what it reads. When a method raises, the
+connection is closed: write what `close` returns, if it can be written at once, and close the socket.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from openai_realtime.errors import APIConnectionError
+from openai_realtime.transports.http1 import Http1
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openai_realtime.core.wire import Request, Response
+
+
+class Layer(Protocol):
+    """What stands between HTTP and the socket: TLS, or the tunnel that a proxy opens."""
+
+    is_open: bool
+    """Whether the layer above may begin."""
+    has_ended: bool
+    """Whether the peer has said that it sends nothing more."""
+    failure: APIConnectionError | None
+    """What went wrong behind the bytes that `receive` returned last."""
+
+    @property
+    def is_between_records(self) -> bool:
+        """Whether no part of something larger waits for its rest."""
+        ...
+
+    def start(self) -> bytes:
+        """Return the first bytes to send."""
+        ...
+
+    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take what came; return what is to be sent, and what is for the layer above."""
+        ...
+
+    def receive_eof(self) -> None:
+        """Take note that nothing more comes; raises `APIConnectionError` while it is not open."""
+        ...
+
+    def send(self, data: bytes) -> bytes:
+        """Return what carries `data`."""
+        ...
+
+    def close(self, *, says_goodbye: bool) -> bytes:
+        """Return the last bytes to send: those that wait, and a goodbye."""
+        ...
+
+
+class Connection:
+    """A connection: opening, then idle and busy in turn, then closed."""
+
+    __slots__ = ("_http", "_layers", "_opened", "is_closed", "was_idle")
+
+    def __init__(self, layers: Sequence[Layer] = ()) -> None:
+        self._layers = layers
+        self._opened = 0
+        self._http = Http1()
+        self.is_closed: bool = False
+        """Whether it can carry nothing more."""
+        self.was_idle: bool = False
+        """Whether it waited for its request: the server may have closed it meanwhile."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every layer is open, so that a request can be sent."""
+        return self._opened == len(self._layers)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request was sent whose response is not complete."""
+        return self._http.is_busy
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any byte of the response has come."""
+        return self._http.has_begun
+
+    @property
+    def is_backlogged(self) -> bool:
+        """Whether more has come than was looked at: call `receive(b"")`, after other tasks' turn."""
+        return self._http.is_backlogged
+
+    @property
+    def may_serve_again(self) -> bool:
+        """Whether another request may be sent: nothing came behind the response, in any layer."""
+        return (
+            not self.is_closed
+            and self._http.is_reusable
+            and all(layer.is_between_records for layer in self._layers)
+        )
+
+    def start(self) -> bytes:
+        """Return the first bytes to send."""
+        return self._layers[0].start() if self._layers else b""
+
+    def send(self, request: Request) -> bytes:
+        """Return the bytes of a request; the connection is busy until its response is complete."""
+        return self._wrapped(self._http.send(request), len(self._layers))
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what came, and return what is to be sent.
+
+        Bytes that come while the connection is idle close it: they are the response to nothing.
+        Raises `APIConnectionError` where opening has failed, or the response cannot be used.
+        """
+        try:
+            return self._pass_up(0, data)
+        except BaseException:
+            self.is_closed = True
+            raise
+
+    def receive_eof(self) -> None:
+        """Take note that nothing more comes.
+
+        Raises `APIConnectionError` while the connection opens or a response is incomplete.
+        """
+        self.is_closed = True
+        self._end(0)
+
+    def response(self) -> Response:
+        """Return the complete response; raises `APIConnectionError` where it cannot be decoded."""
+        return self._http.response()
+
+    def close(self) -> bytes:
+        """Return the last bytes to send: TLS's goodbye if it is idle, or an alert that waits."""
+        is_idle = self.is_open and not self.is_busy and not self.is_closed
+        self.is_closed = True
+        last = b""
+        with suppress(APIConnectionError):
+            for layer in reversed(self._layers[: self._opened + 1]):
+                last = (layer.send(last) if last else b"") + layer.close(says_goodbye=is_idle)
+        return last
+
+    def _pass_up(self, position: int, data: bytes) -> bytes:
+        """Pass `data` to a layer, and what it makes of it to those above; return what is to be sent."""
+        if position == len(self._layers):
+            if self._http.is_busy:
+                self._http.receive(data)
+            elif data:
+                self.is_closed = True
+            return b""
+        layer = self._layers[position]
+        if not data:
+            return self._pass_up(position + 1, data)
+        reply, above = layer.receive(data)
+        outgoing = self._wrapped(reply, position)
+        if not layer.is_open:
+            return outgoing
+        if position == self._opened:
+            self._opened += 1
+            if not self.is_open:
+                outgoing += self._wrapped(self._layers[self._opened].start(), self._opened)
+        if above:
+            outgoing += self._pass_up(position + 1, above)
+        if layer.has_ended or layer.failure is not None:
+            self.is_closed = True
+            self._end(position + 1, layer.failure)
+        return outgoing
+
+    def _end(self, position: int, failure: APIConnectionError | None = None) -> None:
+        """Tell the layers from `position` on that nothing more comes, and why."""
+        for layer in self._layers[position:]:
+            if failure is None or not layer.is_open:
+                layer.receive_eof()
+                failure = layer.failure
+        if self._http.is_busy:
+            self._http.receive_eof(failure)
+
+    def _wrapped(self, data: bytes, position: int) -> bytes:
+        """Return `data` as the layers below `position` carry it."""
+        if data:
+            for layer in reversed(self._layers[:position]):
+                data = layer.send(data)
+        return data

@@ -1,0 +1,114 @@
+"""Which engine a client sends by: its own connections, or those of a client that was handed in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from openai_realtime.errors import ConfigurationError
+from openai_realtime.transports.exceptions import client_closed
+from openai_realtime.transports.proxies import ProxyRules
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import AnyClientOptions
+    from openai_realtime.core.deadline import Deadline, Timeout
+    from openai_realtime.transports.asyncio_engine import AsyncioEngine
+    from openai_realtime.transports.drivers import AsyncConnections, SyncConnections
+    from openai_realtime.transports.http1 import Origin
+    from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
+    from openai_realtime.transports.trio_engine import TrioEngine
+
+
+class OwnAsyncConnections:
+    """A client's own connections: asyncio's or trio's, by what runs the call."""
+
+    def __init__(self, rules: ProxyRules) -> None:
+        self._rules = rules
+        self._asyncio: AsyncioEngine | None = None
+        self._trio: TrioEngine | None = None
+        self._is_closed = False
+
+    def current(self) -> AsyncioEngine | TrioEngine:
+        """Return the engine for what runs now."""
+        if self._is_closed:
+            raise client_closed()
+        return self._running()
+
+    def _running(self) -> AsyncioEngine | TrioEngine:
+        if "trio" in sys.modules and not _runs_on_asyncio():
+            if self._trio is None:
+                from openai_realtime.transports.trio_engine import TrioEngine  # noqa: PLC0415
+
+                self._trio = TrioEngine(self._rules)
+            return self._trio
+        if self._asyncio is None:
+            from openai_realtime.transports.asyncio_engine import AsyncioEngine  # noqa: PLC0415
+
+            self._asyncio = AsyncioEngine(self._rules)
+        return self._asyncio
+
+    async def connect(
+        self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
+    ) -> None:
+        """Have `count` idle connections to an origin, as far as that can be had."""
+        await self.current().connect(origin, count, limits, deadline)
+
+    async def close_idle(self) -> None:
+        """Close what is idle here, and go on with new connections."""
+        await self.current().close_idle()
+
+    async def aclose(self) -> None:
+        """Close what is idle here; what is in use is closed when it is done. Repeatable."""
+        self._is_closed = True
+        for engine in (self._asyncio, self._trio):
+            if engine is not None:
+                engine.is_closed = True
+        await self._running().aclose()
+
+
+def _runs_on_asyncio() -> bool:
+    """Return whether an asyncio task runs now; in trio's guest mode none does."""
+    import asyncio  # noqa: PLC0415 - trio alone does not need it
+
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+
+
+def async_connections(
+    options: AnyClientOptions, http_client: AsyncHttpClient | None
+) -> AsyncConnections:
+    """Return the async client's connections; or raise `ConfigurationError`."""
+    if http_client is not None:
+        _check_client_is_alone(options)
+        from openai_realtime.transports.injected import InjectedAsyncEngine  # noqa: PLC0415 - chosen
+
+        return InjectedAsyncEngine(http_client)
+    return OwnAsyncConnections(_proxy_rules(options))
+
+
+def sync_connections(
+    options: AnyClientOptions, http_client: SyncHttpClient | None
+) -> SyncConnections:
+    """Return the sync client's connections; or raise `ConfigurationError`."""
+    if http_client is not None:
+        _check_client_is_alone(options)
+        from openai_realtime.transports.injected import InjectedSyncEngine  # noqa: PLC0415 - chosen
+
+        return InjectedSyncEngine(http_client)
+    from openai_realtime.transports.sync_engine import SyncEngine  # noqa: PLC0415 - chosen
+
+    return SyncEngine(_proxy_rules(options))
+
+
+def _check_client_is_alone(options: AnyClientOptions) -> None:
+    if options.get("proxy"):
+        message = (
+            "pass proxy=… or http_client=…, not both: a client of your own has its own proxies"
+        )
+        raise ConfigurationError(message)
+
+
+def _proxy_rules(options: AnyClientOptions) -> ProxyRules:
+    return ProxyRules.of(options.get("proxy"), trust_env=options.get("trust_env", True))

@@ -1,0 +1,300 @@
+"""From a host's name to addresses and sockets: what the three shells share below HTTP and TLS.
+
+A name is looked up in a thread of its own, because nothing can interrupt `getaddrinfo`: callers stop
+waiting at their deadline, the interpreter ends without it, and no executor that others need is held.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import threading
+from contextlib import suppress
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+from openai_realtime.errors import APIConnectionError
+from openai_realtime.transports.exceptions import lost, timed_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openai_realtime.errors import Phase
+    from openai_realtime.transports.connection import Connection
+
+STAGGER_SECONDS = 0.25
+"""How long an address has before the next one is tried beside it (RFC 8305 §5)."""
+READ_BYTES = 64 * 1024
+_MAX_LOOKUPS = 64
+# What a connect that does not block returns while it goes on.
+_UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
+# getaddrinfo's errors that come back the next time: there is no such name.
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+class Address(NamedTuple):
+    """Where a socket connects to."""
+
+    family: int
+    sockaddr: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine."""
+        host, _, _ = str(self.sockaddr[0]).partition("%")
+        return ipaddress.ip_address(host).is_loopback
+
+
+class Lookup:
+    """The look-up of one host, which every caller that asks for it meanwhile shares."""
+
+    def __init__(self) -> None:
+        self.outcome: list[Address] | OSError | None = None
+        """What it has found, or why it found nothing; None while it is under way."""
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._callbacks: set[Callable[[], None]] = set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the outcome on this thread, for so many seconds at most."""
+        self._done.wait(seconds)
+
+    def call_when_done(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once there is an outcome: on another thread, or at once."""
+        with self._lock:
+            if self.outcome is None:
+                self._callbacks.add(callback)
+                return
+        callback()
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Do not call `callback` any more, and keep nothing that it holds."""
+        with self._lock:
+            self._callbacks.discard(callback)
+
+    def settle(self, outcome: list[Address] | OSError) -> None:
+        """Take the outcome, and wake those that wait for it."""
+        with self._lock:
+            self.outcome = outcome
+            callbacks, self._callbacks = self._callbacks, set()
+        self._done.set()
+        for callback in callbacks:
+            callback()
+
+
+class _Lookups:
+    """The look-ups under way in this process, one daemon thread each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: dict[tuple[str, int], Lookup] = {}
+
+    def begin(self, host: str, port: int) -> Lookup:
+        """Return the look-up of a host: the one under way, or a new one.
+
+        Raises `APIConnectionError` where none can be begun.
+        """
+        with self._lock:
+            lookup = self._pending.get((host, port))
+            if lookup is not None:
+                return lookup
+            if len(self._pending) >= _MAX_LOOKUPS:
+                raise _no_lookup(f"{_MAX_LOOKUPS} look-ups are under way, and none has ended yet")
+            lookup = self._pending[host, port] = Lookup()
+            thread = threading.Thread(
+                target=self._run,
+                args=(lookup, host, port),
+                daemon=True,
+                name="openai_realtime-lookup",
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                del self._pending[host, port]
+                raise _no_lookup("no thread can be started for it") from None
+            return lookup
+
+    def _run(self, lookup: Lookup, host: str, port: int) -> None:
+        outcome: list[Address] | OSError
+        try:
+            outcome = _addresses(host, port)
+        except OSError as error:
+            outcome = error
+        except UnicodeError:
+            outcome = socket.gaierror(socket.EAI_NONAME, "it is not a host name")
+        with self._lock:
+            self._pending.pop((host, port), None)
+        lookup.settle(outcome)
+
+
+def _no_lookup(why: str) -> APIConnectionError:
+    return APIConnectionError(
+        f"The host's name could not be resolved: {why}", phase="connect", retryable=True
+    )
+
+
+_lookups = _Lookups()
+
+
+def _forget_lookups() -> None:
+    """Begin anew in a forked child: the threads of its parent are not there."""
+    global _lookups  # noqa: PLW0603 - one a process
+    _lookups = _Lookups()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lookups)
+
+
+def look_up(host: str, port: int) -> list[Address] | Lookup:
+    """Return the addresses of a host, or their look-up; pass its outcome to `resolved`."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            socket.inet_pton(family, host)
+            return [Address(family, (host, port))]
+    return _lookups.begin(host, port)
+
+
+def _addresses(host: str, port: int) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
+
+
+def resolved(
+    host: str, found: list[Address] | OSError | None, *, loopback_only: bool
+) -> list[Address]:
+    """Return the addresses to try, the families in turn (RFC 8305 §4).
+
+    Raises `APITimeoutError` where there is no outcome yet, and `APIConnectionError` where there is none, or none of this machine with `loopback_only`.
+    """
+    if found is None:
+        raise timed_out("connect")
+    if isinstance(found, OSError):
+        found.__traceback__ = None
+        why = found.strerror or type(found).__name__
+        raise APIConnectionError(
+            f"The host's name could not be resolved: {why}",
+            phase="connect",
+            retryable=found.errno not in _NO_SUCH_NAME,
+            hint="Check base_url and this machine's name resolution",
+        ) from found
+    addresses = list(dict.fromkeys(found))
+    if loopback_only:
+        addresses = [address for address in addresses if address.is_loopback]
+        if not addresses:
+            raise APIConnectionError(
+                f"{host} is not this machine: plain http would show the API key to the network",
+                phase="connect",
+                hint="Use https, or allow_http=True",
+            )
+    first = addresses[0].family
+    preferred = [address for address in addresses if address.family == first]
+    others = [address for address in addresses if address.family != first]
+    return [address for address in chain(*zip_longest(preferred, others)) if address is not None]
+
+
+def new_socket(family: int) -> socket.socket:
+    """Return a TCP socket that does not block; raises `APIConnectionError` where none can be had."""
+    try:
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise lost("connect", error) from error
+    made.setblocking(False)
+    with suppress(OSError):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def begin_to_connect(address: Address) -> socket.socket:
+    """Return a socket that is on its way to an address; once it is writable, call `connected`."""
+    made = new_socket(address.family)
+    _check(made, made.connect_ex(address.sockaddr), _UNDER_WAY)
+    return made
+
+
+def connected(made: socket.socket) -> socket.socket:
+    """Return the socket if it is connected; otherwise close it and raise `APIConnectionError`."""
+    _check(made, made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), frozenset({0}))
+    return made
+
+
+def _check(made: socket.socket, code: int, good: frozenset[int]) -> None:
+    if code not in good:
+        made.close()
+        error = OSError(code, os.strerror(code))
+        raise lost("connect", error) from error
+
+
+class SocketConnection:
+    """A connection on a socket that does not block: what the shells for trio and threads share."""
+
+    def __init__(self, connection: Connection, made: socket.socket) -> None:
+        self.connection: Connection = connection
+        self.socket: socket.socket = made
+        self.unsent: memoryview = memoryview(b"")
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the connection opens, or its response is incomplete."""
+        return not self.connection.is_open or self.connection.is_busy
+
+    @property
+    def phase(self) -> Phase:
+        """What it is doing."""
+        if not self.connection.is_open:
+            return "connect"
+        return "send" if self.unsent else "receive"
+
+    def write(self) -> None:
+        """Send as much as the socket takes at once."""
+        try:
+            self.unsent = self.unsent[self.socket.send(self.unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # The server may have responded before it hung up: reading will tell.
+            self.unsent = memoryview(b"")
+
+    def read(self) -> None:
+        """Pass on what has come; raises `APIConnectionError` where the connection has failed."""
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise lost(self.phase, error) from error
+        if not data:
+            self.connection.receive_eof()
+        elif reply := self.connection.receive(data):
+            self.unsent = memoryview(bytes(self.unsent) + reply)
+            self.write()
+
+    def is_usable(self) -> bool:
+        """Return whether the idle connection can carry a request, after a look at what has come.
+
+        Session tickets and key updates of TLS 1.3 leave it usable; anything else does not.
+        """
+        while not self.connection.is_closed:
+            try:
+                data = self.socket.recv(READ_BYTES)
+                if not data or self.connection.receive(data):
+                    return False
+            except BlockingIOError:
+                return True
+            except (APIConnectionError, OSError):
+                return False
+        return False
+
+    def close(self) -> None:
+        """Close the socket, without waiting for anything."""
+        last = self.connection.close()
+        if last:
+            with suppress(OSError):
+                self.socket.send(last)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close this process's copy of the socket, and send nothing on it."""
+        self.socket.close()

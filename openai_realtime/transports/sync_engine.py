@@ -1,0 +1,283 @@
+"""The shell for threads: it waits for a connection's socket by `poll`, or by `select` without it.
+
+Under gevent's monkey-patching both are gevent's, and other greenlets run meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import threading
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from openai_realtime.errors import APIConnectionError, RealtimeError
+from openai_realtime.transports import pool as pools
+from openai_realtime.transports.exceptions import client_closed, pool_timed_out, timed_out
+from openai_realtime.transports.http1 import Origin, origin_of
+from openai_realtime.transports.pool import Pool
+from openai_realtime.transports.sockets import (
+    STAGGER_SECONDS,
+    Address,
+    Lookup,
+    SocketConnection,
+    begin_to_connect,
+    connected,
+    look_up,
+    resolved,
+)
+
+if TYPE_CHECKING:
+    import socket
+
+    from openai_realtime.core.deadline import Deadline, Timeout
+    from openai_realtime.core.wire import Request, Response
+    from openai_realtime.transports.connection import Connection
+    from openai_realtime.transports.proxies import ProxyRules
+
+
+class Waiter(Protocol):
+    """Waits for sockets to be ready."""
+
+    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
+        """Wait for a socket from now on."""
+        ...
+
+    def forget(self, watched: socket.socket) -> None:
+        """Do not wait for a socket any more."""
+        ...
+
+    def wait(self, seconds: float) -> list[int]:
+        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        ...
+
+
+class PollWaiter:
+    """Waits by `poll`."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+
+    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
+        """Wait for a socket from now on."""
+        self._poll.register(
+            watched, (select.POLLIN if to_read else 0) | (select.POLLOUT if to_write else 0)
+        )
+
+    def forget(self, watched: socket.socket) -> None:
+        """Do not wait for a socket any more."""
+        self._poll.unregister(watched)
+
+    def wait(self, seconds: float) -> list[int]:
+        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        return [descriptor for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000))]
+
+
+class SelectWaiter:
+    """Waits by `select`, where there is no `poll` (Windows)."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, tuple[bool, bool]] = {}
+
+    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
+        """Wait for a socket from now on."""
+        self._watched[watched.fileno()] = to_read, to_write
+
+    def forget(self, watched: socket.socket) -> None:
+        """Do not wait for a socket any more."""
+        del self._watched[watched.fileno()]
+
+    def wait(self, seconds: float) -> list[int]:
+        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        readers = [descriptor for descriptor, (reads, _) in self._watched.items() if reads]
+        writers = [descriptor for descriptor, (_, writes) in self._watched.items() if writes]
+        # A connect that fails is told among the exceptional ones there.
+        return [*set().union(*select.select(readers, writers, writers, seconds))]
+
+
+def new_waiter() -> Waiter:
+    """Return what this platform waits by."""
+    return PollWaiter() if hasattr(select, "poll") else SelectWaiter()
+
+
+class SyncConnection(SocketConnection):
+    """A connection that one thread uses at a time."""
+
+    def __init__(self, connection: Connection, made: socket.socket) -> None:
+        super().__init__(connection, made)
+        self._waiter = new_waiter()
+        self._waiter.watch(made, to_read=True, to_write=False)
+
+    def open(self, limit: float) -> None:
+        """Open the connection's layers on the connected socket, within `limit` seconds."""
+        self.unsent = memoryview(self.connection.start())
+        self.write()
+        self._transfer(limit, limit)
+
+    def exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Send a request and return its response; raises `APIConnectionError` where there is none."""
+        self.unsent = memoryview(self.connection.send(request))
+        with suppress(OSError):  # what does not go out at once is sent, or fails, below
+            self.unsent = self.unsent[self.socket.send(self.unsent) :]
+        self._transfer(deadline.remaining(), limits.read)
+        if self.unsent:
+            self.connection.is_closed = True  # it was refused before it was read
+        return self.connection.response()
+
+    def _transfer(self, seconds: float, silence: float) -> None:
+        """Send what is unsent, and receive until the connection is open or its response complete."""
+        end_at = monotonic() + seconds
+        waits_to_write = False
+        while self.is_waiting:
+            left = min(end_at - monotonic(), silence)
+            if self.connection.is_backlogged:
+                if left <= 0:
+                    raise timed_out(self.phase)
+                self.connection.receive(b"")
+                continue
+            if bool(self.unsent) is not waits_to_write:
+                waits_to_write = bool(self.unsent)
+                self._waiter.watch(self.socket, to_read=True, to_write=waits_to_write)
+            if left <= 0 or not self._waiter.wait(left):
+                raise timed_out(self.phase)
+            if self.unsent:
+                self.write()
+            self.read()
+        if waits_to_write:
+            self._waiter.watch(self.socket, to_read=True, to_write=False)
+
+
+class _ProcessPool(Pool[SyncConnection]):
+    """The connections of one process."""
+
+    def __init__(self) -> None:
+        super().__init__(os.getpid())
+        self.slots: threading.Semaphore = threading.Semaphore(pools.MAX_CONNECTIONS)
+
+
+class SyncEngine:
+    """Sends requests on the calling thread. Threads share it; a forked child starts afresh."""
+
+    def __init__(self, rules: ProxyRules) -> None:
+        self._rules = rules
+        self._current = _ProcessPool()
+        self.is_closed: bool = False
+        """Whether what becomes idle is closed."""
+
+    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response, read to its end."""
+        pool = self._pool()
+        if not pool.slots.acquire(timeout=deadline.cut(limits.pool)):
+            raise pool_timed_out(pools.MAX_CONNECTIONS)
+        origin = origin_of(request.url, loopback_only=request.loopback_only)
+        pooled: SyncConnection | None = None
+        try:
+            while (pooled := pool.take(origin, request.max_idle)) is not None:
+                if pooled.is_usable():
+                    break
+                pooled.close()
+            if pooled is None:
+                pooled = self._open(origin, deadline.cut(limits.connect))
+            response = pooled.exchange(request, limits, deadline)
+        except BaseException as error:
+            if pooled is not None:
+                pool.failed(origin, pooled, error)
+            raise
+        else:
+            pool.succeeded(origin, pooled, response)
+            return response
+        finally:
+            pool.slots.release()
+
+    def current(self) -> SyncEngine:
+        """Return itself: it serves every thread."""
+        return self
+
+    def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Have `count` idle connections to an origin: open what is missing, all at once."""
+        pool = self._pool()
+        errors: list[RealtimeError] = []
+
+        def open_one() -> None:
+            try:
+                pool.keep(origin, self._open(origin, deadline.cut(limits.connect)))
+            except RealtimeError as error:
+                errors.append(error)
+
+        openers = [
+            threading.Thread(target=open_one, name="openai_realtime-opener")
+            for _ in range(count - pool.count(origin))
+        ]
+        for opener in openers:
+            opener.start()
+        for opener in openers:
+            opener.join()
+        if errors:
+            raise errors[0]
+
+    def close_idle(self) -> None:
+        """Close every idle connection, and go on with new ones."""
+        self._pool().close_idle()
+
+    def close(self) -> None:
+        """Close every idle connection; those in use close when they are done."""
+        self.is_closed = True
+        if self._current.process == os.getpid():
+            self._current.is_closed = True
+            self._current.close_idle()
+
+    def _pool(self) -> _ProcessPool:
+        if self.is_closed:
+            raise client_closed()
+        if self._current.process != os.getpid():
+            self._current.abandon_idle()
+            self._current = _ProcessPool()
+        return self._current
+
+    def _open(self, origin: Origin, limit: float) -> SyncConnection:
+        end_at = monotonic() + limit
+        route = self._rules.route(origin)
+        found = look_up(route.host, route.port)
+        if isinstance(found, Lookup):
+            found.wait(limit)
+            addresses = resolved(route.host, found.outcome, loopback_only=origin.loopback_only)
+        else:
+            addresses = resolved(route.host, found, loopback_only=origin.loopback_only)
+        pooled = SyncConnection(route.connection, _connect(addresses, end_at))
+        try:
+            pooled.open(end_at - monotonic())
+        except BaseException:
+            pooled.close()
+            raise
+        return pooled
+
+
+def _connect(addresses: list[Address], end_at: float) -> socket.socket:
+    """Return a socket that is connected to the first address that accepts (RFC 8305)."""
+    waiter = new_waiter()
+    waiting = addresses[::-1]
+    attempts: dict[int, socket.socket] = {}
+    errors: list[APIConnectionError] = []
+    try:
+        while waiting or attempts:
+            try:
+                if waiting:
+                    made = begin_to_connect(waiting.pop())
+                    waiter.watch(made, to_read=False, to_write=True)
+                    attempts[made.fileno()] = made
+                left = end_at - monotonic()
+                ready = waiter.wait(max(0.0, min(left, STAGGER_SECONDS if waiting else left)))
+                for descriptor in ready:
+                    made = attempts.pop(descriptor)
+                    waiter.forget(made)
+                    return connected(made)
+            except APIConnectionError as error:
+                errors.append(error)
+            if monotonic() >= end_at:
+                raise timed_out("connect")
+        raise errors[0]
+    finally:
+        for made in attempts.values():
+            made.close()
