@@ -1,16 +1,14 @@
-"""What most tests stand on: the `flavour` fixture and a clean environment.
-
-Owns: fixtures. Must not know: any single test.
-"""
+"""What most tests stand on: the `flavour` fixture and a clean environment."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
-from flavours import ON_HTTPX
+from flavours import ON_HTTPTOOLS
 from hypothesis import settings
 
 # How long an example takes says more of the machine than of the code.
@@ -21,14 +19,17 @@ settings.load_profile("unhurried")
 # tests would cover no more.
 MEASURED = {"browser", "cli", "observe", "testing", "test_logs", "test_options"}
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # nohup, or a shell's background job: tests interrupt this process and those that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give `flavour` every way to call the default engine, or those that a module's FLAVOURS names."""
+    """Give `flavour` each backend, or the flavours that a module's FLAVOURS names."""
     marks = metafunc.definition.iter_markers("parametrize")
     if "flavour" in metafunc.fixturenames and not any("flavour" in mark.args[0] for mark in marks):
-        is_httpx_only = metafunc.definition.get_closest_marker("httpx_only")
-        named = getattr(metafunc.module, "FLAVOURS", ON_HTTPX)
-        metafunc.parametrize("flavour", ON_HTTPX if is_httpx_only else named, ids=str)
+        named = getattr(metafunc.module, "FLAVOURS", ON_HTTPTOOLS)
+        metafunc.parametrize("flavour", named, ids=str)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -46,7 +47,6 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         "OPENAI_ORG_ID",
         "OPENAI_PROJECT_ID",
         "OPENAI_REALTIME_LOG",
-        "OPENAI_REALTIME_TRANSPORT",
     ):
         monkeypatch.delenv(name, raising=False)
 

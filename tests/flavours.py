@@ -1,7 +1,4 @@
-"""The three ways to call the client, from one test body.
-
-Owns: how a sync client is awaited, and on which backend a body runs. Must not know: any test.
-"""
+"""The ways to call the client from one test body: three backends, each over either HTTP parser."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ import anyio
 import anyio.to_thread
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
-from openai_realtime.transports import lanes
+from openai_realtime.transports import parsers, pool
+from openai_realtime.transports.parsers import H11Parser, HttptoolsParser
 
 if TYPE_CHECKING:
     import pytest
@@ -95,15 +93,15 @@ class _Awaited:
 
 def limit_connections(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Let clients made from now on have `count` connections at once."""
-    monkeypatch.setattr(lanes, "MAX_CONNECTIONS", count)
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", count)
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """One way to call: the async client on a backend, or the sync client, over one engine."""
+    """One way to call: the async client on a backend, or the sync client, over one HTTP parser."""
 
     name: str
-    transport: str = "httpx"
+    parser: str = "httptools"
 
     @classmethod
     def parse(cls, text: str) -> Flavour:
@@ -111,11 +109,7 @@ class Flavour:
         return cls(*text.split("-"))
 
     def __str__(self) -> str:
-        return self.name if self.transport == "httpx" else f"{self.name}-{self.transport}"
-
-    @property
-    def is_fast(self) -> bool:
-        return self.transport == "reqwest"
+        return f"{self.name}-{self.parser}"
 
     @property
     def is_sync(self) -> bool:
@@ -123,23 +117,27 @@ class Flavour:
 
     def client(self, **options: Any) -> RealtimeSessionsClient:
         """Return a client whose calls are awaited, whichever it is."""
-        if self.is_fast and "http_client" not in options:
-            options.setdefault("transport", self.transport)
         if self.is_sync:
             return AwaitedSyncClient(SyncRealtimeSessionsClient(**options))  # type: ignore[return-value]  # it is called alike
         return RealtimeSessionsClient(**options)
 
     def engine(self, client: Any) -> Any:
-        """Return the engine of a client that `client()` made."""
-        return client.wrapped._engine if self.is_sync else client._engine
+        """Return the engine of a client that `client()` made, for what runs now."""
+        connections = client.wrapped._connections if self.is_sync else client._connections
+        return connections.current()
 
     def run(self, body: Callable[[], Awaitable[T]]) -> T:
         """Run a test body to its end."""
-        return anyio.run(body, backend="asyncio" if self.is_sync else self.name)
+        usual = parsers.response_parser
+        parsers.response_parser = H11Parser if self.parser == "h11" else HttptoolsParser
+        try:
+            return anyio.run(body, backend="asyncio" if self.is_sync else self.name)
+        finally:
+            parsers.response_parser = usual
 
 
-ON_HTTPX = tuple(map(Flavour, ("asyncio", "trio", "sync")))
-ON_REQWEST = tuple(Flavour(name, "reqwest") for name in ("asyncio", "sync"))
-"""pyreqwest needs asyncio, so there is no trio."""
+BACKENDS = ("asyncio", "trio", "sync")
+ON_HTTPTOOLS = tuple(map(Flavour, BACKENDS))
+ON_H11 = tuple(Flavour(name, "h11") for name in BACKENDS)
 
-ON_EITHER = ON_HTTPX + ON_REQWEST
+ON_BOTH_PARSERS = ON_HTTPTOOLS + ON_H11

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from faults.bad_answers import API_KEY
+from faults.machine_delays import Stopwatch
 from faults.server import FaultServer
 from openai_realtime import RealtimeSessionsClient, RetryPolicy
 from openai_realtime.types.session import RealtimeSessionCreateResponse
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 QUICK = RetryPolicy(base_delay=0.001)
 
-# The promised overrun of a deadline. Shared machines that are not Linux wake sleepers late.
-_PATIENCE = 1 if sys.platform == "linux" else 5
-OVERRUN = {"asyncio": 0.1 * _PATIENCE, "trio": 0.1 * _PATIENCE, "sync": 0.25 * _PATIENCE}
+# The promised overrun of a deadline.
+OVERRUN = {"asyncio": 0.1, "trio": 0.1, "sync": 0.25}
 
 _numbers = itertools.count(1)
 
@@ -76,10 +75,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 @contextmanager
 def ends_within(flavour: Flavour, seconds: float) -> Iterator[None]:
     """Check that what follows is over when the time is, but for the promised overrun."""
-    started = time.monotonic()
-    yield
-    overrun = time.monotonic() - started - seconds
-    assert -0.02 < overrun < OVERRUN[flavour.name], f"overrun of {overrun:.3f} s"
+    with Stopwatch() as watch:
+        yield
+    watch.assert_within(seconds - 0.02, seconds + OVERRUN[flavour.name])
 
 
 def by_name(server: FaultServer) -> str:

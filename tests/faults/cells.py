@@ -5,8 +5,7 @@ Owns: what is true of every cell. Must not know: any single fault.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from faults.bad_answers import API_KEY, LOCATION_SECRET
@@ -21,6 +20,7 @@ from faults.calling import (
 )
 from faults.fault import FAULTS
 from faults.hunting import assert_nowhere, shown_by, shown_by_logs
+from faults.machine_delays import Stopwatch
 from faults.rows import SOON, How, Row
 from faults.server import FaultServer
 from openai_realtime import APIConnectionError, RealtimeError, RealtimeSessionsClient
@@ -39,7 +39,7 @@ class Outcome:
     """How a call went."""
 
     error: RealtimeError | None
-    elapsed: float
+    watch: Stopwatch
     requests: int
     plays: int
 
@@ -48,10 +48,6 @@ def play_cell(
     flavour: Flavour, server: FaultServer, row: Row, how: How, logs: pytest.LogCaptureFixture
 ) -> None:
     """Play the row; raises `AssertionError` where anything is not as promised."""
-    if flavour.is_fast:
-        row = row.on_reqwest or row
-        # Its first call loads the system's authorities: that takes a while on a busy machine.
-        row = replace(row, timeout=row.timeout and row.timeout * 2.5)
     descriptors = count_descriptors()
 
     async def body() -> Outcome:
@@ -85,15 +81,14 @@ async def _call(client: RealtimeSessionsClient, server: FaultServer, row: Row) -
     before = len(server.requests)
     server.play(row.fault, row.times)
     error: RealtimeError | None = None
-    started = time.monotonic()
-    try:
-        session = await client.sessions.create(**params)
-    except RealtimeError as raised:
-        error = raised
-    elapsed = time.monotonic() - started
+    with Stopwatch() as watch:
+        try:
+            session = await client.sessions.create(**params)
+        except RealtimeError as raised:
+            error = raised
     if error is None:
         assert_own(server, session, nonce)
-    return Outcome(error, elapsed, len(server.requests) - before, server.played)
+    return Outcome(error, watch, len(server.requests) - before, server.played)
 
 
 def _check_outcome(row: Row, how: How, outcome: Outcome) -> None:
@@ -111,7 +106,6 @@ def _check_outcome(row: Row, how: How, outcome: Outcome) -> None:
 
 def _check_time(row: Row, flavour: Flavour, outcome: Outcome) -> None:
     if row.timeout is None:
-        assert outcome.elapsed < SOON
+        outcome.watch.assert_within(0, SOON)
     else:
-        overrun = outcome.elapsed - row.timeout
-        assert -0.02 < overrun < OVERRUN[flavour.name] + row.patience, f"overrun of {overrun:.3f} s"
+        outcome.watch.assert_within(row.timeout - 0.02, row.timeout + OVERRUN[flavour.name])

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 import coverage
 import pytest
-from pyreqwest.client import SyncClientBuilder
 
 import faults.bad_answers
 import faults.plays
 import faults.tls_plays  # noqa: F401 - each fills the table of faults
+from faults import machine_delays
 from faults.certificates import Certificates
 from faults.names import SlowNames
 from faults.server import FaultServer
@@ -30,16 +30,6 @@ if sys.platform == "win32":
 TRACED = {"test_clocks", "test_deadlines", "test_warm_up"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give what is promised in tenths of a second more chances: a busy machine holds it up.
-
-    A client that breaks its promise breaks it every time.
-    """
-    for item in items:
-        if "faults" in item.path.parts:
-            item.add_marker(pytest.mark.flaky(reruns=4, reruns_delay=0.1))
-
-
 @pytest.fixture(autouse=True)
 def untraced(request: pytest.FixtureRequest) -> Iterator[None]:
     """Stop measuring coverage for a while."""
@@ -52,9 +42,11 @@ def untraced(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def pyreqwest_runtime() -> None:
-    """pyreqwest's threads open descriptors once a process: not to be taken for a leak."""
-    SyncClientBuilder().runtime_multithreaded(True).build()
+def bare_timer() -> Iterator[None]:
+    """The control of every promise about time: it opens its descriptors before any are counted."""
+    timer = machine_delays.bare_timer()
+    yield
+    timer.stop()
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,6 @@ from flavours import Flavour
 
 from openai_realtime import RealtimeError
 
-# What hyper goes on reading while there is time: one second will do.
-ENDLESS_ON_REQWEST = {"endless_chunk_size", "endless_interim_answers"}
-
 # macOS counts in bytes.
 UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -42,8 +39,7 @@ async def measure(flavour: Flavour, base_url: str, api_key: str, *nonces: str) -
     before = 0
     async with flavour.client(base_url=base_url, api_key=api_key) as client:
         for nonce in nonces:
-            seconds = 1 if flavour.is_fast and nonce in ENDLESS_ON_REQWEST else 20
-            options: Any = {"extra_headers": {"X-Nonce": nonce}, "timeout": seconds}
+            options: Any = {"extra_headers": {"X-Nonce": nonce}, "timeout": 20}
             try:
                 await client.sessions.create(**options)
             except RealtimeError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from faults.answers import answer, chunked, encoded, head, session
 from faults.fault import fault
-from faults.talk import Talk
+from faults.talk import OverError, Talk
 
 _CHUNKED = ("Transfer-Encoding", "chunked")
 
@@ -243,6 +243,24 @@ def request_is_read_slowly(talk: Talk) -> None:
     talk.read_little_at_once()
     while talk.read_raw(16384):
         talk.pause(0.02)
+
+
+@fault("read")
+def refused_before_it_was_read(talk: Talk) -> None:
+    """The rest of the request meets a closed connection, which resets it."""
+    too_large = encoded({"error": {"message": "too large", "code": "too_large"}})
+    talk.send(answer(too_large, 413, ("Connection", "close")))
+    talk.pause(0.02)
+    talk.close()
+    raise OverError
+
+
+@fault("read")
+def refused_before_it_was_read_and_kept(talk: Talk) -> None:
+    """The server goes on to hold the connection, and reads no more."""
+    talk.read_little_at_once()
+    talk.send(answer(encoded({"error": {"message": "too large"}}), 413))
+    talk.neither_read_nor_write()
 
 
 @fault("idle")

@@ -5,8 +5,8 @@ Owns: the shape of expectations, and those that many faults share. Must not know
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from faults.bad_answers import RETRY_AFTER
 from openai_realtime import (
@@ -47,16 +47,6 @@ class Row:
     how: tuple[How, ...] = ("fresh", "reused")
     instructions: int = 0
     """Characters of instructions to send along: many fill the socket's buffers."""
-    patience: float = 0.0
-    """Seconds by which it may take longer than its time limit, beyond what is promised."""
-    on_reqwest: Row | None = None
-    """What becomes of it on the fast engine, where that differs."""
-    why: str = ""
-    """Why it differs."""
-
-    def but_on_reqwest(self, why: str, **expected: Any) -> Row:
-        """Return the row with what the fast engine does instead, and why."""
-        return replace(self, on_reqwest=replace(self, **expected), why=why)
 
 
 BOTH: tuple[Over, ...] = ("plain", "TLS")

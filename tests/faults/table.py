@@ -29,6 +29,7 @@ from faults.rows import (
 from openai_realtime import (
     APIConnectionError,
     APIResponseValidationError,
+    APIStatusError,
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
@@ -44,36 +45,23 @@ from openai_realtime import (
 
 # What becomes of an answer that does not end while the call has time.
 STALLS: dict[str, Any] = {"kind": APITimeoutError, "phases": ("total",), "timeout": STALLED}
-# The threads that parse a flood look at the clock when they have time.
-FLOODED: dict[str, Any] = {**STALLS, "patience": 3.0}
-HYPER_COUNTS_NONE = "hyper reads interim answers without end; they cost time, not memory"
-REUSE_IS_PRESUMED = "pyreqwest does not tell whether a connection is new: it may be sent once more"
-HALF_A_HEAD_IS_NONE = "hyper does not tell half a head from none at all: it may be sent once more"
 
 CONNECTION = [
     Row("refuse", APIConnectionError, ("connect",), 0, plays=0, over=BOTH),
-    cut_off("fin_on_accept", kind=APIConnectionError, plays=ATTEMPTS).but_on_reqwest(
-        REUSE_IS_PRESUMED, plays=None
-    ),
-    cut_off("rst_on_accept", kind=APIConnectionError, plays=ATTEMPTS).but_on_reqwest(
-        REUSE_IS_PRESUMED, plays=None
-    ),
+    cut_off("fin_on_accept", kind=APIConnectionError, plays=ATTEMPTS),
+    cut_off("rst_on_accept", kind=APIConnectionError, plays=ATTEMPTS),
     Row("slow_to_accept", None, over=BOTH),
     lost("fin_before_the_answer", ATTEMPTS + 1),
     lost("rst_before_the_answer", ATTEMPTS + 1),
-    lost("fin_mid_headers").but_on_reqwest(HALF_A_HEAD_IS_NONE, requests_reused=ATTEMPTS + 1),
-    lost("rst_mid_headers").but_on_reqwest(HALF_A_HEAD_IS_NONE, requests_reused=ATTEMPTS + 1),
+    lost("fin_mid_headers"),
+    lost("rst_mid_headers"),
     lost("rst_after_headers"),
     lost("rst_mid_body"),
     lost("fin_mid_body"),
     lost("fin_mid_chunks"),
     Row("fin_mid_unframed_body", APIResponseValidationError),
-    Row("fin_mid_unframed_body", APIResponseValidationError, over=("TLS",)).but_on_reqwest(
-        "rustls tells a connection that was cut from one that was closed",
-        kind=APIConnectionError,
-        phases=("receive",),
-        requests=ATTEMPTS,
-    ),
+    # TLS tells a connection that was cut from one that was closed.
+    Row("fin_mid_unframed_body", APIConnectionError, ("receive",), ATTEMPTS, over=("TLS",)),
     # The server was tired of the connection, or answers what nobody has asked: nobody notices.
     Row("idle_fin", None, how=("reused",), times=1, over=BOTH),
     Row("idle_rst", None, how=("reused",), times=1, over=BOTH),
@@ -139,10 +127,10 @@ FRAMING = [
         "chunk_size_is_no_number",
         "chunk_is_longer_than_told",
         "switching_protocols",
-    )
-] + [
-    malformed("unknown_transfer_encoding").but_on_reqwest(
-        "hyper reads such a body until the server hangs up", **STALLS
+        "unknown_transfer_encoding",
+        "bare_line_feeds",
+        "status_600",
+        "status_999",
     )
 ]
 
@@ -166,12 +154,11 @@ BOUNDS = [
         "gzip_damaged",
         "gzip_in_name_only",
         "brotli",
+        "endless_interim_answers",
+        "endless_early_hints",
+        "interim_answers_11",
+        "endless_chunk_size",
     )
-] + [
-    malformed("endless_interim_answers").but_on_reqwest(HYPER_COUNTS_NONE, **FLOODED),
-    malformed("endless_early_hints").but_on_reqwest(HYPER_COUNTS_NONE, **FLOODED),
-    malformed("interim_answers_11").but_on_reqwest(HYPER_COUNTS_NONE, kind=None),
-    malformed("endless_chunk_size").but_on_reqwest("hyper skips leading zeros", **FLOODED),
 ]
 
 ANSWERS = [
@@ -213,7 +200,6 @@ ANSWERS = [
     for fault in (
         "headers_below_64_kib",
         "interim_answers_10",
-        "bare_line_feeds",
         "body_of_1_mib",
         "json_of_64_levels",
         "gzip_unasked_for",
@@ -239,11 +225,13 @@ STATUSES = [
     refused(504, InternalServerError, ATTEMPTS),
     refused(505, InternalServerError),
     refused(529, InternalServerError, ATTEMPTS),
-    refused(600, InternalServerError),
-    refused(999, InternalServerError),
     *retry_after(429, RateLimitError),
     *retry_after(503, InternalServerError),
     Row("status_503_retry_not", InternalServerError),
+    *(
+        Row(fault, APIStatusError, requests=0, plays=1, over=BOTH, instructions=6_000_000)
+        for fault in ("refused_before_it_was_read", "refused_before_it_was_read_and_kept")
+    ),
 ]
 
 ROWS = [*CONNECTION, *TIME, *TLS, *FRAMING, *BOUNDS, *ANSWERS, *STATUSES]

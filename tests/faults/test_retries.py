@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from flavours import ON_EITHER, Flavour
+from flavours import ON_BOTH_PARSERS, Flavour
 
 from faults.calling import client_of, mint
 from openai_realtime import (
@@ -66,7 +66,7 @@ def test_r6_what_was_not_sent_makes_no_orphan(flavour: Flavour, secure: FaultSer
     flavour.run(body)
 
 
-FLAVOURS = ON_EITHER
+FLAVOURS = ON_BOTH_PARSERS
 AMBIGUOUS = [
     "fin_on_accept",
     "fin_before_the_answer",
@@ -133,8 +133,7 @@ def test_r6_a_deadline_that_ends_before_sending_says_so(
             with pytest.raises(APITimeoutError) as caught:
                 await client.calls.hangup("rtc_1", timeout=0.15)
             assert caught.value.phase == "total"
-            # reqwest does not tell how far it came: so the server may have acted.
-            assert caught.value.possibly_acted is flavour.is_fast
+            assert not caught.value.possibly_acted
 
     flavour.run(body)
 
@@ -163,19 +162,18 @@ def test_r7_minting_has_a_free_resend(
             server.play(fault, times=1)
             await mint(client, server)
             assert server.played == 1
-            # Only once: a fresh connection that is cut is a failure like any other. On pyreqwest a
-            # connection that follows others is presumed to be one of them.
+            # Only once: a fresh connection that is cut is a failure like any other.
             server.behave()
             server.hang_up()
-            server.play("fin_before_the_answer", times=2 if flavour.is_fast else 1)
+            server.play("fin_before_the_answer", times=1)
             with pytest.raises(APIConnectionError):
                 await mint(client, server)
 
     flavour.run(body)
-    assert len(server.requests) == 1 + requests + (2 if flavour.is_fast else 1)
+    assert len(server.requests) == 2 + requests
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio", "asyncio-reqwest"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_r7_many_stale_connections_cost_one_resend(backend: str, plain: FaultServer) -> None:
     """Where one connection has gone stale, others have too: the resend goes out on a new one."""
     flavour = Flavour.parse(backend)
@@ -206,8 +204,7 @@ def test_r7_actions_ride_no_connection_that_idled_for_over_a_second(
 
     flavour.run(body)
     connections = [request.connection for request in plain.requests]
-    # pyreqwest's idle times are a pool's: actions have one of their own, and minting keeps its.
-    assert connections == ([0, 0, 1, 2] if flavour.is_fast else [0, 0, 1, 1])
+    assert connections == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("fault", ["rst_when_written_to", "fin_before_the_answer"])
@@ -224,4 +221,4 @@ def test_r7_actions_have_no_free_resend(flavour: Flavour, plain: FaultServer, fa
             assert caught.value.attempts == 1
 
     flavour.run(body)
-    assert len(plain.records) == (2 if flavour.is_fast else 1)
+    assert len(plain.records) == 1

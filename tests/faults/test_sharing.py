@@ -55,12 +55,8 @@ def patience(number: int) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
-@pytest.mark.parametrize("transport", ["httpx", "reqwest"])
-def test_r9_threads_share_a_client(
-    scheme: str, transport: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_r9_threads_share_a_client(scheme: str, request: pytest.FixtureRequest) -> None:
     server: FaultServer = request.getfixturevalue(scheme)
-    monkeypatch.setenv("OPENAI_REALTIME_TRANSPORT", transport)
     server.play(trouble())
 
     def call(client: SyncRealtimeSessionsClient, number: int) -> bool:
@@ -112,36 +108,28 @@ def test_r9_tasks_share_a_client(backend: str, scheme: str, request: pytest.Fixt
 
 
 FORKS = [
-    ("sync", "unused", "plain", "httpx"),
-    ("asyncio", "unused", "plain", "httpx"),
-    # pyreqwest leaves a parent that has used it alone: its children are served by the other engine.
-    ("sync", "unused", "plain", "reqwest"),
-    ("sync", "used", "secure", "reqwest"),
-    ("asyncio", "used", "plain", "reqwest"),
-    ("asyncio", "running", "secure", "reqwest"),
-    ("sync", "used", "plain", "httpx"),
-    ("sync", "used", "secure", "httpx"),
-    ("asyncio", "used", "secure", "httpx"),
-    ("asyncio", "running", "plain", "httpx"),
-    ("asyncio", "running", "secure", "httpx"),
-    ("asyncio", "inherited", "secure", "httpx"),
-    ("trio", "used", "plain", "httpx"),
+    ("sync", "unused", "plain"),
+    ("asyncio", "unused", "plain"),
+    ("sync", "used", "plain"),
+    ("sync", "used", "secure"),
+    ("asyncio", "used", "secure"),
+    ("asyncio", "running", "plain"),
+    ("asyncio", "running", "secure"),
+    ("asyncio", "inherited", "secure"),
+    ("trio", "used", "plain"),
 ]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize(("flavour", "moment", "scheme", "transport"), FORKS)
+@pytest.mark.parametrize(("flavour", "moment", "scheme"), FORKS)
 def test_r9_parent_and_forked_children(
     flavour: str,
     moment: str,
     scheme: str,
-    transport: str,
     request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a process of its own: this one has threads, which no fork survives."""
     server: FaultServer = request.getfixturevalue(scheme)
-    monkeypatch.setenv("OPENAI_REALTIME_TRANSPORT", transport)
     arguments = ["-m", "faults.forking", flavour, moment, server.base_url, API_KEY]
     process = subprocess.run(
         [sys.executable, "-W", "error", *arguments],

@@ -17,7 +17,9 @@ from openai_realtime import (
     ParameterError,
     Timeout,
 )
-from openai_realtime.transports.connections import AsyncLane, SyncLane
+from openai_realtime.transports.asyncio_engine import AsyncioConnection
+from openai_realtime.transports.sync_engine import SyncConnection
+from openai_realtime.transports.trio_engine import TrioConnection
 
 if TYPE_CHECKING:
     from flavours import Flavour
@@ -62,7 +64,7 @@ def test_a_connection_that_died_meanwhile_costs_no_error(
             assert wait_until(lambda: server.open_connections == 2)
             server.hang_up()
             session = await mint(client, server)
-            assert session.meta.attempts == 2
+            assert session.meta.attempts == 1
 
     flavour.run(body)
 
@@ -126,21 +128,23 @@ def test_a_client_of_ones_own_is_left_alone(flavour: Flavour, plain: FaultServer
 def test_closed_while_it_warms_up(
     flavour: Flavour, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect, blocking_connect = AsyncLane.connect, SyncLane.connect
+    kinds = {"asyncio": AsyncioConnection, "trio": TrioConnection, "sync": SyncConnection}
+    kind: Any = kinds[flavour.name]
+    usual = kind.open
 
     async def body() -> None:
         client: Any = client_of(flavour, secure)
 
-        async def connect_and_close(lane: AsyncLane, seconds: float) -> None:
-            await connect(lane, seconds)
+        async def open_and_close(connection: Any, limit: float) -> None:
+            await usual(connection, limit)
             await client.aclose()
 
-        def connect_and_close_blocking(lane: SyncLane, seconds: float) -> None:
-            blocking_connect(lane, seconds)
+        def open_and_close_blocking(connection: Any, limit: float) -> None:
+            usual(connection, limit)
             client.wrapped.close()
 
-        monkeypatch.setattr(AsyncLane, "connect", connect_and_close)
-        monkeypatch.setattr(SyncLane, "connect", connect_and_close_blocking)
+        is_sync = flavour.is_sync
+        monkeypatch.setattr(kind, "open", open_and_close_blocking if is_sync else open_and_close)
         await client.warm_up(4)
         assert wait_until(lambda: secure.open_connections == 0)
 

@@ -1,17 +1,20 @@
 """The default engine on real sockets: TLS, limits, processes, event loops."""
 
 import asyncio
-import os
+import select
+import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
-from flavours import ON_EITHER, Flavour, limit_connections
+import trustme
+from flavours import ON_BOTH_PARSERS, Flavour, limit_connections
 
 from openai_realtime import (
     APIConnectionError,
@@ -22,11 +25,12 @@ from openai_realtime import (
     Timeout,
 )
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
-from openai_realtime.transports import connections
+from openai_realtime.transports import asyncio_engine
 from openai_realtime.transports.tls import trusted_context
-from transports.tls_server import TlsServer
+from transports.talking import served
+from transports.tls_server import ANSWER, TlsServer
 
-FLAVOURS = ON_EITHER
+FLAVOURS = ON_BOTH_PARSERS
 
 
 def tls_client(
@@ -111,91 +115,6 @@ def test_waiting_for_a_free_connection(
     flavour.run(body)
 
 
-@pytest.mark.httpx_only("there are no lanes")
-def test_lanes_that_are_dead_or_idled_too_long_are_closed(
-    realtime_server: MockRealtimeServer, flavour: Flavour
-) -> None:
-    async def body() -> None:
-        async with flavour.client() as client:
-            engine: Any = client.wrapped._engine if flavour.is_sync else client._engine  # type: ignore[attr-defined]  # the sync client inside
-            await client.sessions.create()
-            (place,) = [engine._here] if flavour.is_sync else engine._places.values()
-            (idle,) = place.lanes._idle.values()
-            dead, forgotten = _Dead(), _Dead()
-            idle.append((dead, time.monotonic()))
-            idle.appendleft((forgotten, -1e9))
-            await client.sessions.create()
-            assert dead.is_closed
-            assert forgotten.is_closed
-
-    flavour.run(body)
-    assert len({request.connection for request in realtime_server.requests}) == 1
-
-
-class _CountingLoop(asyncio.SelectorEventLoop):
-    turns = 0
-
-    def _run_once(self) -> None:
-        self.turns += 1
-        super()._run_once()  # type: ignore[misc]  # asyncio's own, not in typeshed
-
-
-def test_a_call_that_is_alone_waits_for_nobody(
-    realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """httpcore's locks give way to other tasks, three times a call: here there are none."""
-
-    async def turns_of_a_call(*, with_locks: bool) -> int:
-        if with_locks:
-            monkeypatch.setattr(connections, "_unlock", lambda *_: None)
-        event_loop: Any = asyncio.get_running_loop()
-        async with RealtimeSessionsClient() as client:
-            await client.warm_up()
-            await client.sessions.create()
-            taken: list[int] = []
-            for _ in range(5):
-                before = event_loop.turns
-                await client.sessions.create()
-                taken.append(event_loop.turns - before)
-        return min(taken)  # an answer may come in two segments
-
-    with asyncio.Runner(loop_factory=_CountingLoop) as runner:
-        alone = runner.run(turns_of_a_call(with_locks=False))
-        assert runner.run(turns_of_a_call(with_locks=True)) == alone + 3
-    assert len({request.connection for request in realtime_server.requests}) == 2
-
-
-def test_calls_at_once_give_way(
-    realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    turn = connections._Turn()
-    turn.is_alone = True
-    with pytest.raises(StopIteration):
-        turn.acquire().send(None)
-    turn.is_alone = False
-    waiting = turn.acquire()
-    assert waiting.send(None) is None
-    waiting.close()
-
-    told: list[bool] = []
-    handle = connections.AsyncLane.handle
-
-    def handle_and_tell(self: Any, *arguments: Any, is_alone: bool) -> Any:
-        told.append(is_alone)
-        return handle(self, *arguments, is_alone=is_alone)
-
-    monkeypatch.setattr(connections.AsyncLane, "handle", handle_and_tell)
-
-    async def body() -> None:
-        async with RealtimeSessionsClient() as client:
-            await client.sessions.create()
-            await asyncio.gather(*[client.sessions.create() for _ in range(3)])
-            await client.sessions.create()
-
-    asyncio.run(body())
-    assert told == [True, True, False, False, True]
-
-
 def test_what_is_over_before_anything_was_sent_has_not_acted(
     realtime_server: MockRealtimeServer, flavour: Flavour
 ) -> None:
@@ -221,37 +140,21 @@ def test_what_is_over_before_anything_was_sent_has_not_acted(
     assert len(realtime_server.requests) == 1
 
 
-@pytest.mark.httpx_only("there are no lanes")
-def test_when_one_lane_is_stale_the_older_ones_are_too(
+def test_when_one_connection_is_stale_the_older_ones_are_too(
     realtime_server: MockRealtimeServer, flavour: Flavour
 ) -> None:
     async def body() -> None:
         async with flavour.client(max_retries=0) as client:
-            engine: Any = client.wrapped._engine if flavour.is_sync else client._engine  # type: ignore[attr-defined]  # the sync client inside
-            await client.sessions.create()
-            (place,) = [engine._here] if flavour.is_sync else engine._places.values()
-            (idle,) = place.lanes._idle.values()
-            older = _Dead()
-            idle.appendleft((older, time.monotonic()))
+            await client.warm_up(3)
             realtime_server.respond_next(MockAnswer(drop="before"))
             session = await client.sessions.create()
             assert (session.meta.attempts, session.meta.possible_orphans) == (2, 1)
-            assert older.is_closed
+            older, new = {request.connection for request in realtime_server.requests}
+            await client.sessions.create()
+            assert realtime_server.requests[-1].connection in {older, new}
 
     flavour.run(body)
-
-
-class _Dead:
-    is_closed = False
-
-    def has_expired(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    async def aclose(self) -> None:
-        self.is_closed = True
+    assert len({request.connection for request in realtime_server.requests}) == 2
 
 
 def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
@@ -262,7 +165,7 @@ def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
         if last:
             await client.aclose()
         else:
-            await client._engine.drain()  # type: ignore[attr-defined]  # the default engine's
+            await Flavour("asyncio").engine(client).close_idle()
         return session.client_secret.value
 
     first = asyncio.run(mint(last=False))
@@ -270,36 +173,6 @@ def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
     assert first != second
 
 
-@pytest.mark.httpx_only("pyreqwest tells a fork by itself: tests/faults/test_sharing.py forks")
-def test_a_forked_child_starts_afresh(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The process id is all that tells; the reliability tests fork for real."""
-
-    async def body() -> None:
-        async with flavour.client() as client:
-            await client.sessions.create()
-            with monkeypatch.context() as child:
-                process = os.getpid() + 1
-                child.setattr(os, "getpid", lambda: process)
-                await client.sessions.create()
-                parents = realtime_server.requests[0].connection
-                assert realtime_server.requests[1].connection != parents
-                if not flavour.is_sync:
-                    (inherited,) = client._engine._inherited  # type: ignore[attr-defined]  # the default engine's
-                    await inherited.drain()  # what a child's garbage collector would do
-                    (idle,) = inherited.lanes._idle.values()
-                    assert not idle[0][0].has_expired()
-                await client.aclose()
-            if not flavour.is_sync:  # this process is its own child, so nothing is inherited really
-                (inherited,) = client._engine._inherited  # type: ignore[attr-defined]  # the default engine's
-                for lane in inherited.lanes.drain():
-                    await lane.aclose()
-
-    flavour.run(body)
-
-
-@pytest.mark.httpx_only("it is about a client of one's own")
 @pytest.mark.parametrize("chunk", [b"x" * 65536, b"x" * 2_000_000])
 def test_an_oversized_answer_through_a_client_of_ones_own(
     flavour: Flavour, realtime_server: MockRealtimeServer, chunk: bytes
@@ -337,3 +210,80 @@ def test_threads_of_a_sync_client_close_cleanly(realtime_server: MockRealtimeSer
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: client.sessions.create(), range(40)))
     client.close()
+
+
+def test_where_there_is_no_poll(
+    realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has `select` alone."""
+    monkeypatch.delattr(select, "poll")
+    with SyncRealtimeSessionsClient(max_retries=0) as client:
+        for _ in range(2):
+            client.sessions.create(instructions="x" * 900_000)
+        client.sessions.create(timeout=Timeout(connect=1))
+        realtime_server.respond_next(MockAnswer(delay=1))
+        with pytest.raises(APITimeoutError):
+            client.sessions.create(timeout=0.2)
+    gone = SyncRealtimeSessionsClient(base_url="http://127.0.0.1:9", max_retries=0)
+    with pytest.raises(APIConnectionError, match="Connection refused"):
+        gone.sessions.create()
+
+
+def test_what_the_proactor_event_loop_read_ahead(
+    realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows' event loop gets two turns before an idle connection is used."""
+    monkeypatch.setattr(asyncio_engine, "_READS_AHEAD", True)
+
+    async def body() -> None:
+        async with RealtimeSessionsClient() as client:
+            for _ in range(2):
+                await client.sessions.create()
+
+    asyncio.run(body())
+    assert len({request.connection for request in realtime_server.requests}) == 1
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("is_read", [True, False])
+def test_session_tickets_that_come_late_cost_no_connection(
+    flavour: Flavour, authority: trustme.CA, is_read: bool
+) -> None:
+    """They come while the connection idles, and are read at once, or when it is needed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    accepted: list[socket.socket] = []
+
+    def talk(connection: socket.socket) -> None:
+        accepted.append(connection)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                break
+            connection.sendall(outgoing.read())
+            incoming.write(connection.recv(65536))
+        time.sleep(0.1)
+        assert outgoing.pending
+        connection.sendall(outgoing.read())
+        while data := connection.recv(65536):
+            incoming.write(data)
+            tls.read(65536)
+            tls.write(ANSWER)
+            connection.sendall(outgoing.read())
+
+    async def body() -> None:
+        with served(talk) as port:
+            base_url = f"https://localhost:{port}/v1"
+            async with flavour.client(base_url=base_url, api_key="sk-x") as client:
+                await client.warm_up()
+                if is_read:
+                    await anyio.sleep(0.3)
+                else:
+                    time.sleep(0.3)  # noqa: ASYNC251 - the event loop is not to read them
+                for _ in range(2):
+                    await client.sessions.create(timeout=5)
+
+    flavour.run(body)
+    assert len(accepted) == 1

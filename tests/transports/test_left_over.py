@@ -9,13 +9,11 @@ from typing import Any
 import anyio
 import pytest
 import trustme
-from flavours import ON_EITHER, Flavour
+from flavours import ON_BOTH_PARSERS, Flavour
 
-from openai_realtime import RealtimeSessionsClient
-from openai_realtime.testing import MockRealtimeServer
 from transports.talking import served
 
-FLAVOURS = ON_EITHER
+FLAVOURS = ON_BOTH_PARSERS
 
 
 def answer(secret: str, size: int = 0) -> bytes:
@@ -128,24 +126,3 @@ class _Tls:
     def flush(self) -> None:
         if self._outgoing.pending:
             self._send(self._outgoing.read())
-
-
-@pytest.mark.parametrize("where", ["in anyio", "in asyncio, on Windows", "its end, on Windows"])
-def test_read_ahead_while_nobody_asks(where: str, realtime_server: MockRealtimeServer) -> None:
-    """Windows' event loop reads on while a connection idles: there the kernel knows nothing of it."""
-
-    async def body() -> None:
-        async with RealtimeSessionsClient() as client:
-            await client.sessions.create()
-            engine: Any = client._engine
-            (place,) = engine._places.values()
-            ((lane,),) = place.lanes._idle.values()
-            stream = lane[0]._network._opened[0]._stream
-            if where == "in anyio":
-                stream._protocol.read_queue.append(b"x")
-            else:
-                stream._transport._pending_data_length = 0 if "end" in where else 1
-            await client.sessions.create()
-
-    anyio.run(body)
-    assert len({request.connection for request in realtime_server.requests}) == 2

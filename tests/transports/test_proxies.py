@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 import trustme
-from flavours import ON_EITHER, Flavour
+from flavours import ON_BOTH_PARSERS, Flavour
 
 from openai_realtime import APIConnectionError, ConfigurationError, SyncRealtimeSessionsClient
 from openai_realtime.testing import MockRealtimeServer
 from openai_realtime.transports import proxies
+from openai_realtime.transports.http1 import Origin
 from openai_realtime.transports.proxies import Proxy, ProxyRules
 from transports.tls_server import TlsServer
 
-FLAVOURS = ON_EITHER
+FLAVOURS = ON_BOTH_PARSERS
 
 
 @pytest.fixture(autouse=True)
@@ -42,33 +43,76 @@ def no_proxies_around(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "ample"}, "h.example", "http://p:1"),
         ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, "h.example", None),
         ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": ","}, "h.example", "http://p:1"),
+        ({"HTTPS_PROXY": "socks://p"}, "h.example", "socks5://p:1080"),
+        ({"HTTPS_PROXY": "socks5h://p:1"}, "h.example", "socks5://p:1"),
+        ({"ALL_PROXY": "nonsense://", "HTTPS_PROXY": "http://p:1"}, "h.example", "http://p:1"),
+        ({"HTTPS_PROXY": "nonsense://", "NO_PROXY": "h.example"}, "h.example", None),
+        ({"https_proxy": "", "HTTPS_PROXY": "http://p:1"}, "h.example", None),
     ],
 )
 def test_the_environment(
     environment: dict[str, str], host: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rules = ProxyRules.of(None, trust_env=True)  # the environment is read when it is needed
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    found = ProxyRules.of(None, trust_env=True).proxy_for("https", host)
-    assert (found.url if found else None) == proxy
-    assert ProxyRules.of(None, trust_env=True).proxy_for("http", host) is None
-    assert ProxyRules.of(None, trust_env=False).proxy_for("https", host) is None
-    mine = ProxyRules.of("http://mine:1", trust_env=True).proxy_for("https", host)
-    assert mine is not None
-    assert mine.url == "http://mine:1"
+    assert proxy_url(rules, "https", host) == proxy
+    assert proxy_url(rules, "http", host) is None
+    assert proxy_url(ProxyRules.of(None, trust_env=False), "https", host) is None
+    mine = ProxyRules.of("http://mine:1", trust_env=True)
+    assert proxy_url(mine, "https", host) == "http://mine:1"
+    assert proxy_url(mine, "http", host) is None
+
+
+def proxy_url(rules: ProxyRules, scheme: str, host: str, port: int = 443) -> str | None:
+    found = rules.proxy_for(Origin(scheme, host, port))
+    return found.url if found else None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host", "port", "is_exempt"),
+    [
+        ("10.0.0.0/8", "10.1.2.3", 443, True),
+        ("10.0.0.0/8", "11.1.2.3", 443, False),
+        ("10.0.0.1", "10.0.0.1", 443, True),
+        ("fd00::/8", "fd00::1", 443, True),
+        ("[fd00::1]", "fd00::1", 443, True),
+        ("[fd00::1]:8443", "fd00::1", 8443, True),
+        ("[fd00::1]:8443", "fd00::1", 443, False),
+        ("fd00::1", "fd00::1", 443, True),
+        ("h.example:8443", "h.example", 8443, True),
+        ("h.example:8443", "h.example", 443, False),
+        ("*.example", "h.example", 443, True),
+        ("*.example", "example", 443, True),
+        ("*.example:8443", "h.example", 443, False),
+        ("h.example.", "h.example", 443, True),
+        ("h.example", "h.example.", 443, True),
+        ("example/8", "10.0.0.1", 443, False),
+        ("10.0.0.0/8", "10.example", 443, False),
+        (" h.example , x", "h.example", 443, True),
+        ("*.", "h.example", 443, False),
+    ],
+)
+def test_no_proxy(
+    no_proxy: str, host: str, port: int, is_exempt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    found = proxy_url(ProxyRules.of(None, trust_env=True), "https", host, port)
+    assert (found is None) is is_exempt
 
 
 @pytest.mark.parametrize(
     ("url", "where", "auth"),
     [
         ("http://user:p%40ss@p:1", "http://p:1", ("user", "p@ss")),
-        ("https://user@p", "https://p", ("user", "")),
+        ("https://user@p", "https://p:443", ("user", "")),
         ("socks5://[::1]:1080", "socks5://[::1]:1080", None),
     ],
 )
 def test_addresses_and_credentials(url: str, where: str, auth: Any) -> None:
     proxy = Proxy.parse(url)
-    assert (proxy.url, proxy.auth, proxy.is_socks) == (where, auth, url.startswith("socks"))
+    assert (proxy.url, proxy.auth) == (where, auth)
     assert "p@ss" not in repr(proxy)
 
 
@@ -80,12 +124,25 @@ def test_what_is_no_proxy(url: str) -> None:
         SyncRealtimeSessionsClient(api_key="sk-x", proxy=url)
 
 
-def test_a_wrong_environment_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "ftp://user:secret@p")
-    with pytest.raises(ConfigurationError) as caught:
-        SyncRealtimeSessionsClient(api_key="sk-x")
-    assert "secret" not in str(caught.value)
-    SyncRealtimeSessionsClient(api_key="sk-x", trust_env=False)
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_wrong_variable_is_named_when_it_applies(
+    flavour: Flavour,
+    name: str,
+    realtime_server: MockRealtimeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, "ftp://user:secret@p")
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            await client.sessions.create()  # plain http, to which no proxy applies
+        async with flavour.client(base_url="https://h.example", api_key="sk-x") as client:
+            for call in (client.sessions.create, client.warm_up):
+                with pytest.raises(ConfigurationError, match=f"^{name} is unusable") as caught:
+                    await call()
+                assert "secret" not in str(caught.value)
+
+    flavour.run(body)
 
 
 def test_socks_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,9 +251,7 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
     async def body() -> None:
         base_url = f"https://localhost:{tls.port}/v1"
         async with flavour.client(base_url=base_url, api_key="sk-secret", **options) as client:
-            if (
-                is_warm and not flavour.is_fast
-            ):  # which asks something, and this server answers mints
+            if is_warm:
                 await client.warm_up()
             for _ in range(2):
                 assert (await client.sessions.create()).client_secret.value == "ek_tls"
@@ -217,7 +272,9 @@ def test_a_proxy_that_refuses(flavour: Flavour, proxy: ConnectProxy) -> None:
         async with flavour.client(
             base_url="https://h.example", api_key="sk-x", proxy=proxy.url
         ) as client:
-            with pytest.raises(APIConnectionError, match="proxy refused.*407") as caught:
+            with pytest.raises(
+                APIConnectionError, match="proxy .* refused .* 407 Proxy Auth"
+            ) as caught:
                 await client.sessions.create()
             assert caught.value.attempts == 1
 
