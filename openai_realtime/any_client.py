@@ -118,6 +118,11 @@ class AnyClient(Generic[C]):
         """Who is called: name, paths, dialect."""
         return self._configuration.provider
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, or the `http_client` that it sends through: calls raise `ClientClosedError`."""
+        return self._connections.is_closed
+
     def __repr__(self) -> str:
         # Shown in tracebacks too, where a setting was refused and there is no configuration yet.
         is_built = hasattr(self, "_configuration")

@@ -35,6 +35,10 @@ class AwaitedSyncClient:
         self.translations = _AwaitedTranslations(client)
         self.calls = _Awaited(client.calls)
 
+    @property
+    def is_closed(self) -> bool:
+        return self.wrapped.is_closed
+
     async def warm_up(self, n: int = 1) -> None:
         self.wrapped.warm_up(n)
 

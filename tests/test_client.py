@@ -450,13 +450,17 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(
 def test_a_closed_client_says_so(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
         client = flavour.client()
+        copy = client.with_options(timeout=1)
         await client.sessions.create()
+        was_closed = [client.is_closed, copy.is_closed]
         await client.aclose()
         await client.aclose()
         with pytest.raises(ClientClosedError):
             await client.sessions.create()
         with pytest.raises(ClientClosedError):
-            await client.with_options(timeout=1).sessions.create()
+            await copy.sessions.create()
+        was_closed += [client.is_closed, copy.is_closed]
+        assert was_closed == [False, False, True, True]
         unused = flavour.client()
         await unused.aclose()
 
@@ -631,8 +635,10 @@ def test_a_client_of_ones_own(
             own.close()
         else:
             await own.aclose()
+        another = flavour.client(http_client=own)
+        assert another.is_closed
         with pytest.raises(ClientClosedError):
-            await flavour.client(http_client=own).sessions.create()
+            await another.sessions.create()
 
     flavour.run(body)
 

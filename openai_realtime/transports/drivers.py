@@ -52,6 +52,11 @@ class SyncEngine(Protocol):
 class AsyncConnections(Protocol):
     """A client's way to servers, for as long as the client lives."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed: then calls raise `ClientClosedError`."""
+        ...
+
     def current(self) -> AsyncEngine:
         """Return the engine to send by now; raises `ClientClosedError` once it is closed."""
         ...
@@ -69,6 +74,11 @@ class AsyncConnections(Protocol):
 
 class SyncConnections(Protocol):
     """A client's way to servers, for as long as the client lives."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed: then calls raise `ClientClosedError`."""
+        ...
 
     def current(self) -> SyncEngine:
         """Return the engine to send by now; raises `ClientClosedError` once it is closed."""

@@ -26,11 +26,12 @@ class OwnAsyncConnections:
         self._rules = rules
         self._asyncio: AsyncioEngine | None = None
         self._trio: TrioEngine | None = None
-        self._is_closed = False
+        self.is_closed: bool = False
+        """Whether it was closed: then calls raise `ClientClosedError`."""
 
     def current(self) -> AsyncioEngine | TrioEngine:
         """Return the engine for what runs now."""
-        if self._is_closed:
+        if self.is_closed:
             raise client_closed()
         return self._running()
 
@@ -59,7 +60,7 @@ class OwnAsyncConnections:
 
     async def aclose(self) -> None:
         """Close what is idle here; what is in use is closed when it is done. Repeatable."""
-        self._is_closed = True
+        self.is_closed = True
         for engine in (self._asyncio, self._trio):
             if engine is not None:
                 engine.is_closed = True

@@ -90,10 +90,6 @@ def _build(
     )
 
 
-def _check_open(client: httpx.AsyncClient | httpx.Client, *, closed: bool) -> None:
-    check_open(is_closed=closed or client.is_closed)
-
-
 def _read_beforehand(response: httpx.Response) -> Response:
     """Return the answer of a mock (respx over httpx's clients), whose body is read and decoded."""
     body = BodyReader(Headers())
@@ -109,9 +105,14 @@ class InjectedAsyncEngine:
         self._request_class = _request_class(client, "AsyncClient")
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it or its client was closed: then `send` raises `ClientClosedError`."""
+        return self._is_closed or self._client.is_closed
+
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
-        _check_open(self._client, closed=self._is_closed)
+        check_open(is_closed=self.is_closed)
         with anyio.move_on_after(deadline.remaining()):
             return await self._send(request, limits, deadline)
         raise deadline_passed(limits.total, possibly_acted=True)
@@ -166,9 +167,14 @@ class InjectedSyncEngine:
         self._request_class = _request_class(client, "Client")
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it or its client was closed: then `send` raises `ClientClosedError`."""
+        return self._is_closed or self._client.is_closed
+
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the answer, read to its end."""
-        _check_open(self._client, closed=self._is_closed)
+        check_open(is_closed=self.is_closed)
         with quietly():
             response = self._client.send(
                 _build(self._request_class, request, limits, deadline),
