@@ -1,20 +1,17 @@
 """A mint service: the endpoint that browsers and phones ask for a client secret (extra `mint`).
 
-    from openai_realtime import RealtimeSessionsClient
-    from openai_realtime.mint import mint_app
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.mint import mint_app
 
-    app = mint_app(
-        RealtimeSessionsClient(),
-        session={"model": "gpt-realtime", "voice": "verse"},
-        authorize=who_is_signed_in,  # Request -> the principal, or None
-        origins=["https://app.example"],
-    )
-
-Owns: the public names, and what is said when the extra is not installed. Must not know: how any of
-them works.
+app = mint_app(
+    RealtimeSessionsClient(),
+    session={"model": "gpt-realtime", "voice": "verse"},
+    authorize=who_is_signed_in,  # Request -> the principal, or None
+    origins=["https://app.example"],
+)
 """
 
-_EXTRA = frozenset({"limits", "redis", "starlette"})
+_EXTRA = frozenset({"starlette"})
 
 try:
     from openai_realtime.mint.app import mint_app, mint_endpoint

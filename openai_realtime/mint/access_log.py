@@ -1,7 +1,6 @@
-"""One line a request, on the logger `openai_realtime.mint`, with the facts as JSON-able fields.
+"""One line a request on the logger `openai_realtime.mint`, and what is told of an error.
 
-Owns: which facts are told. Must not know: how they came about. No secret, no header and no principal
-is among them: a principal is told by its pseudonym.
+No secret, no header and no principal is in a line: a principal is told by its pseudonym.
 """
 
 from __future__ import annotations
@@ -9,7 +8,25 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 
+from openai_realtime.errors import RealtimeError
+
 logger: logging.Logger = logging.getLogger("openai_realtime.mint")
+_LONGEST = 1000
+
+
+def described(error: Exception) -> str:
+    """Return what an operator is told of an error: one line of printable text, bounded.
+
+    An error of this package's is quoted up to 1,000 characters, because it holds no secret: of a
+    provider's error that is its status, code and message. Of any other error it is the type's name.
+    """
+    if not isinstance(error, RealtimeError):
+        return type(error).__name__
+    line = " ".join(str(error)[:_LONGEST].split())
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in line
+    )
 
 
 @dataclass(slots=True)
@@ -37,11 +54,12 @@ class AccessEntry:
         level = logging.INFO if self.error is None else logging.WARNING
         logger.log(
             level,
-            "%s %d %s in %.3f s (request id %s)",
+            "%s %d %s in %.3f s (request id %s)%s",
             self.http_method,
             self.status,
             self.outcome,
             self.seconds,
             self.request_id,
+            f": {self.error}" if self.error else "",
             extra=asdict(self),
         )

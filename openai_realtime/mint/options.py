@@ -48,12 +48,17 @@ class MintOptions(TypedDict, total=False):
     lifetime: int
     """Seconds that a secret lives, 10–7200. Default: 60."""
     limits: str
-    """How often each principal may mint. Default: `5/minute; 3/10 seconds`."""
+    """How often each principal may mint: rates separated by `;`, all of which hold, in windows that
+    move. A rate is 1 to 1,000,000 in a number of seconds, minutes, hours or days, at most 31 days.
+    Default: `5/minute; 3/10 seconds`."""
     global_limits: str
-    """How often everybody together may. Default: `600/minute`."""
+    """How often everybody together may, written alike. Default: `600/minute`."""
     storage: str
-    """Where is counted: `memory://` (default; each process by itself), or Redis for a fleet:
-    `redis://…`, `rediss://…` (TLS), `redis+unix://…`."""
+    """Where is counted: `memory://` (default; each process by itself, up to 200,000 principals: then
+    the one who minted longest ago is forgotten first), or Redis 5 or newer for a fleet
+    with the same limits: `redis://…`, `rediss://…` (TLS), `redis+unix://…`. Redis needs asyncio: on
+    trio the app raises `ConfigurationError` when it starts, and without a lifespan every mint is
+    503."""
     safety_key: str | bytes | None
     """A key of the server's, 16 bytes or more, the same in all processes. With it, the provider is
     told who speaks by `OpenAI-Safety-Identifier`: HMAC-SHA256 of the principal. Default: none."""
@@ -67,7 +72,8 @@ class MintOptions(TypedDict, total=False):
     A `SecretPool` must have been made with the parameters of `session`, written flat, and its
     secrets must live for `lifetime`, which is then to be given: they live for 600 seconds unless
     `client_secret` says otherwise. Not together with `safety_key`: such a secret belongs to one
-    person. `mint_app` opens a `SecretPool` that was not opened, and closes it. Default: none."""
+    person. A `SecretPool` that was not opened is opened by the app's lifespan, or else by the first
+    request, until `aclose()` or the event loop's end. Default: none."""
 
 
 class ServiceOptions(MintOptions, total=False):

@@ -23,7 +23,8 @@ class RedisProcess:
             self.port: int = free.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
+    def start(self, **more: str) -> None:
+        """Start it, with `more` settings, and return once it answers."""
         settings = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -31,6 +32,7 @@ class RedisProcess:
             "save": "",
             "appendonly": "yes",
             "appendfsync": "always",
+            **more,
         }
         flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
@@ -57,7 +59,7 @@ class RedisProcess:
         """Kill it where it stands, if it runs."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(timeout=10)
             self._process = None
 
     def _answers(self) -> bool:

@@ -6,7 +6,8 @@ Owns: starting and asking. Must not know: any test.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,14 @@ def browser(app: Starlette, user: str = "ann", **options: Any) -> Iterator[TestC
     """Ask an app in this process, as `user`."""
     with TestClient(app, headers={"x-user": user}, **options) as asking:
         yield asking
+
+
+def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until `is_so()`, and fail when that takes too long."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.002)
 
 
 def ask(asking: TestClient, headers: Mapping[str, str] | None = None, json: object = None) -> Any:

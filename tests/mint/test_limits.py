@@ -1,24 +1,22 @@
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-import anyio
 import pytest
-from limits.aio.storage import MemoryStorage
 
 from mint.service import app_for, ask, browser
+from openai_realtime.mint import limiter
 from openai_realtime.mint.limiter import Limiter
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 
 class Clock:
-    """The clock that the windows go by."""
+    """The clock that the windows go by: without the wall clock, which may be set."""
 
     def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def time(self) -> float:
-        return self.now
+        self.now = 1_000.0
 
     def monotonic(self) -> float:
         return self.now
@@ -27,8 +25,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("limits.aio.storage.memory.time", clock)
-    monkeypatch.setattr("openai_realtime.mint.limiter.time", clock)
+    monkeypatch.setattr(limiter, "time", clock)
     return clock
 
 
@@ -98,63 +95,44 @@ def test_a_mint_that_fails_counts(provider: MockRealtimeServer) -> None:
         assert [ask(page).status_code for _ in range(3)] == [502, 200, 429]
 
 
-async def broken(*args: object) -> Any:
-    message = "redis://:password@host is on fire"
-    raise ConnectionError(message)
+def test_counting_in_memory_never_waits() -> None:
+    """No thread, no lock of the event loop's, no other task: the coroutine ends at its first step."""
+    memory = Limiter("memory://", "1/minute", "1/minute")
+    for is_first in (True, False):
+        with pytest.raises(StopIteration) as ended:
+            memory.spend("ann").send(None)
+        assert (ended.value.value is None) == is_first
+    for nothing in (memory.open(), memory.check(), memory.aclose()):
+        with pytest.raises(StopIteration):
+            nothing.send(None)
 
 
-@pytest.mark.parametrize("step", ["get_moving_window", "acquire_entry"])
-def test_a_limiter_that_is_down_means_no(
-    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    with browser(app_for(provider)) as page:
-        with monkeypatch.context() as patch:
-            patch.setattr(MemoryStorage, step, broken)
-            answer = ask(page)
-            assert (answer.status_code, answer.json()["error"]) == (503, "limiter_unavailable")
-            assert answer.headers["retry-after"] == "1"
-            assert "password" not in answer.text
-        assert provider.requests == []
-        assert ask(page).status_code == 200
+def test_threads_share_one_limit() -> None:
+    memory = Limiter("memory://", "1000/minute", "500/minute")
+    at_once = threading.Barrier(8, timeout=10)
+
+    def insist(_: int) -> int:
+        at_once.wait()
+        return sum(asyncio.run(spend_all()))
+
+    async def spend_all() -> list[bool]:
+        return [await memory.spend("ann") is None for _ in range(200)]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(insist, range(8))) == 500
 
 
-@pytest.mark.parametrize("is_free_again", [True, False])
-def test_others_may_be_faster_between_the_look_and_the_count(
-    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch, *, is_free_again: bool
-) -> None:
-    with browser(app_for(provider)) as page:
-        entered = MemoryStorage.acquire_entry
-
-        async def too_late(self: Any, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-            if not is_free_again:
-                for _ in range(limit):
-                    await entered(self, key, limit, expiry)
-            return False
-
-        monkeypatch.setattr(MemoryStorage, "acquire_entry", too_late)
-        answer = ask(page)
-    assert answer.status_code == 429
-    assert answer.headers["retry-after"] == ("1" if is_free_again else "60")
-    assert provider.requests == []
-
-
-def test_a_storage_that_does_not_answer_is_not_reachable() -> None:
-    limiter = Limiter("redis://127.0.0.1:1/0", "1/minute", "1/minute")
-    limiter._seconds = 0.01
-    limiter._storage.check = anyio.sleep_forever
-
+def test_the_longest_wait_is_told(clock: Clock) -> None:
     async def body() -> None:
-        assert not await limiter.is_reachable()
-        await limiter.aclose()
+        memory = Limiter("memory://", "2/minute; 1/second", "2/hour")
+        assert await memory.spend("ann") is None
+        refused = await memory.spend("ann")
+        assert refused is not None
+        assert (refused.reason.code, refused.retry_after) == ("too_many_requests", 1)
+        clock.now += 1
+        assert await memory.spend("ann") is None
+        busy = await memory.spend("ann")
+        assert busy is not None
+        assert (busy.reason.code, busy.retry_after) == ("busy", 3599)
 
-    anyio.run(body)
-
-
-def test_memory_has_nothing_to_close() -> None:
-    limiter = Limiter("memory://", "1/minute", "1/minute")
-
-    async def body() -> None:
-        await limiter.aclose()
-        assert await limiter.is_reachable()
-
-    anyio.run(body)
+    asyncio.run(body())

@@ -76,6 +76,8 @@ def client() -> RealtimeSessionsClient:
         ({"storage": "memcached://x"}, "storage is unusable"),
         ({"storage": "redis://"}, "storage is unusable"),
         ({"storage": "redis://:hunter2@host:port/0"}, "storage is unusable"),
+        ({"storage": "redis://:hunter2@host/0?sockt_timeout=1"}, "storage is unusable"),
+        ({"storage": None}, "storage is unusable"),
         ({"safety_key": ""}, "16 bytes"),
         ({"safety_key": "short"}, "16 bytes"),
         ({"safety_key": KEY, "pool": "a pool"}, "never pooled"),
@@ -156,15 +158,39 @@ def test_the_provider_is_told_a_pseudonym(provider: MockRealtimeServer) -> None:
 def test_without_the_extra_it_says_what_to_install() -> None:
     program = """
 import sys
-sys.modules["limits"] = None
+sys.modules["starlette"] = None
 import openai_realtime.mint
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     last = done.stderr.strip().splitlines()[-1]
-    assert "openai_realtime.mint needs limits" in last
+    assert "openai_realtime.mint needs starlette" in last
     assert "pip install 'openai-realtime[mint]'" in last
+
+
+@pytest.mark.parametrize("missing", ["redis", "openai_realtime.mint.redis_storage"])
+def test_without_redis_it_says_what_to_install(missing: str) -> None:
+    program = f"""
+import sys
+sys.modules["{missing}"] = None
+from openai_realtime.mint.limiter import Limiter
+Limiter("memory://", "1/minute", "1/minute")
+print("memory does without")
+Limiter("redis://:hunter2@127.0.0.1", "1/minute", "1/minute")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout == "memory does without\n"
+    last = done.stderr.strip().splitlines()[-1]
+    if missing == "redis":
+        assert last.endswith(
+            "storage is unusable: Redis needs redis: pip install 'openai-realtime[mint]'"
+        )
+    else:
+        assert last.startswith("ModuleNotFoundError: import of openai_realtime.mint.redis_storage")
+    assert "hunter2" not in done.stderr
 
 
 def test_what_else_is_missing_is_not_blamed_on_the_extra() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from mint.redis_process import RedisProcess
-from mint.service import PATH
+from mint.service import PATH, until
 from openai_realtime.testing import MockRealtimeServer
 
 pytestmark = pytest.mark.redis
@@ -64,14 +65,20 @@ def fleet(provider: MockRealtimeServer, redis: RedisProcess) -> Iterator[Fleet]:
         for _ in range(2)
     ]
     try:
-        ports = [process.stdout.readline().strip() for process in processes if process.stdout]
-        fleet = Fleet([f"http://127.0.0.1:{port}" for port in ports])
+        fleet = Fleet([f"http://127.0.0.1:{port_of(process)}" for process in processes])
         yield fleet
         fleet.close()
     finally:
         for process in processes:
             process.terminate()
             process.communicate(timeout=10)
+
+
+def port_of(worker: subprocess.Popen[str]) -> str:
+    """Return the port that a worker prints, in one piece."""
+    assert worker.stdout is not None
+    assert select.select([worker.stdout], [], [], 30)[0], "the worker did not start in time"
+    return worker.stdout.readline().strip()
 
 
 def statuses(answers: list[httpx.Response]) -> list[int]:
@@ -86,7 +93,7 @@ def test_two_processes_share_one_limit_and_a_redis_that_dies_means_no(
     assert int(fleet.ask("ann").headers["retry-after"]) in range(40, 61)
     assert len(provider.requests) == LIMIT
     keys = redis.command("KEYS", "*")
-    assert len(keys) == 2
+    assert len(keys) == 2, "one a principal, and one for everybody"
     assert not any(b"ann" in key for key in keys)
 
     redis.kill()
@@ -95,7 +102,7 @@ def test_two_processes_share_one_limit_and_a_redis_that_dies_means_no(
         refused = fleet.ask("bob", number)
         assert (refused.status_code, refused.json()["error"]) == (503, "limiter_unavailable")
         assert time.monotonic() - began < BOUND
-    assert fleet.readiness() == [(503, "unreachable")] * 2
+    assert fleet.readiness() == [(503, "unusable")] * 2
     assert len(provider.requests) == LIMIT
 
     redis.start()
@@ -136,11 +143,9 @@ def test_no_secret_beyond_the_limit_while_redis_dies_and_comes_back(
 
     with ThreadPoolExecutor(len(users)) as threads:
         received = [threads.submit(insist, user) for user in users]
-        while len(provider.requests) < len(users):
-            time.sleep(0.001)
+        until(lambda: len(provider.requests) >= len(users))
         redis.kill()
-        while asked.count(503) < len(users):
-            time.sleep(0.001)
+        until(lambda: asked.count(503) >= len(users))
         redis.start()
         secrets = [future.result() for future in received]
     assert set(asked) == {200, 429, 503}
