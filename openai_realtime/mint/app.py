@@ -22,10 +22,9 @@ from openai_realtime.mint.metrics import CONTENT_TYPE
 from openai_realtime.mint.options import MintOptions, ServiceOptions, check_options
 from openai_realtime.mint.origins import Origins
 from openai_realtime.mint.pseudonyms import Pseudonyms
-from openai_realtime.mint.readiness import Readiness
+from openai_realtime.mint.readiness import READY, Readiness
 from openai_realtime.mint.secrets_source import Mint, check_pool
 from openai_realtime.mint.sessions import SessionPlan
-from openai_realtime.secret_pool import SecretPool
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -43,8 +42,8 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
 
     Routes: `POST /client-secret` answers `{value, expires_at, connect_url, model}` or
     `{error, message, request_id}`; `GET /healthz` says that the process lives; `GET /readyz` says
-    whether it could mint (503 when not), without minting; `GET /metrics`, with `metrics=True`.
-    `ServiceOptions` documents every option. The client stays yours to close, unless
+    whether it could mint, and when not (503) what is in the way, without minting; `GET /metrics`,
+    with `metrics=True`. `ServiceOptions` documents every option. The client stays yours to close, unless
     `close_client=True`.
 
     Raises `ConfigurationError` when an option is missing or unusable, `ParameterError` when the
@@ -59,12 +58,9 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
 
     async def readyz(_: Request) -> Response:
         found = await readiness.check()
-        told = {
-            name: "reachable" if is_there else "unreachable" for name, is_there in found.items()
-        }
-        is_ready = all(found.values())
+        is_ready = found == READY
         status = "ready" if is_ready else "not ready"
-        return JSONResponse({"status": status, **told}, 200 if is_ready else 503, _NO_STORE)
+        return JSONResponse({"status": status, **found}, 200 if is_ready else 503, _NO_STORE)
 
     async def metrics(_: Request) -> Response:
         return Response(
@@ -77,9 +73,7 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
             if closes_client:
                 closing.push_async_callback(client.aclose)
             closing.push_async_callback(endpoint.aclose)
-            pool = options.get("pool")
-            if isinstance(pool, SecretPool) and not pool.was_opened:
-                await closing.enter_async_context(pool)
+            await endpoint.open()
             yield
 
     routes = [
@@ -99,7 +93,8 @@ def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]
 
         app.router.routes.append(Route("/client-secret", mint_endpoint(client, …)))
 
-    Options and errors are those of `mint_app`. `await endpoint.aclose()` closes what it opened.
+    Options and errors are those of `mint_app`. `await endpoint.open()` opens what the first
+    request would open otherwise, and `await endpoint.aclose()` closes it.
     """
     check_options(client, options, MintOptions)
     choices = Choices(options.get("allow", {}))

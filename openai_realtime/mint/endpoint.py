@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from openai_realtime.errors import RealtimeError
-from openai_realtime.mint.access_log import AccessEntry, logger
+from openai_realtime.mint.access_log import AccessEntry, described, logger
 from openai_realtime.mint.addresses import client_address
 from openai_realtime.mint.bodies import BoundedReceive, check_content_type, read_object
 from openai_realtime.mint.disconnects import unless_disconnected
@@ -74,8 +74,17 @@ class MintEndpoint:
         if response is not None:
             await response(scope, receive, send)
 
+    async def open(self) -> None:
+        """Open what the first request would open otherwise: a `SecretPool` that was not opened.
+
+        Raises `ConfigurationError` where the service cannot work: with Redis, on trio.
+        """
+        await self.limiter.open()
+        await self._mint.open()
+
     async def aclose(self) -> None:
-        """Close the limiter's connections. Repeatable. The client stays yours to close."""
+        """Close what it opened, pool and connections. Repeatable. The client stays yours to close."""
+        await self._mint.aclose()
         await self.limiter.aclose()
 
     async def respond(self, request: Request) -> Response | None:
@@ -111,7 +120,7 @@ class MintEndpoint:
             response = _refused(refusal, entry)
         except Exception as error:  # noqa: BLE001 - told as generically as all else
             logger.exception("The mint endpoint failed (request id %s)", entry.request_id)
-            entry.error = type(error).__name__
+            entry.error = described(error)
             response = _refused(RefusalError(INTERNAL), entry)
         response.headers.update(around)
         entry.status = response.status_code
@@ -149,7 +158,7 @@ class MintEndpoint:
         try:
             answer = await self._mint.secret(chosen, pseudonym if self._tells_provider else None)
         except RealtimeError as error:
-            entry.error = str(error)
+            entry.error = described(error)
             entry.attempts = getattr(error, "attempts", None)
             entry.provider_request_id = getattr(error, "request_id", None)
             raise refusal_for(error) from None

@@ -1,51 +1,92 @@
-"""Whether the service could mint now: the provider and the limiter answer. Nothing is minted.
+"""Whether the service could mint now, and what is in the way by name. Nothing is minted.
 
-Owns: `/readyz`'s checks. Must not know: HTTP. An answer is kept for a second, so that whoever asks
-cannot make the service knock at the provider's door more often.
+What was found is kept for a second, so that a caller cannot make the service connect more often.
 """
 
 from __future__ import annotations
 
+import socket
 import time
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 import anyio
 
 from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import RealtimeError
-from openai_realtime.mint.access_log import logger
+from openai_realtime.mint.access_log import described, logger
+from openai_realtime.mint.limiter import LimiterUnavailableError
 from openai_realtime.transports.injected import InjectedAsyncEngine
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AsyncClientOptions
     from openai_realtime.mint.limiter import Limiter
 
+READY: Final[Mapping[str, str]] = {
+    "client": "open",
+    "descriptors": "available",
+    "limiter": "usable",
+    "provider": "reachable",
+}
+"""What `Readiness.check` returns when the service could mint."""
 _SECONDS = 3.0
 _KEPT_SECONDS = 1.0
 _PORTS = {"http": 80, "https": 443}
 
 
 class Readiness:
-    """Asks the provider's host and the limiter."""
+    """Looks at everything without which every mint fails."""
 
     def __init__(self, client: RealtimeSessionsClient, limiter: Limiter) -> None:
         self._client = client
         self._limiter = limiter
         self._asking = anyio.Lock()
-        self._found: dict[str, bool] = {}
+        self._found: Mapping[str, str] = {}
         self._found_at = float("-inf")
 
-    async def check(self) -> dict[str, bool]:
-        """Return what is reachable: `provider` and `limiter`. Raises nothing."""
+    async def check(self) -> Mapping[str, str]:
+        """Return the state of each part, `READY` when the service could mint. Raises nothing.
+
+        `client` is open or closed, `descriptors` (the process' file descriptors) available or
+        exhausted, `limiter` usable or unusable, `provider` reachable, unreachable, or not asked when
+        no descriptor is left to ask with.
+        """
         async with self._asking:
             if time.monotonic() - self._found_at > _KEPT_SECONDS:
-                self._found = {
-                    "provider": await is_provider_reachable(self._client),
-                    "limiter": await self._limiter.is_reachable(),
-                }
+                self._found = await self._look()
                 self._found_at = time.monotonic()
             return self._found
+
+    async def _look(self) -> Mapping[str, str]:
+        found = dict(READY)
+        if self._client.is_closed:
+            found["client"] = "closed"
+        if not await self._is_limiter_usable():
+            found["limiter"] = "unusable"
+        if not _is_descriptor_available():
+            found["descriptors"] = "exhausted"
+            found["provider"] = "not asked"
+        elif not await is_provider_reachable(self._client):
+            found["provider"] = "unreachable"
+        return found
+
+    async def _is_limiter_usable(self) -> bool:
+        try:
+            await self._limiter.check()
+        except LimiterUnavailableError as error:
+            logger.warning("The limiter is unusable: %s", error)
+            return False
+        return True
+
+
+def _is_descriptor_available() -> bool:
+    try:
+        socket.socket().close()
+    except OSError as error:
+        logger.warning("No file descriptor is left for a connection: %s", error.strerror)
+        return False
+    return True
 
 
 async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:
@@ -64,7 +105,7 @@ async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:
                 async with RealtimeSessionsClient(**options) as probe:
                     await probe.warm_up()
     except (RealtimeError, OSError) as error:  # a TimeoutError is an OSError
-        logger.warning("%s is not reachable: %s", client.base_url, type(error).__name__)
+        logger.warning("%s is not reachable: %s", client.base_url, described(error))
         return False
     return True
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.access_log import logger
+from openai_realtime.mint.access_log import described, logger
+from openai_realtime.mint.pool_opener import PoolOpener
 from openai_realtime.resources.sessions import CREATE
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
@@ -89,6 +90,17 @@ class Mint:
         self._client = client
         self._plan = plan
         self._pool = pool
+        self._opener = PoolOpener(pool) if isinstance(pool, SecretPool) else None
+
+    async def open(self) -> None:
+        """Open the pool, if it is a `SecretPool` that was not opened."""
+        if self._opener is not None:
+            await self._opener.open()
+
+    async def aclose(self) -> None:
+        """Close the pool, if it was opened here."""
+        if self._opener is not None:
+            await self._opener.aclose()
 
     async def secret(
         self, chosen: Mapping[str, Choice], safety_identifier: str | None
@@ -97,9 +109,10 @@ class Mint:
         # What lies in the pool is the session without anybody's choices.
         if self._pool is not None and not chosen:
             try:
+                await self.open()
                 return await self._pool.acquire(min_ttl=min(_MIN_TTL, self._plan.lifetime / 2))
             except Exception as error:  # noqa: BLE001 - whatever ails the pool, a fresh secret can be had
-                logger.warning("The pool gave no secret (%s): minting one", type(error).__name__)
+                logger.warning("The pool gave no secret, minting one: %s", described(error))
         return await self._plan.mint(self._client, chosen, safety_identifier)
 
     def model_of(self, answer: PooledAnswer) -> str | None:

@@ -2,18 +2,25 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import socket
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 import pytest
 
-from mint.service import PAGE, PATH, app_for, ask, browser
-from openai_realtime import RealtimeSessionsClient
-from openai_realtime.mint import readiness
+from mint.service import PAGE, PATH, SESSION, app_for, ask, browser, until
+from openai_realtime import APIStatusError, RealtimeError, RealtimeSessionsClient
+from openai_realtime.mint import mint_app, readiness
+from openai_realtime.mint.access_log import described
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 USER = "ann@example.com"
 NEVER = ("sk-", "ek_", USER, "Bearer hunter2")
@@ -66,6 +73,39 @@ def test_one_line_a_request_with_facts_and_no_secrets(
     for text in NEVER:
         assert text not in written
         assert text not in all_logs.text
+
+
+def test_a_providers_failure_stands_in_the_line(
+    provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = {"message": "Wrong key: sk-1234567890abcdef", "code": "invalid_api_key"}
+    provider.respond_next(
+        MockAnswer(401, json={"error": error}, headers={"x-request-id": "req_provider"})
+    )
+    with browser(app_for(provider)) as page:
+        answer = ask(page)
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    ours = answer.json()["request_id"]
+    begin = rf"POST 502 provider_failed in \d+\.\d{{3}} s \(request id {ours}\): "
+    assert re.match(begin + "401 invalid_api_key: Wrong key: ", line)
+    assert "request id req_provider" in line
+    assert "sk-123" not in line
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RealtimeError("no\r\nPOST 200 minted\tin"), "no POST 200 minted in"),
+        (RealtimeError("\x1b[31mred\x00\x85\u202eder\ud800"), r"\x1b[31mred\x00 \u202eder\ud800"),
+        (RealtimeError("Schlüssel"), "Schlüssel"),
+        (RealtimeError("x" * 1_000_000), "x" * 1000),
+        (APIStatusError("no", status_code=500, code="c" * 1_000_000), f"500 {'c' * 996}"),
+        (ConnectionError("redis://:hunter2@host"), "ConnectionError"),
+    ],
+    ids=["lines", "controls", "letters", "long", "long code", "another's"],
+)
+def test_an_error_is_told_in_one_line(error: Exception, told: str) -> None:
+    assert described(error) == told
 
 
 def test_a_failure_of_our_own_is_told_with_its_traceback(
@@ -142,7 +182,13 @@ def test_alive_and_ready_without_minting(provider: MockRealtimeServer) -> None:
         assert (page.get("/healthz").status_code, page.get("/healthz").text) == (200, "ok")
         ready = page.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "provider": "reachable", "limiter": "reachable"}
+    assert ready.json() == {
+        "status": "ready",
+        "client": "open",
+        "descriptors": "available",
+        "limiter": "usable",
+        "provider": "reachable",
+    }
     assert ready.headers["cache-control"] == "no-store"
     assert provider.requests == []
 
@@ -157,7 +203,7 @@ def test_alive_but_not_ready_without_its_provider(
         answer = page.get("/readyz")
         assert page.get("/healthz").status_code == 200
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
-    assert (answer.json()["provider"], answer.json()["limiter"]) == ("unreachable", "reachable")
+    assert (answer.json()["provider"], answer.json()["limiter"]) == ("unreachable", "usable")
 
 
 def test_readiness_is_kept_for_a_second(
@@ -174,6 +220,71 @@ def test_readiness_is_kept_for_a_second(
         for _ in range(5):
             page.get("/readyz")
     assert len(asked) == 1
+
+
+def unready(page: TestClient) -> dict[str, str]:
+    """Return what `/readyz` names as being in the way."""
+    answer = page.get("/readyz")
+    told: dict[str, str] = answer.json()
+    assert (answer.status_code, told.pop("status")) == (503, "not ready")
+    return {name: state for name, state in told.items() if state != readiness.READY[name]}
+
+
+@pytest.mark.parametrize("closing", ["the client", "its http_client"])
+def test_not_ready_with_a_client_that_is_closed(provider: MockRealtimeServer, closing: str) -> None:
+    own = httpx.AsyncClient(trust_env=False)
+    given: Any = {"http_client": own} if closing == "its http_client" else {}
+    client = RealtimeSessionsClient(base_url=provider.base_url, api_key="sk-x", **given)
+    options: Any = {"session": SESSION, "authorize": lambda _: "ann"}
+    anyio.run(own.aclose if given else client.aclose)
+    with browser(mint_app(client, **options)) as page:
+        assert unready(page) == {"client": "closed"}
+        assert ask(page).status_code == 503
+
+
+@contextmanager
+def few_descriptors() -> Iterator[Callable[[], None]]:
+    """Let this process have few file descriptors; gives what takes all that are left."""
+    resource = pytest.importorskip("resource")  # Windows has no such limit
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+
+    def take_all() -> None:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 8, before[1]))
+        yield take_all
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+def test_not_ready_without_a_descriptor(
+    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_KEPT_SECONDS", 0.0)
+    with browser(app_for(provider)) as page:
+        with few_descriptors() as take_all:
+
+            def is_exhausted() -> bool:
+                take_all()  # again: what else runs in this process may just have given one back
+                answer = page.get("/readyz")
+                return (answer.status_code, answer.json()) == (
+                    503,
+                    {
+                        **readiness.READY,
+                        "status": "not ready",
+                        "descriptors": "exhausted",
+                        "provider": "not asked",
+                    },
+                )
+
+            until(is_exhausted)
+        assert page.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("port", ["provider's", "nobody's"])

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
 
-from mint.service import SESSION, app_for, ask, browser
+from mint.service import SESSION, app_for, ask, browser, until
 from openai_realtime import (
     ConfigurationError,
     RealtimeSessionCreateResponse,
@@ -88,13 +87,6 @@ def pool(provider: MockRealtimeServer) -> SecretPool:
         provider=provider.provider, api_key=provider.api_key, retry=RetryPolicy(max_retries=0)
     )
     return client.secret_pool(**LIKE_THE_SERVICE)
-
-
-def until(is_so: Any) -> None:
-    end = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def test_the_service_opens_a_secret_pool_and_answers_from_it(

@@ -1,0 +1,203 @@
+"""What the service opens: by its lifespan, or where none is run at the first request."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from mint.redis_process import RedisProcess
+from mint.service import PATH, SESSION, app_for, ask, browser
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.mint import mint_endpoint
+from openai_realtime.mint.pool_opener import PoolOpener
+from openai_realtime.secret_pool import SecretPool
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
+
+BACKENDS = ["asyncio", "trio"]
+POOLED: Any = {
+    **SESSION,
+    "client_secret": {"expires_after": {"seconds": 60}},
+    "size": 2,
+    "min_size": 2,
+}
+SPAN = contextvars.ContextVar("SPAN", default="none")
+
+
+def run(backend: str, body: Callable[[], Awaitable[None]]) -> None:
+    """Run `body` within 20 seconds."""
+
+    async def bounded() -> None:
+        with anyio.fail_after(20):
+            await body()
+
+    anyio.run(bounded, backend=backend)
+
+
+def client_of(provider: MockRealtimeServer, **options: Any) -> RealtimeSessionsClient:
+    return RealtimeSessionsClient(provider=provider.provider, api_key=provider.api_key, **options)
+
+
+def visiting(app: Any) -> httpx.AsyncClient:
+    """Ask an app in this event loop, which runs no lifespan."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://app", headers={"x-user": "ann"}
+    )
+
+
+def mounted(app: Starlette) -> Starlette:
+    """Mount the service in another app, which has no lifespan."""
+    return Starlette(routes=[Mount("/voice", app)])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_service_on_either_event_loop(provider: MockRealtimeServer, backend: str) -> None:
+    with browser(app_for(provider, limits="2/minute"), backend=backend) as page:
+        assert page.get("/readyz").status_code == 200
+        assert [ask(page).status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_lifespan_opens_the_pool_and_closes_it(
+    provider: MockRealtimeServer, backend: str
+) -> None:
+    pool = client_of(provider).secret_pool(**POOLED)
+    with browser(app_for(provider, pool=pool), backend=backend) as page:
+        assert pool.was_opened
+        assert ask(page).status_code == 200
+    assert pool.stats().wanted == 0, "closed"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_a_lifespan_the_first_request_opens_the_pool(
+    provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture, backend: str
+) -> None:
+    contexts: list[str] = []
+    pools: list[SecretPool] = []
+
+    async def body() -> None:
+        client = client_of(provider, on_event=lambda _: contexts.append(SPAN.get()))
+        pool = client.secret_pool(**POOLED)
+        pools.append(pool)
+        app = app_for(provider, pool=pool, limits="100/minute")
+        async with visiting(mounted(app)) as page:
+            assert not pool.was_opened
+            ready = await page.get("/voice/readyz")
+            assert ready.status_code == 200, ready.text
+            SPAN.set("the first request's")
+            statuses: list[int] = []
+
+            async def one() -> None:
+                statuses.append((await page.post(f"/voice{PATH}", json={})).status_code)
+
+            async with anyio.create_task_group() as crowd:  # all are first: it is opened once
+                for _ in range(10):
+                    crowd.start_soon(one)
+            assert statuses == [200] * 10
+        assert pool.stats().hits + pool.stats().misses == 10
+
+    run(backend, body)
+    assert pools[0].stats().wanted == 0, "closed with the event loop"
+    assert "gave no secret" not in caplog.text
+    # It belongs to no request: what it mints is not told under the first one's span.
+    assert set(contexts) == {"none"}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_route_alone_opens_the_pool_too(provider: MockRealtimeServer, backend: str) -> None:
+    async def body() -> None:
+        client = client_of(provider)
+        pool = client.secret_pool(**POOLED)
+        options: Any = {"session": SESSION, "authorize": lambda _: "ann", "pool": pool}
+        endpoint = mint_endpoint(client, **options)
+        await endpoint.open()
+        await endpoint.open()
+        async with visiting(endpoint) as page:
+            assert (await page.post("/", json={})).status_code == 200
+        assert pool.stats().hits + pool.stats().misses == 1
+        await endpoint.aclose()
+        await endpoint.aclose()
+        assert pool.stats().wanted == 0
+        await client.aclose()
+
+    run(backend, body)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_pool_that_its_owner_opens_meanwhile_stays_the_owners(
+    provider: MockRealtimeServer, backend: str
+) -> None:
+    async def body() -> None:
+        async with client_of(provider) as client:
+            pool = client.secret_pool(**POOLED)
+            app = app_for(provider, pool=pool)
+            async with visiting(app) as page, pool:
+                assert (await page.post(PATH, json={})).status_code == 200
+                async with app.router.lifespan_context(app):
+                    pass
+                assert (await pool.acquire()).client_secret.value
+
+    run(backend, body)
+
+
+def test_an_event_loop_that_ends_before_the_pool_is_open(provider: MockRealtimeServer) -> None:
+    """Closing waits for the pool's end, and there is no pool."""
+    opener = PoolOpener(client_of(provider).secret_pool(**POOLED))
+
+    async def begin() -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await opener.open()
+
+    run("asyncio", begin)
+    run("asyncio", opener.aclose)
+
+
+def test_a_pool_that_failed_says_why_and_is_no_reason_to_refuse(
+    provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body() -> None:
+        async with client_of(provider, max_retries=0) as client:
+            pool = client.secret_pool(**{**POOLED, "size": 1, "min_size": 1, "concurrency": 1})
+            refused = MockAnswer(401, json={"error": {"message": "no", "code": "invalid_api_key"}})
+            provider.respond_next(refused)
+            async with visiting(mounted(app_for(provider, pool=pool))) as page:
+                assert (await page.post(f"/voice{PATH}", json={})).status_code == 200
+
+    run("asyncio", body)
+    assert "The pool gave no secret, minting one: 401 invalid_api_key: no" in caplog.text
+
+
+@pytest.mark.redis
+def test_without_a_lifespan_the_first_request_opens_redis(
+    provider: MockRealtimeServer, tmp_path: Any
+) -> None:
+    redis = RedisProcess(tmp_path)
+    redis.start()
+
+    def app() -> Starlette:
+        return mounted(app_for(provider, storage=redis.url, limits="1/minute"))
+
+    async def body() -> None:
+        async with visiting(app()) as page:
+            assert (await page.get("/voice/readyz")).json()["limiter"] == "usable"
+            told = [(await page.post(f"/voice{PATH}", json={})).status_code for _ in range(2)]
+            assert told == [200, 429]
+
+    async def on_trio() -> None:
+        async with visiting(app()) as page:
+            ready = await page.get("/voice/readyz")
+            assert (ready.status_code, ready.json()["limiter"]) == (503, "unusable")
+            assert (await page.post(f"/voice{PATH}", json={})).status_code == 503
+
+    try:
+        run("asyncio", body)
+        run("trio", on_trio)
+    finally:
+        redis.kill()
