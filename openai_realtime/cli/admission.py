@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -62,28 +61,30 @@ def named_function(name: str) -> Authorize:
     return cast("Authorize", found)
 
 
-def bearer_tokens(lines: Iterable[str]) -> Authorize:
-    """Return a function that lets in whoever brings one of the tokens, a line each.
+def bearer_tokens(source: str, text: str) -> Authorize:
+    """Return a function that admits a request with one of the tokens in `text`, a line each.
 
-    A line is a token, or a name and its token: `alice 0f9e…`. A token without a name is told in
-    logs and limits by a hash of it. Raises `ConfigurationError` when a token could be guessed.
+    A line is a token, or a name and its token: `alice 0f9e…`; empty lines and those that begin with
+    `#` do not count. A token without a name is told in logs and limits by a hash of it. Raises
+    `ConfigurationError`, which names `source` and the line, when a token has fewer than 16
+    characters, or when there is none.
     """
     principals: dict[bytes, str] = {}
-    for line in lines:
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         token = words[-1]
         if len(token) < _LEAST_CHARACTERS or len(words) > 2:  # noqa: PLR2004 - a name and a token
             message = (
-                "a token is unusable: a line is a token, or a name and a token, "
+                f"{source}: line {number} is unusable: a line is a token, or a name and a token, "
                 f"and a token has {_LEAST_CHARACTERS} characters or more"
             )
             raise ConfigurationError(message)
         digest = _digest(token)
         principals[digest] = words[0] if words[1:] else f"token-{digest.hex()[:16]}"
     if not principals:
-        message = "there is no token: nobody could be let in"
+        message = f"{source}: there is no token in it"
         raise ConfigurationError(message)
 
     async def authorize(request: Request) -> str | None:

@@ -10,7 +10,7 @@ import typer
 
 from openai_realtime import __version__
 from openai_realtime.cli import calls, output
-from openai_realtime.cli.group import CommandGroup, WithoutVariables
+from openai_realtime.cli.group import Command, CommandGroup, WithoutVariables
 from openai_realtime.cli.mint import mint
 from openai_realtime.cli.mock import mock
 from openai_realtime.cli.serve import ENVIRONMENT, serve
@@ -60,9 +60,9 @@ def _help_without_command(context: typer.Context) -> None:
         raise typer.Exit(_NO_COMMAND)
 
 
-app.command()(mint)
+app.command(cls=Command)(mint)
 app.add_typer(_calls_app, name="calls")
 for _command in calls.COMMANDS:
-    _calls_app.command()(_command)
-app.command()(mock)
+    _calls_app.command(cls=Command)(_command)
+app.command(cls=Command)(mock)
 app.command(cls=WithoutVariables, context_settings={"auto_envvar_prefix": ENVIRONMENT})(serve)

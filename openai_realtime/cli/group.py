@@ -41,7 +41,19 @@ class CommandGroup(TyperGroup):
         output.write_rich(Text(" Exit codes", style="bold"), table, "")
 
 
-class WithoutVariables(TyperCommand):
+class Command(TyperCommand):
+    """A command that never quotes what it has no place for: that may be a key or a token."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the options; raises typer's usage error when there is more."""
+        ctx.allow_extra_args = True
+        super().parse_args(ctx, args)
+        if ctx.args:
+            ctx.fail(f"Too many arguments: {len(ctx.args)}, not shown because one may be a key")
+        return []
+
+
+class WithoutVariables(Command):
     """A command whose every option has a variable, which its help page says once."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

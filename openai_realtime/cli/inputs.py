@@ -1,17 +1,19 @@
-"""Reads what is handed over in files: the API key, the session's parameters, an SDP offer.
+"""Reads what is handed over in files or on stdin (`-`): keys, tokens, parameters, an SDP offer.
 
-Owns: files, stdin (`-`), and how a bad one is told. Must not know: what the content is for. No
-content is ever quoted.
+No content is ever quoted. Nor is the name of a secret's file that cannot be read: it may be the
+secret itself, typed where the name belongs.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openai_realtime.cli import output
 from openai_realtime.cli.failures import NoApiKeyError
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import ConfigurationError, ParameterError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STDIN = "-"
+_HAS_MODES = os.name != "nt"
 
 
 def check_stdin_is_read_once(*paths: str | None) -> None:
@@ -44,20 +47,35 @@ def read_api_key(path: str | None, variable: str) -> str:
 def read_secret_file(option: str, path: str) -> str:
     """Return the text in the file `path` that `option` names, without the space around it.
 
-    Raises `ConfigurationError` when there is none.
+    Warns when every user of this machine can read the file. Raises `ConfigurationError` when there
+    is no text.
     """
     try:
-        # An editor's newline, or the mark that PowerShell writes first, is no part of the key.
-        key = _content(path).decode("utf-8-sig").strip()
-    except OSError as error:
-        message = f"{option} {path}: {error.strerror}"
+        content = _content(path)
+        is_readable_by_all = _is_readable_by_all(path)
+    except (OSError, ValueError) as error:  # a ValueError: no file can have such a name
+        problem = getattr(error, "strerror", None) or "no such file"
+        message = f"{option}: {problem}: it takes the name of a file, or - for stdin"
         raise ConfigurationError(message) from None
-    except ValueError:
+    if is_readable_by_all:
+        warning = f"{option} {path}: every user of this machine can read it: chmod 600"
+        output.complain("warning", output.one_line(warning))
+    try:
+        # An editor's newline, or the mark that PowerShell writes first, is no part of the key.
+        key = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
         key = ""
     if not key:
         message = f"{option} {path}: there is no key in it"
         raise ConfigurationError(message)
     return key
+
+
+def _is_readable_by_all(path: str) -> bool:
+    if path == STDIN or not _HAS_MODES:
+        return False
+    mode = Path(path).stat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
 
 
 def read_config(path: str | None) -> Mapping[str, object]:

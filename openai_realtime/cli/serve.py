@@ -65,9 +65,9 @@ class Who:
             return admission.named_function(self.authorize)
         if self.token_file is not None:
             text = read_secret_file("--token-file", self.token_file)
-            return admission.bearer_tokens(text.splitlines())
+            return admission.bearer_tokens("--token-file", text)
         if tokens is not None:
-            return admission.bearer_tokens(tokens.split())
+            return admission.bearer_tokens(_TOKENS, tokens)
         if not (is_mock or self.anyone_on_this_machine):
             raise ConfigurationError(_NO_RULE)
         if not admission.is_loopback(host):
@@ -153,7 +153,7 @@ def serve(  # noqa: PLR0913 - an argument an option, which is what typer reads
 
     openai-realtime serve --mock is the whole thing without a key, with a page to try it on. Every
     option can also be set in the environment, as OPENAI_REALTIME_SERVE_PORT is, and in a TOML file.
-    Bearer tokens may be in OPENAI_REALTIME_SERVE_TOKENS.
+    Bearer tokens may be in OPENAI_REALTIME_SERVE_TOKENS, line by line as in --token-file.
     """
     file = config or ServeFile()
     settings = {
@@ -192,7 +192,7 @@ def _client_settings(connection: Connection) -> Generator[SyncClientOptions]:
 
 
 def _check_extra() -> None:
-    for package in ("limits", "starlette", "uvicorn"):
+    for package in ("starlette", "uvicorn"):
         if importlib.util.find_spec(package) is None:
             message = f"serve needs {package}: pip install 'openai-realtime[cli,mint]'"
             raise ConfigurationError(message)

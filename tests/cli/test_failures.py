@@ -144,7 +144,11 @@ def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> N
             [f"--api-key={MOCK_API_KEY}"],
             ("error: No such option", "hint: openai-realtime mint --help"),
         ),
-        ([MOCK_API_KEY], ("error: Got unexpected extra argument", "hint: openai-realtime mint")),
+        (
+            [MOCK_API_KEY],
+            ("error: Too many arguments: 1, not shown", "hint: openai-realtime mint --help"),
+        ),
+        (["an-opaque-key", "more"], ("error: Too many arguments: 2, not shown", "hint: ")),
     ],
     ids=repr,
 )
@@ -170,7 +174,7 @@ def test_what_is_wrong_before_a_command(arguments: list[str], invoke: Invoke) ->
         (["--base-url", "nonsense"], "error: base_url is unusable"),
         (["--timeout", "nan"], "error: timeout: total is in seconds"),
         (["--max-retries", "-1"], "error: retry: max_retries is"),
-        (["--api-key-file", "nowhere"], "error: --api-key-file nowhere: No such file"),
+        (["--api-key-file", "nowhere"], "error: --api-key-file: No such file or directory: it"),
     ],
 )
 def test_what_cannot_be_set(

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from openai_realtime.cli import inputs
 from openai_realtime.cli.failures import NoApiKeyError
 from openai_realtime.cli.inputs import (
     check_stdin_is_read_once,
     read_api_key,
     read_config,
     read_sdp,
+    read_secret_file,
 )
 from openai_realtime.errors import ConfigurationError, ParameterError
 
@@ -38,11 +42,70 @@ def test_a_key_file_without_a_key_is_refused(content: bytes, tmp_path: Path) -> 
     assert str(refused.value) == f"--api-key-file {path}: there is no key in it"
 
 
-def test_a_key_file_that_cannot_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "nowhere"
+@pytest.mark.parametrize("option", ["--api-key-file", "--token-file", "--safety-key-file"])
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "0123456789abcdef0123456789abcdef",
+        "Zm9v/YmFy+Zm9v/YmF6==",
+        "/" + "k" * 300,  # too long for a name
+        "k\0k",  # no name at all
+    ],
+)
+def test_a_key_in_the_place_of_its_files_name_is_not_quoted(option: str, pasted: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        read_api_key(str(path), VARIABLE)
-    assert str(refused.value) == f"--api-key-file {path}: {UNREADABLE}"
+        read_secret_file(option, pasted)
+    told = str(refused.value)
+    assert told.startswith(f"{option}: ")
+    assert told.endswith(": it takes the name of a file, or - for stdin")
+    assert pasted not in told
+    assert refused.value.__cause__ is None
+
+
+def test_a_key_file_that_is_none_says_why(tmp_path: Path) -> None:
+    for name, number in (("nowhere", errno.ENOENT), ("", errno.EISDIR)):
+        with pytest.raises(ConfigurationError, match=f"^--api-key-file: {os.strerror(number)}: "):
+            read_api_key(str(tmp_path / name), VARIABLE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_warned_of"), [(0o604, True), (0o644, True), (0o640, False), (0o600, False)]
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_a_key_that_every_user_can_read_is_warned_of(
+    mode: int, is_warned_of: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("sk-1")
+    path.chmod(mode)
+    assert read_secret_file("--token-file", str(path)) == "sk-1"
+    warning = f"warning: --token-file {path}: every user of this machine can read it: chmod 600\n"
+    assert capsys.readouterr().err == (warning if is_warned_of else "")
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has other rights, and no pipes by name"
+)
+def test_what_is_no_file_is_not_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"sk-1\n")))
+    assert read_secret_file("--token-file", "-") == "sk-1"
+    # What `<(…)` gives, with rights that say nothing.
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    fifo.chmod(0o666)
+    writing = threading.Thread(target=fifo.write_text, args=("sk-1",), daemon=True)
+    writing.start()
+    assert read_secret_file("--token-file", str(fifo)) == "sk-1"
+    writing.join(10)
+    # Windows has no such rights.
+    path = tmp_path / "key"
+    path.write_text("sk-1")
+    path.chmod(0o644)
+    monkeypatch.setattr(inputs, "_HAS_MODES", False)
+    assert read_secret_file("--token-file", str(path)) == "sk-1"
+    assert capsys.readouterr().err == ""
 
 
 def test_without_a_file_the_key_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from openai_realtime.cli import admission, service
 from openai_realtime.cli.choices import LogFormat
 from openai_realtime.cli.service_log import _JsonFormatter
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.testing import MockRealtimeServer
+from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -188,9 +188,13 @@ def test_a_file_that_is_wrong(
         ("--mock --host ::", {}, "--host :: is more than this machine"),
         ("--anyone-on-this-machine --authorize m:f", {}, "Choose one only: --authorize"),
         ("--mock", {"OPENAI_REALTIME_SERVE_TOKENS": "short"}, "a token has 16 characters or more"),
-        ("--mock", {"OPENAI_REALTIME_SERVE_TOKENS": " "}, "there is no token"),
+        ("--mock", {"OPENAI_REALTIME_SERVE_TOKENS": " "}, "SERVE_TOKENS: there is no token in it"),
         (f"--mock --token-file {__file__}", {}, "a line is a token, or a name and a token"),
-        ("--token-file /nowhere", {}, "--token-file /nowhere: No such file"),
+        (
+            "--token-file /nowhere",
+            {},
+            "--token-file: No such file or directory: it takes the name of a file",
+        ),
         ("--authorize nowhere", {}, "it is module:function"),
         ("--authorize nowhere:f", {}, "nowhere:f cannot be imported: No module named"),
         ("--authorize os:nowhere.f", {}, "os:nowhere.f cannot be imported"),
@@ -323,7 +327,7 @@ def test_two_hosts_are_none(second: bytes) -> None:
 
 def test_a_token_names_its_principal() -> None:
     lines = ["# who may talk", "", f"alice {TOKEN}", "another-token-of-that-length"]
-    authorize: Any = admission.bearer_tokens(lines)
+    authorize: Any = admission.bearer_tokens("--token-file", "\n".join(lines))
 
     def principal(header: str) -> str | None:
         named: str | None = asyncio.run(authorize(asked_by(authorization=header)))
@@ -337,8 +341,40 @@ def test_a_token_names_its_principal() -> None:
     assert "another" not in unnamed
     for wrong in ("", TOKEN, f"Basic {TOKEN}", "Bearer", "Bearer alice", f"Bearer {TOKEN}x"):
         assert principal(wrong) is None
-    with pytest.raises(ConfigurationError, match="a line is a token"):
-        admission.bearer_tokens([f"alice of wonderland {TOKEN}"])
+    with pytest.raises(ConfigurationError, match="--token-file: line 2 is unusable: a line is a t"):
+        admission.bearer_tokens("--token-file", f"{TOKEN}\nalice of wonderland {TOKEN}")
+
+
+@pytest.mark.parametrize("place", ["--token-file", "OPENAI_REALTIME_SERVE_TOKENS"])
+def test_a_long_name_is_no_token_wherever_the_tokens_are(
+    place: str,
+    invoke: Invoke,
+    served: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "a-name-of-more-than-sixteen-characters"
+    text = f"# who may talk\n{name} {TOKEN}\r\n\n  {TOKEN[::-1]}\n"
+    arguments = ["serve", "--mock", "--port=0"]
+    if place == "--token-file":
+        path = tmp_path / "tokens"
+        path.write_text(text)
+        path.chmod(0o600)
+        arguments += [place, str(path)]
+    else:
+        monkeypatch.setenv(place, text)
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "warning" not in result.stderr
+    authorize = served[0]["authorize"]
+
+    def principal(token: str) -> str | None:
+        named: str | None = asyncio.run(authorize(asked_by(authorization=f"Bearer {token}")))
+        return named
+
+    assert principal(TOKEN) == name
+    assert str(principal(TOKEN[::-1])).startswith("token-")
+    assert principal(name) is None
 
 
 def test_a_function_is_found_in_the_working_directory(
@@ -432,6 +468,23 @@ def test_a_real_server_with_tokens_and_json_lines() -> None:
     assert lines[1]["outcome"] == "minted"
     assert "traceback" not in lines[1]
     assert TOKEN not in errors
+
+
+def test_a_providers_failure_is_in_the_default_log() -> None:
+    error = {"message": "Incorrect API key: sk-1234567890abcdef", "code": "invalid_api_key"}
+    with (
+        MockRealtimeServer() as mock,
+        serving(
+            "--anyone-on-this-machine", OPENAI_BASE_URL=mock.base_url, OPENAI_API_KEY=mock.api_key
+        ) as (process, told),
+    ):
+        mock.respond_next(MockAnswer(401, json={"error": error}))
+        refused = httpx.post(f"{told['Listening']}/client-secret", json={})
+        assert refused.status_code == 502
+        errors = ended(process, signal.SIGINT)
+    (line,) = [line for line in errors.splitlines() if "provider_failed" in line]
+    assert f"{refused.json()['request_id']}): 401 invalid_api_key: Incorrect API key: " in line
+    assert "sk-123" not in errors
 
 
 def test_a_failure_is_one_json_object_too() -> None:
