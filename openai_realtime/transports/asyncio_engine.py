@@ -14,33 +14,31 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
-from openai_realtime.transports.exceptions import client_closed, lost, pool_timed_out, timed_out
-from openai_realtime.transports.http1 import Origin, origin_of
-from openai_realtime.transports.pool import Pool
+from openai_realtime.transports.exceptions import lost, pool_timed_out, timed_out
+from openai_realtime.transports.pool import LoopPool
 from openai_realtime.transports.sockets import (
     READ_BYTES,
     STAGGER_SECONDS,
     Address,
     Lookup,
+    SocketConnection,
     look_up,
     new_socket,
-    resolved,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
     from openai_realtime.errors import Phase
     from openai_realtime.transports.connection import Connection
+    from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.proxies import ProxyRules
 
 # The proactor event loop has read what has come before it is asked for.
 _READS_AHEAD = sys.platform == "win32"
 
 
-class AsyncioConnection(asyncio.Protocol):
+class AsyncioConnection(SocketConnection, asyncio.Protocol):
     """A connection on an event loop, with one timer."""
 
     _transport: asyncio.Transport
@@ -53,17 +51,16 @@ class AsyncioConnection(asyncio.Protocol):
     _unsent: int = 0
 
     def __init__(self, connection: Connection, connected: socket.socket) -> None:
-        self.connection: Connection = connection
-        self._socket = connected
+        super().__init__(connection, connected)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
     async def open(self, end_at: float) -> None:
         """Open the connection's layers, until `end_at` on the monotonic clock."""
         try:
-            await self._loop.create_connection(lambda: self, sock=self._socket)
+            await self._loop.create_connection(lambda: self, sock=self.socket)
         except BaseException:
-            self._socket.close()
+            self.socket.close()
             raise
         try:
             if not self.connection.is_open:
@@ -81,24 +78,26 @@ class AsyncioConnection(asyncio.Protocol):
         """Send a request and return its response; raises `APIConnectionError` where there is none."""
         waiter = self._begin_to_wait(deadline.remaining(), limits.read)
         self._transport.write(self.connection.send(request))
-        self._unsent = self._transport.get_write_buffer_size()
+        self._unsent = self.unsent
         try:
             await waiter
         finally:
             self._waiter = None
-        if self._transport.get_write_buffer_size():
+        if self.unsent:
             self.connection.is_closed = True  # it was refused before it was read
         return self.connection.response()
 
-    def is_silent(self) -> bool:
-        """Return whether nothing has come that the event loop has not handed over."""
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+    @property
+    def unsent(self) -> int:
+        """How many bytes the transport has still to send."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def phase(self) -> Phase:
+        """What it is doing."""
+        if not self.connection.is_open:
+            return "connect"
+        return "send" if self.unsent else "receive"
 
     def close(self) -> None:
         """Close the socket, without waiting for anything."""
@@ -144,11 +143,11 @@ class AsyncioConnection(asyncio.Protocol):
         self._stop_timer()
         if exc is not None:
             with suppress(OSError):
-                while self._waiter is not None and (data := self._socket.recv(READ_BYTES)):
+                while self._waiter is not None and (data := self.socket.recv(READ_BYTES)):
                     self._pass_on(data)
         self.connection.is_closed = True
         cause = exc if isinstance(exc, OSError) else None
-        error = lost(self._phase(), cause)
+        error = lost(self.phase, cause)
         error.__cause__ = cause
         self._settle(error)
 
@@ -202,11 +201,6 @@ class AsyncioConnection(asyncio.Protocol):
             else:
                 waiter.set_exception(error)
 
-    def _phase(self) -> Phase:
-        if not self.connection.is_open:
-            return "connect"
-        return "send" if self._transport.get_write_buffer_size() else "receive"
-
     def _start_timer(self, now: float) -> None:
         at = min(self._end_at, self._heard_at + self._silence)
         if self._timer is not None:
@@ -226,11 +220,10 @@ class AsyncioConnection(asyncio.Protocol):
         if self._waiter is None:
             return
         now = monotonic()
-        unsent = self._transport.get_write_buffer_size()
-        if unsent != self._unsent:
-            self._unsent, self._heard_at = unsent, now
+        if self._unsent != self.unsent:
+            self._unsent, self._heard_at = self.unsent, now
         if now >= min(self._end_at, self._heard_at + self._silence):
-            self._settle(timed_out(self._phase()))
+            self._settle(timed_out(self.phase))
         else:
             self._start_timer(now)
 
@@ -259,16 +252,10 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class _LoopPool(Pool[AsyncioConnection]):
+class _AsyncioPool(LoopPool[AsyncioConnection, asyncio.Semaphore]):
     """The connections of one event loop, which alone keeps it: it is gone when its loop is."""
 
-    def __init__(self) -> None:
-        super().__init__(os.getpid())
-        self.slots: asyncio.Semaphore = asyncio.Semaphore(pools.MAX_CONNECTIONS)
-        self._sweeper: asyncio.TimerHandle | None = None
-        self._watch = self._until_the_loop_ends()
-        with suppress(StopIteration):  # it yields at once
-            self._watch.__anext__().send(None)
+    _sweeper: asyncio.TimerHandle | None = None
 
     def keep(self, origin: Origin, pooled: AsyncioConnection) -> None:
         """Keep a connection for the next call, for as long as it may idle."""
@@ -286,23 +273,11 @@ class _LoopPool(Pool[AsyncioConnection]):
         if self.has_idle:
             self._sweep_later()
 
-    async def aclose(self) -> None:
-        """Close what is idle, and what becomes idle from now on."""
-        self.is_closed = True
-        await self._watch.aclose()
-
-    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
-        """Close the idle connections when the event loop ends: the client may not have been closed.
-
-        An event loop closes its unfinished async generators at its end: later it is too late.
-        """
-        try:
-            yield
-        finally:
-            self.close_idle()
-            if self._sweeper is not None:
-                self._sweeper.cancel()
-            await asyncio.sleep(0)  # the transports close their sockets
+    async def settle(self) -> None:
+        """Wait until the sockets of closed connections are closed."""
+        if self._sweeper is not None and self.is_closed:
+            self._sweeper.cancel()
+        await asyncio.sleep(0)
 
 
 class AsyncioEngine:
@@ -310,10 +285,10 @@ class AsyncioEngine:
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
-        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[_LoopPool]] = (
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[_AsyncioPool]] = (
             WeakKeyDictionary()
         )
-        self._inherited: list[_LoopPool] = []
+        self._inherited: list[_AsyncioPool] = []
         self.is_closed: bool = False
         """Whether what becomes idle is closed."""
 
@@ -324,26 +299,14 @@ class AsyncioEngine:
             await _wait_for_slot(pool.slots, deadline.cut(limits.pool))
         else:
             await pool.slots.acquire()
-        origin = origin_of(request.url, loopback_only=request.loopback_only)
-        pooled: AsyncioConnection | None = None
-        try:
-            while (pooled := pool.take(origin, request.max_idle)) is not None:
-                if await _is_usable(pooled):
-                    break
-                pooled.close()
-            if pooled is None:
-                pooled = await self._open(origin, deadline.cut(limits.connect))
-            response = await pooled.exchange(request, limits, deadline)
-        except BaseException as error:
-            if pooled is not None:
-                pool.failed(origin, pooled, error)
-            raise
-        else:
+        if _READS_AHEAD:
+            await _two_turns()
+        with pool.lease(request) as lease:
+            if lease.connection is None:
+                lease.connection = await self._open(lease.origin, deadline.cut(limits.connect))
+            lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
-            pool.succeeded(origin, pooled, response)
-            return response
-        finally:
-            pool.slots.release()
+        return lease.response
 
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
@@ -370,30 +333,29 @@ class AsyncioEngine:
 
     async def close_idle(self) -> None:
         """Close every idle connection of this event loop, and go on with new ones."""
-        self._pool().close_idle()
-        await asyncio.sleep(0)
+        pool = self._pool()
+        pool.close_idle()
+        await pool.settle()
 
     async def aclose(self) -> None:
         """Close every idle connection of this event loop; those in use close when they are done."""
         self.is_closed = True
         found = self._pools.pop(asyncio.get_running_loop(), None)
         pool = None if found is None else found()
-        if pool is not None and pool.process == os.getpid():
+        if pool is not None and not pool.is_inherited:
             await pool.aclose()
 
-    def _pool(self) -> _LoopPool:
-        if self.is_closed:
-            raise client_closed()
+    def _pool(self) -> _AsyncioPool:
         loop = asyncio.get_running_loop()
         found = self._pools.get(loop)
         pool = None if found is None else found()
-        if pool is not None and pool.process != os.getpid():
+        if pool is not None and pool.is_inherited:
             # The parent goes on using these connections, and its event loop's selector is shared:
             # they are neither used nor closed here, only kept from the garbage collector.
             self._inherited.append(pool)
             pool = None
         if pool is None:
-            pool = _LoopPool()
+            pool = _AsyncioPool(asyncio.Semaphore(pools.MAX_CONNECTIONS))
             self._pools[loop] = ref(pool)
         return pool
 
@@ -402,8 +364,10 @@ class AsyncioEngine:
         route = self._rules.route(origin)
         try:
             async with asyncio.timeout(limit):
-                addresses = await _resolve(route.host, route.port, origin)
-                connected = await _connect(addresses)
+                lookup = look_up(route.host, route.port)
+                if lookup.outcome is None:
+                    await _arrive(lookup)
+                connected = await _connect(lookup.addresses(loopback_only=origin.loopback_only))
         except TimeoutError:
             raise timed_out("connect") from None
         pooled = AsyncioConnection(route.connection, connected)
@@ -419,33 +383,20 @@ async def _wait_for_slot(slots: asyncio.Semaphore, limit: float) -> None:
         raise pool_timed_out(pools.MAX_CONNECTIONS) from None
 
 
-async def _is_usable(pooled: AsyncioConnection) -> bool:
-    """Return whether an idle connection can carry a request: nothing came that waits unread.
-
-    Where something did, which may be no more than a TLS session ticket, the event loop passes it on.
-    """
-    if _READS_AHEAD or not pooled.is_silent():
-        for _ in range(2):
-            await asyncio.sleep(0)
-    return not pooled.connection.is_closed and pooled.is_silent()
+async def _two_turns() -> None:
+    """Let the event loop hand over what it has read, which is then not taken for a response."""
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
-async def _resolve(host: str, port: int, origin: Origin) -> list[Address]:
-    found = look_up(host, port)
-    if not isinstance(found, Lookup):
-        return resolved(host, found, loopback_only=origin.loopback_only)
+async def _arrive(lookup: Lookup) -> None:
     loop, arrived = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
         with suppress(RuntimeError):  # the event loop has been closed
             loop.call_soon_threadsafe(arrived.set)
 
-    found.call_when_done(wake)
-    try:
-        await arrived.wait()
-    finally:
-        found.forget(wake)
-    return resolved(host, found.outcome, loopback_only=origin.loopback_only)
+    await lookup.arrive(arrived, wake)
 
 
 async def _connect(addresses: list[Address]) -> socket.socket:

@@ -6,61 +6,82 @@ used by another one, and none of a parent process by its forked child.
 
 from __future__ import annotations
 
+import os
 from collections import deque
+from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from openai_realtime.errors import APIConnectionError, APITimeoutError
+from openai_realtime.transports.http1 import Origin, origin_of
 
 if TYPE_CHECKING:
-    from openai_realtime.core.wire import Response
-    from openai_realtime.transports.connection import Connection
-    from openai_realtime.transports.http1 import Origin
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from openai_realtime.core.wire import Request, Response
+    from openai_realtime.transports.sockets import SocketConnection
 
 KEEP_ALIVE_SECONDS = 120.0
 MAX_CONNECTIONS = 1000
 _FIRST_SERVER_ERROR = 500
 
 
-class PooledConnection(Protocol):
-    """A shell's connection, as its pool sees it."""
+class Slots(Protocol):
+    """A semaphore: how many requests may be under way at once."""
 
-    connection: Connection
-
-    def close(self) -> None:
-        """Close the socket, without waiting for anything."""
-        ...
-
-    def abandon(self) -> None:
-        """Close this process's copy of the socket, and send nothing on it."""
+    def release(self) -> object:
+        """Give one back."""
         ...
 
 
-C = TypeVar("C", bound=PooledConnection)
+C = TypeVar("C", bound="SocketConnection")
+S = TypeVar("S", bound=Slots)
 
 
-class Pool(Generic[C]):
+class Pool(Generic[C, S]):
     """Idle connections by origin. Threads may share it."""
 
-    def __init__(self, process: int) -> None:
-        self.process: int = process
-        """The id of the process that opened the connections."""
+    def __init__(self, slots: S) -> None:
+        self.slots: S = slots
+        """Take one before `lease`, which gives it back."""
         self.is_closed: bool = False
         """Whether what becomes idle is closed, because nothing will use it."""
+        self._process = os.getpid()
         self._idle: dict[Origin, deque[tuple[C, float]]] = {}
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether its connections are a parent process's, which goes on using them."""
+        return self._process != os.getpid()
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether any connection is idle."""
+        return any(self._idle.values())
+
+    def count(self, origin: Origin) -> int:
+        """Return how many are idle."""
+        return len(self._idle.get(origin, ()))
+
+    def lease(self, request: Request) -> Lease[C, S]:
+        """Return a `with` block that has a connection for a request."""
+        return Lease(self, request)
+
     def take(self, origin: Origin, max_idle: float) -> C | None:
-        """Return the connection that became idle last, if within `max_idle` seconds, else None."""
+        """Return the usable connection that became idle last, within `max_idle` seconds, or None."""
         idle = self._idle.get(origin)
-        if not idle:
-            return None
-        try:
-            pooled, since = newest = idle.pop()
-        except IndexError:  # another thread took it meanwhile
-            return None
-        if monotonic() - since <= max_idle:
-            return pooled
-        idle.append(newest)  # the others have idled longer still
+        while idle:
+            try:
+                pooled, since = newest = idle.pop()
+            except IndexError:  # another thread took it meanwhile
+                return None
+            if monotonic() - since > max_idle:
+                idle.append(newest)  # the others have idled longer still
+                return None
+            if pooled.is_usable():
+                return pooled
+            pooled.close()
         return None
 
     def keep(self, origin: Origin, pooled: C) -> None:
@@ -83,7 +104,7 @@ class Pool(Generic[C]):
     def failed(self, origin: Origin, pooled: C, error: BaseException) -> None:
         """Close a connection whose call has failed.
 
-        Where it was kept too long, which the error then says, so were those that idled longer.
+        Where it had idled too long, which the error then says, so had those that idled longer.
         """
         connection = pooled.connection
         pooled.close()
@@ -96,15 +117,6 @@ class Pool(Generic[C]):
         ):
             error.stale = True
             self.close_idle(origin)
-
-    @property
-    def has_idle(self) -> bool:
-        """Whether any connection is idle."""
-        return any(self._idle.values())
-
-    def count(self, origin: Origin) -> int:
-        """Return how many are idle."""
-        return len(self._idle.get(origin, ()))
 
     def close_idle(self, origin: Origin | None = None, longer_than: float = -1.0) -> None:
         """Close the connections (of one origin, or of all) that idled `longer_than` so many seconds."""
@@ -121,8 +133,79 @@ class Pool(Generic[C]):
                 pooled.close()
 
     def abandon_idle(self) -> None:
-        """Give up what a parent process has opened and goes on using."""
+        """Close this process's copies of what is its parent's, and send nothing on them."""
         for idle in self._idle.values():
             for pooled, _ in idle:
                 pooled.abandon()
         self._idle.clear()
+
+
+class Lease(Generic[C, S]):
+    """One call's connection: an idle one, or `None` for the caller to open one.
+
+    Afterwards it is kept or closed, and the request slot is given back.
+    """
+
+    __slots__ = ("_max_idle", "_pool", "connection", "origin", "response")
+
+    response: Response
+
+    def __init__(self, pool: Pool[C, S], request: Request) -> None:
+        self._pool = pool
+        self._max_idle = request.max_idle
+        self.origin: Origin = origin_of(request.url, loopback_only=request.loopback_only)
+        self.connection: C | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.connection = self._pool.take(self.origin, self._max_idle)
+        except BaseException:
+            self._pool.slots.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self.connection is None:
+                return
+            if error is None:
+                self._pool.succeeded(self.origin, self.connection, self.response)
+            else:
+                self._pool.failed(self.origin, self.connection, error)
+        finally:
+            self._pool.slots.release()
+
+
+class LoopPool(Pool[C, S]):
+    """The connections of one event loop; those that idle are closed when it ends.
+
+    The client may not have been closed. An event loop closes its unfinished async generators at its
+    end: later it is too late.
+    """
+
+    def __init__(self, slots: S) -> None:
+        super().__init__(slots)
+        self._watch = self._until_the_loop_ends()
+        with suppress(StopIteration):  # it yields at once
+            self._watch.__anext__().send(None)
+
+    async def aclose(self) -> None:
+        """Close what is idle, and what becomes idle from now on."""
+        self.is_closed = True
+        await self._watch.aclose()
+
+    async def settle(self) -> None:
+        """Wait until the sockets of closed connections are closed."""
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            if not self.is_inherited:
+                self.close_idle()
+                await self.settle()

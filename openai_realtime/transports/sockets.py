@@ -11,9 +11,10 @@ import ipaddress
 import os
 import socket
 import threading
+from abc import abstractmethod
 from contextlib import suppress
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.exceptions import lost, timed_out
@@ -47,11 +48,20 @@ class Address(NamedTuple):
         return ipaddress.ip_address(host).is_loopback
 
 
+class Event(Protocol):
+    """asyncio's or trio's."""
+
+    async def wait(self) -> object:
+        """Wait until it is set."""
+        ...
+
+
 class Lookup:
     """The look-up of one host, which every caller that asks for it meanwhile shares."""
 
-    def __init__(self) -> None:
-        self.outcome: list[Address] | OSError | None = None
+    def __init__(self, host: str, outcome: list[Address] | None = None) -> None:
+        self._host = host
+        self.outcome: list[Address] | OSError | None = outcome
         """What it has found, or why it found nothing; None while it is under way."""
         self._done = threading.Event()
         self._lock = threading.Lock()
@@ -59,7 +69,8 @@ class Lookup:
 
     def wait(self, seconds: float) -> None:
         """Wait for the outcome on this thread, for so many seconds at most."""
-        self._done.wait(seconds)
+        if self.outcome is None:
+            self._done.wait(seconds)
 
     def call_when_done(self, callback: Callable[[], None]) -> None:
         """Call `callback` once there is an outcome: on another thread, or at once."""
@@ -74,6 +85,14 @@ class Lookup:
         with self._lock:
             self._callbacks.discard(callback)
 
+    async def arrive(self, arrived: Event, wake: Callable[[], None]) -> None:
+        """Wait for the outcome: for `arrived`, which `wake` sets from another thread."""
+        self.call_when_done(wake)
+        try:
+            await arrived.wait()
+        finally:
+            self.forget(wake)
+
     def settle(self, outcome: list[Address] | OSError) -> None:
         """Take the outcome, and wake those that wait for it."""
         with self._lock:
@@ -82,6 +101,38 @@ class Lookup:
         self._done.set()
         for callback in callbacks:
             callback()
+
+    def addresses(self, *, loopback_only: bool) -> list[Address]:
+        """Return the addresses to try, the families in turn (RFC 8305 §4).
+
+        Raises `APITimeoutError` while there is no outcome, and `APIConnectionError` where no address
+        was found, or none of this machine with `loopback_only`.
+        """
+        outcome = self.outcome
+        if outcome is None:
+            raise timed_out("connect")
+        if isinstance(outcome, OSError):
+            why = outcome.strerror or type(outcome).__name__
+            raise APIConnectionError(
+                f"The host's name could not be resolved: {why}",
+                phase="connect",
+                retryable=outcome.errno not in _NO_SUCH_NAME,
+                hint="Check base_url and this machine's name resolution",
+            ) from outcome.with_traceback(None)
+        found = list(dict.fromkeys(outcome))
+        if loopback_only:
+            found = [address for address in found if address.is_loopback]
+            if not found:
+                raise APIConnectionError(
+                    f"{self._host} is not this machine: plain http would show the API key to the "
+                    "network",
+                    phase="connect",
+                    hint="Use https, or allow_http=True",
+                )
+        preferred = [address for address in found if address.family == found[0].family]
+        others = [address for address in found if address.family != found[0].family]
+        taken_in_turn = chain(*zip_longest(preferred, others))
+        return [address for address in taken_in_turn if address is not None]
 
 
 class _Lookups:
@@ -102,7 +153,7 @@ class _Lookups:
                 return lookup
             if len(self._pending) >= _MAX_LOOKUPS:
                 raise _no_lookup(f"{_MAX_LOOKUPS} look-ups are under way, and none has ended yet")
-            lookup = self._pending[host, port] = Lookup()
+            lookup = self._pending[host, port] = Lookup(host)
             thread = threading.Thread(
                 target=self._run,
                 args=(lookup, host, port),
@@ -148,51 +199,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_lookups)
 
 
-def look_up(host: str, port: int) -> list[Address] | Lookup:
-    """Return the addresses of a host, or their look-up; pass its outcome to `resolved`."""
+def look_up(host: str, port: int) -> Lookup:
+    """Return the look-up of a host; that of an address has its outcome at once."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
             socket.inet_pton(family, host)
-            return [Address(family, (host, port))]
+            return Lookup(host, [Address(family, (host, port))])
     return _lookups.begin(host, port)
 
 
 def _addresses(host: str, port: int) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
-
-
-def resolved(
-    host: str, found: list[Address] | OSError | None, *, loopback_only: bool
-) -> list[Address]:
-    """Return the addresses to try, the families in turn (RFC 8305 §4).
-
-    Raises `APITimeoutError` where there is no outcome yet, and `APIConnectionError` where there is none, or none of this machine with `loopback_only`.
-    """
-    if found is None:
-        raise timed_out("connect")
-    if isinstance(found, OSError):
-        found.__traceback__ = None
-        why = found.strerror or type(found).__name__
-        raise APIConnectionError(
-            f"The host's name could not be resolved: {why}",
-            phase="connect",
-            retryable=found.errno not in _NO_SUCH_NAME,
-            hint="Check base_url and this machine's name resolution",
-        ) from found
-    addresses = list(dict.fromkeys(found))
-    if loopback_only:
-        addresses = [address for address in addresses if address.is_loopback]
-        if not addresses:
-            raise APIConnectionError(
-                f"{host} is not this machine: plain http would show the API key to the network",
-                phase="connect",
-                hint="Use https, or allow_http=True",
-            )
-    first = addresses[0].family
-    preferred = [address for address in addresses if address.family == first]
-    others = [address for address in addresses if address.family != first]
-    return [address for address in chain(*zip_longest(preferred, others)) if address is not None]
 
 
 def new_socket(family: int) -> socket.socket:
@@ -228,12 +246,44 @@ def _check(made: socket.socket, code: int, good: frozenset[int]) -> None:
 
 
 class SocketConnection:
-    """A connection on a socket that does not block: what the shells for trio and threads share."""
+    """A connection on a socket that does not block: what the three shells share."""
 
     def __init__(self, connection: Connection, made: socket.socket) -> None:
         self.connection: Connection = connection
         self.socket: socket.socket = made
+
+    def is_usable(self) -> bool:
+        """Return whether the idle connection can carry a request, after a look at what has come.
+
+        Session tickets and key updates of TLS 1.3 leave it usable; anything else does not.
+        """
+        while not self.connection.is_closed:
+            try:
+                data = self.socket.recv(READ_BYTES)
+                if not data or self.connection.receive(data):
+                    return False
+            except BlockingIOError:
+                return True
+            except (APIConnectionError, OSError):
+                return False
+        return False
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the socket, without waiting for anything."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Close this process's copy of the socket, and send nothing on it."""
+
+
+class PolledConnection(SocketConnection):
+    """A connection whose shell waits for its socket to be ready: what trio's and threads' share."""
+
+    def __init__(self, connection: Connection, made: socket.socket) -> None:
+        super().__init__(connection, made)
         self.unsent: memoryview = memoryview(b"")
+        """What is still to be sent."""
 
     @property
     def is_waiting(self) -> bool:
@@ -270,22 +320,6 @@ class SocketConnection:
         elif reply := self.connection.receive(data):
             self.unsent = memoryview(bytes(self.unsent) + reply)
             self.write()
-
-    def is_usable(self) -> bool:
-        """Return whether the idle connection can carry a request, after a look at what has come.
-
-        Session tickets and key updates of TLS 1.3 leave it usable; anything else does not.
-        """
-        while not self.connection.is_closed:
-            try:
-                data = self.socket.recv(READ_BYTES)
-                if not data or self.connection.receive(data):
-                    return False
-            except BlockingIOError:
-                return True
-            except (APIConnectionError, OSError):
-                return False
-        return False
 
     def close(self) -> None:
         """Close the socket, without waiting for anything."""

@@ -6,7 +6,6 @@ Under gevent's monkey-patching both are gevent's, and other greenlets run meanwh
 from __future__ import annotations
 
 import math
-import os
 import select
 import threading
 from contextlib import suppress
@@ -16,17 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
 from openai_realtime.transports.exceptions import client_closed, pool_timed_out, timed_out
-from openai_realtime.transports.http1 import Origin, origin_of
 from openai_realtime.transports.pool import Pool
 from openai_realtime.transports.sockets import (
     STAGGER_SECONDS,
     Address,
-    Lookup,
-    SocketConnection,
+    PolledConnection,
     begin_to_connect,
     connected,
     look_up,
-    resolved,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +31,10 @@ if TYPE_CHECKING:
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
     from openai_realtime.transports.connection import Connection
+    from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.proxies import ProxyRules
+
+    _SyncPool = Pool["SyncConnection", threading.Semaphore]
 
 
 class Waiter(Protocol):
@@ -102,7 +101,7 @@ def new_waiter() -> Waiter:
     return PollWaiter() if hasattr(select, "poll") else SelectWaiter()
 
 
-class SyncConnection(SocketConnection):
+class SyncConnection(PolledConnection):
     """A connection that one thread uses at a time."""
 
     def __init__(self, connection: Connection, made: socket.socket) -> None:
@@ -149,47 +148,25 @@ class SyncConnection(SocketConnection):
             self._waiter.watch(self.socket, to_read=True, to_write=False)
 
 
-class _ProcessPool(Pool[SyncConnection]):
-    """The connections of one process."""
-
-    def __init__(self) -> None:
-        super().__init__(os.getpid())
-        self.slots: threading.Semaphore = threading.Semaphore(pools.MAX_CONNECTIONS)
-
-
 class SyncEngine:
     """Sends requests on the calling thread. Threads share it; a forked child starts afresh."""
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
-        self._current = _ProcessPool()
+        self._current = _new_pool()
         self.is_closed: bool = False
-        """Whether what becomes idle is closed."""
+        """Whether it was closed: then calls raise `ClientClosedError`."""
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
         pool = self._pool()
         if not pool.slots.acquire(timeout=deadline.cut(limits.pool)):
             raise pool_timed_out(pools.MAX_CONNECTIONS)
-        origin = origin_of(request.url, loopback_only=request.loopback_only)
-        pooled: SyncConnection | None = None
-        try:
-            while (pooled := pool.take(origin, request.max_idle)) is not None:
-                if pooled.is_usable():
-                    break
-                pooled.close()
-            if pooled is None:
-                pooled = self._open(origin, deadline.cut(limits.connect))
-            response = pooled.exchange(request, limits, deadline)
-        except BaseException as error:
-            if pooled is not None:
-                pool.failed(origin, pooled, error)
-            raise
-        else:
-            pool.succeeded(origin, pooled, response)
-            return response
-        finally:
-            pool.slots.release()
+        with pool.lease(request) as lease:
+            if lease.connection is None:
+                lease.connection = self._open(lease.origin, deadline.cut(limits.connect))
+            lease.response = lease.connection.exchange(request, limits, deadline)
+        return lease.response
 
     def current(self) -> SyncEngine:
         """Return itself: it serves every thread."""
@@ -224,27 +201,24 @@ class SyncEngine:
     def close(self) -> None:
         """Close every idle connection; those in use close when they are done."""
         self.is_closed = True
-        if self._current.process == os.getpid():
+        if not self._current.is_inherited:
             self._current.is_closed = True
             self._current.close_idle()
 
-    def _pool(self) -> _ProcessPool:
+    def _pool(self) -> _SyncPool:
         if self.is_closed:
             raise client_closed()
-        if self._current.process != os.getpid():
+        if self._current.is_inherited:
             self._current.abandon_idle()
-            self._current = _ProcessPool()
+            self._current = _new_pool()
         return self._current
 
     def _open(self, origin: Origin, limit: float) -> SyncConnection:
         end_at = monotonic() + limit
         route = self._rules.route(origin)
-        found = look_up(route.host, route.port)
-        if isinstance(found, Lookup):
-            found.wait(limit)
-            addresses = resolved(route.host, found.outcome, loopback_only=origin.loopback_only)
-        else:
-            addresses = resolved(route.host, found, loopback_only=origin.loopback_only)
+        lookup = look_up(route.host, route.port)
+        lookup.wait(limit)
+        addresses = lookup.addresses(loopback_only=origin.loopback_only)
         pooled = SyncConnection(route.connection, _connect(addresses, end_at))
         try:
             pooled.open(end_at - monotonic())
@@ -252,6 +226,10 @@ class SyncEngine:
             pooled.close()
             raise
         return pooled
+
+
+def _new_pool() -> _SyncPool:
+    return Pool(threading.Semaphore(pools.MAX_CONNECTIONS))
 
 
 def _connect(addresses: list[Address], end_at: float) -> socket.socket:

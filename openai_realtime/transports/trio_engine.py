@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -11,30 +10,31 @@ import trio
 
 from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
-from openai_realtime.transports.exceptions import client_closed, pool_timed_out, timed_out
-from openai_realtime.transports.http1 import Origin, origin_of
-from openai_realtime.transports.pool import Pool
+from openai_realtime.transports.exceptions import pool_timed_out, timed_out
+from openai_realtime.transports.pool import LoopPool
 from openai_realtime.transports.sockets import (
     STAGGER_SECONDS,
     Address,
     Lookup,
-    SocketConnection,
+    PolledConnection,
     begin_to_connect,
     connected,
     look_up,
-    resolved,
 )
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
+    from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.proxies import ProxyRules
 
+    _TrioPool = LoopPool["TrioConnection", trio.Semaphore]
 
-class TrioConnection(SocketConnection):
+
+class TrioConnection(PolledConnection):
     """A connection in a trio run, with one cancel scope for its time."""
 
     async def open(self, limit: float) -> None:
@@ -90,78 +90,35 @@ async def _wait_for_either(either: socket.socket) -> None:
         nursery.start_soon(wait, trio.lowlevel.wait_writable)
 
 
-class _RunPool(Pool[TrioConnection]):
-    """The connections of one trio run."""
-
-    def __init__(self) -> None:
-        super().__init__(os.getpid())
-        self.slots: trio.Semaphore = trio.Semaphore(pools.MAX_CONNECTIONS)
-        self._watch = self._until_the_run_ends()
-
-    async def begin(self) -> None:
-        """Have the idle connections closed when the run ends."""
-        await anext(self._watch)
-
-    async def aclose(self) -> None:
-        """Close what is idle, and what becomes idle from now on."""
-        self.is_closed = True
-        await self._watch.aclose()
-
-    async def _until_the_run_ends(self) -> AsyncGenerator[None, None]:
-        """Close the idle connections when the run ends: the client may not have been closed.
-
-        trio closes unfinished async generators at its end: later it is too late.
-        """
-        try:
-            yield
-        finally:
-            if self.process == os.getpid():
-                self.close_idle()
-
-
 class TrioEngine:
     """Sends requests on trio. Each run has connections of its own."""
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
-        self._pools: WeakKeyDictionary[trio.lowlevel.TrioToken, _RunPool] = WeakKeyDictionary()
-        self._inherited: list[_RunPool] = []
+        self._pools: WeakKeyDictionary[trio.lowlevel.TrioToken, _TrioPool] = WeakKeyDictionary()
+        self._inherited: list[_TrioPool] = []
         self.is_closed: bool = False
         """Whether what becomes idle is closed."""
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
-        pool = await self._pool()
+        pool = self._pool()
         try:
             pool.slots.acquire_nowait()
         except trio.WouldBlock:
             await _wait_for_slot(pool.slots, deadline.cut(limits.pool))
-        origin = origin_of(request.url, loopback_only=request.loopback_only)
-        pooled: TrioConnection | None = None
-        try:
-            while (pooled := pool.take(origin, request.max_idle)) is not None:
-                if pooled.is_usable():
-                    break
-                pooled.close()
-            if pooled is None:
-                pooled = await self._open(origin, deadline.cut(limits.connect))
-            response = await pooled.exchange(request, limits, deadline)
-        except BaseException as error:
-            if pooled is not None:
-                pool.failed(origin, pooled, error)
-            raise
-        else:
+        with pool.lease(request) as lease:
+            if lease.connection is None:
+                lease.connection = await self._open(lease.origin, deadline.cut(limits.connect))
+            lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
-            pool.succeeded(origin, pooled, response)
-            return response
-        finally:
-            pool.slots.release()
+        return lease.response
 
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
         """Have `count` idle connections to an origin: open what is missing, all at once."""
-        pool = await self._pool()
+        pool = self._pool()
         errors: list[RealtimeError] = []
 
         async def open_one() -> None:
@@ -182,35 +139,34 @@ class TrioEngine:
 
     async def close_idle(self) -> None:
         """Close every idle connection of this run, and go on with new ones."""
-        (await self._pool()).close_idle()
+        self._pool().close_idle()
 
     async def aclose(self) -> None:
         """Close every idle connection of this run; those in use close when they are done."""
         self.is_closed = True
         pool = self._pools.pop(trio.lowlevel.current_trio_token(), None)
-        if pool is not None and pool.process == os.getpid():
+        if pool is not None and not pool.is_inherited:
             await pool.aclose()
 
-    async def _pool(self) -> _RunPool:
-        if self.is_closed:
-            raise client_closed()
+    def _pool(self) -> _TrioPool:
         token = trio.lowlevel.current_trio_token()
         pool = self._pools.get(token)
-        if pool is not None and pool.process != os.getpid():
+        if pool is not None and pool.is_inherited:
             # The parent goes on using these connections: they are kept from the garbage collector.
             self._inherited.append(pool)
             pool = None
         if pool is None:
-            pool = self._pools[token] = _RunPool()
-            await pool.begin()
+            pool = self._pools[token] = LoopPool(trio.Semaphore(pools.MAX_CONNECTIONS))
         return pool
 
     async def _open(self, origin: Origin, limit: float) -> TrioConnection:
         end_at = trio.current_time() + limit
         route = self._rules.route(origin)
         with trio.move_on_at(end_at):
-            addresses = await _resolve(route.host, route.port, origin)
-            made = await _connect(addresses)
+            lookup = look_up(route.host, route.port)
+            if lookup.outcome is None:
+                await _arrive(lookup)
+            made = await _connect(lookup.addresses(loopback_only=origin.loopback_only))
             pooled = TrioConnection(route.connection, made)
             try:
                 await pooled.open(end_at - trio.current_time())
@@ -228,22 +184,14 @@ async def _wait_for_slot(slots: trio.Semaphore, limit: float) -> None:
     raise pool_timed_out(pools.MAX_CONNECTIONS)
 
 
-async def _resolve(host: str, port: int, origin: Origin) -> list[Address]:
-    found = look_up(host, port)
-    if not isinstance(found, Lookup):
-        return resolved(host, found, loopback_only=origin.loopback_only)
+async def _arrive(lookup: Lookup) -> None:
     token, arrived = trio.lowlevel.current_trio_token(), trio.Event()
 
     def wake() -> None:
         with suppress(trio.RunFinishedError):
             token.run_sync_soon(arrived.set)
 
-    found.call_when_done(wake)
-    try:
-        await arrived.wait()
-    finally:
-        found.forget(wake)
-    return resolved(host, found.outcome, loopback_only=origin.loopback_only)
+    await lookup.arrive(arrived, wake)
 
 
 async def _connect(addresses: list[Address]) -> socket.socket:

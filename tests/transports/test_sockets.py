@@ -18,7 +18,7 @@ import pytest
 
 from openai_realtime import APIConnectionError, APITimeoutError, Timeout
 from openai_realtime.transports import sockets
-from openai_realtime.transports.sockets import Address, Lookup, look_up, resolved
+from openai_realtime.transports.sockets import Address, Lookup, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,10 +153,10 @@ def test_a_name_without_any_address_here_is_not_loopback(
 def test_the_families_take_turns() -> None:
     four = [Address(V4, (f"192.0.2.{number}", 1)) for number in range(3)]
     six = [Address(V6, (f"2001:db8::{number}", 1, 0, 0)) for number in range(2)]
-    found = resolved("h", [*six, *four, four[0]], loopback_only=False)
+    found = Lookup("h", [*six, *four, four[0]]).addresses(loopback_only=False)
     assert found == [six[0], four[0], six[1], four[1], four[2]]
-    assert resolved("h", four[:1], loopback_only=False) == four[:1]
-    assert resolved("h", [Address(V6, ("fe80::1%lo", 1, 0, 1))], loopback_only=False)
+    assert Lookup("h", four[:1]).addresses(loopback_only=False) == four[:1]
+    assert Lookup("h", [Address(V6, ("::1%lo", 1, 0, 1))]).addresses(loopback_only=True)
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", V4), ("::1", V6), ("192.0.2.1", V4)])
@@ -164,16 +164,15 @@ def test_an_address_is_not_looked_up(
     host: str, family: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", None)
-    assert look_up(host, 443) == [Address(family, (host, 443))]
+    assert look_up(host, 443).outcome == [Address(family, (host, 443))]
 
 
 @pytest.mark.parametrize("host", ["x" * 64 + ".example", "a..b"])
 def test_what_cannot_be_a_name(host: str) -> None:
     lookup = look_up(host, 443)
-    assert isinstance(lookup, Lookup)
     lookup.wait(10)
     with pytest.raises(APIConnectionError, match="could not be resolved"):
-        resolved(host, lookup.outcome, loopback_only=False)
+        lookup.addresses(loopback_only=False)
 
 
 def test_callers_of_one_host_share_a_thread_and_hosts_are_bounded(
@@ -190,7 +189,6 @@ def test_callers_of_one_host_share_a_thread_and_hosts_are_bounded(
     woken: list[str] = []
     try:
         first = look_up("h0", 443)
-        assert isinstance(first, Lookup)
         assert look_up("h0", 443) is first
         first.call_when_done(lambda: woken.append("h0"))
         forgotten: Callable[[], None] = lambda: woken.append("forgotten")  # noqa: E731
@@ -204,7 +202,6 @@ def test_callers_of_one_host_share_a_thread_and_hosts_are_bounded(
     finally:
         released.set()
     for lookup in [first, *others]:
-        assert isinstance(lookup, Lookup)
         lookup.wait(10)
     assert woken == ["h0"]
     first.call_when_done(lambda: woken.append("at once"))
@@ -229,6 +226,7 @@ def getaddrinfo(*arguments, **options):
         return usual(*arguments, **options)
     time.sleep(60)
 usual, socket.getaddrinfo = socket.getaddrinfo, getaddrinfo
+from flavours import Flavour
 from openai_realtime import APITimeoutError
 flavour = Flavour.parse(sys.argv[1])
 async def body():
