@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         RealtimeError,
         RedirectError,
         UnprocessableEntityError,
+        WebhookInProgressError,
         WebhookReplayedError,
         WebhookVerificationError,
     )
@@ -110,6 +111,7 @@ __all__ = [
     "TranslationClientSecretCreateResponse",
     "UnprocessableEntityError",
     "WebhookEvent",
+    "WebhookInProgressError",
     "WebhookReplayedError",
     "WebhookVerificationError",
     "WebhookVerifier",

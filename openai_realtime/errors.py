@@ -8,7 +8,8 @@ nor which engine was in use. No exception here ever holds an API key or an ephem
     ├── ParameterError                    the call's parameters are wrong; nothing was sent
     ├── ClientClosedError                 the client was closed before the call
     ├── WebhookVerificationError          a webhook is not to be believed: answer it with 400
-    │   └── WebhookReplayedError          … because it was handled before: answer it with 200
+    │   ├── WebhookReplayedError          … because it was handled before: answer it with 200
+    │   └── WebhookInProgressError        … because it is being handled now: answer it with 503
     └── APIError                          the call was made and gave no usable answer
         ├── APIConnectionError            no answer arrived
         │   ├── APITimeoutError           … in time
@@ -85,6 +86,13 @@ class WebhookVerificationError(RealtimeError, ValueError):
 
 class WebhookReplayedError(WebhookVerificationError):
     """A genuine webhook that was handled before. Answer it with 200, so that it comes no more."""
+
+
+class WebhookInProgressError(WebhookVerificationError):
+    """A genuine webhook that another delivery of it claimed, and has not confirmed yet.
+
+    Answer it with 503, so that the provider delivers it again: what handles it now may yet fail.
+    """
 
 
 class ErrorFacts(TypedDict, total=False):

@@ -11,11 +11,12 @@
 """
 
 from openai_realtime.types.webhook import RealtimeCallIncoming, SipHeader, WebhookEvent
+from openai_realtime.webhooks.handling import Handling
+from openai_realtime.webhooks.redis_replay import AsyncRedisReplayStore, RedisReplayStore
 from openai_realtime.webhooks.replay import (
-    AsyncRedisReplayStore,
     AsyncReplayStore,
+    ClaimOnlyReplayStore,
     MemoryReplayStore,
-    RedisReplayStore,
     ReplayStore,
 )
 from openai_realtime.webhooks.route import on_call_incoming
@@ -24,6 +25,8 @@ from openai_realtime.webhooks.verifier import WebhookVerifier
 __all__ = [
     "AsyncRedisReplayStore",
     "AsyncReplayStore",
+    "ClaimOnlyReplayStore",
+    "Handling",
     "MemoryReplayStore",
     "RealtimeCallIncoming",
     "RedisReplayStore",

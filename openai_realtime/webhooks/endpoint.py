@@ -1,20 +1,20 @@
-"""What answers a webhook: at once, and then the handler runs.
-
-Owns: the HTTP answers, the bounds of reading, the handler's errors. Must not know: signatures,
-replay stores, what a handler does. Needs Starlette.
-"""
+"""The ASGI application of a webhook's route; it needs Starlette."""
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from openai_realtime.errors import WebhookReplayedError, WebhookVerificationError
+from openai_realtime.errors import (
+    WebhookInProgressError,
+    WebhookReplayedError,
+    WebhookVerificationError,
+)
 from openai_realtime.logs import logger
 from openai_realtime.types.webhook import RealtimeCallIncoming
 from openai_realtime.webhooks.verifier import MAX_BODY_BYTES
@@ -23,29 +23,49 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.types import Receive, Scope, Send
 
-    from openai_realtime.webhooks.route import CallHandler
+    from openai_realtime.webhooks.handling import Handling
+    from openai_realtime.webhooks.route import CallHandler, WhenHandled
     from openai_realtime.webhooks.verifier import WebhookVerifier
+
+_RETRY_AFTER_SECONDS = 5
 
 
 class CallIncomingEndpoint:
     """The ASGI application behind `on_call_incoming`."""
 
-    def __init__(self, handler: CallHandler, verifier: WebhookVerifier, timeout: float) -> None:
+    def __init__(
+        self,
+        handler: CallHandler,
+        verifier: WebhookVerifier,
+        *,
+        handle: WhenHandled,
+        claim_timeout: float,
+        body_timeout: float,
+    ) -> None:
         self._handler = handler
         self._verifier = verifier
-        self._timeout = timeout
+        self._when_handled = handle
+        self._claim_timeout = claim_timeout
+        self._timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, then run the handler if a call rings."""
-        response, call = await self._answer(Request(scope, receive))
-        try:
+        """Answer one request, and run the handler if a call rings."""
+        response, handling = await self._answer(Request(scope, receive))
+        if handling is None:
             await response(scope, receive, send)
-        finally:
-            # It is claimed: even if the answer cannot be sent, nobody else will handle it.
-            if call is not None:
-                await self._handle(call)
+        elif self._when_handled == "before_response":
+            if not await self._handle(handling):
+                response = _refused(500, "The webhook could not be handled")
+            await response(scope, receive, send)
+        else:
+            try:
+                await response(scope, receive, send)
+                # From here on the provider delivers it no more.
+                await handling.afinish(succeeded=True)
+            finally:
+                await self._handle(handling)
 
-    async def _answer(self, request: Request) -> tuple[Response, RealtimeCallIncoming | None]:
+    async def _answer(self, request: Request) -> tuple[Response, Handling | None]:
         body = b""
         with anyio.move_on_after(self._timeout) as reading:
             body = await _read(request)
@@ -55,14 +75,20 @@ class CallIncomingEndpoint:
             return _refused(413, "The body is too large"), None
         return await self._judged(body, request.headers)
 
-    async def _judged(
-        self, body: bytes, headers: Headers
-    ) -> tuple[Response, RealtimeCallIncoming | None]:
+    async def _judged(self, body: bytes, headers: Headers) -> tuple[Response, Handling | None]:
         try:
-            event = await self._verifier.averify(body, headers)
+            handling = self._verifier.handling(body, headers, claim_timeout=self._claim_timeout)
+            if not isinstance(handling.event, RealtimeCallIncoming):
+                kind = handling.event.type
+                logger.debug("A webhook of type %s is no incoming call: nothing is done", kind)
+                return Response(), None
+            await handling.aclaim()
         except WebhookReplayedError as error:
             logger.info("%s", error)
             return Response(), None
+        except WebhookInProgressError as error:
+            logger.info("%s", error)
+            return _try_again(), None
         except WebhookVerificationError as error:
             logger.warning("%s", error)
             return _refused(400, "The webhook could not be verified"), None
@@ -70,13 +96,21 @@ class CallIncomingEndpoint:
             logger.exception(
                 "A webhook could not be checked, most likely for want of its replay store"
             )
-            return _refused(503, "Try again"), None
-        if isinstance(event, RealtimeCallIncoming):
-            return Response(), event
-        logger.debug("A webhook of type %s is no incoming call: nothing is done", event.type)
-        return Response(), None
+            return _try_again(), None
+        return Response(), handling
 
-    async def _handle(self, event: RealtimeCallIncoming) -> None:
+    async def _handle(self, handling: Handling) -> bool:
+        """Run the handler, confirm or release the webhook, and return whether it succeeded."""
+        outcomes: list[bool] = []
+        # When asyncio cancels this task, the task group still waits for a handler in a thread:
+        # released any earlier, the webhook could be handled twice at the same time.
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._run, handling, outcomes)
+        return outcomes == [True]
+
+    async def _run(self, handling: Handling, outcomes: list[bool]) -> None:
+        succeeded = False
+        event = cast("RealtimeCallIncoming", handling.event)
         try:
             is_async = inspect.iscoroutinefunction(self._handler)
             result = (
@@ -86,12 +120,16 @@ class CallIncomingEndpoint:
             )
             if inspect.isawaitable(result):
                 await result
+            succeeded = True
         except Exception:  # noqa: BLE001 - whatever it is, nobody else would tell
             logger.exception(
                 "The handler of incoming calls failed at call %s (webhook-id %s)",
                 event.call_id,
                 event.webhook_id,
             )
+        finally:
+            await handling.afinish(succeeded=succeeded)
+        outcomes.append(succeeded)
 
 
 async def _read(request: Request) -> bytes:
@@ -109,3 +147,9 @@ async def _read(request: Request) -> bytes:
 
 def _refused(status: int, error: str) -> Response:
     return JSONResponse({"error": error}, status)
+
+
+def _try_again() -> Response:
+    response = _refused(503, "Try again")
+    response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+    return response

@@ -1,8 +1,4 @@
-"""What remembers which webhooks were handled, so that none is twice.
-
-Owns: the two kinds of store, the one in memory, and the one in Redis for a fleet. Must not know:
-signatures, or what a webhook means. Needs no package: the Redis client is the caller's.
-"""
+"""The replay stores: their protocols, and the store in this process's memory."""
 
 from __future__ import annotations
 
@@ -11,33 +7,73 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import ConfigurationError, WebhookInProgressError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
 MAX_ENTRIES = 100_000
 
-_PREFIX = "openai_realtime:webhook:"
-_NOT_AWAITED = object()
+
+class ClaimOnlyReplayStore(Protocol):
+    """A store that only claims: a webhook passes once, whether it is then handled or not.
+
+    Its `claim` may be an `async def`, as those of the other stores.
+    """
+
+    def claim(self, webhook_id: str, seconds: int, /) -> bool | Awaitable[bool]:
+        """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
+        ...
 
 
 class ReplayStore(Protocol):
-    """Remembers webhooks; asked from threads too. For `verify` and `averify`."""
+    """A store for `verify`, `averify` and `handling`. It is called from threads too.
 
-    def claim(self, webhook_id: str, seconds: int, /) -> bool:
-        """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
+    Each method is one atomic step. Write one where neither memory nor Redis will do.
+    """
+
+    def claim(self, webhook_id: str, seconds: int, /) -> str | None:
+        """Claim `webhook_id` for `seconds`, and return a token of this claim that is not empty.
+
+        Returns None when it was confirmed. Raises `WebhookInProgressError` when another claim on it
+        has neither expired nor been released.
+        """
+        ...
+
+    def confirm(self, webhook_id: str, token: str, seconds: int, /) -> object:
+        """Remember for `seconds` that `webhook_id` is done, even if the claim has expired."""
+        ...
+
+    def release(self, webhook_id: str, token: str, /) -> object:
+        """Forget the claim of this `token`, confirmed or not; leave a claim of another as it is."""
         ...
 
 
 class AsyncReplayStore(Protocol):
-    """Remembers webhooks, and must be awaited. For `averify`."""
+    """As `ReplayStore`, awaited: for `averify`, and for `handling` with `async with`."""
 
-    def claim(self, webhook_id: str, seconds: int, /) -> Awaitable[bool]:
-        """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
+    def claim(self, webhook_id: str, seconds: int, /) -> Awaitable[str | None]:
+        """Claim `webhook_id`, as `ReplayStore.claim` does."""
         ...
+
+    def confirm(self, webhook_id: str, token: str, seconds: int, /) -> Awaitable[object]:
+        """Remember that `webhook_id` is done, as `ReplayStore.confirm` does."""
+        ...
+
+    def release(self, webhook_id: str, token: str, /) -> Awaitable[object]:
+        """Forget a claim, as `ReplayStore.release` does."""
+        ...
+
+
+AnyReplayStore = ReplayStore | AsyncReplayStore | ClaimOnlyReplayStore
+
+
+class _Entry(NamedTuple):
+    ends_at: float
+    token: str
+    is_confirmed: bool
 
 
 class MemoryReplayStore:
@@ -52,134 +88,59 @@ class MemoryReplayStore:
     ) -> None:
         self._max_entries = max_entries
         self._clock = clock
-        self._ends: OrderedDict[str, float] = OrderedDict()  # the oldest claim first
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the oldest first
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._entries)
 
-    def claim(self, webhook_id: str, seconds: int, /) -> bool:
-        """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
+    def claim(self, webhook_id: str, seconds: int, /) -> str | None:
+        """Claim `webhook_id`, as `ReplayStore.claim` does."""
         with self._lock:
-            now = self._clock()
-            while self._ends and next(iter(self._ends.values())) <= now:
-                self._ends.popitem(last=False)
-            if self._ends.get(webhook_id, now) > now:
-                return False
-            self._ends[webhook_id] = now + seconds
-            self._ends.move_to_end(webhook_id)
-            if len(self._ends) > self._max_entries:
-                self._ends.popitem(last=False)
-            return True
+            self._forget_expired()
+            entry = self._entries.get(webhook_id)
+            if entry is not None and entry.ends_at > self._clock():
+                if entry.is_confirmed:
+                    return None
+                raise in_progress(webhook_id)
+            token = new_token()
+            self._keep(webhook_id, seconds, token, is_confirmed=False)
+            return token
+
+    def confirm(self, webhook_id: str, token: str, seconds: int, /) -> None:
+        """Remember that `webhook_id` is done, as `ReplayStore.confirm` does."""
+        with self._lock:
+            self._keep(webhook_id, seconds, token, is_confirmed=True)
+
+    def release(self, webhook_id: str, token: str, /) -> None:
+        """Forget a claim, as `ReplayStore.release` does."""
+        with self._lock:
+            entry = self._entries.get(webhook_id)
+            if entry is not None and entry.token == token:
+                del self._entries[webhook_id]
+
+    def _keep(self, webhook_id: str, seconds: int, token: str, *, is_confirmed: bool) -> None:
+        self._entries[webhook_id] = _Entry(self._clock() + seconds, token, is_confirmed)
+        self._entries.move_to_end(webhook_id)
+        if len(self._entries) > self._max_entries:
+            self._entries.popitem(last=False)
+
+    def _forget_expired(self) -> None:
+        """Forget from the oldest on; one that expired behind it is found when it is asked for."""
+        now = self._clock()
+        while self._entries and next(iter(self._entries.values())).ends_at <= now:
+            self._entries.popitem(last=False)
 
 
-class _RedisClient(Protocol):
-    """What is asked of a `redis.Redis`."""
-
-    def set(self, name: str, value: str, *, ex: int, nx: bool) -> object: ...
-
-    def get(self, name: str) -> object: ...
-
-    # Not called. redis-py types `set` alike in both clients: this is what tells them apart.
-    def __enter__(self) -> object: ...
+def new_token() -> str:
+    """Return a token that tells one claim from all others."""
+    return secrets.token_hex(16)
 
 
-class _AsyncRedisClient(Protocol):
-    """What is asked of a `redis.asyncio.Redis`."""
-
-    def set(self, name: str, value: str, *, ex: int, nx: bool) -> Awaitable[object]: ...
-
-    def get(self, name: str) -> Awaitable[object]: ...
-
-    def aclose(self) -> Awaitable[None]: ...
-
-
-class RedisReplayStore:
-    """Remembers in Redis, for a fleet: `RedisReplayStore(redis.Redis.from_url(…))`.
-
-    One `SET … NX EX` a webhook, tried twice; keys begin with `prefix` (default `openai_realtime:webhook:`). The
-    client is yours: its time-outs count, its errors pass through, and you close it. Raises
-    `ConfigurationError` for what is no such client, at the latest when it first answers.
-    """
-
-    def __init__(self, client: _RedisClient, *, prefix: str = _PREFIX) -> None:
-        check_is_made(client, "set", "RedisReplayStore takes a client, such as redis.Redis(…)")
-        self._client = client
-        self._prefix = prefix
-
-    def claim(self, webhook_id: str, seconds: int, /) -> bool:
-        """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
-        asking = _ask(self._prefix + webhook_id, seconds)
-        command = next(asking)
-        while True:
-            try:
-                answer = command(self._client)
-            except Exception as error:  # noqa: BLE001 - Redis' errors are its own package's
-                command = asking.throw(error)
-                continue
-            if isinstance(answer, Awaitable):
-                close_unawaited(cast("Awaitable[object]", answer))
-                message = (
-                    "RedisReplayStore needs redis.Redis: for redis.asyncio.Redis use "
-                    "AsyncRedisReplayStore and averify()"
-                )
-                raise ConfigurationError(message)
-            try:
-                command = asking.send(answer)
-            except StopIteration as end:
-                return bool(end.value)
-
-
-class AsyncRedisReplayStore:
-    """As `RedisReplayStore`, awaited: `AsyncRedisReplayStore(redis.asyncio.Redis.from_url(…))`."""
-
-    def __init__(self, client: _AsyncRedisClient, *, prefix: str = _PREFIX) -> None:
-        wanted = "AsyncRedisReplayStore takes a client, such as redis.asyncio.Redis(…)"
-        check_is_made(client, "set", wanted)
-        self._client = client
-        self._prefix = prefix
-
-    async def claim(self, webhook_id: str, seconds: int, /) -> bool:
-        """Return whether this is the first claim on `webhook_id` in its last claim's `seconds`."""
-        asking = _ask(self._prefix + webhook_id, seconds)
-        command = next(asking)
-        while True:
-            try:
-                waiting = command(self._client)
-                answer: object = _NOT_AWAITED
-                if isinstance(waiting, Awaitable):
-                    answer = await cast("Awaitable[object]", waiting)
-            except Exception as error:  # noqa: BLE001 - Redis' errors are its own package's
-                command = asking.throw(error)
-                continue
-            if answer is _NOT_AWAITED:
-                message = (
-                    "AsyncRedisReplayStore needs redis.asyncio.Redis: for redis.Redis use "
-                    "RedisReplayStore"
-                )
-                raise ConfigurationError(message)
-            try:
-                command = asking.send(answer)
-            except StopIteration as end:
-                return bool(end.value)
-
-
-def _ask(key: str, seconds: int) -> Generator[Callable[[Any], object], object, bool]:
-    """Yield the commands of one claim, take their answers, and return whether it is the first.
-
-    A claim whose answer was lost on the way is found again by its token: without one, the very
-    first delivery would look like a copy, and its call would ring for nobody.
-    """
-    token = secrets.token_hex(16)
-    for is_last in (False, True):
-        try:
-            if (yield lambda client: client.set(key, token, ex=seconds, nx=True)):
-                return True
-            return (yield lambda client: client.get(key)) in {token, token.encode("ascii")}
-        except Exception:
-            if is_last:
-                raise
-    raise AssertionError  # pragma: no cover - for the type checker
+def in_progress(webhook_id: str) -> WebhookInProgressError:
+    """Return the error of a webhook that another claim holds."""
+    message = "The webhook is being handled now: answer it with 503, so that it is delivered again"
+    return WebhookInProgressError(message, webhook_id=webhook_id)
 
 
 def check_is_made(given: object, method: str, wanted: str) -> None:

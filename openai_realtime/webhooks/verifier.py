@@ -1,7 +1,6 @@
 """From a request to a verified event, or to one error.
 
-Owns: in which order a webhook is doubted: size, headers, age, signature, JSON, shape, replay. Must
-not know: how a signature is made, or where replays are remembered.
+A webhook is checked in this order: size, headers, age, signature, JSON, shape, replay.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast
 
@@ -20,18 +19,18 @@ from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import (
     ConfigurationError,
     ParameterError,
-    WebhookReplayedError,
     WebhookVerificationError,
 )
 from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
-from openai_realtime.webhooks.replay import check_is_made, close_unawaited
+from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
+from openai_realtime.webhooks.replay import check_is_made
 from openai_realtime.webhooks.signature import SigningKey, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openai_realtime.core.strict_json import Json
-    from openai_realtime.webhooks.replay import AsyncReplayStore, ReplayStore
+    from openai_realtime.webhooks.replay import AnyReplayStore
 
 SECRET_VARIABLE = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - where it is, not what it is
 MAX_BODY_BYTES = 256 * 1024
@@ -67,6 +66,9 @@ class WebhookVerifier:
     webhook passes once in 72 hours; without one a copy passes for as long as it is young. `clock` is
     the time in Unix seconds. Raises `ConfigurationError` for a secret that is missing or unusable,
     and for a `replay_store` that is none.
+
+    `verify` passes a webhook at most once: a copy is refused, even if your code then failed.
+    `handling` passes it until your code has succeeded.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class WebhookVerifier:
         secrets: str | Sequence[str] | None = None,
         *,
         tolerance: float = 300,
-        replay_store: ReplayStore | AsyncReplayStore | None = None,
+        replay_store: AnyReplayStore | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = [SigningKey.read(secret) for secret in _given(secrets)]
@@ -85,10 +87,13 @@ class WebhookVerifier:
         if replay_store is not None:
             wanted = "replay_store takes a store, such as MemoryReplayStore()"
             check_is_made(replay_store, "claim", wanted)
+            if hasattr(replay_store, "confirm") is not hasattr(replay_store, "release"):
+                message = "replay_store has one of confirm and release: it needs both, or neither"
+                raise ConfigurationError(message)
         self._replay_store = replay_store
         self._clock = clock
 
-    def with_default_store(self, store: ReplayStore | AsyncReplayStore) -> Self:
+    def with_default_store(self, store: AnyReplayStore) -> Self:
         """Return this verifier if it has a replay store, else a copy of it with `store`."""
         if self._replay_store is not None:
             return self
@@ -99,25 +104,50 @@ class WebhookVerifier:
     def verify(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
         """Return the event in a request; `body` is its raw bytes, before anything parsed them.
 
-        Raises `WebhookVerificationError` for whatever cannot be believed, and its subclass
-        `WebhookReplayedError` for what was handled before; `ParameterError` when `body` is no bytes;
-        `ConfigurationError` when the replay store must be awaited: then use `averify`.
+        Raises `WebhookVerificationError` for whatever cannot be believed, and its subclasses
+        `WebhookReplayedError` for what was handled before and `WebhookInProgressError` for what is
+        being handled; `ParameterError` when `body` is no bytes; `ConfigurationError` when the replay
+        store must be awaited: then use `averify`; and what the replay store raises.
         """
-        event = self._read(body, headers)
-        claim = self._claim(event)
-        if isinstance(claim, Awaitable):
-            close_unawaited(claim)
-            message = "This replay_store must be awaited: use `await verifier.averify(…)`"
-            raise ConfigurationError(message)
-        return _first(event, is_first=claim)
+        handling = self.handling(body, headers)
+        handling.claim()
+        handling.confirm()
+        return handling.event
 
     async def averify(
         self, body: bytes, headers: HeaderItems
     ) -> RealtimeCallIncoming | WebhookEvent:
         """As `verify`, awaiting the replay store where it must be awaited."""
-        event = self._read(body, headers)
-        claim = self._claim(event)
-        return _first(event, is_first=await claim if isinstance(claim, Awaitable) else claim)
+        handling = self.handling(body, headers)
+        await handling.aclaim()
+        await handling.aconfirm()
+        return handling.event
+
+    def handling(
+        self, body: bytes, headers: HeaderItems, *, claim_timeout: float = CLAIM_TIMEOUT
+    ) -> Handling:
+        """Return a `with` or `async with` block for the event in a request, done when it succeeds.
+
+            with verifier.handling(request.body, request.headers) as event:
+                ...  # answer the request after the block
+
+        The webhook is done when the block ends. When an exception leaves the block it is not, and
+        passes again when it is delivered again. Meanwhile another delivery of it raises
+        `WebhookInProgressError`: answer that with 503. A process that dies in the block holds the
+        webhook for `claim_timeout` seconds (default 60, from 1 to 86,400), and a block that takes
+        longer may run twice. Raises what `verify` raises, at the latest when the block is entered;
+        after the block the replay store's errors are logged, not raised. A replay store that has
+        only `claim` remembers the webhook from the block's beginning on, as `verify` does.
+        """
+        seconds = claim_seconds(claim_timeout)
+        # A copy's timestamp can be ahead of the clock by the tolerance, and then grow as old.
+        remembered = max(_REMEMBERED_SECONDS, int(2 * self._tolerance) + 1)
+        return Handling(
+            self._read(body, headers),
+            self._replay_store,
+            claim_seconds=seconds,
+            remembered_seconds=remembered,
+        )
 
     def _read(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
         if not isinstance(cast("object", body), bytes):
@@ -143,13 +173,6 @@ class WebhookVerifier:
                 f"it was sent {abs(age):.0f} s {'ago' if age > 0 else 'ahead of the clock here'}, "
                 f"where {self._tolerance:g} s are allowed: it is a replay, or the clock is wrong"
             )
-
-    def _claim(self, event: RealtimeCallIncoming | WebhookEvent) -> bool | Awaitable[bool]:
-        if self._replay_store is None:
-            return True
-        # A copy's timestamp can be ahead of the clock by the tolerance, and then grow as old.
-        seconds = max(_REMEMBERED_SECONDS, int(2 * self._tolerance) + 1)
-        return self._replay_store.claim(event.webhook_id, seconds)
 
 
 def _given(secrets: str | Sequence[str] | None) -> list[str]:
@@ -211,15 +234,6 @@ def _validated(
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(step) for step in first["loc"])
         return None, f"its body's {field} is missing or unusable"
-
-
-def _first(
-    event: RealtimeCallIncoming | WebhookEvent, *, is_first: bool
-) -> RealtimeCallIncoming | WebhookEvent:
-    if not is_first:
-        message = "The webhook was handled before: answer it with 200, and do nothing"
-        raise WebhookReplayedError(message, webhook_id=event.webhook_id)
-    return event
 
 
 def _refuse(problem: str, webhook_id: str | None = None) -> NoReturn:

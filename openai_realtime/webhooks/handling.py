@@ -1,0 +1,162 @@
+"""One delivery of a webhook: it is claimed, and then confirmed or released."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import anyio
+
+from openai_realtime.errors import ConfigurationError, WebhookReplayedError
+from openai_realtime.logs import logger
+from openai_realtime.webhooks.replay import close_unawaited
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+    from openai_realtime.webhooks.replay import AnyReplayStore, AsyncReplayStore, ReplayStore
+
+CLAIM_TIMEOUT: Final = 60.0
+"""The default for how long a claim holds that is neither confirmed nor released, in seconds."""
+_MAX_CLAIM_TIMEOUT = 24 * 3600
+_STORE_SECONDS = 5
+"""How long a store may take to confirm or release when the request has been cancelled."""
+
+T = TypeVar("T")
+
+
+class Handling:
+    """A verified webhook that is to be handled: `with` and `async with` give its event.
+
+    Made by `WebhookVerifier.handling`. Entering claims the webhook. Leaving confirms it, or releases
+    it when an exception, a cancellation too, leaves the block; that exception goes on.
+    """
+
+    def __init__(
+        self,
+        event: RealtimeCallIncoming | WebhookEvent,
+        store: AnyReplayStore | None,
+        *,
+        claim_seconds: int,
+        remembered_seconds: int,
+    ) -> None:
+        self.event = event
+        self._store = store
+        self._confirming: ReplayStore | AsyncReplayStore | None = None
+        if store is not None and hasattr(store, "confirm"):
+            self._confirming = cast("ReplayStore | AsyncReplayStore", store)
+        self._claim_seconds = claim_seconds
+        self._remembered_seconds = remembered_seconds
+        self._token = ""
+
+    def __enter__(self) -> RealtimeCallIncoming | WebhookEvent:
+        self.claim()
+        return self.event
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with _logged(self.event.webhook_id):
+            _returned(self._end(succeeded=kind is None))
+
+    async def __aenter__(self) -> RealtimeCallIncoming | WebhookEvent:
+        await self.aclaim()
+        return self.event
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.afinish(succeeded=kind is None)
+
+    def claim(self) -> None:
+        """Claim the webhook.
+
+        Raises `WebhookReplayedError` when it was handled before, `WebhookInProgressError` when it is
+        being handled, what the store raises, and `ConfigurationError` when that must be awaited.
+        """
+        self._claimed(_returned(self._ask()))
+
+    async def aclaim(self) -> None:
+        """As `claim`, awaiting a store that must be awaited."""
+        self._claimed(await _awaited(self._ask()))
+
+    def confirm(self) -> None:
+        """Remember that the webhook is done; raises what the store raises."""
+        _returned(self._end(succeeded=True))
+
+    async def aconfirm(self) -> None:
+        """As `confirm`, awaiting a store that must be awaited."""
+        await _awaited(self._end(succeeded=True))
+
+    async def afinish(self, *, succeeded: bool) -> None:
+        """Confirm or release the webhook, in a cancelled task too; the store's errors are logged."""
+        with _logged(self.event.webhook_id), anyio.fail_after(_STORE_SECONDS, shield=True):
+            await _awaited(self._end(succeeded=succeeded))
+
+    def _ask(self) -> object:
+        if self._store is None:
+            return True
+        is_confirming = self._confirming is not None
+        seconds = self._claim_seconds if is_confirming else self._remembered_seconds
+        return self._store.claim(self.event.webhook_id, seconds)
+
+    def _claimed(self, token: object) -> None:
+        if not token:
+            message = "The webhook was handled before: answer it with 200, and do nothing"
+            raise WebhookReplayedError(message, webhook_id=self.event.webhook_id)
+        self._token = cast("str", token)
+
+    def _end(self, *, succeeded: bool) -> object:
+        if self._confirming is None:
+            return None
+        if succeeded:
+            return self._confirming.confirm(
+                self.event.webhook_id, self._token, self._remembered_seconds
+            )
+        return self._confirming.release(self.event.webhook_id, self._token)
+
+
+def claim_seconds(claim_timeout: float) -> int:
+    """Return `claim_timeout` in whole seconds; raises `ConfigurationError` when it is unusable."""
+    if not 1 <= claim_timeout <= _MAX_CLAIM_TIMEOUT:
+        message = f"claim_timeout is unusable: it is in seconds, from 1 to {_MAX_CLAIM_TIMEOUT}"
+        raise ConfigurationError(message)
+    return math.ceil(claim_timeout)
+
+
+@contextmanager
+def _logged(webhook_id: str) -> Iterator[None]:
+    """Log what the store raises: how the handler ended is more important to its caller."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - a store may be the user's own
+        logger.exception(
+            "The replay store failed to confirm or release the webhook %s: until its claim expires "
+            "it is refused when it is delivered again, and after that it is handled again",
+            webhook_id,
+        )
+
+
+def _returned(result: object) -> object:
+    """Return what a store returned; raises `ConfigurationError` when that must be awaited."""
+    if isinstance(result, Awaitable):
+        close_unawaited(cast("Awaitable[object]", result))
+        message = (
+            "This replay_store must be awaited: use `await verifier.averify(…)`, or "
+            "`async with verifier.handling(…)`"
+        )
+        raise ConfigurationError(message)
+    return result
+
+
+async def _awaited(result: object) -> object:
+    return await cast("Awaitable[object]", result) if isinstance(result, Awaitable) else result
