@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -134,7 +134,7 @@ def claim_seconds(claim_timeout: float) -> int:
 
 
 @contextmanager
-def _logged(webhook_id: str) -> Iterator[None]:
+def _logged(webhook_id: str) -> Generator[None]:
     """Log what the store raises: how the handler ended is more important to its caller."""
     try:
         yield
