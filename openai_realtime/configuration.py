@@ -6,7 +6,6 @@ sent.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
 from openai_realtime.credentials import Credential, KeySource, check_header_value
+from openai_realtime.environment import ClientVariable, read_variable
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import (
     OPENAI_BASE_URL,
@@ -205,9 +205,9 @@ def _check_names(options: AnyClientOptions) -> None:
         raise ConfigurationError(message)
 
 
-def _openai_variable(name: str, provider: Provider) -> str | None:
+def _openai_variable(name: ClientVariable, provider: Provider) -> str | None:
     """Return a variable that is OpenAI's business, and that of what takes OpenAI's key."""
-    return os.environ.get(name) if provider.key_variable == "OPENAI_API_KEY" else None
+    return read_variable(name) if provider.key_variable == "OPENAI_API_KEY" else None
 
 
 def _provider(options: AnyClientOptions) -> Provider:
@@ -216,7 +216,7 @@ def _provider(options: AnyClientOptions) -> Provider:
         message = "pass provider=… or base_url=…, not both"
         raise ConfigurationError(message)
     if provider is None:
-        base_url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_BASE_URL
+        base_url = base_url or read_variable("OPENAI_BASE_URL") or OPENAI_BASE_URL
         provider = compatible(base_url, allow_http=options.get("allow_http", False))
     checked = cast("object", provider)
     if not isinstance(checked, Provider):

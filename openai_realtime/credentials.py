@@ -5,12 +5,12 @@ Owns: what a header value may be, and whose key is used. Must not know: settings
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import BEARER
 from openai_realtime.secrets import ApiKey, Authorization
@@ -40,7 +40,7 @@ class Credential:
             return cls(None, BEARER)
         if callable(api_key):
             return cls(api_key, provider.auth)
-        key = api_key if api_key is not None else os.environ.get(provider.key_variable)
+        key = api_key if api_key is not None else read_key_variable(provider.key_variable)
         if not key:
             message = (
                 f"No API key for {provider.name}: pass api_key=… or set the environment variable "

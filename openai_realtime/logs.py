@@ -7,9 +7,10 @@ attempt at DEBUG. `OPENAI_REALTIME_LOG=debug` (or `info`) shows them on stderr w
 from __future__ import annotations
 
 import logging
-import os
 from functools import cache
 from typing import TYPE_CHECKING
+
+from openai_realtime.environment import read_variable
 
 if TYPE_CHECKING:
     from openai_realtime.core.events import Event, Listener
@@ -20,7 +21,7 @@ logger: logging.Logger = logging.getLogger("openai_realtime")
 @cache
 def set_up_from_environment() -> None:
     """Show the logger on stderr if `OPENAI_REALTIME_LOG` asks for it; once per process."""
-    wanted = os.environ.get("OPENAI_REALTIME_LOG", "").strip().upper()
+    wanted = (read_variable("OPENAI_REALTIME_LOG") or "").strip().upper()
     if wanted in {"DEBUG", "INFO"}:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -11,6 +11,8 @@ import pytest
 from flavours import ON_HTTPTOOLS
 from hypothesis import settings
 
+from openai_realtime.environment import CLIENT_VARIABLES
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -41,13 +43,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if MEASURED.isdisjoint((request.path.parent.name, request.path.stem)):
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    for name in (
-        "OPENAI_API_KEY",
-        "OPENAI_BASE_URL",
-        "OPENAI_ORG_ID",
-        "OPENAI_PROJECT_ID",
-        "OPENAI_REALTIME_LOG",
-    ):
+    for name in CLIENT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 

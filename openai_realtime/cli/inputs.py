@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from openai_realtime.cli import output
 from openai_realtime.cli.failures import NoApiKeyError
 from openai_realtime.core.strict_json import decode_json
+from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def read_api_key(path: str | None, variable: str) -> str:
     Raises `ConfigurationError` when there is none.
     """
     if path is None:
-        if key := os.environ.get(variable):
+        if key := read_key_variable(variable):
             return key
         raise NoApiKeyError(variable)
     return read_secret_file("--api-key-file", path)

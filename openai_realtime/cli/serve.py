@@ -7,11 +7,10 @@ Owns: from options to the service's settings. Must not know: how options are spe
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from openai_realtime.cli import admission, options, output, places
 from openai_realtime.cli import serve_options as own
@@ -21,6 +20,7 @@ from openai_realtime.cli.inputs import read_secret_file
 from openai_realtime.cli.option_groups import with_option_groups
 from openai_realtime.cli.parameters import assemble, parse_value, turn_detection_value
 from openai_realtime.cli.serve_file import ServeFile
+from openai_realtime.environment import read_variable
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "OPENAI_REALTIME_SERVE"
 """What the names of environment variables begin with."""
-_TOKENS = f"{ENVIRONMENT}_TOKENS"
+_TOKENS: Final = "OPENAI_REALTIME_SERVE_TOKENS"
 _RULES = f"--authorize, --token-file (or the tokens in {_TOKENS}), --anyone-on-this-machine"
 _NO_RULE = f"Nobody may ask yet: choose {_RULES}, or --mock"
 _TWO_RULES = f"Choose one only: {_RULES}"
@@ -56,7 +56,7 @@ class Who:
 
         Whoever is on this machine may ask a mock, when nothing else is said.
         """
-        tokens = os.environ.get(_TOKENS)
+        tokens = read_variable(_TOKENS)
         rules = [self.authorize, self.token_file, tokens, self.anyone_on_this_machine or None]
         given = len(rules) - rules.count(None)
         if given > 1:

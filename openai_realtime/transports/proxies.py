@@ -5,7 +5,6 @@ Plain http never goes through a proxy: the API key would be the proxy's to read.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
@@ -13,11 +12,13 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from openai_realtime.environment import read_variable
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.secrets import ApiKey
 from openai_realtime.transports.connection import Connection
 
 if TYPE_CHECKING:
+    from openai_realtime.environment import ClientVariable
     from openai_realtime.transports.connection import Layer
     from openai_realtime.transports.http1 import Origin
 
@@ -98,10 +99,11 @@ class ProxyRules:
         """
         if origin.scheme != "https" or self.given is not None or not self.trust_env:
             return self.given if origin.scheme == "https" else None
-        for name in ("https_proxy", "all_proxy"):
-            source, url = _variable(name)
+        for names in (("https_proxy", "HTTPS_PROXY"), ("all_proxy", "ALL_PROXY")):
+            source, url = _variable(*names)
             if url:
-                if _is_exempt(origin.host, origin.port, _variable("no_proxy")[1]):
+                exempt = _variable("no_proxy", "NO_PROXY")
+                if _is_exempt(origin.host, origin.port, exempt[1]):
                     return None
                 return _parsed(ApiKey(url), source)
         return None
@@ -129,10 +131,12 @@ def _parsed(url: str, source: str) -> Proxy:
     return Proxy.parse(url, source)
 
 
-def _variable(name: str) -> tuple[str, str]:
+def _variable(in_lower_case: ClientVariable, in_upper_case: ClientVariable) -> tuple[str, str]:
     """Return a variable's name and value; in lower case it goes first, also if empty, as for curl."""
-    spelled = name if name in os.environ else name.upper()
-    return spelled, os.environ.get(spelled, "")
+    value = read_variable(in_lower_case)
+    if value is not None:
+        return in_lower_case, value
+    return in_upper_case, read_variable(in_upper_case) or ""
 
 
 def _is_exempt(host: str, port: int, no_proxy: str) -> bool:

@@ -6,7 +6,6 @@ the connection's end frames is not complete without the first.
 
 from __future__ import annotations
 
-import os
 import ssl
 from contextlib import suppress
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import certifi
 
+from openai_realtime.environment import read_variable
 from openai_realtime.transports.exceptions import lost, tls_failed
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def trusted_context() -> ssl.SSLContext:
 
     Trusts SSL_CERT_FILE and SSL_CERT_DIR where they are set and exist, else certifi's authorities.
     """
-    return _context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return _context(read_variable("SSL_CERT_FILE"), read_variable("SSL_CERT_DIR"))
 
 
 def _existing(file: str | None, folder: str | None) -> tuple[str | None, str | None]:

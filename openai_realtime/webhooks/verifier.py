@@ -6,16 +6,16 @@ A webhook is checked in this order: size, headers, age, signature, JSON, shape, 
 from __future__ import annotations
 
 import math
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, cast
 
 from pydantic import ValidationError
 
 from openai_realtime.core.strict_json import decode_json
+from openai_realtime.environment import read_variable
 from openai_realtime.errors import (
     ConfigurationError,
     ParameterError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
     from openai_realtime.webhooks.replay import AnyReplayStore
 
-SECRET_VARIABLE = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - where it is, not what it is
+SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - where it is, not what it is
 MAX_BODY_BYTES = 256 * 1024
 """The largest webhook that is read; real ones have a few hundred bytes."""
 
@@ -177,7 +177,7 @@ class WebhookVerifier:
 
 def _given(secrets: str | Sequence[str] | None) -> list[str]:
     if secrets is None:
-        given = os.environ.get(SECRET_VARIABLE, "").split()
+        given = (read_variable(SECRET_VARIABLE) or "").split()
     else:
         given = [secrets] if isinstance(secrets, str) else list(secrets)
     if not given:

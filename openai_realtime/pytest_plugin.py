@@ -1,7 +1,7 @@
-"""pytest fixtures, found by pytest by themselves: `realtime_server` and `realtime_routes`.
+"""The pytest fixtures `realtime_server` and `realtime_routes`, which pytest finds by itself.
 
-Owns: the fixtures' life. Must not know: what they stand in for. Loads nothing of the package until
-a test asks for a fixture.
+pytest imports this file in every project that has the package installed, so it imports nothing of
+the package before a test asks for a fixture. For the same reason it is not in `testing/`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 def realtime_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockRealtimeServer]:
     """A loopback realtime server; clients made without settings reach it.
 
-    `OPENAI_BASE_URL` and `OPENAI_API_KEY` point to it while the test runs.
+    `OPENAI_BASE_URL` and `OPENAI_API_KEY` point to it while the test runs; every other environment
+    variable that a client reads, proxies included, is not set meanwhile.
     """
     from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - see the header
 
+    _clear_environment(monkeypatch)
     with MockRealtimeServer() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", server.api_key)
@@ -32,7 +34,10 @@ def realtime_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockRealtimeSer
 
 @pytest.fixture
 def realtime_routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeRoutes]:
-    """respx routes for https://api.openai.com/v1, and a key in `OPENAI_API_KEY`. No socket opens."""
+    """respx routes for https://api.openai.com/v1, and a key in `OPENAI_API_KEY`. No socket opens.
+
+    No other environment variable that a client reads is set while the test runs.
+    """
     try:
         import respx  # noqa: PLC0415 - see the header
     except ImportError:
@@ -40,7 +45,14 @@ def realtime_routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeRoutes]
 
     from openai_realtime.testing import MOCK_API_KEY, mock_realtime  # noqa: PLC0415
 
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    _clear_environment(monkeypatch)
     monkeypatch.setenv("OPENAI_API_KEY", MOCK_API_KEY)
     with respx.mock(assert_all_called=False) as router:
         yield mock_realtime(router)
+
+
+def _clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from openai_realtime.environment import CLIENT_VARIABLES  # noqa: PLC0415 - see the header
+
+    for name in CLIENT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
