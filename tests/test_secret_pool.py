@@ -114,14 +114,19 @@ def test_a_wrong_key_is_told_at_once(flavour: Flavour, realtime_server: MockReal
 def test_a_fault_in_a_credential_callable_is_told_as_it_is(
     flavour: Flavour, realtime_server: MockRealtimeServer
 ) -> None:
+    raised: list[LookupError] = []
+
     def no_key() -> str:
-        raise LookupError("vault")
+        raised.append(LookupError("vault"))
+        raise raised[-1]
 
     async def body() -> None:
         client = flavour.client(**options(realtime_server, api_key=no_key))
         async with client, client.secret_pool() as pool:
-            with pytest.raises(LookupError, match="vault"):
+            with pytest.raises(LookupError, match="vault") as caught:
                 await pool.acquire()
+            # The user's own error itself: a copy of it may lack what its class does not pass on.
+            assert any(caught.value is error for error in raised)
 
     flavour.run(body)
 

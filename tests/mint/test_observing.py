@@ -17,6 +17,7 @@ from mint.service import PAGE, PATH, SESSION, app_for, ask, browser, until
 from openai_realtime import APIStatusError, RealtimeError, RealtimeSessionsClient
 from openai_realtime.mint import mint_app, readiness
 from openai_realtime.mint.access_log import described
+from openai_realtime.mint.metrics import Metrics
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
 if TYPE_CHECKING:
@@ -169,6 +170,16 @@ def test_prometheus_reads_counts_and_durations(provider: MockRealtimeServer) -> 
     assert buckets == sorted(buckets)
 
 
+def test_every_duration_is_counted_up_to_the_bucket_it_is_in() -> None:
+    ends = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
+    metrics = Metrics()
+    for seconds in [*ends, 30.1]:
+        metrics.began()
+        metrics.ended("minted", seconds)
+    found = re.findall(r'_bucket\{le="(.*)"\} (\d+)', metrics.text())
+    assert found == [(str(end), str(number)) for number, end in enumerate([*ends, "+Inf"], 1)]
+
+
 def test_metrics_are_not_there_unless_asked_for(provider: MockRealtimeServer) -> None:
     with browser(app_for(provider)) as page:
         assert page.get("/metrics").status_code == 404
@@ -302,6 +313,34 @@ def test_a_client_with_connections_of_its_own_is_asked_by_its_host(
         provider.stop()
     assert anyio.run(is_reachable) == (port == "provider's")
     assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("base_url", "place"),
+    [
+        ("http://127.0.0.1/v1", ("127.0.0.1", 80)),
+        ("https://gateway.example/v1", ("gateway.example", 443)),
+        ("https://gateway.example:8443/v1", ("gateway.example", 8443)),
+    ],
+)
+def test_its_host_is_asked_at_the_port_of_its_url(
+    monkeypatch: pytest.MonkeyPatch, base_url: str, place: tuple[str, int]
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    async def connect(*where: object) -> None:
+        asked.append(where)
+        raise OSError
+
+    monkeypatch.setattr(anyio, "connect_tcp", connect)
+
+    async def is_reachable() -> bool:
+        async with httpx.AsyncClient(trust_env=False) as own:
+            client = RealtimeSessionsClient(base_url=base_url, api_key="sk-x", http_client=own)
+            return await readiness.is_provider_reachable(client)
+
+    assert not anyio.run(is_reachable)
+    assert asked == [place]
 
 
 def test_a_provider_that_shakes_no_hands_in_time_is_not_reachable(

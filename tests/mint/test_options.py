@@ -34,9 +34,15 @@ def client() -> RealtimeSessionsClient:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"authorize": None}, "authorize is required"),
+        (
+            {"authorize": None},
+            "authorize is required: without it, anybody could mint at your expense$",
+        ),
         ({"authorize": "ann"}, "authorize must be a callable"),
-        ({"session": None}, "session is required"),
+        (
+            {"session": None},
+            "session is required: the parameters of the session, chosen by the server$",
+        ),
         ({"session": "gpt-realtime"}, r"session must be a dict, such as .*\{\"model\""),
         ({"session": {"client_secret": {}}}, "lifetime"),
         ({"session": {"type": "realtime", "expires_after": {}}}, "lifetime"),

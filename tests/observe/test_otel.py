@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx
 import pytest
 from flavours import Flavour
 from opentelemetry.sdk.metrics import MeterProvider
@@ -18,7 +19,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from openai_realtime import APIConnectionError, APITimeoutError, AuthenticationError, RetryPolicy
+from openai_realtime import (
+    APIConnectionError,
+    APITimeoutError,
+    AuthenticationError,
+    RetryPolicy,
+    SyncRealtimeSessionsClient,
+)
 from openai_realtime.observe import PoolLevel
 from openai_realtime.otel import OpenTelemetry
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
@@ -139,6 +146,32 @@ def test_a_call_its_attempts_and_their_place(
         ],
         "openai_realtime.retry_budget": [({}, 500)],
     }
+
+
+@pytest.mark.parametrize(
+    ("base_url", "address", "port"),
+    [
+        ("http://127.0.0.1/v1", "127.0.0.1", 80),
+        ("https://gateway.example/v1", "gateway.example", 443),
+        ("https://gateway.example:8443/v1", "gateway.example", 8443),
+    ],
+)
+def test_a_port_that_the_url_does_not_name_is_its_schemes(
+    telemetry: Telemetry, base_url: str, address: str, port: int
+) -> None:
+    def respond(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401)
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(respond)) as own,
+        SyncRealtimeSessionsClient(
+            base_url=base_url, api_key="sk-x", http_client=own, on_event=telemetry.hook
+        ) as client,
+        pytest.raises(AuthenticationError),
+    ):
+        client.sessions.create(model="gpt-realtime")
+    [attempt] = telemetry.attempts()
+    assert (attempt["server.address"], attempt["server.port"]) == (address, port)
 
 
 @pytest.mark.parametrize(

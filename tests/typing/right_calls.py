@@ -14,6 +14,7 @@ import httpx
 import redis
 import redis.asyncio
 from pydantic import Field
+from starlette.applications import Starlette
 from starlette.requests import Request  # noqa: TC002 - as a user writes it
 from starlette.routing import Route
 
@@ -45,6 +46,7 @@ from openai_realtime import (
     WebhookVerifier,
 )
 from openai_realtime.errors import Phase
+from openai_realtime.mint import Authorize, ServiceOptions, mint_app
 from openai_realtime.mint.secrets_source import SecretSource
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
 from openai_realtime.resources.transcription_sessions import (
@@ -378,6 +380,11 @@ def a_pool_for_the_mint_service(client: RealtimeSessionsClient) -> SecretSource:
     return client.secret_pool(size=8, voice="verse")
 
 
+def a_mint_service(client: RealtimeSessionsClient, authorize: Authorize) -> None:
+    needed: ServiceOptions = {"session": {"model": "gpt-realtime"}, "authorize": authorize}
+    assert_type(mint_app(client, **needed), Starlette)
+
+
 def a_pool_for_threads(client: SyncRealtimeSessionsClient) -> None:
     with client.secret_pool(concurrency=2, name="verse", model="gpt-realtime") as pool:
         assert_type(pool, SyncSecretPool)
@@ -416,6 +423,45 @@ async def webhooks(body: bytes, headers: dict[str, str], request: Request) -> No
         assert_type(event, WebhookEvent)
         assert_type(event.data, object)
     assert_type(await verifier.averify(body, request.headers), RealtimeCallIncoming | WebhookEvent)
+    with verifier.handling(body, headers, claim_timeout=30) as event:
+        assert_type(event, RealtimeCallIncoming | WebhookEvent)
+    async with verifier.handling(body, request.headers) as event:
+        assert_type(event, RealtimeCallIncoming | WebhookEvent)
+
+
+class OnlyClaims:
+    def claim(self, webhook_id: str, seconds: int, /) -> bool:
+        return bool(webhook_id and seconds)
+
+
+class OnlyClaimsLater:
+    async def claim(self, webhook_id: str, seconds: int, /) -> bool:
+        return bool(webhook_id and seconds)
+
+
+class Store:
+    def claim(self, webhook_id: str, seconds: int, /) -> str | None:
+        return f"{webhook_id} {seconds}"
+
+    def confirm(self, webhook_id: str, token: str, seconds: int, /) -> None: ...
+
+    def release(self, webhook_id: str, token: str, /) -> int:
+        return len(webhook_id + token)
+
+
+class StoreLater:
+    async def claim(self, webhook_id: str, seconds: int, /) -> str | None:
+        return f"{webhook_id} {seconds}"
+
+    async def confirm(self, webhook_id: str, token: str, seconds: int, /) -> None: ...
+
+    async def release(self, webhook_id: str, token: str, /) -> bool:
+        return bool(webhook_id + token)
+
+
+def stores_of_ones_own() -> None:
+    for store in (OnlyClaims(), OnlyClaimsLater(), Store(), StoreLater()):
+        WebhookVerifier("whsec_…", replay_store=store)
 
 
 async def answer(call: RealtimeCallIncoming) -> None: ...
@@ -427,6 +473,7 @@ def answer_in_a_thread(call: RealtimeCallIncoming) -> None: ...
 def phone_calls(verifier: WebhookVerifier, server: MockRealtimeServer) -> None:
     assert_type(on_call_incoming(answer, verifier=verifier, path="/calls"), Route)
     assert_type(on_call_incoming(answer_in_a_thread), Route)
+    assert_type(on_call_incoming(answer, handle="before_response", claim_timeout=5), Route)
     call = server.phone(webhook_url="http://…", secret="whsec_…").ring(from_="+49", to="+1")
     assert_type(call.wait_for_decision("accepted", timeout=1), CallDecision)
     assert_type(call.wait_for_delivery(), int)

@@ -22,7 +22,12 @@ from openai_realtime import (
     WebhookVerifier,
 )
 from openai_realtime import RealtimeClient as Misspelt  # noqa: F401 - the mistake  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownVariableType reportUnusedImport
-from openai_realtime.webhooks import AsyncRedisReplayStore, MemoryReplayStore, RedisReplayStore
+from openai_realtime.webhooks import (
+    AsyncRedisReplayStore,
+    MemoryReplayStore,
+    RedisReplayStore,
+    on_call_incoming,
+)
 
 # One mistake a line, however long its errors are.
 # fmt: off
@@ -202,6 +207,7 @@ def webhooks(text: str, headers: dict[str, str]) -> None:
     AsyncRedisReplayStore(redis.Redis())  # mypy: arg-type, pyright: reportArgumentType
     WebhookVerifier("whsec_…", replay_store=MemoryReplayStore)  # mypy: arg-type, pyright: reportArgumentType
     WebhookVerifier("whsec_…", 300)  # mypy: call-arg, pyright: reportCallIssue
+    on_call_incoming(print, handle="after")  # mypy: arg-type, pyright: reportArgumentType
     WebhookVerifier().verify(text, headers)  # mypy: arg-type, pyright: reportArgumentType
     WebhookVerifier().verify(b"", None)  # mypy: arg-type, pyright: reportArgumentType
     str(WebhookVerifier().verify(b"", headers).call_id)  # mypy: union-attr, pyright: reportAttributeAccessIssue reportUnknownMemberType reportUnknownArgumentType
