@@ -32,7 +32,12 @@ if TYPE_CHECKING:
     )
     from openai_realtime.resources.translations import AsyncTranslations, Translations
     from openai_realtime.secret_pool import SecretPool, SyncSecretPool
-    from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
+    from openai_realtime.transports.httpx_client import (
+        AsyncHttpClient,
+        AsyncHttpTransport,
+        SyncHttpClient,
+        SyncHttpTransport,
+    )
     from openai_realtime.types.secret_pool import SecretPoolParams
 
 
@@ -47,18 +52,21 @@ class RealtimeSessionsClient(AnyClient[AsyncConnections]):
     `OPENAI_API_KEY` when it is not passed. One client serves a whole process: share it between
     tasks, and close it with `async with` or `await client.aclose()`.
 
-    `http_client` is an `httpx.AsyncClient` (or httpx2's) of your own to send through; it stays
-    yours to close. Raises `ConfigurationError` when a setting is missing or unusable.
+    To send through httpx (or httpx2), pass a client of your own as `http_client`
+    (`httpx.AsyncClient`), or a transport as `transport` (`httpx.AsyncHTTPTransport(http2=True)`,
+    `httpx.MockTransport(handler)`, `httpx.ASGITransport(app)`, …). It stays yours to close. Raises
+    `ConfigurationError` when a setting is missing or unusable.
     """
 
     def __init__(
         self,
         *,
         http_client: AsyncHttpClient | None = None,
+        transport: AsyncHttpTransport | None = None,
         **options: Unpack[AsyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        connections = async_connections(options, http_client)
+        connections = async_connections(options, http_client, transport)
         self._begin(configuration, RetryBudget(), connections, owns_connections=True)
 
     def _attach_driver(self) -> None:
@@ -110,9 +118,9 @@ class RealtimeSessionsClient(AnyClient[AsyncConnections]):
         """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
 
         Afterwards `n` connections (1–1000) are idle; those that already were count. Nothing is sent
-        on them. What the first call would import and build, it finds there. Through a proxy, the way to the proxy is opened; a client of your own
-        (`http_client`) is left as it is. Servers close connections that stay silent, many after a
-        minute: call it when the service starts.
+        on them. What the first call would import and build, it finds there. Through a proxy, the way
+        to the proxy is opened; a client or transport of your own is left as it is. Servers close
+        connections that stay silent, many after a minute: call it when the service starts.
 
         Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
         opened; the others stay open, and calls may be made all the same.
@@ -158,19 +166,20 @@ class SyncRealtimeSessionsClient(AnyClient[SyncConnections]):
             session = client.sessions.create(model="gpt-realtime", voice="verse")
             session.client_secret.value
 
-    Settings are those of `RealtimeSessionsClient`; `http_client` is an `httpx.Client` here, and
-    `api_key` no async callable. Threads may share one client. Close it with `with` or
-    `client.close()`.
+    Settings are those of `RealtimeSessionsClient`; here `http_client` is an `httpx.Client`,
+    `transport` an `httpx.BaseTransport`, and `api_key` no async callable. Threads may share one
+    client. Close it with `with` or `client.close()`.
     """
 
     def __init__(
         self,
         *,
         http_client: SyncHttpClient | None = None,
+        transport: SyncHttpTransport | None = None,
         **options: Unpack[SyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
-        connections = sync_connections(options, http_client)
+        connections = sync_connections(options, http_client, transport)
         self._begin(configuration, RetryBudget(), connections, owns_connections=True)
 
     def _attach_driver(self) -> None:

@@ -170,12 +170,12 @@ class Configuration:
 
         Another provider does not inherit the key, the organization or the project.
         """
-        _check_names(options)
-        if fixed := {"proxy", "trust_env"} & options.keys():
+        if fixed := {"http_client", "proxy", "transport", "trust_env"} & options.keys():
             message = (
                 f"{', '.join(sorted(fixed))}: fixed when a client is made; make another client"
             )
             raise ConfigurationError(message)
+        _check_names(options)
         inherited: dict[str, object] = {**self.options}
         if "base_url" in options or "provider" in options:
             del inherited["provider"]

@@ -11,8 +11,6 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-import httpx
-import httpx2
 import pytest
 from flavours import ON_BOTH_PARSERS, Flavour
 
@@ -597,75 +595,6 @@ class _CancelAfter:
                 result = yield waiting
             except BaseException as thrown:  # noqa: BLE001 - handed on to the coroutine
                 error = thrown
-
-
-@pytest.mark.parametrize("library", [httpx, httpx2])
-def test_a_client_of_ones_own(
-    flavour: Flavour, library: Any, realtime_server: MockRealtimeServer
-) -> None:
-    async def body() -> None:
-        own: Any = (
-            library.Client(headers={"X-Own": "1"}, cookies={"a": "b"}, follow_redirects=True)
-            if flavour.is_sync
-            else library.AsyncClient(
-                headers={"X-Own": "1"}, cookies={"a": "b"}, follow_redirects=True
-            )
-        )
-        client = flavour.client(http_client=own, retry=QUICK)
-        realtime_server.respond_next(MockAnswer(503))
-        session = await client.sessions.create(voice="verse")
-        assert (session.voice, session.meta.attempts) == ("verse", 2)
-        headers = realtime_server.requests[0].headers
-        assert headers["authorization"] == f"Bearer {realtime_server.api_key}"
-        assert not {"cookie", "x-own"} & set(headers)
-        realtime_server.respond_next(MockAnswer(307, headers={"location": "/v1/elsewhere"}))
-        with pytest.raises(RedirectError):
-            await client.sessions.create()
-        realtime_server.respond_next(MockAnswer(delay=30))
-        with pytest.raises(APITimeoutError):
-            await client.sessions.create(timeout=0.2)
-        realtime_server.respond_next(MockAnswer(drop="during", json="x" * 99))
-        with pytest.raises(APIConnectionError, match="lost"):
-            await client.with_options(max_retries=0).sessions.create()
-        await client.aclose()
-        assert not own.is_closed  # its owner's to close
-        with pytest.raises(ClientClosedError):
-            await client.sessions.create()
-        if flavour.is_sync:
-            own.close()
-        else:
-            await own.aclose()
-        another = flavour.client(http_client=own)
-        assert another.is_closed
-        with pytest.raises(ClientClosedError):
-            await another.sessions.create()
-
-    flavour.run(body)
-
-
-@pytest.mark.parametrize("wrong", [object(), httpx.Timeout(1), "client"])
-def test_only_an_http_client_can_be_one(flavour: Flavour, wrong: object) -> None:
-    with pytest.raises(ConfigurationError, match=r"httpx\.(Async)?Client"):
-        flavour.client(api_key="sk-x", http_client=wrong)
-
-
-def test_an_injected_sync_client_obeys_the_deadline_between_reads(
-    realtime_server: MockRealtimeServer,
-) -> None:
-    def drip(request: httpx.Request) -> httpx.Response:
-        def chunks() -> Any:
-            while True:
-                time.sleep(0.02)
-                yield b" "
-
-        return httpx.Response(200, content=chunks())
-
-    with httpx.Client(transport=httpx.MockTransport(drip)) as own:
-        client = SyncRealtimeSessionsClient(http_client=own, timeout=0.2)
-        started = time.monotonic()
-        with pytest.raises(APITimeoutError, match="within 0.2 s"):
-            client.sessions.create()
-        assert time.monotonic() - started < 1
 
 
 def test_the_sync_deadline_holds_against_a_drip(realtime_server: MockRealtimeServer) -> None:

@@ -17,7 +17,7 @@ from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import RealtimeError
 from openai_realtime.mint.access_log import described, logger
 from openai_realtime.mint.limiter import LimiterUnavailableError
-from openai_realtime.transports.injected import InjectedAsyncEngine
+from openai_realtime.transports.httpx_client import AsyncHttpxEngine
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AsyncClientOptions
@@ -93,12 +93,12 @@ async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:
     """Return whether the provider takes a connection within 3 seconds. Nothing is sent on it.
 
     The connection is a new one, made as the client makes its own (proxies, TLS); a kept one may be
-    dead without anybody knowing. Where the client sends through an `http_client` of the user's, it
-    is a plain one to the host.
+    dead without anybody knowing. Where the client sends through an `http_client` or `transport` of
+    the user's, it is a plain one to the host.
     """
     try:
         with anyio.fail_after(_SECONDS):
-            if isinstance(client._connections, InjectedAsyncEngine):  # noqa: SLF001 - of the same package
+            if isinstance(client._connections, AsyncHttpxEngine):  # noqa: SLF001 - of the same package
                 await _connect(client.base_url)
             else:
                 options = cast("AsyncClientOptions", client._configuration.options)  # noqa: SLF001

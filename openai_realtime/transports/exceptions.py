@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,8 @@ from openai_realtime.errors import (
 if TYPE_CHECKING:
     from openai_realtime.errors import Phase
 
+# getaddrinfo's errors that come back the next time: there is no such name.
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 # TLS failures that say no more than that the connection ended.
 _TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
@@ -61,6 +64,17 @@ def lost(phase: Phase, cause: OSError | None = None) -> APIConnectionError:
             hint = "Raise the limit of open files (ulimit -n), or close what is not needed"
         return APIConnectionError(message, phase=phase, retryable=True, hint=hint)
     return APIConnectionError(f"{_LOST}{why}", phase=phase, retryable=True, possibly_acted=True)
+
+
+def not_resolved(cause: OSError) -> APIConnectionError:
+    """Return the error of a host whose name has no address; raise it from `cause`."""
+    _forget_frames(cause)
+    return APIConnectionError(
+        f"The host's name could not be resolved: {cause.strerror or type(cause).__name__}",
+        phase="connect",
+        retryable=cause.errno not in _NO_SUCH_NAME,
+        hint="Check base_url and this machine's name resolution",
+    )
 
 
 def tls_failed(cause: ssl.SSLError, phase: Literal["connect", "receive"]) -> APIConnectionError:

@@ -1,4 +1,4 @@
-"""Which engine a client sends by: its own connections, or those of a client that was handed in."""
+"""Which engine a client sends by: its own connections, or what its user handed in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.transports.exceptions import client_closed
+from openai_realtime.transports.interception import AsyncInterception
 from openai_realtime.transports.proxies import ProxyRules
 
 if TYPE_CHECKING:
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from openai_realtime.transports.asyncio_engine import AsyncioEngine
     from openai_realtime.transports.drivers import AsyncConnections, SyncConnections
     from openai_realtime.transports.http1 import Origin
-    from openai_realtime.transports.injected import AsyncHttpClient, SyncHttpClient
+    from openai_realtime.transports.httpx_client import (
+        AsyncHttpClient,
+        AsyncHttpTransport,
+        SyncHttpClient,
+        SyncHttpTransport,
+    )
     from openai_realtime.transports.trio_engine import TrioEngine
 
 
-class OwnAsyncConnections:
+class OwnAsyncConnections(AsyncInterception):
     """A client's own connections: asyncio's or trio's, by what runs the call."""
 
     def __init__(self, rules: ProxyRules) -> None:
@@ -28,12 +33,6 @@ class OwnAsyncConnections:
         self._trio: TrioEngine | None = None
         self.is_closed: bool = False
         """Whether it was closed: then calls raise `ClientClosedError`."""
-
-    def current(self) -> AsyncioEngine | TrioEngine:
-        """Return the engine for what runs now."""
-        if self.is_closed:
-            raise client_closed()
-        return self._running()
 
     def _running(self) -> AsyncioEngine | TrioEngine:
         if "trio" in sys.modules and not _runs_on_asyncio():
@@ -52,11 +51,13 @@ class OwnAsyncConnections:
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
         """Have `count` idle connections to an origin, as far as that can be had."""
-        await self.current().connect(origin, count, limits, deadline)
+        own = self._running()
+        if self.current() is own:  # what intercepts httpx needs none
+            await own.connect(origin, count, limits, deadline)
 
     async def close_idle(self) -> None:
         """Close what is idle here, and go on with new connections."""
-        await self.current().close_idle()
+        await self._running().close_idle()
 
     async def aclose(self) -> None:
         """Close what is idle here; what is in use is closed when it is done. Repeatable."""
@@ -78,37 +79,51 @@ def _runs_on_asyncio() -> bool:
 
 
 def async_connections(
-    options: AnyClientOptions, http_client: AsyncHttpClient | None
+    options: AnyClientOptions,
+    http_client: AsyncHttpClient | None,
+    transport: AsyncHttpTransport | None,
 ) -> AsyncConnections:
     """Return the async client's connections; or raise `ConfigurationError`."""
+    _check_alone(options, http_client, transport)
     if http_client is not None:
-        _check_client_is_alone(options)
-        from openai_realtime.transports.injected import InjectedAsyncEngine  # noqa: PLC0415 - chosen
+        from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - chosen
 
-        return InjectedAsyncEngine(http_client)
+        return AsyncHttpxEngine.over_client(http_client)
+    if transport is not None:
+        from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - chosen
+
+        return AsyncHttpxEngine.over_transport(transport)
     return OwnAsyncConnections(_proxy_rules(options))
 
 
 def sync_connections(
-    options: AnyClientOptions, http_client: SyncHttpClient | None
+    options: AnyClientOptions,
+    http_client: SyncHttpClient | None,
+    transport: SyncHttpTransport | None,
 ) -> SyncConnections:
     """Return the sync client's connections; or raise `ConfigurationError`."""
+    _check_alone(options, http_client, transport)
     if http_client is not None:
-        _check_client_is_alone(options)
-        from openai_realtime.transports.injected import InjectedSyncEngine  # noqa: PLC0415 - chosen
+        from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - chosen
 
-        return InjectedSyncEngine(http_client)
+        return SyncHttpxEngine.over_client(http_client)
+    if transport is not None:
+        from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - chosen
+
+        return SyncHttpxEngine.over_transport(transport)
     from openai_realtime.transports.sync_engine import SyncEngine  # noqa: PLC0415 - chosen
 
     return SyncEngine(_proxy_rules(options))
 
 
-def _check_client_is_alone(options: AnyClientOptions) -> None:
-    if options.get("proxy"):
-        message = (
-            "pass proxy=… or http_client=…, not both: a client of your own has its own proxies"
-        )
+def _check_alone(options: AnyClientOptions, http_client: object, transport: object) -> None:
+    if http_client is not None and transport is not None:
+        message = "pass transport=… or http_client=…, not both: a client has its own transport"
         raise ConfigurationError(message)
+    for name, given in (("http_client", http_client), ("transport", transport)):
+        if given is not None and options.get("proxy"):
+            message = f"pass proxy=… or {name}=…, not both: one of your own has its own proxies"
+            raise ConfigurationError(message)
 
 
 def _proxy_rules(options: AnyClientOptions) -> ProxyRules:

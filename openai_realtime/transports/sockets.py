@@ -17,7 +17,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from openai_realtime.errors import APIConnectionError
-from openai_realtime.transports.exceptions import lost, timed_out
+from openai_realtime.transports.exceptions import lost, not_resolved, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,6 @@ READ_BYTES = 64 * 1024
 _MAX_LOOKUPS = 64
 # What a connect that does not block returns while it goes on.
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
-# getaddrinfo's errors that come back the next time: there is no such name.
-_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 class Address(NamedTuple):

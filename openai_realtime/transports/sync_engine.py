@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
 from openai_realtime.transports.exceptions import client_closed, pool_timed_out, timed_out
+from openai_realtime.transports.interception import SyncInterception
 from openai_realtime.transports.pool import Pool
 from openai_realtime.transports.sockets import (
     STAGGER_SECONDS,
@@ -148,7 +149,7 @@ class SyncConnection(PolledConnection):
             self._waiter.watch(self.socket, to_read=True, to_write=False)
 
 
-class SyncEngine:
+class SyncEngine(SyncInterception):
     """Sends requests on the calling thread. Threads share it; a forked child starts afresh."""
 
     def __init__(self, rules: ProxyRules) -> None:
@@ -168,12 +169,10 @@ class SyncEngine:
             lease.response = lease.connection.exchange(request, limits, deadline)
         return lease.response
 
-    def current(self) -> SyncEngine:
-        """Return itself: it serves every thread."""
-        return self
-
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Have `count` idle connections to an origin: open what is missing, all at once."""
+        if self.current() is not self:
+            return  # what intercepts httpx needs none
         pool = self._pool()
         errors: list[RealtimeError] = []
 

@@ -244,8 +244,6 @@ def test_the_routes_behave_as_the_server_does(flavour: Flavour, mocker: str) -> 
             "api_key": "sk-right",
             "base_url": "https://gateway.example/ai/v1",
         }
-        if mocker == "httpx":  # what respx does to httpx's own clients
-            options["http_client"] = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
         async with flavour.client(**options) as client:
             session = await client.sessions.create(voice="verse")
             assert session.voice == "verse"
@@ -255,10 +253,6 @@ def test_the_routes_behave_as_the_server_does(flavour: Flavour, mocker: str) -> 
                 await client.sessions.create(extra_body={"x": 1})
             with pytest.raises(AuthenticationError):
                 await client.with_options(api_key="sk-wrong").sessions.create()
-        if mocker == "httpx" and flavour.is_sync:
-            options["http_client"].close()
-        elif mocker == "httpx":
-            await options["http_client"].aclose()
 
     with respx.mock(using=mocker) as router:
         routes = mock_realtime(
@@ -277,7 +271,7 @@ def test_the_global_router_is_the_default() -> None:
         realtime.respond_next(MockAnswer(401), MockAnswer(drop="before"))
         with pytest.raises(AuthenticationError):
             client.sessions.create()
-        with pytest.raises(APIConnectionError, match="hung up"):
+        with pytest.raises(APIConnectionError, match="was lost"):
             client.sessions.create()
         realtime.respond_next(MockAnswer(500))
         realtime.forget_script()

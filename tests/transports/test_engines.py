@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 import trustme
 from flavours import ON_BOTH_PARSERS, Flavour, limit_connections
@@ -171,25 +170,6 @@ def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
     first = asyncio.run(mint(last=False))
     second = asyncio.run(mint(last=True))
     assert first != second
-
-
-@pytest.mark.parametrize("chunk", [b"x" * 65536, b"x" * 2_000_000])
-def test_an_oversized_answer_through_a_client_of_ones_own(
-    flavour: Flavour, realtime_server: MockRealtimeServer, chunk: bytes
-) -> None:
-    realtime_server.respond_next(MockAnswer(body=chunk * 40))
-
-    async def body() -> None:
-        own: Any = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
-        client = flavour.client(http_client=own)
-        with pytest.raises(APIConnectionError, match="larger than 1 MiB"):
-            await client.sessions.create()
-        if flavour.is_sync:
-            own.close()
-        else:
-            await own.aclose()
-
-    flavour.run(body)
 
 
 def test_an_unencrypted_answer_where_tls_was_asked_for(

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import respx
 import trustme
 from flavours import ON_BOTH_PARSERS, Flavour
 
@@ -263,6 +264,27 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
     assert head.startswith(b"CONNECT localhost:%d HTTP/1.1" % tls.port)
     assert b"sk-secret" not in head
     assert (b"proxy-authorization: basic dxnlcjpwyxnz" in head.lower()) is (by == "environment")
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("proxy", [None, "tls"], indirect=True)
+def test_what_an_interceptor_lets_through_goes_the_same_way(
+    flavour: Flavour, tls: TlsServer, proxy: ConnectProxy
+) -> None:
+    async def body() -> None:
+        base_url = f"https://localhost:{tls.port}/v1"
+        url = proxy.url.replace("://", "://user:pass@")
+        async with flavour.client(base_url=base_url, api_key="sk-secret", proxy=url) as client:
+            assert (await client.sessions.create()).client_secret.value == "ek_tls"
+
+    # respx's mocker of httpcore lets nothing through to a proxy, whoever asks it.
+    with respx.mock(using="httpx") as router:
+        router.route().pass_through()
+        flavour.run(body)
+    (head,) = proxy.asked
+    assert head.startswith(b"CONNECT localhost:%d HTTP/1.1" % tls.port)
+    assert b"sk-secret" not in head
+    assert b"proxy-authorization: basic dxnlcjpwyxnz" in head.lower()
 
 
 def test_a_proxy_that_refuses(flavour: Flavour, proxy: ConnectProxy) -> None:

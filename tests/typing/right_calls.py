@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, assert_type
 
 import httpx
+import httpx2
 import redis
 import redis.asyncio
 from pydantic import Field
@@ -129,6 +130,11 @@ async def async_clients() -> None:
     RealtimeSessionsClient(api_key=lambda: "sk-…")
     RealtimeSessionsClient(http_client=httpx.AsyncClient(), timeout=2.5)
     RealtimeSessionsClient(http_client=None)
+    RealtimeSessionsClient(http_client=httpx2.AsyncClient())
+    RealtimeSessionsClient(transport=httpx.AsyncHTTPTransport(http2=True))
+    RealtimeSessionsClient(transport=httpx2.AsyncHTTPTransport(uds="/run/gateway.sock"))
+    RealtimeSessionsClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    RealtimeSessionsClient(transport=None)
 
 
 def sync_clients() -> None:
@@ -144,6 +150,9 @@ def sync_clients() -> None:
     SyncRealtimeSessionsClient(api_key=read_key)
     SyncRealtimeSessionsClient(http_client=httpx.Client())
     SyncRealtimeSessionsClient(http_client=None)
+    SyncRealtimeSessionsClient(transport=httpx.HTTPTransport(http2=True))
+    SyncRealtimeSessionsClient(transport=httpx2.HTTPTransport())
+    SyncRealtimeSessionsClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
 
 
 class TracedClient(RealtimeSessionsClient):

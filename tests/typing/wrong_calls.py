@@ -65,6 +65,9 @@ def async_clients(sync_http: httpx.Client) -> None:
     RealtimeSessionsClient(allow_http="yes")  # mypy: arg-type, pyright: reportArgumentType
     RealtimeSessionsClient(http_client=sync_http)  # mypy: arg-type, pyright: reportArgumentType
     RealtimeSessionsClient(http_client=httpx.AsyncClient)  # mypy: arg-type, pyright: reportArgumentType
+    RealtimeSessionsClient(transport="reqwest")  # mypy: arg-type, pyright: reportArgumentType
+    RealtimeSessionsClient(transport=httpx.HTTPTransport())  # mypy: arg-type, pyright: reportArgumentType
+    RealtimeSessionsClient(http2=True)  # mypy: call-arg, pyright: reportCallIssue
     with RealtimeSessionsClient():  # mypy: attr-defined, pyright: reportGeneralTypeIssues
         pass
 
@@ -73,12 +76,14 @@ def sync_clients(async_http: httpx.AsyncClient) -> None:
     SyncRealtimeSessionsClient(ANYTHING)  # mypy: arg-type call-arg, pyright: reportCallIssue
     SyncRealtimeSessionsClient(organisation="org-1")  # mypy: call-arg, pyright: reportCallIssue
     SyncRealtimeSessionsClient(http_client=async_http)  # mypy: arg-type, pyright: reportArgumentType
+    SyncRealtimeSessionsClient(transport=httpx.AsyncHTTPTransport())  # mypy: arg-type, pyright: reportArgumentType
     SyncRealtimeSessionsClient(retry=RetryPolicy(retries=3))  # mypy: call-arg, pyright: reportCallIssue
     SyncRealtimeSessionsClient(timeout=Timeout(write=3))  # mypy: call-arg, pyright: reportCallIssue
 
 
 def copies(client: SyncRealtimeSessionsClient) -> None:
     client.with_options(http_client=httpx.Client())  # mypy: call-arg, pyright: reportCallIssue
+    client.with_options(transport=httpx.HTTPTransport())  # mypy: call-arg, pyright: reportCallIssue
     client.with_options(api_kee="sk-…")  # mypy: call-arg, pyright: reportCallIssue
     client.with_options(ANYTHING)  # mypy: arg-type call-arg, pyright: reportCallIssue
     client.aclose()  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownMemberType

@@ -1,0 +1,315 @@
+"""Engines over httpx (or httpx2): a user's own client or transport, or a plain client for one call.
+
+What goes out is our request alone: no redirect is followed, and no cookie, default header or
+authentication of a client enters it. Connections, proxies and TLS are the client's or transport's,
+and closing it is its owner's. The sync deadline is checked between reads.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, Self, TypeVar, cast
+
+import anyio
+
+from openai_realtime.core.body import BodyReader
+from openai_realtime.core.deadline import deadline_passed
+from openai_realtime.core.wire import Headers, Request, Response
+from openai_realtime.errors import ConfigurationError
+from openai_realtime.transports.exceptions import client_closed
+from openai_realtime.transports.http1 import Origin, origin_of
+from openai_realtime.transports.httpx_exceptions import translated
+from openai_realtime.transports.tls import trusted_context
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from types import ModuleType
+
+    import httpx
+
+    from openai_realtime.core.deadline import Deadline, Timeout
+    from openai_realtime.transports.proxies import ProxyRules
+
+
+class _AsyncResponse(Protocol):
+    status_code: int
+
+    def aiter_raw(self) -> AsyncIterator[bytes]: ...
+
+
+class _SyncResponse(Protocol):
+    status_code: int
+
+    def iter_raw(self) -> Iterator[bytes]: ...
+
+
+class AsyncHttpClient(Protocol):
+    """What the async client takes as `http_client`: an `httpx.AsyncClient`, or httpx2's."""
+
+    async def send(
+        self, request: Never, *, stream: bool, auth: None, follow_redirects: bool
+    ) -> _AsyncResponse:
+        """Send one request."""
+        ...
+
+
+class SyncHttpClient(Protocol):
+    """What the sync client takes as `http_client`: an `httpx.Client`, or httpx2's."""
+
+    def send(
+        self, request: Never, *, stream: bool, auth: None, follow_redirects: bool
+    ) -> _SyncResponse:
+        """Send one request."""
+        ...
+
+
+class AsyncHttpTransport(Protocol):
+    """What the async client takes as `transport`: an `httpx.AsyncBaseTransport`, or httpx2's."""
+
+    async def handle_async_request(self, request: Never, /) -> _AsyncResponse:
+        """Send one request."""
+        ...
+
+
+class SyncHttpTransport(Protocol):
+    """What the sync client takes as `transport`: an `httpx.BaseTransport`, or httpx2's."""
+
+    def handle_request(self, request: Never, /) -> _SyncResponse:
+        """Send one request."""
+        ...
+
+
+# Of httpx or of httpx2, which have the same public names and no common type. Each looks its method up
+# at every call: what intercepts httpx may have replaced it since.
+_AsyncSend = Callable[["httpx.Request"], Awaitable["httpx.Response"]]
+_SyncSend = Callable[["httpx.Request"], "httpx.Response"]
+_Send = TypeVar("_Send", _AsyncSend, _SyncSend)
+
+
+class _HttpxEngine(Generic[_Send]):
+    """What both engines share: whose requests go out by which call, and whether they still may."""
+
+    def __init__(
+        self, library: ModuleType, send: _Send, client: httpx.AsyncClient | httpx.Client | None
+    ) -> None:
+        self._request_class: type[httpx.Request] = library.Request
+        self._send_request: _Send = send
+        self._client = client
+        self._is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, or the user's client: then calls raise `ClientClosedError`."""
+        return self._is_closed or (self._client is not None and self._client.is_closed)
+
+    def current(self) -> Self:
+        """Return itself: what intercepts httpx meets its calls in any case."""
+        if self.is_closed:
+            raise client_closed()
+        return self
+
+    def _outgoing(self, request: Request, limits: Timeout, deadline: Deadline) -> httpx.Request:
+        read = deadline.cut(limits.read)
+        seconds = {
+            "connect": deadline.cut(limits.connect),
+            "read": read,
+            "write": read,
+            "pool": deadline.cut(limits.pool),
+        }
+        return self._request_class(
+            request.method,
+            request.url,
+            headers=list(request.headers),
+            content=request.body,
+            extensions={"timeout": seconds},
+        )
+
+
+class AsyncHttpxEngine(_HttpxEngine[_AsyncSend]):
+    """Sends through a user's async client or transport."""
+
+    @classmethod
+    def over_client(cls, http_client: AsyncHttpClient) -> AsyncHttpxEngine:
+        """Return the engine over an `httpx.AsyncClient`; raises `ConfigurationError`."""
+        library = _library_of("http_client", http_client, "AsyncClient")
+        client = cast("httpx.AsyncClient", http_client)
+        return cls(library, lambda request: client.send(request, **_AS_IT_IS), client)
+
+    @classmethod
+    def over_transport(cls, transport: AsyncHttpTransport) -> AsyncHttpxEngine:
+        """Return the engine over an `httpx.AsyncBaseTransport`; raises `ConfigurationError`."""
+        library = _library_of("transport", transport, "AsyncBaseTransport")
+        own = cast("httpx.AsyncBaseTransport", transport)
+        return cls(library, lambda request: own.handle_async_request(request), None)  # noqa: PLW0108 - see _Send
+
+    async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response, read to its end."""
+        with anyio.move_on_after(deadline.remaining()):
+            return await self._exchange(request, limits, deadline)
+        raise deadline_passed(limits.total, possibly_acted=True)
+
+    async def _exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        with translated() as errors:
+            response = await self._send_request(self._outgoing(request, limits, deadline))
+            errors.has_head = True
+            body = _body_of(response)
+            try:
+                if not response.is_stream_consumed:
+                    await _read(response, body)
+            except Exception:
+                if not body.is_too_large:
+                    raise
+            finally:
+                await response.aclose()
+            return _finished(response, body)
+
+    async def connect(
+        self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
+    ) -> None:
+        """Do nothing: its connections are its owner's."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
+    async def aclose(self) -> None:
+        """Send nothing more. What it sends through stays open: its owner may still need it."""
+        self._is_closed = True
+
+
+class SyncHttpxEngine(_HttpxEngine[_SyncSend]):
+    """Sends through a user's sync client or transport."""
+
+    @classmethod
+    def over_client(cls, http_client: SyncHttpClient) -> SyncHttpxEngine:
+        """Return the engine over an `httpx.Client`; raises `ConfigurationError`."""
+        library = _library_of("http_client", http_client, "Client")
+        client = cast("httpx.Client", http_client)
+        return cls(library, lambda request: client.send(request, **_AS_IT_IS), client)
+
+    @classmethod
+    def over_transport(cls, transport: SyncHttpTransport) -> SyncHttpxEngine:
+        """Return the engine over an `httpx.BaseTransport`; raises `ConfigurationError`."""
+        library = _library_of("transport", transport, "BaseTransport")
+        own = cast("httpx.BaseTransport", transport)
+        return cls(library, lambda request: own.handle_request(request), None)  # noqa: PLW0108 - see _Send
+
+    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response, read to its end."""
+        with translated() as errors:
+            response = self._send_request(self._outgoing(request, limits, deadline))
+            errors.has_head = True
+            body = _body_of(response)
+            try:
+                if not response.is_stream_consumed:
+                    for chunk in response.iter_raw():
+                        body.feed(chunk)
+                        if body.is_too_large:
+                            break
+                        if deadline.remaining() <= 0:
+                            raise deadline_passed(limits.total, possibly_acted=True)
+            finally:
+                response.close()
+            return _finished(response, body)
+
+    def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Do nothing: its connections are its owner's."""
+
+    def close(self) -> None:
+        """Send nothing more. What it sends through stays open: its owner may still need it."""
+        self._is_closed = True
+
+
+class _PlainEngine:
+    """What both plain engines share: of which library a client is made, and how it connects."""
+
+    def __init__(self, package: str, rules: ProxyRules) -> None:
+        try:
+            self._library = importlib.import_module(package)
+        except ImportError:
+            message = f"what intercepts {package}'s connections needs it too: pip install {package}"
+            raise ConfigurationError(message) from None
+        self._rules = rules
+
+    def _transport_settings(self, request: Request) -> dict[str, Any]:
+        """Return how to connect for a request: as a client's own connections do."""
+        origin = origin_of(request.url, loopback_only=request.loopback_only)
+        proxy = self._rules.proxy_for(origin)
+        settings: dict[str, Any] = {"verify": trusted_context(), "trust_env": False}
+        if proxy is not None:
+            tls = trusted_context() if proxy.scheme == "https" else None
+            settings["proxy"] = self._library.Proxy(proxy.url, auth=proxy.auth, ssl_context=tls)
+        return settings
+
+
+class PlainAsyncEngine(_PlainEngine):
+    """Sends each call through a client that is made for it, for what intercepts the library."""
+
+    async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response, read to its end."""
+        transport = self._library.AsyncHTTPTransport(**self._transport_settings(request))
+        async with self._library.AsyncClient(transport=transport, trust_env=False) as client:
+            send = partial(client.send, **_AS_IT_IS)
+            return await AsyncHttpxEngine(self._library, send, None).send(request, limits, deadline)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
+
+class PlainSyncEngine(_PlainEngine):
+    """Sends each call through a client that is made for it, for what intercepts the library."""
+
+    def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response, read to its end."""
+        transport = self._library.HTTPTransport(**self._transport_settings(request))
+        with self._library.Client(transport=transport, trust_env=False) as client:
+            send = partial(client.send, **_AS_IT_IS)
+            return SyncHttpxEngine(self._library, send, None).send(request, limits, deadline)
+
+
+_AS_IT_IS: dict[str, Any] = {"stream": True, "auth": None, "follow_redirects": False}
+
+
+def _library_of(option: str, given: object, name: str) -> ModuleType:
+    """Return the library whose class `name` an argument is an instance of."""
+    classes = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(given).__mro__}
+    other = name.removeprefix("Async") if name.startswith("Async") else f"Async{name}"
+    for package in ("httpx", "httpx2"):
+        if (package, name) in classes:
+            return importlib.import_module(package)
+    message = f"{option} must be an httpx.{name} (or httpx2's)"
+    if any(name_of_class == other for _, name_of_class in classes):
+        flavour = "async" if other.startswith("Async") else "sync"
+        message = f"{message}: what was given is for the {flavour} client"
+    raise ConfigurationError(message)
+
+
+def _body_of(response: httpx.Response) -> BodyReader:
+    """Return what reads the body; it has read it where a mock or an event hook was first."""
+    if not response.is_stream_consumed:
+        return BodyReader(Headers.of_raw(response.headers.raw))
+    body = BodyReader(Headers())  # httpx has decoded it
+    body.feed(response.content)
+    return body
+
+
+async def _read(response: httpx.Response, body: BodyReader) -> None:
+    """Read a body to its end, or until it is too large."""
+    chunks = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            body.feed(chunk)
+            if body.is_too_large:
+                if response.is_closed:  # a stream that goes on after it was closed
+                    return
+                # Reading then fails where it began, which ends all of httpcore's generators. Left
+                # half-run they would be the garbage collector's, and trio warns of that.
+                await response.aclose()
+
+
+def _finished(response: httpx.Response, body: BodyReader) -> Response:
+    return Response(response.status_code, Headers.of_raw(response.headers.raw), body.finish())
