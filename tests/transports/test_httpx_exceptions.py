@@ -111,6 +111,7 @@ def test_malformed_or_lost(cause: BaseException | None, has_head: bool) -> None:
 
 CERTIFICATE = ssl.SSLCertVerificationError(1, "x")
 CERTIFICATE.verify_message = "self-signed certificate"
+CERTIFICATE.reason = "CERTIFICATE_VERIFY_FAILED"
 WRONG_VERSION = ssl.SSLError(1, "x")
 WRONG_VERSION.reason = "WRONG_VERSION_NUMBER"
 REFUSED = ConnectionRefusedError(111, "in whatever language")
