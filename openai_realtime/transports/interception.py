@@ -25,46 +25,60 @@ if TYPE_CHECKING:
 _CARRIERS = {"httpx": "httpx", "httpcore": "httpx", "httpx2": "httpx2", "httpcore2": "httpx2"}
 """Which library carries a call to what intercepts a package."""
 
-_ASYNC, _SYNC = "handle_async_request", "handle_request"
 _modules = sys.modules
 
 
-class _Method:
-    """A method that interceptors replace, as it was found last when it was its package's own."""
+class _Watched:
+    """A method that interceptors replace, as it was when it was its own package's."""
 
-    __slots__ = ("_class_name", "_name", "members", "method", "owner", "package")
+    __slots__ = ("_class_name", "_members", "_method", "_name", "_owner", "package")
 
     def __init__(self, package: str, class_name: str, name: str) -> None:
         self.package = package
         self._class_name = class_name
         self._name = name
-        self.owner: object = None
-        self.members: Mapping[str, object] = {}
-        self.method: object = None
+        self._owner: object = None
+        self._members: Mapping[str, object] = {}
+        self._method: object = None
 
-    def is_replaced(self) -> bool:
+    def is_replaced(self, module: ModuleType) -> bool:
         """Return whether its code is of another package now."""
-        module = _modules.get(self.package)
-        if not isinstance(module, ModuleType):
-            return False
         owner = getattr(module, self._class_name, None)
+        # Members are compared: the attribute is a new object each time where OpenTelemetry wraps it.
+        seen = self._method
+        if owner is self._owner and seen is not None and self._members.get(self._name) is seen:
+            return False
         method = getattr(owner, self._name, None)
         if method is not None and not _is_of(module, method):
             return True
-        self.members = getattr(owner, "__dict__", {})
-        self.method = self.members.get(self._name)
-        self.owner = owner
+        self._members = getattr(owner, "__dict__", {})
+        self._method = self._members.get(self._name)
+        self._owner = owner
         return False
 
 
-_HTTPX_ASYNC = _Method("httpx", "AsyncHTTPTransport", _ASYNC)
-_HTTPCORE_ASYNC = _Method("httpcore", "AsyncConnectionPool", _ASYNC)
-_HTTPX2_ASYNC = _Method("httpx2", "AsyncHTTPTransport", _ASYNC)
-_HTTPCORE2_ASYNC = _Method("httpcore2", "AsyncConnectionPool", _ASYNC)
-_HTTPX_SYNC = _Method("httpx", "HTTPTransport", _SYNC)
-_HTTPCORE_SYNC = _Method("httpcore", "ConnectionPool", _SYNC)
-_HTTPX2_SYNC = _Method("httpx2", "HTTPTransport", _SYNC)
-_HTTPCORE2_SYNC = _Method("httpcore2", "ConnectionPool", _SYNC)
+def _watched(transport: str, pool: str, method: str) -> tuple[_Watched, ...]:
+    return (
+        _Watched("httpx", transport, method),
+        _Watched("httpcore", pool, method),
+        _Watched("httpx2", transport, method),
+        _Watched("httpcore2", pool, method),
+    )
+
+
+_ASYNC = _watched("AsyncHTTPTransport", "AsyncConnectionPool", "handle_async_request")
+_SYNC = _watched("HTTPTransport", "ConnectionPool", "handle_request")
+
+
+def _carrier(methods: tuple[_Watched, ...]) -> str | None:
+    """Return the library that carries calls to an interceptor, or None where there is none."""
+    found = _modules
+    for method in methods:
+        if method.package in found:
+            module = found[method.package]
+            if isinstance(module, ModuleType) and method.is_replaced(module):
+                return _CARRIERS[method.package]
+    return _mocked_by_respx() if "respx.mocks" in found else None
 
 
 class AsyncInterception(ABC):
@@ -81,49 +95,13 @@ class AsyncInterception(ABC):
         """Return the engine to send by now: its own, or httpx's while something intercepts it."""
         if self.is_closed:
             raise client_closed()
-        # It runs at every call, so it is written out: a loop would take twice as long. Members are
-        # compared, because the attribute is a new object at each look where OpenTelemetry wraps it.
         found = _modules
-        try:
-            is_as_seen = (
-                (
-                    "httpx" not in found
-                    or (
-                        found["httpx"].AsyncHTTPTransport is _HTTPX_ASYNC.owner
-                        and _HTTPX_ASYNC.members[_ASYNC] is _HTTPX_ASYNC.method
-                        and ("respx.mocks" not in found or not _mocked_by_respx())
-                    )
-                )
-                and (
-                    "httpcore" not in found
-                    or (
-                        found["httpcore"].AsyncConnectionPool is _HTTPCORE_ASYNC.owner
-                        and _HTTPCORE_ASYNC.members[_ASYNC] is _HTTPCORE_ASYNC.method
-                    )
-                )
-                and (
-                    "httpx2" not in found
-                    or (
-                        found["httpx2"].AsyncHTTPTransport is _HTTPX2_ASYNC.owner
-                        and _HTTPX2_ASYNC.members[_ASYNC] is _HTTPX2_ASYNC.method
-                    )
-                )
-                and (
-                    "httpcore2" not in found
-                    or (
-                        found["httpcore2"].AsyncConnectionPool is _HTTPCORE2_ASYNC.owner
-                        and _HTTPCORE2_ASYNC.members[_ASYNC] is _HTTPCORE2_ASYNC.method
-                    )
-                )
-            )
-        except (AttributeError, KeyError):  # it is being imported, or the method is inherited
-            is_as_seen = False
-        if not is_as_seen:
-            package = _carrier(_HTTPX_ASYNC, _HTTPCORE_ASYNC, _HTTPX2_ASYNC, _HTTPCORE2_ASYNC)
-            if package is not None:
-                from openai_realtime.transports.httpx_client import PlainAsyncEngine  # noqa: PLC0415 - few
+        if (
+            "httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found
+        ) and (package := _carrier(_ASYNC)) is not None:
+            from openai_realtime.transports.httpx_client import PlainAsyncEngine  # noqa: PLC0415 - few
 
-                return PlainAsyncEngine(package, self._rules)
+            return PlainAsyncEngine(package, self._rules)
         return self._running()
 
 
@@ -137,56 +115,14 @@ class SyncInterception(SyncEngine):
         """Return the engine to send by now: itself, or httpx's while something intercepts it."""
         if self.is_closed:
             raise client_closed()
-        found = _modules  # written out as above
-        try:
-            is_as_seen = (
-                (
-                    "httpx" not in found
-                    or (
-                        found["httpx"].HTTPTransport is _HTTPX_SYNC.owner
-                        and _HTTPX_SYNC.members[_SYNC] is _HTTPX_SYNC.method
-                        and ("respx.mocks" not in found or not _mocked_by_respx())
-                    )
-                )
-                and (
-                    "httpcore" not in found
-                    or (
-                        found["httpcore"].ConnectionPool is _HTTPCORE_SYNC.owner
-                        and _HTTPCORE_SYNC.members[_SYNC] is _HTTPCORE_SYNC.method
-                    )
-                )
-                and (
-                    "httpx2" not in found
-                    or (
-                        found["httpx2"].HTTPTransport is _HTTPX2_SYNC.owner
-                        and _HTTPX2_SYNC.members[_SYNC] is _HTTPX2_SYNC.method
-                    )
-                )
-                and (
-                    "httpcore2" not in found
-                    or (
-                        found["httpcore2"].ConnectionPool is _HTTPCORE2_SYNC.owner
-                        and _HTTPCORE2_SYNC.members[_SYNC] is _HTTPCORE2_SYNC.method
-                    )
-                )
-            )
-        except (AttributeError, KeyError):  # it is being imported, or the method is inherited
-            is_as_seen = False
-        if not is_as_seen:
-            package = _carrier(_HTTPX_SYNC, _HTTPCORE_SYNC, _HTTPX2_SYNC, _HTTPCORE2_SYNC)
-            if package is not None:
-                from openai_realtime.transports.httpx_client import PlainSyncEngine  # noqa: PLC0415 - few
+        found = _modules
+        if (
+            "httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found
+        ) and (package := _carrier(_SYNC)) is not None:
+            from openai_realtime.transports.httpx_client import PlainSyncEngine  # noqa: PLC0415 - few
 
-                return PlainSyncEngine(package, self._rules)
+            return PlainSyncEngine(package, self._rules)
         return self
-
-
-def _carrier(*methods: _Method) -> str | None:
-    """Return the library that carries calls to an interceptor, or None where there is none."""
-    for method in methods:
-        if method.is_replaced():
-            return _CARRIERS[method.package]
-    return _mocked_by_respx()
 
 
 def _is_of(module: ModuleType, method: object) -> bool:

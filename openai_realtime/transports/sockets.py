@@ -110,13 +110,7 @@ class Lookup:
         if outcome is None:
             raise timed_out("connect")
         if isinstance(outcome, OSError):
-            why = outcome.strerror or type(outcome).__name__
-            raise APIConnectionError(
-                f"The host's name could not be resolved: {why}",
-                phase="connect",
-                retryable=outcome.errno not in _NO_SUCH_NAME,
-                hint="Check base_url and this machine's name resolution",
-            ) from outcome.with_traceback(None)
+            raise not_resolved(outcome) from outcome
         found = list(dict.fromkeys(outcome))
         if loopback_only:
             found = [address for address in found if address.is_loopback]
