@@ -79,7 +79,7 @@ class AnyClient(Generic[C]):
         self._attach_driver()
 
     def _copied(self, options: AnyClientOptions) -> Self:
-        copy = self.__class__.__new__(self.__class__)
+        copy: Self = self.__class__.__new__(self.__class__)
         copy.__dict__.update(
             {name: value for name, value in self.__dict__.items() if name not in RESOURCES}
         )

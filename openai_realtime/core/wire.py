@@ -51,7 +51,7 @@ class Headers(Mapping[str, str]):
         members = dict(items)
         if len(members) < len(items) or _COOKIE in members:
             return cls(items)
-        headers = cls.__new__(cls)
+        headers: Self = cls.__new__(cls)
         headers._members = members  # noqa: SLF001 - its own class
         return headers
 

@@ -97,7 +97,7 @@ class WebhookVerifier:
         """Return this verifier if it has a replay store, else a copy of it with `store`."""
         if self._replay_store is not None:
             return self
-        remembering = copy(self)
+        remembering: Self = copy(self)
         remembering._replay_store = store  # noqa: SLF001 - its own class
         return remembering
 

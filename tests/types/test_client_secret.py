@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from rich.pretty import pretty_repr
 
 from openai_realtime import ClientSecret, RealtimeSessionCreateResponse, ResponseMeta
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS, parse_expiry
@@ -117,6 +119,25 @@ def test_the_browser_gets_it_and_the_log_does_not() -> None:
     assert secret.value == "ek_0123456789"
     for shown in (repr(secret), str(secret), f"{secret}", repr(secret.model_dump())):
         assert "0123456789" not in shown
+
+
+def shown_by_devtools(model: ClientSecret) -> str:
+    return "".join(model.__pretty__(repr))
+
+
+@pytest.mark.parametrize("show", [repr, str, pretty_repr, shown_by_devtools])
+def test_what_looks_like_a_secret_is_masked_wherever_it_is_shown(
+    show: Callable[[ClientSecret], str],
+) -> None:
+    fields = {"value": "ek_0123456789", "note": "sk-0123456789", "more": {"token": "0123456789"}}
+    shown = show(ClientSecret.model_validate(fields))
+    assert shown.startswith("ClientSecret(")
+    assert "note=" in shown
+    assert "0123456789" not in shown
+
+
+def test_one_that_is_still_being_made_is_shown() -> None:
+    assert repr(ClientSecret.__new__(ClientSecret)) == "ClientSecret()"
 
 
 @pytest.mark.parametrize("deep", [False, True])
