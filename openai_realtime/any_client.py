@@ -84,7 +84,7 @@ class AnyClient(Generic[C]):
             {name: value for name, value in self.__dict__.items() if name not in RESOURCES}
         )
         configuration = self._configuration.with_options(options)
-        copy._begin(configuration, self._budget, self._connections, owns_connections=False)  # noqa: SLF001 - its own class
+        copy._begin(configuration, self._budget, self._connections, owns_connections=False)
         return copy
 
     @contextmanager

@@ -52,7 +52,7 @@ class Headers(Mapping[str, str]):
         if len(members) < len(items) or _COOKIE in members:
             return cls(items)
         headers: Self = cls.__new__(cls)
-        headers._members = members  # noqa: SLF001 - its own class
+        headers._members = members
         return headers
 
     def __getitem__(self, name: str) -> str:

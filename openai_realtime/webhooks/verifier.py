@@ -98,7 +98,7 @@ class WebhookVerifier:
         if self._replay_store is not None:
             return self
         remembering: Self = copy(self)
-        remembering._replay_store = store  # noqa: SLF001 - its own class
+        remembering._replay_store = store
         return remembering
 
     def verify(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
