@@ -57,6 +57,11 @@ REPORTED = {
     "of an alias": "other = httpx\nother._client",
     "of an alias in a function": "def f() -> None:\n    other = httpx\n    other._client",
     "of one of two": "it: Thing = Thing()\nit = httpx\nit._set",
+    "of the other of two": "it = httpx\nit: Thing = Thing()\nit._set",
+    "of an unpacked variable": "it: Thing = Thing()\n"
+    "def f() -> None:\n    it, other = clients\n    it._set",
+    "of a name that a class has too": "it = httpx\nclass A(Thing):\n    it: Thing\n"
+    "    def f(self) -> None:\n        it._set",
     "of a with statement": "with httpx.Client() as client:\n    client._set",
     "of a loop": "for each in clients:\n    each._set",
     "of a comprehension": "[each._set for each in clients]",
