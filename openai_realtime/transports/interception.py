@@ -39,7 +39,7 @@ class _Watched:
         self._name = name
         self._owner: object = None
         self._members: Mapping[str, object] = {}
-        self._method: object = None
+        self._method: object | None = None
 
     def is_replaced(self, module: ModuleType) -> bool:
         """Return whether its code is of another package now."""
