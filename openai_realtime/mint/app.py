@@ -10,9 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Unpack, cast
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from openai_realtime.asgi import LingeringClose
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.authorization import Authorizer
 from openai_realtime.mint.choices import Choices
@@ -83,7 +85,7 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
     ]
     if has_metrics:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(LingeringClose)])
     app.router.redirect_slashes = False  # a redirect would lead to whatever the Host header says
     return app
 

@@ -1,66 +1,32 @@
-"""The request's body: bounded while it arrives, in time, and strict JSON.
-
-Owns: `Content-Type`, size, time. Must not know: what the members mean.
-"""
+"""The request's body: its `Content-Type`, its bounds, and strict JSON."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
-import anyio
-
+from openai_realtime.asgi import BodyLimitError
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.mint.refusals import (
     CONTENT_TYPE,
     MALFORMED,
     TOO_LARGE,
     TOO_SLOW,
+    Reason,
     RefusalError,
 )
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import Request
-    from starlette.types import Message, Receive
 
     from openai_realtime.core.strict_json import Json
 
 MAX_BODY_BYTES = 4096
-_BODY_SECONDS = 10.0
-# The rest of the body is not read: what follows on the connection would be taken for a request.
-_HANG_UP = {"Connection": "close"}
-
-
-class BoundedReceive:
-    """An ASGI `receive` that raises `RefusalError` on more than 4 KiB of body, or 10 s of waiting.
-
-    The time runs from the first call until the body is whole. It stands in front of whoever reads,
-    `authorize` included, and trusts no Content-Length.
-    """
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._bytes = 0
-        self._deadline: float | None = None
-        self._is_whole = False
-
-    async def __call__(self) -> Message:
-        """Return the next message."""
-        if self._is_whole:  # then what is left to come is that the client hangs up: at any time
-            return await self._receive()
-        if self._deadline is None:
-            self._deadline = anyio.current_time() + _BODY_SECONDS
-        message: Message | None = None
-        with anyio.move_on_after(self._deadline - anyio.current_time()):
-            message = await self._receive()
-        if message is None:
-            raise RefusalError(TOO_SLOW, headers=_HANG_UP)
-        self._is_whole = not message.get("more_body", False)
-        self._bytes += len(message.get("body", b""))
-        if self._bytes > MAX_BODY_BYTES:
-            raise RefusalError(TOO_LARGE, headers=_HANG_UP)
-        return message
+BODY_SECONDS = 10.0
+REASONS: Final[Mapping[int, Reason]] = {408: TOO_SLOW, 413: TOO_LARGE}
+"""The reasons for the statuses of `BodyLimitError`."""
 
 
 def check_content_type(headers: Headers) -> None:
@@ -81,9 +47,12 @@ def check_content_type(headers: Headers) -> None:
 
 
 async def read_object(request: Request) -> dict[str, Json]:
-    """Return the body's members; raises `RefusalError`, or starlette's `ClientDisconnect`."""
+    """Return the body's members.
+
+    Raises `RefusalError`, `BodyLimitError`, or Starlette's `ClientDisconnect`.
+    """
     if _announced_bytes(request.headers) > MAX_BODY_BYTES:  # why wait for it?
-        raise RefusalError(TOO_LARGE, headers=_HANG_UP)
+        raise BodyLimitError(413)
     body = await request.body()
     try:
         value = decode_json(body, unique_names=True)

@@ -1,7 +1,4 @@
-"""Stops work for a client that has hung up.
-
-Owns: watching `receive` while something else is awaited. Must not know: what is awaited.
-"""
+"""Work that is cancelled when the client disconnects."""
 
 from __future__ import annotations
 
@@ -12,15 +9,15 @@ import anyio
 from starlette.requests import ClientDisconnect
 
 if TYPE_CHECKING:
-    from starlette.types import Receive
+    from openai_realtime.asgi import BodyReceive
 
 T = TypeVar("T")
 
 
-async def unless_disconnected(receive: Receive, work: Callable[[], Awaitable[T]]) -> T:
-    """Return what `work` returns; cancel it and raise `ClientDisconnect` if the client hangs up.
+async def unless_disconnected(receive: BodyReceive, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns; cancel it and raise `ClientDisconnect` if the client disconnects.
 
-    The request's body must have been read: `receive` has nothing else to tell.
+    The request's body must have been read: after it, `receive` returns only when that happens.
     """
     results: list[T] = []
     failures: list[Exception] = []
@@ -28,8 +25,7 @@ async def unless_disconnected(receive: Receive, work: Callable[[], Awaitable[T]]
 
     async def watch() -> None:
         with watching:
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await receive()
             group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:

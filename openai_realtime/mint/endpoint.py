@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose
 from openai_realtime.errors import RealtimeError
 from openai_realtime.mint.access_log import AccessEntry, described, logger
 from openai_realtime.mint.addresses import client_address
-from openai_realtime.mint.bodies import BoundedReceive, check_content_type, read_object
+from openai_realtime.mint.bodies import (
+    BODY_SECONDS,
+    MAX_BODY_BYTES,
+    REASONS,
+    check_content_type,
+    read_object,
+)
 from openai_realtime.mint.disconnects import unless_disconnected
 from openai_realtime.mint.limiter import Limiter, LimiterUnavailableError
 from openai_realtime.mint.metrics import Metrics
@@ -70,6 +77,9 @@ class MintEndpoint:
         if scope["type"] != "http":
             message = "The mint endpoint answers HTTP requests alone"
             raise RuntimeError(message)
+        await LingeringClose(self._answer)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self.respond(Request(scope, receive))
         if response is not None:
             await response(scope, receive, send)
@@ -91,7 +101,7 @@ class MintEndpoint:
         """Return the answer to a request; None when the client hung up. It raises nothing.
 
         For frameworks that take no ASGI app as a view: the answer has `status_code`, `headers` and
-        `body`.
+        `body`. Such a framework has read the request's body, or closes the connection itself.
         """
         began = time.monotonic()
         self.metrics.began()
@@ -118,6 +128,8 @@ class MintEndpoint:
             return None
         except RefusalError as refusal:
             response = _refused(refusal, entry)
+        except BodyLimitError as error:
+            response = _refused(RefusalError(REASONS[error.status]), entry)
         except Exception as error:  # noqa: BLE001 - told as generically as all else
             logger.exception("The mint endpoint failed (request id %s)", entry.request_id)
             entry.error = described(error)
@@ -134,7 +146,7 @@ class MintEndpoint:
             raise RefusalError(METHOD, headers={"Allow": "POST"})
         self._origins.check(request.headers)
         check_content_type(request.headers)
-        bounded = BoundedReceive(request.receive)
+        bounded = BoundedReceive(request.receive, max_bytes=MAX_BODY_BYTES, seconds=BODY_SECONDS)
         peer = (request.client.port if request.client else 0) or 0
         client = (entry.client_address, peer) if entry.client_address else None
         inner = Request({**request.scope, "client": client}, bounded)

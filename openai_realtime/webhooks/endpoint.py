@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, cast
 
-import anyio
 import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose
 from openai_realtime.errors import (
     WebhookInProgressError,
     WebhookReplayedError,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from openai_realtime.webhooks.verifier import WebhookVerifier
 
 _RETRY_AFTER_SECONDS = 5
+_BODY_LIMITS = {408: "The body did not arrive in time", 413: "The body is too large"}
 
 
 class CallIncomingEndpoint:
@@ -50,6 +51,9 @@ class CallIncomingEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and run the handler if a call rings."""
+        await LingeringClose(self._respond)(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         response, handling = await self._answer(Request(scope, receive))
         if handling is None:
             await response(scope, receive, send)
@@ -66,13 +70,15 @@ class CallIncomingEndpoint:
                 await self._handle(handling)
 
     async def _answer(self, request: Request) -> tuple[Response, Handling | None]:
-        body = b""
-        with anyio.move_on_after(self._timeout) as reading:
-            body = await _read(request)
-        if reading.cancelled_caught:
-            return _refused(408, "The body did not arrive in time"), None
-        if len(body) > MAX_BODY_BYTES:
-            return _refused(413, "The body is too large"), None
+        if request.method != "POST":
+            return _refused(405, "Webhooks are sent with POST", {"Allow": "POST"}), None
+        bounded = BoundedReceive(request.receive, max_bytes=MAX_BODY_BYTES, seconds=self._timeout)
+        try:
+            body = await Request(request.scope, bounded).body()
+        except BodyLimitError as error:
+            return _refused(error.status, _BODY_LIMITS[error.status]), None
+        except ClientDisconnect:
+            body = b""
         return await self._judged(body, request.headers)
 
     async def _judged(self, body: bytes, headers: Headers) -> tuple[Response, Handling | None]:
@@ -132,24 +138,9 @@ class CallIncomingEndpoint:
         outcomes.append(succeeded)
 
 
-async def _read(request: Request) -> bytes:
-    """Return the body, or somewhat more than is allowed of it; empty if the sender went away."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                break
-    except ClientDisconnect:
-        return b""
-    return bytes(body)
-
-
-def _refused(status: int, error: str) -> Response:
-    return JSONResponse({"error": error}, status)
+def _refused(status: int, error: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": error}, status, headers)
 
 
 def _try_again() -> Response:
-    response = _refused(503, "Try again")
-    response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
-    return response
+    return _refused(503, "Try again", {"Retry-After": str(_RETRY_AFTER_SECONDS)})

@@ -47,7 +47,8 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     event that is no call are answered with 200 and nothing is run; a call that another delivery is
     handling with 503 and `Retry-After`, and so is a replay store that fails; what is not genuine
     with 400; more than 256 KiB with 413; a body that takes longer than `body_timeout` seconds with
-    408. When a process dies while it handles a call, another delivery is handled `claim_timeout`
+    408; other methods with 405. A response that is given before the body was read closes the
+    connection. When a process dies while it handles a call, another delivery is handled `claim_timeout`
     seconds (default 60, from 1 to 86,400) after it began, and until then answered with 503; a
     handler that takes longer before the response may run twice.
 
@@ -73,4 +74,4 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
         claim_timeout=claim_timeout,
         body_timeout=body_timeout,
     )
-    return Route(path, endpoint, methods=["POST"])
+    return Route(path, endpoint)

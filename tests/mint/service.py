@@ -69,13 +69,15 @@ def ask(asking: TestClient, headers: Mapping[str, str] | None = None, json: obje
 
 
 @contextmanager
-def serving(app: Starlette) -> Iterator[tuple[str, int]]:
+def serving(app: Starlette, **options: Any) -> Iterator[tuple[str, int]]:
     """Serve an app with uvicorn on a free port; gives host and port."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, port=0, log_config=None, proxy_headers=False, timeout_graceful_shutdown=1
-        )
-    )
+    defaults: dict[str, Any] = {
+        "port": 0,
+        "log_config": None,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": 1,
+    }
+    server = uvicorn.Server(uvicorn.Config(app, **{**defaults, **options}))
     started = threading.Event()
     begin = server.startup
 

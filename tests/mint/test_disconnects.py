@@ -7,14 +7,15 @@ import anyio.lowlevel
 import pytest
 from starlette.requests import ClientDisconnect
 
+from openai_realtime.asgi import BodyReceive
 from openai_realtime.mint.disconnects import unless_disconnected
 
-MORE = {"type": "http.request", "body": b"", "more_body": False}
+END_OF_BODY = {"type": "http.request", "body": b"", "more_body": False}
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_only_a_disconnect_stops_the_work(backend: str) -> None:
-    messages: list[dict[str, Any]] = [MORE, MORE, {"type": "http.disconnect"}]
+    messages: list[dict[str, Any]] = [END_OF_BODY] * 3 + [{"type": "http.disconnect"}]
     stopped: list[bool] = []
 
     async def receive() -> dict[str, Any]:
@@ -28,8 +29,10 @@ def test_only_a_disconnect_stops_the_work(backend: str) -> None:
             stopped.append(True)
 
     async def body() -> None:
+        body_receive = BodyReceive(receive)
+        await body_receive()
         with pytest.raises(ClientDisconnect):
-            await unless_disconnected(receive, work)
+            await unless_disconnected(body_receive, work)
 
     anyio.run(body, backend=backend)
     assert (messages, stopped) == ([], [True])
