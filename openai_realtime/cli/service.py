@@ -1,17 +1,14 @@
-"""The mint service as a process: a socket, uvicorn, and how they end.
-
-Owns: the socket, signals, what is printed when it listens. Must not know: options. Needs the extra
-`mint`.
-"""
+"""The mint service as a process: a socket, uvicorn, signals, and what is printed when it listens."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import uvicorn
@@ -21,6 +18,7 @@ from openai_realtime import RealtimeSessionsClient
 from openai_realtime.cli import output
 from openai_realtime.cli.admission import is_loopback
 from openai_realtime.cli.failures import ListenError
+from openai_realtime.cli.listener import Listener, connection_limit
 from openai_realtime.cli.service_log import tell_on_stderr
 from openai_realtime.mint import mint_app
 from openai_realtime.mint.page import page_routes
@@ -92,9 +90,11 @@ def run(
     async def serve() -> None:
         async with RealtimeSessionsClient(**client) as opened:
             app = _app(place, opened, options, has_page=has_page)
-            server = _Server(app, introduction=_introduction(place, options, has_page=has_page))
+            server = _Server(
+                app, place.socket, introduction=_introduction(place, options, has_page=has_page)
+            )
             with _ended_by_signals(server):
-                await server.serve(sockets=[place.socket])
+                await server.serve(sockets=[])
 
     anyio.run(serve)
 
@@ -113,13 +113,15 @@ def _app(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which says where it listens once it does."""
+    """uvicorn, with a listener of ours, and which says where it listens once it does."""
 
-    def __init__(self, app: Starlette, *, introduction: str) -> None:
+    def __init__(self, app: Starlette, listening: socket.socket, *, introduction: str) -> None:
+        self._listener = Listener(app, connection_limit())
         super().__init__(
             uvicorn.Config(
-                app,
+                self._listener,
                 access_log=False,  # the service writes its own
+                http="h11",  # which bounds a request's head: 16 KiB
                 log_config=None,
                 # The service looks at X-Forwarded-For itself, and only when told how far.
                 proxy_headers=False,
@@ -128,12 +130,30 @@ class _Server(uvicorn.Server):
                 ws="none",
             )
         )
+        self._listening = listening
         self._introduction = introduction
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         output.write(self._introduction)
+
+    @override
+    async def main_loop(self) -> None:
+        with self._listening:
+            async with asyncio.TaskGroup() as group:
+                accepting = group.create_task(
+                    self._listener.accept(self._listening, self._protocol)
+                )
+                await super().main_loop()
+                accepting.cancel()
+
+    def _protocol(self) -> asyncio.Protocol:
+        # Made as uvicorn makes it for the sockets that it listens on itself.
+        protocol = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 @contextmanager

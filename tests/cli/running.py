@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from typer.testing import Result
 
@@ -31,15 +32,24 @@ class Shell(Protocol):
 
 
 @contextmanager
-def started(*arguments: str) -> Generator[subprocess.Popen[str]]:
-    """Start the command in a process of its own, and end it when the block is over."""
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+def started(
+    *arguments: str, descriptors: int | None = None, log: Path | None = None
+) -> Generator[subprocess.Popen[str]]:
+    """Start the command in a process of its own, and end it when the block is over.
+
+    `descriptors` is how many it may have open; `log` is where stderr goes, instead of a pipe.
+    """
+    limited = ["sh", "-c", f'ulimit -n {descriptors} && exec "$0" "$@"'] if descriptors else []
+    with (
+        log.open("wb") if log else nullcontext(subprocess.PIPE) as stderr,
+        subprocess.Popen(
+            [*limited, *COMMAND, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
         try:
             yield process
         finally:
