@@ -33,7 +33,7 @@ _Commands = Generator[_Command, object, T]
 class _RedisClient(Protocol):
     """What is called of a `redis.Redis`."""
 
-    def set(self, name: str, value: str, *, ex: int, nx: bool) -> object: ...
+    def set(self, name: str, value: str, *, ex: int, nx: bool = False) -> object: ...
 
     def get(self, name: str) -> object: ...
 
@@ -46,7 +46,7 @@ class _RedisClient(Protocol):
 class _AsyncRedisClient(Protocol):
     """What is called of a `redis.asyncio.Redis`."""
 
-    def set(self, name: str, value: str, *, ex: int, nx: bool) -> Awaitable[object]: ...
+    def set(self, name: str, value: str, *, ex: int, nx: bool = False) -> Awaitable[object]: ...
 
     def get(self, name: str) -> Awaitable[object]: ...
 
@@ -167,7 +167,7 @@ def _claim(prefix: str, webhook_id: str, seconds: int) -> _Commands[str | None]:
 
 
 def _confirm(key: str, token: str, seconds: int) -> _Commands[None]:
-    yield from _twice(lambda client: client.set(key, _CONFIRMED + token, ex=seconds, nx=False))
+    yield from _twice(lambda client: client.set(key, _CONFIRMED + token, ex=seconds))
 
 
 def _release(key: str, token: str) -> _Commands[None]:

@@ -19,6 +19,8 @@ import redis
 import uvicorn
 from programs import program
 
+from webhooks.calls import Handler
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
@@ -75,3 +77,10 @@ def serve() -> Iterator[Callable[[ASGIApp], str]]:
     yield start
     for stop in stops:
         stop()
+
+
+@pytest.fixture
+def handler() -> Iterator[Handler]:
+    own = Handler()
+    yield own
+    own.may_end.set()  # a test that failed leaves no thread behind

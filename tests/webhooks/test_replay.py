@@ -165,9 +165,17 @@ def test_the_wrong_kind_of_redis_client_is_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "wrong", "told"),
     [
-        (RedisReplayStore, "redis://x", r"takes a client, such as redis.Redis\("),
+        (
+            RedisReplayStore,
+            "redis://x",
+            r"^RedisReplayStore takes a client, such as redis.Redis\(…\)$",
+        ),
         (RedisReplayStore, redis.Redis, r"takes a client, such as redis.Redis\("),
-        (AsyncRedisReplayStore, "redis://x", r"takes a client, such as redis.asyncio.Redis\("),
+        (
+            AsyncRedisReplayStore,
+            "redis://x",
+            r"^AsyncRedisReplayStore takes a client, such as redis.asyncio.Redis\(…\)$",
+        ),
         (verifier, MemoryReplayStore, r"takes a store, such as MemoryReplayStore\(\)"),
         (verifier, redis.Redis(), r"takes a store, such as MemoryReplayStore\(\)"),
     ],

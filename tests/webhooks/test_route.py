@@ -239,5 +239,8 @@ def test_a_store_that_fails_is_answered_with_503_and_nothing_runs(
 
 def test_without_starlette_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "starlette.routing", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'openai-realtime\[mint\]'"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^on_call_incoming needs Starlette: pip install 'openai-realtime\[mint\]'$",
+    ):
         on_call_incoming(Handler())

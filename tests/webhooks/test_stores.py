@@ -261,6 +261,18 @@ def test_memory_is_bounded_and_forgets_the_oldest_first() -> None:
     assert len(store) == 1
 
 
+def test_memory_lets_a_claim_expire_that_is_behind_one_that_holds_longer() -> None:
+    now = [0.0]
+    store = MemoryReplayStore(clock=lambda: now[0])
+    store.confirm("a", "token", 20)
+    store.claim("b", 10)
+    now[0] = 9.999
+    assert is_claimed(store, "b")
+    now[0] = 10
+    assert store.claim("b", 10)
+    assert store.claim("a", 10) is None
+
+
 # --- Redis on a bad day ----------------------------------------------------------------------
 
 
@@ -339,6 +351,18 @@ def test_confirming_and_releasing_survive_a_lost_response(lossy: Any) -> None:
     store.release("wh_1", token)
     assert client.count == 5
     assert store.claim("wh_1", CLAIMED)
+
+
+@pytest.mark.redis
+def test_a_key_with_something_else_in_it_is_no_reason_to_fail(lossy: Any) -> None:
+    store, client = lossy(set())
+    client.client.set("openai_realtime:webhook:wh_1", b"\xff")
+    with pytest.raises(WebhookInProgressError) as caught:
+        store.claim("wh_1", CLAIMED)
+    assert str(caught.value) == (
+        "The webhook is being handled now: answer it with 503, so that it is delivered again "
+        "(webhook-id wh_1)"
+    )
 
 
 @pytest.mark.redis
