@@ -6,13 +6,13 @@ connection is closed: write what `close` returns, if it can be written at once, 
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from openai_realtime.errors import APIConnectionError
+from openai_realtime.transports.exceptions import lost, tls_failed
 from openai_realtime.transports.http1 import Http1
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from openai_realtime.core.wire import Request, Response
@@ -25,7 +25,7 @@ class Layer(Protocol):
     """Whether the layer above may begin."""
     has_ended: bool
     """Whether the peer has said that it sends nothing more."""
-    failure: APIConnectionError | None
+    failure: ssl.SSLError | None
     """What went wrong behind the bytes that `receive` returned last."""
 
     @property
@@ -42,11 +42,11 @@ class Layer(Protocol):
         ...
 
     def receive_eof(self) -> None:
-        """Take note that nothing more comes; raises `APIConnectionError` while it is not open."""
+        """Take note that nothing more comes."""
         ...
 
-    def send(self, data: bytes) -> bytes:
-        """Return what carries `data`."""
+    def send(self, data: bytes | memoryview) -> bytes:
+        """Return what carries `data`; nothing, where the layer has failed."""
         ...
 
     def close(self, *, says_goodbye: bool) -> bytes:
@@ -102,8 +102,15 @@ class Connection:
         return self._layers[0].start() if self._layers else b""
 
     def send(self, request: Request) -> bytes:
-        """Return the bytes of a request; the connection is busy until its response is complete."""
-        return self._wrapped(self._http.send(request), len(self._layers))
+        """Return the bytes of a request; the connection is busy until its response is complete.
+
+        Raises `APIConnectionError` where it cannot be sent.
+        """
+        if self.is_closed:
+            self._fail_to_open()
+        # A memoryview, because a traceback that shows local variables would show the API key.
+        data = memoryview(self._http.send(request))
+        return self._wrapped(data, len(self._layers)) or self._fail_to_open()
 
     def receive(self, data: bytes) -> bytes:
         """Take what came, and return what is to be sent.
@@ -134,9 +141,8 @@ class Connection:
         is_idle = self.is_open and not self.is_busy and not self.is_closed
         self.is_closed = True
         last = b""
-        with suppress(APIConnectionError):
-            for layer in reversed(self._layers[: self._opened + 1]):
-                last = (layer.send(last) if last else b"") + layer.close(says_goodbye=is_idle)
+        for layer in reversed(self._layers[: self._opened + 1]):
+            last = (layer.send(last) if last else b"") + layer.close(says_goodbye=is_idle)
         return last
 
     def _pass_up(self, position: int, data: bytes) -> bytes:
@@ -165,18 +171,28 @@ class Connection:
             self._end(position + 1, layer.failure)
         return outgoing
 
-    def _end(self, position: int, failure: APIConnectionError | None = None) -> None:
+    def _end(self, position: int, failure: ssl.SSLError | None = None) -> None:
         """Tell the layers from `position` on that nothing more comes, and why."""
         for layer in self._layers[position:]:
-            if failure is None or not layer.is_open:
+            if failure is None:
                 layer.receive_eof()
                 failure = layer.failure
         if self._http.is_busy:
-            self._http.receive_eof(failure)
+            self._http.receive_eof(None if failure is None else tls_failed(failure, "receive"))
+        elif not self.is_open:
+            self._fail_to_open()
 
-    def _wrapped(self, data: bytes, position: int) -> bytes:
+    def _fail_to_open(self) -> NoReturn:
+        """Raise what keeps the connection from carrying a request: the failure of the top layer."""
+        self.is_closed = True
+        for layer in reversed(self._layers):
+            if layer.failure is not None:
+                raise tls_failed(layer.failure, "connect")
+        raise lost("connect")
+
+    def _wrapped(self, data: bytes | memoryview, position: int) -> bytes:
         """Return `data` as the layers below `position` carry it."""
         if data:
             for layer in reversed(self._layers[:position]):
                 data = layer.send(data)
-        return data
+        return bytes(data)

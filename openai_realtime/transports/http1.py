@@ -4,7 +4,7 @@ A response's bytes are checked here before a parser sees them, so that h11 and h
 meet the same bytes and give the same response (RFC 9112, read strictly):
 
 - its head is `HTTP/1.0` or `1.1`, a status from 100 to 599, CRLF line ends, no folded line, token
-  names, no control characters, at most 64 KiB;
+  names, no control characters, at most 64 KiB and 1,000 lines;
 - its body is framed by one Content-Length, by `Transfer-Encoding: chunked`, or by neither and then
   by the end of the connection;
 - at most 10 interim responses, 1 MiB of body, and 4 MiB of bytes in all.
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from openai_realtime.transports.parsers import ResponseParser
 
 MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_LINES = 1000
 MAX_INTERIM_RESPONSES = 10
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 # How much is parsed before the caller looks at the clock and at other tasks. Chunks may be of one
@@ -38,17 +39,17 @@ _SLICE = 16 * 1024
 _SLICE_OF_CHUNKS = 4 * 1024
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
-_FIELDS = rb"(?:%b:%b\r\n)*+\r\n" % (_NAME, _VALUE)
+_FIELDS = rb"(?:%b:%b\r\n)*\r\n" % (_TOKEN, _VALUE)
 _HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: %b)?\r\n%b" % (_VALUE, _FIELDS))
 _TRAILERS = re.compile(_FIELDS)
-_FRAMING = re.compile(
-    rb"\n(content-length|transfer-encoding):[ \t]*+([^\r]*?)[ \t]*+(?=\r\n)", re.IGNORECASE
-)
+_FRAMING = re.compile(rb"\n(content-length|transfer-encoding):([^\r]*+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:[ \t]*+;%b)?\r\n" % _VALUE)
-_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+# The extensions that both parsers take: RFC 9112's, without white space and escaped characters.
+_QUOTED = rb'"[\t !\x23-\x5b\x5d-\x7e\x80-\xff]*+"'
+_EXTENSIONS = rb"(?:;%b(?:=(?:%b|%b))?)*" % (_TOKEN, _TOKEN, _QUOTED)
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)%b\r\n" % _EXTENSIONS)
 _BEGINNING = b"HTTP/1."
 _END_OF_LINE = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -89,7 +90,7 @@ def encode_request(request: Request) -> bytes:
     return b"".join(
         (
             _first_lines(request.method, request.url),
-            *[b"%b: %b\r\n" % header for header in request.headers],
+            *map(b"%b: %b\r\n".__mod__, request.headers),
             b"Content-Length: %d\r\n\r\n" % len(request.body),
             request.body,
         )
@@ -97,13 +98,12 @@ def encode_request(request: Request) -> bytes:
 
 
 class Head(NamedTuple):
-    """A response's status line and headers, which are well-formed; interim ones left out."""
+    """A response's status line and headers, which are well-formed."""
 
     status: int
     is_persistent: bool
     """Whether it is of HTTP/1.1, where a connection carries one request after another."""
-    start: int
-    end: int
+    size: int
 
 
 class HeadReader:
@@ -112,46 +112,51 @@ class HeadReader:
     def __init__(self) -> None:
         self._searched = 0
         self._interim = 0
-        self.start: int = 0
-        """Where what was not read yet begins."""
 
-    def read(self, held: bytes) -> Head | None:
-        """Return the head, or None while it is incomplete; raises `MalformedResponseError`."""
+    def read(self, held: bytearray) -> Head | None:
+        """Return the head, or None while it is incomplete; drop the interim responses before it.
+
+        Raises `MalformedResponseError`.
+        """
         while True:
-            start = self.start
-            if not held.startswith(_BEGINNING[: len(held) - start], start):
+            if not held.startswith(_BEGINNING[: len(held)]):
                 raise MalformedResponseError("it does not begin with HTTP/1")
-            end, self._searched = find_end(
-                held, start, max(start, self._searched), _END_OF_HEAD, "headers"
-            )
+            end, self._searched = find_end(held, 0, self._searched, _END_OF_HEAD, "headers")
             if end < 0:
                 return None
-            head = _HEAD.fullmatch(held, start, end)
+            head = _HEAD.fullmatch(held, 0, end)
             if head is None:
                 raise MalformedResponseError("its status line or a header is malformed")
             status = int(head[2])
             if status == _SWITCHING_PROTOCOLS:
                 raise MalformedResponseError("it switches to a protocol that was not asked for")
             if status >= _FIRST_FINAL_STATUS:
-                return Head(status, head[1] == b"1", start, end)
+                return Head(status, head[1] == b"1", end)
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
                 raise MalformedResponseError("more than 10 interim responses")
-            self.start = end
+            self._searched = 0
+            del held[:end]
 
 
-def find_end(held: bytes, start: int, searched: int, end: bytes, what: str) -> tuple[int, int]:
+def find_end(held: bytearray, start: int, searched: int, end: bytes, what: str) -> tuple[int, int]:
     """Return the position behind `end`, or -1 if it has not come, and where to search on.
 
     Raises `MalformedResponseError` where a line does not end by CRLF, or too much has come.
     """
     found = held.find(end, searched)
     stop = len(held) if found < 0 else found + len(end)
-    if _BARE_LINE_FEED.search(held, searched, stop) is not None:
+    ends = held.count(b"\n", searched, stop)
+    if ends != held.count(_END_OF_LINE, max(0, searched - 1), stop):
         raise MalformedResponseError(f"a line of its {what} does not end by CRLF")
     if stop - start > MAX_HEAD_BYTES:
         raise MalformedResponseError(f"more than 64 KiB of {what}")
-    return (-1 if found < 0 else stop), max(start, stop - len(end) + 1)
+    if found < 0:
+        return -1, max(start, stop - len(end) + 1)
+    # Each line costs h11 a microsecond or two.
+    if held.count(b"\n", start, stop) > MAX_HEAD_LINES:
+        raise MalformedResponseError(f"more than 1,000 lines of {what}")
+    return stop, stop
 
 
 class Http1:
@@ -166,14 +171,15 @@ class Http1:
         """Whether the connection may carry another request; known once `response` was called."""
         self.is_backlogged: bool = False
         """Whether there is more to parse than was parsed: call `receive(b"")`."""
-        self._held = b""
+        self._held = bytearray()
         self._position = 0
 
     def send(self, request: Request) -> bytes:
         """Return the bytes of a request, whose response is expected from now on."""
         self.is_busy = True
         self.has_begun = self.is_reusable = self.is_backlogged = False
-        self._held, self._position, self._searched, self._fed = b"", 0, 0, 0
+        self._held = bytearray()
+        self._position = self._searched = self._fed = 0
         self._size = self._body_size = self._left = 0
         self._head = HeadReader()
         self._parser: ResponseParser | None = None
@@ -181,7 +187,7 @@ class Http1:
         self._has_ended = False
         self._failure: APIConnectionError | None = None
         self._slice = _SLICE
-        self._step: Callable[[int], bool] = self._read_head
+        self._step: Callable[[Http1, int], bool] = Http1._read_head
         return encode_request(request)
 
     def receive(self, data: bytes) -> None:
@@ -196,7 +202,7 @@ class Http1:
         if self._position and data:
             self._searched -= self._position
             self._fed -= self._position
-            self._held = self._held[self._position :]
+            del self._held[: self._position]
             self._position = 0
         self._held += data
         try:
@@ -214,8 +220,9 @@ class Http1:
         A body that nothing else frames is complete then, unless it is a failure. Raises that, or
         `APIConnectionError` where something is missing; with a backlog, `receive` does later.
         """
-        self._has_ended = True
-        self._failure = failure
+        if not self._has_ended:
+            self._has_ended = True
+            self._failure = failure
         if not self.is_backlogged:
             self._finish()
 
@@ -223,28 +230,30 @@ class Http1:
         """Return the complete response; raises `APIConnectionError` where it cannot be decoded."""
         headers = Headers.of_raw(self._parser.headers if self._parser else [])
         body = b"".join(self._parser.body if self._parser else [])
-        self._parser = None
+        is_whole = self._position == len(self._held)
+        # An idle connection keeps nothing of its last response.
+        self._parser, self._held, self._position = None, bytearray(), 0
         response = Response(self._status, headers, whole_body(headers, body))
         self.is_reusable = (
-            self._is_persistent
+            is_whole
+            and self._is_persistent
             and self._has_framing
-            and self._position == len(self._held)
             and not _says_close(headers.get("connection"))
         )
         return response
 
     def _parse_slice(self) -> None:
-        limit = self._position + self._slice
+        start = self._position
         self.is_backlogged = False
-        while self.is_busy and self._step(limit):
-            if self._position >= limit and self.is_busy:
+        while self.is_busy and self._step(self, start + self._slice):
+            if self._position >= start + self._slice and self.is_busy:
                 self.is_backlogged = self._position < len(self._held)
                 break
         parser = self._parser
         if parser is not None and self._fed < self._position:
             parser.feed(self._held[self._fed : self._position])
             self._fed = self._position
-            if not self.is_busy and not parser.is_complete:
+            if parser.is_complete is self.is_busy:
                 raise MalformedResponseError("it does not end where its framing says")
         if self.is_busy and self._has_ended and not self.is_backlogged:
             self._finish()
@@ -269,32 +278,38 @@ class Http1:
         head = self._head.read(self._held)
         if head is None:
             return False
-        self._status, self._is_persistent, self._fed, self._position = head
+        self._status, self._is_persistent, self._position = head
         self._parser = parsers.response_parser()
-        return self._begin_body(_FRAMING.findall(self._held, head.start, head.end))
+        return self._begin_body(_FRAMING.findall(self._held, 0, head.size))
 
     def _begin_body(self, framing: list[tuple[bytes, bytes]]) -> bool:
         if len(framing) > 1:
             raise MalformedResponseError("it frames its body in more than one way")
-        if self._status in _WITHOUT_BODY:
-            return self._end()
         if not framing:
+            if self._status in _WITHOUT_BODY:
+                return self._end()
             self._has_framing = False
-            self._step = self._read_to_the_end
+            self._step = Http1._read_to_the_end
             return True
         name, value = framing[0]
-        if name.lower() == b"content-length":
-            if _LENGTH.fullmatch(value) is None:
-                raise MalformedResponseError("its Content-Length is not a number")
-            self._left = int(value)
-            self._count(self._left)
-            self._step = self._read_length
-            return True
-        if value.lower() != b"chunked":
+        value = value.strip(b" ")
+        is_chunked = name.lower() == b"transfer-encoding"
+        if is_chunked and value.lower() != b"chunked":
             raise MalformedResponseError("its Transfer-Encoding is unknown")
-        self._slice = _SLICE_OF_CHUNKS
-        self._step = self._read_chunk_size
-        return True
+        if not is_chunked and _LENGTH.fullmatch(value) is None:
+            raise MalformedResponseError("its Content-Length is not a number")
+        if self._status in _WITHOUT_BODY:
+            # A server that sends the body all the same may send it later: as another response.
+            self._is_persistent = False
+            return self._end()
+        if is_chunked:
+            self._slice = _SLICE_OF_CHUNKS
+            self._step = Http1._read_chunk_size
+            return True
+        self._left = int(value)
+        self._count(self._left)
+        self._step = Http1._read_length
+        return self._left > 0 or self._end()
 
     def _count(self, size: int) -> None:
         self._body_size += size
@@ -327,14 +342,14 @@ class Http1:
         self._position = end
         self._left = int(size[1], 16)
         self._count(self._left)
-        self._step = self._read_chunk if self._left else self._read_trailers
+        self._step = Http1._read_chunk if self._left else Http1._read_trailers
         return True
 
     def _read_chunk(self, limit: int) -> bool:
         taken = self._take(self._left, limit)
         self._left -= taken
         if self._left == 0:
-            self._step = self._read_end_of_chunk
+            self._step = Http1._read_end_of_chunk
         return taken > 0
 
     def _read_end_of_chunk(self, _limit: int) -> bool:
@@ -344,7 +359,7 @@ class Http1:
         if len(self._held) < end:
             return False
         self._position = end
-        self._step = self._read_chunk_size
+        self._step = Http1._read_chunk_size
         return True
 
     def _read_trailers(self, _limit: int) -> bool:

@@ -5,14 +5,18 @@ A parser is fed one final response, whose head and framing were checked before (
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import h11
+
     from openai_realtime.core.wire import Header
 
 # The parsers' own words would quote the response.
 _REFUSED = "it cannot be parsed"
+_WHITE_SPACE = b" \t"
 
 
 class MalformedResponseError(Exception):
@@ -22,12 +26,22 @@ class MalformedResponseError(Exception):
 class ResponseParser(Protocol):
     """Takes the bytes of one response, and has its headers and body."""
 
-    headers: list[Header]
-    body: list[bytes]
-    is_complete: bool
-    """Whether the response has ended; one that the end of the connection frames never does."""
+    @property
+    def headers(self) -> list[Header]:
+        """The headers, without the trailers; values without the white space around them."""
+        ...
 
-    def feed(self, data: bytes) -> None:
+    @property
+    def body(self) -> list[bytes]:
+        """The body, in parts."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the response has ended; one that the end of the connection frames never does."""
+        ...
+
+    def feed(self, data: bytearray) -> None:
         """Take the next bytes; raises `MalformedResponseError`."""
         ...
 
@@ -40,19 +54,18 @@ class H11Parser:
 
         self.headers: list[Header] = []
         self.body: list[bytes] = []
-        self.is_complete = False
+        self.is_complete: bool = False
         self._kinds = h11.Response, h11.Data, h11.EndOfMessage
         self._failures = h11.RemoteProtocolError
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2**17)
-        # h11 reads a response as that to a request; the request itself is encoded in `http1.py`.
-        self._connection.send(h11.Request(method="POST", target="/", headers=[("Host", "-")]))
-        self._connection.send(h11.EndOfMessage())
+        for event in _h11_request():
+            self._connection.send(event)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytearray) -> None:
         """Take the next bytes."""
         response, body, end = self._kinds
         try:
-            self._connection.receive_data(data)
+            self._connection.receive_data(bytes(data))
             while not self.is_complete:
                 event = self._connection.next_event()
                 if isinstance(event, body):
@@ -67,28 +80,66 @@ class H11Parser:
             raise MalformedResponseError(_REFUSED) from None
 
 
+@cache
+def _h11_request() -> tuple[h11.Request, h11.EndOfMessage]:
+    """Return what h11 reads every response as that to; the request is encoded in `http1.py`."""
+    import h11  # noqa: PLC0415 - as above
+
+    request = h11.Request(method="POST", target="/", headers=[("Host", "-")])
+    return request, h11.EndOfMessage()
+
+
 class HttptoolsParser:
     """Parses by httptools (llhttp), which the extra `fast` installs."""
 
     def __init__(self) -> None:
         from httptools import HttpParserError, HttpResponseParser  # noqa: PLC0415 - where installed
 
-        self.headers: list[Header] = []
-        self.body: list[bytes] = []
-        self.is_complete = False
         self._failures = HttpParserError
-        self._parser = HttpResponseParser(self)
+        # Apart from the parser: a reference in a circle would keep every response until the next
+        # garbage collection.
+        self._events = _Events()
+        self._parser = HttpResponseParser(self._events)
 
-    def feed(self, data: bytes) -> None:
+    @property
+    def headers(self) -> list[Header]:
+        """The headers."""
+        return self._events.headers
+
+    @property
+    def body(self) -> list[bytes]:
+        """The body, in parts."""
+        return self._events.body
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the response has ended."""
+        return self._events.is_complete
+
+    def feed(self, data: bytearray) -> None:
         """Take the next bytes."""
         try:
             self._parser.feed_data(data)
         except self._failures:
             raise MalformedResponseError(_REFUSED) from None
 
+
+class _Events:
+    """What httptools calls."""
+
+    def __init__(self) -> None:
+        self.headers: list[Header] = []
+        self.body: list[bytes] = []
+        self.is_complete = False
+        self._fields: list[Header] = []
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer."""
-        self.headers.append((name, value))
+        self._fields.append((name, value.rstrip(_WHITE_SPACE)))
+
+    def on_headers_complete(self) -> None:
+        """Keep the headers apart from the trailers."""
+        self.headers, self._fields = self._fields, []
 
     def on_body(self, data: bytes) -> None:
         """Take some of the body."""

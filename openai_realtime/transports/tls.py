@@ -10,15 +10,12 @@ import ssl
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import certifi
 
 from openai_realtime.environment import read_variable
-from openai_realtime.transports.exceptions import lost, tls_failed
-
-if TYPE_CHECKING:
-    from openai_realtime.errors import APIConnectionError
+from openai_realtime.errors import APIConnectionError
+from openai_realtime.transports.exceptions import tls_failed
 
 _MAX_RECORD = 16 * 1024
 _RECORD_HEADER = 5
@@ -29,14 +26,20 @@ class TlsLayer:
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        try:
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        except (ValueError, ssl.SSLError):
+            raise APIConnectionError(
+                "The host name is not valid: it, or a part of it, is empty or too long",
+                hint="Check base_url and the proxy's URL",
+            ) from None
         self._record = b""
         self._record_left = 0
         self.is_open: bool = False
         """Whether the handshake is done."""
         self.has_ended: bool = False
         """Whether the peer has said that it sends nothing more (close_notify)."""
-        self.failure: APIConnectionError | None = None
+        self.failure: ssl.SSLError | None = None
         """What went wrong behind the bytes that `receive` returned last."""
 
     @property
@@ -62,22 +65,19 @@ class TlsLayer:
         return self._outgoing.read() if self._outgoing.pending else b"", plaintext
 
     def receive_eof(self) -> None:
-        """Take note that nothing more comes; raises `APIConnectionError` if that was not announced."""
-        self._incoming.write_eof()
-        if not self.is_open:
-            self._handshake()
-            raise lost("connect")
+        """Take note that nothing more comes, which is a failure where it was not announced."""
         if not self.has_ended:
-            self._decrypt()
+            self.failure = self.failure or ssl.SSLEOFError()
 
-    def send(self, data: bytes) -> bytes:
-        """Return `data` encrypted; raises `APIConnectionError` where TLS has failed."""
+    def send(self, data: bytes | memoryview) -> bytes:
+        """Return `data` encrypted; nothing, where TLS has failed."""
         rest = memoryview(data)
         try:
             while rest:
                 rest = rest[self._tls.write(rest) :]
         except ssl.SSLError as error:
-            raise tls_failed(error, "receive") from error
+            self.failure = self.failure or error.with_traceback(None)
+            return b""
         return self._outgoing.read()
 
     def close(self, *, says_goodbye: bool) -> bytes:
@@ -106,7 +106,7 @@ class TlsLayer:
             pass
         except ssl.SSLError as error:
             # What came before it counts: it may be the whole response.
-            self.failure = tls_failed(error, "receive")
+            self.failure = error.with_traceback(None)
         return b"".join(plaintext)
 
     def _track_records(self, data: bytes) -> None:
@@ -146,5 +146,6 @@ def _context(file: str | None, folder: str | None) -> ssl.SSLContext:
     cafile, capath = _existing(file, folder)
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # the server stays the one that was checked
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -5,31 +5,40 @@ from __future__ import annotations
 from abc import abstractmethod
 from base64 import b64encode
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from openai_realtime.errors import APIConnectionError
-from openai_realtime.transports.exceptions import lost
 from openai_realtime.transports.http1 import HeadReader
 from openai_realtime.transports.parsers import MalformedResponseError
 
 if TYPE_CHECKING:
+    import ssl
+
+    from socksio import socks5
+
     from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.proxies import Proxy
 
+    _SocksReply = socks5.SOCKS5AuthReply | socks5.SOCKS5UsernamePasswordReply | socks5.SOCKS5Reply
+
+_SOCKS_VERSION = b"\x05"
+_SOCKS_LOGIN_VERSION = b"\x01"  # of RFC 1929
+_MAX_SOCKS_BYTES = 255
+_NOT_SOCKS = "its reply is not SOCKS 5"
 _LOG_IN = "Put the proxy's user name and password into its URL"
 
 
 class _Tunnel:
     """What both tunnels share: once open, they carry bytes as they are."""
 
-    failure: APIConnectionError | None = None
+    failure: ssl.SSLError | None = None
     has_ended: bool = False
     is_between_records: bool = True
 
     def __init__(self, origin: Origin, proxy: Proxy) -> None:
         self._origin = origin
         self._proxy = proxy
-        self._held = b""
+        self._held = bytearray()
         self.is_open: bool = False
         """Whether the proxy has opened the tunnel."""
 
@@ -45,17 +54,15 @@ class _Tunnel:
         """Read what is held as far as it is whole; return as `receive` does."""
 
     def _opened(self) -> tuple[bytes, bytes]:
-        behind, self._held, self.is_open = self._held, b"", True
+        behind, self._held, self.is_open = bytes(self._held), bytearray(), True
         return b"", behind
 
     def receive_eof(self) -> None:
-        """Take note that nothing more comes; raises `APIConnectionError` while it is not open."""
-        if not self.is_open:
-            raise lost("connect")
+        """Take note that nothing more comes."""
 
-    def send(self, data: bytes) -> bytes:
+    def send(self, data: bytes | memoryview) -> bytes:
         """Return `data` as it is."""
-        return data
+        return bytes(data)
 
     def close(self, *, says_goodbye: bool) -> bytes:  # noqa: ARG002 - a layer's signature
         """Return nothing: a tunnel ends with its connection."""
@@ -72,19 +79,15 @@ class ConnectTunnel(_Tunnel):
 
     def start(self) -> bytes:
         """Return the CONNECT request."""
-        import h11  # noqa: PLC0415 - 12 ms, which only those behind a proxy wait for
-
-        host = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
-        target = f"{host}:{self._origin.port}"
-        headers = [("Host", target)]
-        if self._proxy.auth is not None:
-            login = b64encode(":".join(self._proxy.auth).encode()).decode("ascii")
-            headers.append(("Proxy-Authorization", f"Basic {login}"))
         self._head = HeadReader()
-        self._http = h11.Connection(h11.CLIENT)
-        self._switched = h11.SWITCHED_PROTOCOL
-        request = h11.Request(method="CONNECT", target=target, headers=headers)
-        return (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+        host = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
+        target = f"{host}:{self._origin.port}".encode("ascii")
+        return b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, target, self._login())
+
+    def _login(self) -> bytes:
+        if self._proxy.auth is None:
+            return b""
+        return b"Proxy-Authorization: Basic %b\r\n" % b64encode(":".join(self._proxy.auth).encode())
 
     def _negotiate(self) -> tuple[bytes, bytes]:
         try:
@@ -93,11 +96,10 @@ class ConnectTunnel(_Tunnel):
             raise self._refused(f"its response is not valid HTTP: {error}") from None
         if head is None:
             return b"", b""
-        self._http.receive_data(self._held[head.start : head.end])
-        self._http.next_event()
-        if self._http.their_state is not self._switched:
+        # The headers of one that accepts say nothing, Content-Length and Transfer-Encoding included.
+        if not HTTPStatus.OK <= head.status < HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(*_explained(head.status))
-        self._held = self._held[head.end :]
+        del self._held[: head.size]
         return self._opened()
 
 
@@ -115,55 +117,79 @@ class SocksTunnel(_Tunnel):
     """A tunnel that a SOCKS 5 proxy opens. The proxy resolves the origin's name."""
 
     def start(self) -> bytes:
-        """Return the greeting, which names how this client can log in."""
+        """Return the greeting, which names how this client can log in.
+
+        Raises `APIConnectionError` where SOCKS 5 has no room for the login or the origin's name.
+        """
         from socksio import ProtocolError, socks5  # noqa: PLC0415 - an extra of httpx's
 
-        self._socks5 = socks5
-        self._failures = ProtocolError, ValueError
+        for part in (*(self._proxy.auth or ()), self._origin.host):
+            if len(part.encode()) > _MAX_SOCKS_BYTES:
+                raise APIConnectionError(
+                    "SOCKS 5 carries a user name, a password and a host name of 255 bytes at most",
+                    hint="Reach the origin through an HTTP proxy",
+                )
+        self._failures = ProtocolError
         methods = socks5.SOCKS5AuthMethod
         self._method = methods.USERNAME_PASSWORD if self._proxy.auth else methods.NO_AUTH_REQUIRED
-        self._socks = socks5.SOCKS5Connection()
-        self._socks.send(socks5.SOCKS5AuthMethodsRequest([self._method]))
-        return self._socks.data_to_send()
+        self._expected: type[_SocksReply] = socks5.SOCKS5AuthReply
+        self._version = _SOCKS_VERSION
+        self._has_asked = False
+        return socks5.SOCKS5AuthMethodsRequest([self._method]).dumps()
 
     def _negotiate(self) -> tuple[bytes, bytes]:
-        while len(self._held) >= (size := self._reply_size()):
-            reply, self._held = self._held[:size], self._held[size:]
-            try:
-                has_opened = self._takes(self._socks.receive_data(reply))
-            except self._failures:
-                raise self._refused("its reply is not SOCKS 5") from None
-            if has_opened:
-                return self._opened()
-        return self._socks.data_to_send(), b""
+        if not self._version.startswith(self._held[:1]):
+            raise self._refused(_NOT_SOCKS)
+        size = self._reply_size()
+        if len(self._held) < size:
+            return b"", b""
+        try:
+            reply = self._expected.loads(bytes(self._held[:size]))
+        except self._failures:
+            raise self._refused(_NOT_SOCKS) from None
+        del self._held[:size]
+        expected = self._next_reply(reply)
+        if expected is None:
+            return self._opened()
+        if self._held:
+            raise self._refused("it replies before it is asked")
+        self._expected = expected
+        return self._request(), b""
 
     def _reply_size(self) -> int:
         """Return how many bytes the next reply has, or at least how many tell that."""
-        if self._socks.state is not self._socks5.SOCKS5State.CLIENT_AUTHENTICATED:
+        if not self._has_asked:
             return 2
-        sizes = {b"": 5, b"\x01": 10, b"\x03": 7 + sum(self._held[4:5]), b"\x04": 22}
-        return sizes.get(self._held[3:4], 5)
+        sizes = {b"\x01": 10, b"\x03": 7 + sum(self._held[4:5]), b"\x04": 22}
+        return sizes.get(bytes(self._held[3:4]), 5)
 
-    def _takes(self, reply: NamedTuple) -> bool:
-        """Answer a reply, and return whether it was the last one."""
-        from socksio import socks5  # noqa: PLC0415 - an extra of httpx's
+    def _next_reply(self, reply: _SocksReply) -> type[_SocksReply] | None:
+        """Return which reply comes after one that accepts; None after the last one."""
+        from socksio import socks5  # noqa: PLC0415 - as above
 
-        log_in: tuple[bytes, ...] = ()
         if isinstance(reply, socks5.SOCKS5Reply):
             if reply.reply_code is not socks5.SOCKS5ReplyCode.SUCCEEDED:
                 raise self._refused(reply.reply_code.name.replace("_", " ").lower())
-            return True
-        if isinstance(reply, socks5.SOCKS5UsernamePasswordReply):
-            if not reply.success:
-                raise self._refused("it does not accept the user name and password", _LOG_IN)
-        elif isinstance(reply, socks5.SOCKS5AuthReply):
+            return None
+        if isinstance(reply, socks5.SOCKS5AuthReply):
             if reply.method is not self._method:
                 raise self._refused("it wants another way to log in", _LOG_IN)
-            log_in = tuple(part.encode() for part in self._proxy.auth or ())
-        if log_in:
-            self._socks.send(socks5.SOCKS5UsernamePasswordRequest(*log_in))
-        else:
-            address = self._origin.host, self._origin.port
-            command = socks5.SOCKS5Command.CONNECT
-            self._socks.send(socks5.SOCKS5CommandRequest.from_address(command, address))
-        return False
+            if self._proxy.auth is not None:
+                return socks5.SOCKS5UsernamePasswordReply
+        elif not reply.success:
+            raise self._refused("it does not accept the user name and password", _LOG_IN)
+        return socks5.SOCKS5Reply
+
+    def _request(self) -> bytes:
+        """Return the request to which the expected reply is."""
+        from socksio import socks5  # noqa: PLC0415 - as above
+
+        if self._expected is socks5.SOCKS5UsernamePasswordReply:
+            self._version = _SOCKS_LOGIN_VERSION
+            return socks5.SOCKS5UsernamePasswordRequest(
+                *[part.encode() for part in self._proxy.auth or ()]
+            ).dumps()
+        self._version, self._has_asked = _SOCKS_VERSION, True
+        address = self._origin.host, self._origin.port
+        command = socks5.SOCKS5Command.CONNECT
+        return socks5.SOCKS5CommandRequest.from_address(command, address).dumps()
