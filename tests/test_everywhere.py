@@ -1,5 +1,6 @@
 """One unchanged call on every kind of server: the promise of the whole package."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from flavours import Flavour
 
 from openai_realtime import (
     APIResponseValidationError,
+    APIStatusError,
     AuthenticationError,
     BadRequestError,
     DroppedParameterWarning,
@@ -155,6 +157,72 @@ def test_other_errors_are_what_they_are(
     assert len(realtime_server.requests) == 1
 
 
+@pytest.mark.parametrize("header", ["OpenAI-Beta", "openai-beta"])
+def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
+    flavour: Flavour, header: str
+) -> None:
+    """OpenAI takes a request with it for a flat one, and says that the flat shape is disabled."""
+
+    async def body(server: MockRealtimeServer) -> None:
+        wrong: Any = {"extra_headers": {header: "realtime=v1"}}
+        async with flavour.client(base_url=server.base_url, api_key=server.api_key) as client:
+            calls: list[Any] = [
+                lambda: client.client_secrets.create(**wrong),
+                lambda: client.translations.client_secrets.create(
+                    session={"model": "gpt-realtime-translate"}, **wrong
+                ),
+                lambda: client.calls.create(sdp="v=0", **wrong),
+                lambda: client.calls.hangup("rtc_1", **wrong),
+                # A flat call that fell back, and one that is nested from the beginning.
+                lambda: client.sessions.create(**wrong),
+                lambda: client.with_options(dialect="ga").sessions.create(**wrong),
+            ]
+            for call in calls:
+                with pytest.raises(BadRequestError, match="beta_api_shape_disabled") as caught:
+                    await call()
+                assert "OpenAI-Beta header" in str(caught.value)
+                assert 'dialect="auto"' not in str(caught.value)
+            # Nor where its answer could mean anything.
+            for answer in (MockAnswer(404), MockAnswer(410)):
+                server.respond_next(answer)
+                with pytest.raises(APIStatusError, match="OpenAI-Beta header"):
+                    await client.client_secrets.create(**wrong)
+
+    with MockRealtimeServer(dialect="ga") as server:
+        flavour.run(lambda: body(server))
+        paths = [request.path.removeprefix("/v1/realtime/") for request in server.requests]
+    assert paths == [
+        "client_secrets",
+        "translations/client_secrets",
+        "calls",
+        "calls/rtc_1/hangup",
+        "sessions",
+        *["client_secrets"] * 4,
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        MockAnswer(400, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
+        MockAnswer(404, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
+        MockAnswer(400, json={"error": "The beta API is retired: use the GA API."}),
+    ],
+)
+def test_what_retires_the_flat_shape_does_not_retire_the_nested_one(
+    answer: MockAnswer, realtime_server: MockRealtimeServer, flavour: Flavour
+) -> None:
+    realtime_server.respond_next(answer)
+
+    async def body() -> None:
+        async with flavour.client() as client:
+            with pytest.raises((BadRequestError, NotFoundError)):
+                await client.client_secrets.create()
+
+    flavour.run(body)
+    assert len(realtime_server.requests) == 1
+
+
 def test_a_404_on_both_is_the_first_error_with_a_hint(flavour: Flavour) -> None:
     async def body(base_url: str) -> None:
         async with flavour.client(base_url=base_url, api_key="sk-x") as client:
@@ -272,6 +340,38 @@ def test_nested_methods_work_on_flat_servers_too(flavour: Flavour, dialect: Any)
             assert transcription.audio.input.transcription.model == "whisper-1"
 
     with MockRealtimeServer(dialect=dialect) as server:
+        flavour.run(lambda: body(server))
+
+
+@pytest.mark.parametrize("dialect", ["beta", "ga"])
+def test_a_secret_lives_no_longer_than_was_asked_for(flavour: Flavour, dialect: Any) -> None:
+    """Whatever a server or its clock says, and in whatever shape the lifetime was asked for."""
+    late = {"expires_at": int(time.time()) + 5000}
+    answers = {
+        "beta": MockAnswer(json={"client_secret": {"value": "ek_1", **late}}),
+        "ga": MockAnswer(json={"value": "ek_1", **late}),
+    }
+    ten: Any = {"seconds": 10}
+
+    async def body(server: MockRealtimeServer) -> None:
+        async with flavour.client(
+            base_url=server.base_url, api_key=server.api_key, dialect=dialect
+        ) as client:
+            calls: list[Any] = [
+                client.sessions.create(client_secret={"expires_after": ten}),
+                client.sessions.create(extra_body={"client_secret": {"expires_after": ten}}),
+                client.transcription_sessions.create(client_secret={"expires_after": ten}),
+                client.client_secrets.create(expires_after=ten, session={"type": "realtime"}),
+            ]
+            for call in calls:
+                server.respond_next(answers[dialect])
+                minted = await call
+                assert 5 < minted.client_secret.seconds_left <= 10
+                assert minted.client_secret.expires_at == late["expires_at"]
+            server.respond_next(answers[dialect])
+            assert ((await client.sessions.create()).client_secret.seconds_left or 0) > 4000
+
+    with MockRealtimeServer() as server:
         flavour.run(lambda: body(server))
 
 

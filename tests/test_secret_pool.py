@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +33,7 @@ from openai_realtime import (
 )
 from openai_realtime.core.events import Event, PoolLevel
 from openai_realtime.secret_pool import SecretPool, threads
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockAnswer, MockRealtimeServer, RecordedRequest
 
 QUICK = RetryPolicy(max_retries=0, base_delay=0.02, max_delay=0.05)
 DOWN = MockAnswer(500, json={"error": {"message": "down"}})
@@ -76,6 +78,28 @@ def test_each_secret_is_given_once_and_the_level_is_kept(
     assert (told[-1].ready, told[-1].wanted) == (0, 0), "closed"
     assert told[-1].hits + told[-1].misses == 30, "the last ones are told in the end"
     assert told == sorted(told, key=lambda event: event.hits + event.misses)
+
+
+class BehindServer(MockRealtimeServer):
+    """A server behind a gateway whose clock is an hour behind, and writes the Date."""
+
+    def answer(self, request: RecordedRequest) -> MockAnswer:
+        date = formatdate(time.time() - 3600, usegmt=True)
+        return replace(super().answer(request), headers={"Date": date})
+
+
+def test_a_gateways_clock_makes_no_secret_live_longer(flavour: Flavour) -> None:
+    async def body(server: MockRealtimeServer) -> None:
+        lifetime: Any = {"client_secret": {"expires_after": {"seconds": 10}}}
+        client = flavour.client(**options(server))
+        async with client, client.secret_pool(size=1, min_ttl=1, **lifetime) as pool:
+            session = await pool.acquire()
+            assert 5 < (session.client_secret.seconds_left or 0) <= 10
+            with pytest.raises(APIResponseValidationError, match="live for 9 s only"):
+                await pool.acquire(min_ttl=9.5)
+
+    with BehindServer() as server:
+        flavour.run(lambda: body(server))
 
 
 def test_failures_are_told_and_outlived(

@@ -5,11 +5,9 @@ import json
 import pickle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from openai_realtime.core.scrubbing import scrub_json, scrub_text
+from openai_realtime.core.peer_text import Sanitizer, sanitize_text
 from openai_realtime.core.strict_json import Json
 from openai_realtime.secrets import MASK, ApiKey, Authorization, EphemeralKey
 
@@ -67,19 +65,13 @@ def test_what_pydantic_takes() -> None:
     ],
 )
 def test_keys_are_masked_by_their_shape(text: str) -> None:
-    assert "0123456789" not in scrub_text(text)
-    assert MASK in scrub_text(text)
+    assert "0123456789" not in sanitize_text(text)
+    assert MASK in sanitize_text(text)
 
 
 def test_ordinary_words_are_left_alone() -> None:
     text = "The task-force asked: risk-free, sketch, ek, sk-1"
-    assert scrub_text(text) == text
-
-
-@given(st.text(min_size=1), st.text(), st.text())
-def test_a_known_secret_never_survives(secret: str, before: str, after: str) -> None:
-    scrubbed = scrub_text(f"{before}{secret}{after}", (secret,))
-    assert secret not in scrubbed.replace(MASK, "") or secret in MASK
+    assert sanitize_text(text) == text
 
 
 def test_json_is_masked_by_member_name() -> None:
@@ -90,11 +82,10 @@ def test_json_is_masked_by_member_name() -> None:
         "key": 2,
         "a": "x",
     }
-    assert scrub_json(value) == {
+    assert Sanitizer().json(value) == {
         "Token": MASK,
         "value": ["b"],
         "list": [{"secret": MASK, "n": 1}],
         "key": 2,
         "a": "x",
     }
-    assert scrub_text("abc", ("", "b")) == f"a{MASK}c"

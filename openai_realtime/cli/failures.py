@@ -16,9 +16,10 @@ from openai_realtime import errors
 from openai_realtime.cli import INTERRUPTED
 from openai_realtime.cli.output import READER_GONE, one_line
 from openai_realtime.cli.places import OPTION_OF
-from openai_realtime.core.scrubbing import scrub_text
+from openai_realtime.core.peer_text import sanitize_text
 
 COMMAND = "openai-realtime"
+_MAX_CHARACTERS = 4000
 
 # Click's, or that of the copy of click which newer typers carry: both are reached from here.
 UsageError: type = typer.BadParameter.__bases__[0]
@@ -102,7 +103,7 @@ def failure_of(error: Exception) -> Failure:
     for theirs, ours in _SPELT_HERE.items():
         text = text.replace(theirs, ours)
     # The client's errors hold no secret; a key typed into the wrong place is in typer's.
-    return Failure(code, scrub_text(text), _hint(error))
+    return Failure(code, sanitize_text(text, limit=_MAX_CHARACTERS), _hint(error))
 
 
 def is_bug(error: Exception) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openai_realtime.cli import output
+from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
@@ -22,5 +23,5 @@ class LoggingServer(MockRealtimeServer):
         answer = super().answer(request)
         self.requests.clear()
         path = request.path.partition("?")[0]
-        output.log(f"{output.one_line(f'{request.method} {path}')} {answer.status}\n")
+        output.log(f"{sanitize_text(f'{request.method} {path}')} {answer.status}\n")
         return answer

@@ -18,6 +18,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from openai_realtime.core.peer_text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 READER_GONE = 141
 """The exit code when nobody reads stdout any more, as shells have it: 128 + SIGPIPE."""
 
-# C0, DEL, C1 and lone surrogates: everything a terminal may act on, or cannot be encoded.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# JSON may have these as escapes, and a terminal may act on them: C1, bidirectional controls.
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
 def write(text: str) -> None:
@@ -38,15 +40,18 @@ def write(text: str) -> None:
 
 
 def write_json(document: str) -> None:
-    """Write a JSON document to stdout: UTF-8 whatever the locale, as RFC 8259 has it."""
+    """Write a JSON document to stdout: UTF-8 whatever the locale, as RFC 8259 has it.
+
+    Characters that are not printable are escapes, which mean the same in JSON.
+    """
     with _door():
-        typer.echo(document.encode())
+        typer.echo(_NOT_ASCII.sub(_as_json_escape, document).encode())
 
 
 def write_exact(text: str) -> None:
     """Write `text` to stdout byte by byte; on a terminal without what that would act on."""
     if sys.stdout is not None and sys.stdout.isatty():
-        write("".join(f"{printable(line)}\n" for line in text.splitlines()))
+        write("".join(f"{visible(line)}\n" for line in text.splitlines()))
         return
     with _door():
         typer.echo(text.encode(), nl=False)
@@ -115,9 +120,11 @@ def log(text: str) -> None:
 
 def one_line(text: str) -> str:
     """Return `text` on one line, its control characters escaped."""
-    return printable(" ".join(text.split()))
+    return visible(" ".join(text.split()))
 
 
-def printable(text: str) -> str:
-    """Return `text` with its control characters escaped."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+def _as_json_escape(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    units = found[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

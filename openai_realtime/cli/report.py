@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from rich.table import Table
 from rich.text import Text
 
-from openai_realtime.cli.output import printable
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SECRET = "client_secret"  # noqa: S105 - the name of a field
 _PADDING = 2
+_MAX_VALUE_CHARACTERS = 64 * 1024
 
 # Not worth a row: what the object is has been asked for; sessions say 0 for "does not expire".
 _HIDDEN = frozenset(
@@ -52,8 +53,12 @@ def session_table(session: Minted | MintedSecret) -> tuple[Table, int]:
 def session_rows(session: Minted | MintedSecret) -> list[tuple[str, str]]:
     """Return the rows of a session: the fields that are set, then the secret and its expiry."""
     fields = session.model_dump(exclude_unset=True, exclude={*session.SECRET_FIELDS})
+    mask = session.meta.sanitizer.mask
     rows = [
-        (printable(name), "\n".join(map(printable, value.splitlines())))
+        (
+            visible(mask(name, MAX_NAME_CHARACTERS)),
+            "\n".join(map(visible, mask(value, _MAX_VALUE_CHARACTERS).splitlines())),
+        )
         for name, value in _flattened(fields)
         if (name, value) not in _HIDDEN
     ]
@@ -64,7 +69,8 @@ def session_rows(session: Minted | MintedSecret) -> list[tuple[str, str]]:
 def _flattened(members: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield every value that is set, by its dotted name."""
     for member, value in members.items():
-        name = prefix + member
+        # Cut, so that many members of one with a long name are not each as long.
+        name = (prefix + member)[: 2 * MAX_NAME_CHARACTERS]
         if isinstance(value, dict):
             yield from _flattened(cast("dict[str, object]", value), f"{name}.")
         elif value is not None and value != []:
@@ -107,7 +113,7 @@ def _local(moment: datetime) -> datetime:
 def meta_line(meta: ResponseMeta) -> Text:
     """Return how the call went: request id, attempts, elapsed time, and what was odd."""
     told = [
-        f"request id {printable(meta.request_id)}" if meta.request_id else "no request id",
+        f"request id {visible(meta.request_id)}" if meta.request_id else "no request id",
         "1 attempt" if meta.attempts == 1 else f"{meta.attempts} attempts",
         f"{meta.elapsed:.3f} s",
     ]
@@ -127,4 +133,4 @@ def dropped_text(meta: ResponseMeta) -> str:
 
 
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(map(printable, names))
+    return ", ".join(map(visible, names))

@@ -14,10 +14,16 @@ from typing_extensions import override
 
 from openai_realtime.cli.choices import LogFormat
 from openai_realtime.cli.output import one_line
+from openai_realtime.core.peer_text import visible
 from openai_realtime.mint.access_log import AccessEntry, logger
 
 if TYPE_CHECKING:
     from logging import LogRecord
+    from types import TracebackType
+
+    _ExceptionInfo = (
+        tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    )
 
 _FACTS = [field.name for field in fields(AccessEntry)]
 
@@ -26,6 +32,12 @@ class _TextFormatter(logging.Formatter):
     @override
     def formatMessage(self, record: LogRecord) -> str:
         return one_line(super().formatMessage(record))
+
+    @override
+    def formatException(self, ei: _ExceptionInfo) -> str:
+        # Indented: the exception may quote a request, and a line of that is none of the log's.
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"  {visible(line)}" for line in lines)
 
 
 class _JsonFormatter(logging.Formatter):

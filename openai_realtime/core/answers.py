@@ -1,17 +1,13 @@
-"""Error answers as exceptions.
-
-Owns: which exception a status is, and where in a body the server's message is. Must not know: any
-endpoint.
-"""
+"""Error responses as exceptions."""
 
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 from openai_realtime import errors
-from openai_realtime.core.meta import request_id
+from openai_realtime.core.meta import ShownHeaders, request_id
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, Sanitizer, secrets_in
 from openai_realtime.core.retry import (
     AMBIGUOUS_STATUSES,
     FINAL_CODES,
@@ -19,15 +15,15 @@ from openai_realtime.core.retry import (
     is_retryable_status,
     parse_retry_after,
 )
-from openai_realtime.core.scrubbing import scrub_json, scrub_text, secrets_in
 from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.core.wire import Headers
-from openai_realtime.secrets import MASK
 
 if TYPE_CHECKING:
     from openai_realtime.core.wire import Response
 
-MAX_MESSAGE_CHARACTERS = 500
+# A page says what it is about in its title, which comes early.
+_MAX_PAGE_CHARACTERS = 16 * 1024
+_MAX_PATH_STEPS = 32
 
 _STATUS_ERRORS: dict[int, type[errors.APIStatusError]] = {
     400: errors.BadRequestError,
@@ -48,47 +44,45 @@ _HINTS: dict[int | str, str] = {
     "insufficient_quota": "The account has no credit left: add some; waiting does not help",
     "redirect": "Redirects are never followed: set base_url to the final address",
 }
-
-_TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_HIDDEN_TAGS = frozenset({"script", "style"})
 
 
 def status_error(
-    response: Response,
-    *,
-    policy: RetryPolicy,
-    secrets: tuple[str, ...] = (),
+    response: Response, *, policy: RetryPolicy, sanitizer: Sanitizer
 ) -> errors.APIStatusError:
-    """Return the exception for an answer that is no 2xx, its texts free of `secrets` and keys."""
-    status, headers = response.status, response.headers
-    body = _readable_body(response.body, secrets)
+    """Return the exception for a response that is no 2xx.
+
+    `sanitizer` knows the credential of the request, and makes every text of the response safe to show.
+    """
+    status, body = response.status, _decoded(response.body)
+    sanitizer.learn(secrets_in(body))
     details = error_details(body)
-    code, kind = _text(details.get("code")), _text(details.get("type"))
+    code, kind = _name(details.get("code")), _name(details.get("type"))
+    param = _name(details.get("param"))
     is_redirect = 300 <= status < 400  # noqa: PLR2004 - the definition of 3xx
-    headers = Headers(
-        {
-            # A Location may carry what was sent, or worse.
-            scrub_text(name, secrets): MASK if name == "location" else scrub_text(value, secrets)
-            for name, value in headers.items()
-        }
-    )
+    headers = shown_headers(response.headers, sanitizer)
     hint = _HINTS["redirect"] if is_redirect else _HINTS.get(code or status) or _HINTS.get(status)
     return _status_class(status)(
-        error_message(details, body) or "The server gave no reason",
+        server_message(body, sanitizer) or "The server gave no reason",
         status_code=status,
         headers=headers,
         request_id=request_id(headers),
-        code=code,
-        param=_text(details.get("param")),
-        type=kind,
-        body=body,
+        code=code and sanitizer.text(code, MAX_NAME_CHARACTERS),
+        param=param and sanitizer.text(param, MAX_NAME_CHARACTERS),
+        type=kind and sanitizer.text(kind, MAX_NAME_CHARACTERS),
+        body=None if body == "" else sanitizer.json(body),
         hint=hint,
-        retry_after=parse_retry_after(headers),
+        retry_after=parse_retry_after(response.headers),
         retryable=is_retryable_status(
-            status, kind if kind in FINAL_CODES else code, headers, policy
+            status, kind if kind in FINAL_CODES else code, response.headers, policy
         ),
         possibly_acted=status in AMBIGUOUS_STATUSES,
     )
+
+
+def shown_headers(headers: Headers, sanitizer: Sanitizer) -> Headers:
+    """Return headers as an error shows them: safe, without the text of a Location."""
+    return Headers(ShownHeaders(headers, sanitizer, hides_location=True))
 
 
 def _status_class(status: int) -> type[errors.APIStatusError]:
@@ -99,12 +93,12 @@ def _status_class(status: int) -> type[errors.APIStatusError]:
     return _STATUS_ERRORS.get(status, errors.APIStatusError)
 
 
-def _readable_body(body: bytes, secrets: tuple[str, ...]) -> Json:
+def _decoded(body: bytes) -> Json:
+    """Return the JSON value of an error's body, or its text where it is no JSON."""
     try:
-        value = decode_json(body)
-        return scrub_json(value, secrets + secrets_in(value))
+        return decode_json(body)
     except ValueError:
-        return scrub_text(body.decode("utf-8", "replace"), secrets) or None
+        return body.decode("utf-8", "replace")
 
 
 def error_details(body: Json) -> dict[str, Json]:
@@ -115,34 +109,56 @@ def error_details(body: Json) -> dict[str, Json]:
     return inner if isinstance(inner, dict) else body
 
 
-def error_message(details: dict[str, Json], body: Json) -> str | None:
-    """Return the server's words, in at most 500 characters; None when it gave none."""
+def server_message(body: Json, sanitizer: Sanitizer) -> str | None:
+    """Return the server's words in a decoded body, in at most 500 characters; None: it gave none."""
     if isinstance(body, str):
-        return _shorten(_plain_text(body))
+        return (
+            sanitizer.text(_words(_page_text(sanitizer.mask(body, _MAX_PAGE_CHARACTERS)))) or None
+        )
+    details = error_details(body)
     for name in ("message", "error", "detail", "title", "error_description"):
         value = details.get(name)
         if isinstance(value, str) and value.strip():
-            return _shorten(value)
+            return sanitizer.text(_words(value))
         if isinstance(value, list | dict) and value:
-            return _shorten(json.dumps(value, ensure_ascii=False))
-    return _shorten(json.dumps(body, ensure_ascii=False)) if body else None
+            return _as_json(value, sanitizer)
+    return _as_json(body, sanitizer) if body else None
 
 
-def _plain_text(text: str) -> str:
-    title = _TITLE.search(text)
-    return title.group(1) if title else _TAG.sub(" ", text)
+def _as_json(value: Json, sanitizer: Sanitizer) -> str:
+    return sanitizer.text(_words(json.dumps(sanitizer.json(value), ensure_ascii=False)))
 
 
-def _shorten(text: str) -> str | None:
-    words = " ".join(text.split())
-    too_long = len(words) > MAX_MESSAGE_CHARACTERS
-    return (words[: MAX_MESSAGE_CHARACTERS - 1] + "…" if too_long else words) or None
+def _words(text: str) -> str:
+    """Return `text` on one line: how a page or a message is laid out says nothing."""
+    return " ".join(text.split())
 
 
-def _text(value: Json) -> str | None:
+def _page_text(page: str) -> str:
+    """Return the title of an HTML page, else its text; what is no page stays as it is."""
+    first, *others = page.split("<")
+    shown = [first]
+    hidden = ""
+    for piece in others:
+        tag, is_closed, text = piece.partition(">")
+        name = (tag.split(maxsplit=1) or [""])[0].lower()
+        if not is_closed:
+            text = f"<{piece}"  # no tag, but text that holds a "<"
+        elif name == "title" and text.strip():
+            return text
+        elif not hidden and name in _HIDDEN_TAGS:
+            hidden = name
+        elif name == f"/{hidden}":
+            hidden = ""
+        if not hidden:
+            shown.append(text)
+    return " ".join(shown)
+
+
+def _name(value: Json) -> str | None:
     """Return a code, type or param as text: some gateways send numbers, or a JSON path as a list."""
     if isinstance(value, list):
-        return ".".join(str(item) for item in value) or None
+        return ".".join(map(str, value[:_MAX_PATH_STEPS])) or None
     if isinstance(value, bool | None):
         return None
     return str(value) if isinstance(value, str | int) and value != "" else None

@@ -1,14 +1,12 @@
-"""One thing to ask of a server: the request, and all that follows from its answer.
-
-Owns: what joins a request to its meaning. Must not know: engines, or how it is retried.
-"""
+"""One thing to ask of a server: the request, and all that follows from its response."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from openai_realtime.core.deadline import Timeout
     from openai_realtime.core.meta import ResponseMeta
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from openai_realtime.errors import APIStatusError
 
 T = TypeVar("T")
+_NO_HINTS: Mapping[int | str, str] = MappingProxyType({})
 
 
 class Call(NamedTuple, Generic[T]):
@@ -29,7 +28,7 @@ class Call(NamedTuple, Generic[T]):
     timeout: Timeout
     repeatable: bool = True
     """Whether acting twice does no harm. Minting is: an orphaned secret expires by itself."""
-    not_found_hint: str | None = None
-    """What to do about a 404, where that is not the base URL's fault."""
+    hints: Mapping[int | str, str] = _NO_HINTS
+    """What to do about an error of this code or status, where that is not the usual."""
     fallback: Callable[[APIStatusError], Call[T] | None] | None = None
     """Returns the call to make instead after an error answer, or None to take the error as it is."""

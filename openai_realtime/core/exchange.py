@@ -15,10 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Self
 
-from openai_realtime.core.answers import status_error
+from openai_realtime.core.answers import shown_headers, status_error
 from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import Deadline, deadline_passed
-from openai_realtime.core.meta import request_id, response_meta
+from openai_realtime.core.meta import response_meta
+from openai_realtime.core.peer_text import Sanitizer
 from openai_realtime.core.retry import (
     NO_RETRY_REFUND,
     RetryBudget,
@@ -49,6 +50,10 @@ NEITHER_IS_THERE = (
     "Neither the flat nor the nested endpoint is there: check base_url (it ends in /v1 at most "
     "providers)"
 )
+
+
+# An engine's words around what a peer said.
+_MAX_MESSAGE_CHARACTERS = 1000
 
 
 def nobody() -> Listener | None:
@@ -87,7 +92,6 @@ class Exchange(Generic[T]):
     _cause: AttemptCause = "first"
     _refund: int = NO_RETRY_REFUND
     _finished: bool = False
-    _authorization: Authorization | None = None
     _error: APIError | None = None
     _before_fallback: APIStatusError | None = None
     _narrator: Narrator | None = None
@@ -97,6 +101,7 @@ class Exchange(Generic[T]):
         self.call: Call[T] = call
         self._context = context
         self._started = context.clock()
+        self._sanitizer = Sanitizer()
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         listener = context.listening()
         if listener is not None:
@@ -151,7 +156,7 @@ class Exchange(Generic[T]):
         if not self.deadline.remaining():
             raise deadline_passed(self.call.timeout.total, possibly_acted=False)
         self._attempts += 1
-        self._authorization = authorization
+        self._sanitizer = Sanitizer(() if authorization is None else (authorization.token,))
         request = self.call.request
         if self._narrator is not None:
             self._narrator.attempt_sent(request, self._attempts, self._cause)
@@ -164,17 +169,14 @@ class Exchange(Generic[T]):
     def _settle_response(self, response: Response) -> None:
         """Parse an answer, plan another attempt, or fail."""
         if not response.is_success:
-            error = status_error(
-                response,
-                policy=self._context.policy,
-                secrets=() if self._authorization is None else (self._authorization.token,),
-            )
-            if isinstance(error, NotFoundError):
-                error.hint = self.call.not_found_hint or error.hint
-            self._settle_error(error, response)
+            error = status_error(response, policy=self._context.policy, sanitizer=self._sanitizer)
+            hints = self.call.hints
+            error.hint = hints.get(error.code or "") or hints.get(response.status) or error.hint
+            self._settle_error(error, response.status)
             return
         meta = response_meta(
             response,
+            self._sanitizer,
             attempts=self._attempts,
             elapsed=self._context.clock() - self._started,
             possible_orphans=self._orphans,
@@ -183,12 +185,13 @@ class Exchange(Generic[T]):
             self._value = self.call.parse(response, meta)
         except APIResponseValidationError as error:
             error.status_code = response.status
-            error.headers = response.headers
-            error.request_id = request_id(response.headers)
-            self._settle_error(error, response)
+            error.headers = shown_headers(response.headers, self._sanitizer)
+            error.request_id = meta.request_id
+            self._settle_error(error, response.status)
         else:
             self._context.budget.refund(self._refund)
-            self._attempt_finished(response, None)
+            if self._narrator is not None:
+                self._narrator.attempt_finished(response.status, meta.request_id, None)
             self._finish(None)
 
     def _settle_failure(self, error: APIConnectionError) -> None:
@@ -198,14 +201,17 @@ class Exchange(Generic[T]):
             error = deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
         self._settle_error(error, None)
 
-    def _settle_error(self, error: APIError, response: Response | None) -> None:
+    def _settle_error(self, error: APIError, status: int | None) -> None:
         # Its frames' locals hold requests and bodies; the error carries all that may be told.
         error.__traceback__ = error.__context__ = None
+        # Whoever wrote it may have quoted a peer that quoted the credential.
+        error.message = self._sanitizer.text(error.message, _MAX_MESSAGE_CHARACTERS)
+        error.args = (error.message,)
         error.method = self.call.request.method
         error.url = self.call.request.display_url
         error.attempts = self._attempts
         error.possible_orphans = self._orphans
-        self._attempt_finished(response, error)
+        self._attempt_finished(error, status, error.request_id)
         if self._falls_back(error) or self._resends(error):
             return
         delay = plan_retry(
@@ -265,12 +271,14 @@ class Exchange(Generic[T]):
 
     def _abandon(self, error: BaseException) -> None:
         """Take note that something else ended the call: cancellation, a faulty credential callable."""
-        self._attempt_finished(None, error)
+        self._attempt_finished(error)
         self._end(error)
 
-    def _attempt_finished(self, response: Response | None, error: BaseException | None) -> None:
+    def _attempt_finished(
+        self, error: BaseException, status: int | None = None, request_id: str | None = None
+    ) -> None:
         if self._narrator is not None:
-            self._narrator.attempt_finished(response, error)
+            self._narrator.attempt_finished(status, request_id, error)
 
     def _finish(self, error: APIError | None) -> None:
         self._error = error

@@ -1,29 +1,69 @@
-"""How a call went: `answer.meta`, read from the response's headers.
-
-Owns: which header means what. Must not know: bodies, retries, or who asked.
-"""
+"""How a call went: `answer.meta`, read from the response's headers."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from openai_realtime.core.scrubbing import scrub_text
+from openai_realtime.core.peer_text import (
+    MAX_HEADER_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    Sanitizer,
+    is_secret_name,
+    sanitize_text,
+)
 from openai_realtime.core.wire import Headers
+from openai_realtime.secrets import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from openai_realtime.core.wire import Response
 
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id")
 _REQUEST_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 # "1s", "6m0s", "1h2m3.5s", "20ms": the Go durations of x-ratelimit-reset-*.
+_LONGEST_DURATION = 64
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|us|µs|ns|h|m|s))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)", re.ASCII)
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+class ShownHeaders(Mapping[str, str]):
+    """A response's headers, each made safe to show when it is looked at.
+
+    Left out are those whose name holds a secret. The text of `location` is masked with
+    `hides_location`: it may carry what was sent, or worse.
+    """
+
+    __slots__ = ("_headers", "_hides_location", "_sanitizer")
+
+    def __init__(
+        self, headers: Headers, sanitizer: Sanitizer, *, hides_location: bool = False
+    ) -> None:
+        self._headers = headers
+        self._sanitizer = sanitizer
+        self._hides_location = hides_location
+
+    def __getitem__(self, name: str) -> str:
+        value = self._headers[name]
+        if is_secret_name(name) or (self._hides_location and name.lower() == "location"):
+            return MASK
+        return self._sanitizer.text(value, MAX_HEADER_CHARACTERS)
+
+    def __iter__(self) -> Iterator[str]:
+        return (
+            name
+            for name in self._headers
+            if self._sanitizer.text(name, MAX_NAME_CHARACTERS) == name
+        )
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +91,8 @@ class ResponseMeta:
     status: int = 0
     """The HTTP status; 0 on a model that did not come from a server."""
     headers: Mapping[str, str] = field(default_factory=Headers)
-    """The response headers; look-ups ignore case."""
+    """The response headers; look-ups ignore case. Secrets in them are masked, each is cut to 8 KiB, and
+    control characters are escapes."""
     attempts: int = 0
     """How many requests were sent, the successful one included."""
     elapsed: float = 0.0
@@ -63,6 +104,8 @@ class ResponseMeta:
     unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     """Optional fields of the answer whose values did not fit their types, as the server sent them.
     The secret was fine, so the answer was not refused; each such field has its default."""
+    sanitizer: Sanitizer = field(default_factory=Sanitizer, repr=False, compare=False)
+    """What makes texts of this response safe to show: it knows the call's secrets."""
 
     @property
     def request_id(self) -> str | None:
@@ -93,27 +136,39 @@ class ResponseMeta:
 
 
 def response_meta(
-    response: Response, *, attempts: int, elapsed: float, possible_orphans: int
+    response: Response,
+    sanitizer: Sanitizer,
+    *,
+    attempts: int,
+    elapsed: float,
+    possible_orphans: int,
 ) -> ResponseMeta:
-    """Return the meta of a response that ended a call."""
-    return ResponseMeta(response.status, response.headers, attempts, elapsed, possible_orphans)
+    """Return the meta of a response that ended a call; `sanitizer` knows the secrets of the call."""
+    return ResponseMeta(
+        response.status,
+        ShownHeaders(response.headers, sanitizer),
+        attempts,
+        elapsed,
+        possible_orphans,
+        sanitizer=sanitizer,
+    )
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the server's id for the request, whichever header it is in.
+    """Return the server's id for the request, whichever of its shown headers it is in.
 
-    It goes into logs and messages: what looks like a key, or like no id, is none.
+    It goes into logs and messages: what held a secret, or looks like no id, is none.
     """
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name, "")
-        if _REQUEST_ID.fullmatch(value) and scrub_text(value) == value:
+        if _REQUEST_ID.fullmatch(value) and MASK not in sanitize_text(value):
             return value
     return None
 
 
 def parse_duration(text: str | None) -> float | None:
     """Return a Go duration such as `6m0s` or `20ms` in seconds; None when it is not one."""
-    if text is None or not _DURATION.fullmatch(text):
+    if text is None or len(text) > _LONGEST_DURATION or not _DURATION.fullmatch(text):
         return None
     return sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
 

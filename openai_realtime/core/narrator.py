@@ -17,13 +17,12 @@ from openai_realtime.core.events import (
     Listener,
     RetryScheduled,
 )
-from openai_realtime.core.meta import request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openai_realtime.core.retry import RetryBudget
-    from openai_realtime.core.wire import Request, Response
+    from openai_realtime.core.wire import Request
     from openai_realtime.errors import APIError
 
 _numbers = itertools.count(1)
@@ -69,7 +68,9 @@ class Narrator:
             )
         )
 
-    def attempt_finished(self, response: Response | None, error: BaseException | None) -> None:
+    def attempt_finished(
+        self, status: int | None, request_id: str | None, error: BaseException | None
+    ) -> None:
         """Tell how the attempt ended, if it was sent at all."""
         if not self._is_sent:
             return
@@ -80,8 +81,8 @@ class Narrator:
                 self._operation,
                 self._attempt,
                 self._clock() - self._sent_at,
-                None if response is None else response.status,
-                None if response is None else request_id(response.headers),
+                status,
+                request_id,
                 error,
             )
         )

@@ -40,8 +40,9 @@ AMBIGUOUS_STATUSES = frozenset({408, 500, 502, 504, *range(520, 525)})
 # With a Retry-After these say: not now, come back then (RFC 9110 §15.6.4, RFC 6585 §4).
 _COME_BACK_STATUSES = frozenset({429, 503})
 
-_SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_SECONDS = re.compile(r"\d{1,1000}(?:\.\d{1,1000})?", re.ASCII)
 _LONGEST_TOLD = 1e9  # far above what is ever waited for
+_LONGEST_DATE = 64  # characters: RFC 9110 §5.6.7 has dates of 29 to 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ def parse_http_date(text: str) -> float | None:
     """Return an HTTP date in Unix seconds; None when it is not one."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few calls need it, at 10 ms
 
+    if len(text) > _LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(text)
         return moment.timestamp() if moment.tzinfo is not None else None

@@ -29,14 +29,13 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_members",)
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        members: dict[str, str] = {}
+        values: dict[str, list[str]] = {}
         if isinstance(items, Mapping):
             items = cast("Mapping[str, str]", items).items()
-        for any_name, value in items:
-            name = any_name.lower()
-            if name != _COOKIE:
-                members[name] = f"{members[name]}, {value}" if name in members else value
-        self._members = members
+        for name, value in items:
+            values.setdefault(name.lower(), []).append(value)
+        values.pop(_COOKIE, None)
+        self._members = {name: ", ".join(values[name]) for name in values}
 
     @classmethod
     def of_raw(cls, items: Iterable[Header]) -> Self:

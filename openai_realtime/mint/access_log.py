@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 
+from openai_realtime.core.peer_text import visible
 from openai_realtime.errors import RealtimeError
 
 logger: logging.Logger = logging.getLogger("openai_realtime.mint")
@@ -22,11 +23,7 @@ def described(error: Exception) -> str:
     """
     if not isinstance(error, RealtimeError):
         return type(error).__name__
-    line = " ".join(str(error)[:_LONGEST].split())
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in line
-    )
+    return visible(" ".join(str(error)[:_LONGEST].split()))
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
 from openai_realtime.errors import RealtimeError
 from openai_realtime.mint.access_log import AccessEntry, described, logger
 from openai_realtime.mint.addresses import client_address
@@ -106,7 +107,8 @@ class MintEndpoint:
         began = time.monotonic()
         self.metrics.began()
         address = client_address(request.scope, self._trusted_proxies)
-        entry = AccessEntry(secrets.token_hex(16), request.method, address)
+        method = sanitize_text(request.method, limit=MAX_NAME_CHARACTERS)
+        entry = AccessEntry(secrets.token_hex(16), method, address)
         try:
             response = await self._respond(request, entry)
         finally:

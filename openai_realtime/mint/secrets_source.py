@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.access_log import described, logger
 from openai_realtime.mint.pool_opener import PoolOpener
@@ -119,4 +120,6 @@ class Mint:
         """Return the model that a secret is for, as the server names it; None: it does not say."""
         session = answer.session if isinstance(answer, ClientSecretCreateResponse) else answer
         model = getattr(session, "model", None)
-        return model if isinstance(model, str) else self._plan.model
+        if not isinstance(model, str):
+            return self._plan.model
+        return answer.meta.sanitizer.text(model, MAX_NAME_CHARACTERS)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Unpack, cast
 from openai_realtime.core.call import Call
 from openai_realtime.errors import APIResponseValidationError, ParameterError
 from openai_realtime.resources import elsewhere
+from openai_realtime.resources.minting import NESTED_HINTS
 from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
 from openai_realtime.resources.requests import Asked
 from openai_realtime.types.call import (
@@ -68,7 +69,9 @@ def create_call(configuration: Configuration, params: Mapping[str, object]) -> C
         body, content_type = _multipart(sdp, given)
     url = configuration.provider.url("calls")
     request = _promptly(asked.post(url, body, content_type, accept=b"application/sdp"))
-    return Call("calls.create", request, _read_call, asked.timeout, repeatable=False)
+    return Call(
+        "calls.create", request, _read_call, asked.timeout, repeatable=False, hints=NESTED_HINTS
+    )
 
 
 def action_call(
@@ -92,7 +95,7 @@ def action_call(
         _read_nothing,
         asked.timeout,
         repeatable=False,
-        not_found_hint="The call is over, or call_id is not the one it began with",
+        hints={**NESTED_HINTS, 404: "The call is over, or call_id is not the one it began with"},
     )
 
 

@@ -1,43 +1,51 @@
-"""Builds the call behind every `create`: in the dialect that the server takes, translated if need be.
-
-Owns: which dialect is sent, what follows when a server has retired it, and what the providers want
-besides. Must not know: transports, retries, or any field by name (`dialects.py` does).
-"""
+"""Builds the call behind every `create`: in the dialect that the server takes, translated if need be."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic
 
 from openai_realtime.core.call import Call
 from openai_realtime.dialects import JsonObject, Translation
-from openai_realtime.errors import DroppedParameterWarning, ParameterError
+from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
 from openai_realtime.resources.parameters import encode_json
 from openai_realtime.resources.reading import M, read_minted
 from openai_realtime.resources.requests import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.core.strict_json import Json
-    from openai_realtime.core.wire import Request, Response
-    from openai_realtime.errors import APIStatusError
+    from openai_realtime.core.wire import Response
     from openai_realtime.providers import Dialect
     from openai_realtime.resources.parameters import Parameters
 
 _RETIRED_STATUSES = frozenset({404, 410})
-_RETIRED_CODES = frozenset({"beta_api_shape_disabled"})
 _MISSING_MODEL = frozenset({"model_not_found"})
-_NAMES_THE_OTHER_API = re.compile(r"\bGA API\b|\bbeta (?:realtime )?API\b", re.IGNORECASE)
-
+_FLAT_SHAPE_IS_DISABLED = "beta_api_shape_disabled"
+_FLAT_SHAPE_IS_RETIRED = re.compile(r"\bGA API\b|\bbeta (?:realtime )?API\b", re.IGNORECASE)
+_BETA_HEADER = b"openai-beta"
+# What to do when a server takes a nested request for a flat one.
+NESTED_HINTS: Mapping[int | str, str] = MappingProxyType(
+    {
+        _FLAT_SHAPE_IS_DISABLED: "The OpenAI-Beta header asks for the retired flat shape: take it out "
+        "of extra_headers, or out of what adds it on the way"
+    }
+)
+_BETA_HEADER_HINTS: Mapping[int | str, str] = MappingProxyType(
+    dict.fromkeys(
+        (_FLAT_SHAPE_IS_DISABLED, *_RETIRED_STATUSES),
+        "Take the OpenAI-Beta header out of extra_headers: it asks for the retired flat shape",
+    )
+)
 
 Translate = Callable[[JsonObject], tuple[Translation, str]]
+Fallback = Callable[[APIStatusError], Call[M] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +83,7 @@ def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, 
     if translate is None or wanted == mint.dialect:
         return _native_call(asked, mint)
     if wanted == "auto" and mint.endpoint in configuration.provider.paths:
-        fallback = partial(_other_dialect, asked, mint, translate)
-        return _native_call(asked, mint, fallback=fallback)
+        return _native_call(asked, mint, partial(_other_dialect, asked, mint, translate))
     return _translated_call(asked, mint, translate)
 
 
@@ -85,28 +92,22 @@ def _place(configuration: Configuration, mint: Mint[M]) -> str:
     return f"{configuration.provider.base_url} {mint.endpoint}"
 
 
-def _native_call(
-    asked: Asked,
-    mint: Mint[M],
-    fallback: Callable[[APIStatusError], Call[M] | None] | None = None,
-) -> Call[M]:
+def _native_call(asked: Asked, mint: Mint[M], fallback: Fallback[M] | None = None) -> Call[M]:
     provider = asked.configuration.provider
     parameters = mint.spell(asked.parameters)
     dropped: tuple[str, ...] = ()
-    if mint.dialect == "beta":
-        if provider.deployment is not None and mint.endpoint == "sessions":
-            if parameters.get("model", provider.deployment) != provider.deployment:
-                dropped = ("model",)
-            parameters = {**parameters, "model": provider.deployment}
-        body = mint.parameters.encode(parameters, asked.extra_body)
-    elif provider.takes_session and not provider.has_top_level_model:
-        body = mint.parameters.encode(parameters, asked.extra_body)
-    else:
-        plain = mint.parameters.plain(parameters, asked.extra_body)
-        fitted = _as_provider_takes(asked, Translation(plain))
-        body, dropped = encode_json(fitted.body), fitted.dropped
-    request = asked.post(provider.url(mint.endpoint), body, b"application/json")
-    return _call(asked, mint, request, _tell_dropped(asked, mint, dropped), fallback=fallback)
+    if mint.dialect == "beta" and provider.deployment is not None and mint.endpoint == "sessions":
+        if parameters.get("model", provider.deployment) != provider.deployment:
+            dropped = ("model",)
+        parameters = {**parameters, "model": provider.deployment}
+    sent = Translation(mint.parameters.plain(parameters, asked.extra_body), dropped)
+    if mint.dialect == "ga":
+        sent = _as_provider_takes(asked, sent)
+    call = _call(asked, mint, mint.endpoint, sent, is_nested=mint.dialect == "ga")
+    has_beta_header = any(name.lower() == _BETA_HEADER for name, _ in call.request.headers)
+    if mint.dialect == "ga" and has_beta_header:
+        return call._replace(hints=_BETA_HEADER_HINTS)
+    return call._replace(fallback=fallback)
 
 
 def _translated_call(
@@ -115,42 +116,59 @@ def _translated_call(
     """Return the call in the other dialect; once it succeeds, that is remembered for `learn`."""
     provider = asked.configuration.provider
     plain = mint.parameters.plain(mint.spell(asked.parameters), asked.extra_body)
-    translation, endpoint = translate(plain)
+    sent, endpoint = translate(plain)
     if mint.dialect == "beta":
-        translation = _as_provider_takes(asked, translation)
+        sent = _as_provider_takes(asked, sent)
     elif provider.deployment is not None and endpoint == "sessions":
-        body = {**translation.body, "model": provider.deployment}
-        is_other = translation.body.get("model", provider.deployment) != provider.deployment
+        body = {**sent.body, "model": provider.deployment}
+        is_other = sent.body.get("model", provider.deployment) != provider.deployment
         others = ("session.model",) if is_other else ()
-        translation = Translation(body, translation.dropped + others)
-    dropped = _tell_dropped(asked, mint, translation.dropped)
-    request = asked.post(provider.url(endpoint), encode_json(translation.body), b"application/json")
-    return _call(asked, mint, request, dropped, learn=learn)
+        sent = Translation(body, sent.dropped + others)
+    return _call(asked, mint, endpoint, sent, is_nested=mint.dialect == "beta", learn=learn)
 
 
 def _call(  # noqa: PLR0913 - a call and what may follow it
     asked: Asked,
     mint: Mint[M],
-    request: Request,
-    dropped: tuple[str, ...],
+    endpoint: str,
+    sent: Translation,
     *,
+    is_nested: bool,
     learn: str | None = None,
-    fallback: Callable[[APIStatusError], Call[M] | None] | None = None,
 ) -> Call[M]:
+    url = asked.configuration.provider.url(endpoint)
+    request = asked.post(url, encode_json(sent.body), b"application/json")
+    dropped = _tell_dropped(asked, mint, sent.dropped)
+    lifetime = requested_lifetime(sent.body)
+
     def parse(response: Response, meta: ResponseMeta) -> M:
-        answer = read_minted(response, meta, mint.model, mint.normalise, dropped)
+        answer = read_minted(
+            response, meta, mint.model, mint.normalise, dropped=dropped, lifetime=lifetime
+        )
         if learn is not None:
-            asked.configuration.dialects.learn(learn, "beta" if mint.dialect == "ga" else "ga")
+            asked.configuration.dialects.learn(learn, "ga" if is_nested else "beta")
         return answer
 
-    return Call(mint.operation, request, parse, asked.timeout, fallback=fallback)
+    hints = NESTED_HINTS if is_nested else {}
+    return Call(mint.operation, request, parse, asked.timeout, hints=hints)
+
+
+def requested_lifetime(body: JsonObject) -> float | None:
+    """Return how many seconds a request asks its secret to live; None: it leaves that to the server."""
+    secret = body.get("client_secret")
+    inner = secret if isinstance(secret, dict) else {}
+    for place in (body.get("expires_after"), inner.get("expires_after"), inner.get("expires_at")):
+        seconds = place.get("seconds") if isinstance(place, dict) else None
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+            return seconds
+    return None
 
 
 def _other_dialect(
     asked: Asked, mint: Mint[M], translate: Translate, error: APIStatusError
 ) -> Call[M] | None:
     """Return the call to make instead when `error` says that the dialect is retired, else None."""
-    if not is_retired(error):
+    if not is_retired(error, mint.dialect):
         return None
     configuration = asked.configuration
     if mint.other_endpoints.isdisjoint(configuration.provider.paths):
@@ -158,16 +176,19 @@ def _other_dialect(
     return _translated_call(asked, mint, translate, learn=_place(configuration, mint))
 
 
-def is_retired(error: APIStatusError) -> bool:
-    """Return whether a server says that it does not take the request's dialect (any more)."""
-    return (
-        (error.status_code in _RETIRED_STATUSES and error.code not in _MISSING_MODEL)
-        or error.code in _RETIRED_CODES
-        or (
-            error.status_code == 400  # noqa: PLR2004 - "Bad Request"
-            and _NAMES_THE_OTHER_API.search(error.message) is not None
-        )
+def is_retired(error: APIStatusError, dialect: Dialect) -> bool:
+    """Return whether a server says that it does not take the request's dialect (any more).
+
+    Of the nested one only its absence says so: what is disabled is the flat shape alone, and a
+    nested request that is refused with these words was taken for a flat one.
+    """
+    says_flat_is_disabled = error.code == _FLAT_SHAPE_IS_DISABLED or (
+        error.status_code == 400  # noqa: PLR2004 - "Bad Request"
+        and _FLAT_SHAPE_IS_RETIRED.search(error.message) is not None
     )
+    if says_flat_is_disabled:
+        return dialect == "beta"
+    return error.status_code in _RETIRED_STATUSES and error.code not in _MISSING_MODEL
 
 
 def _as_provider_takes(asked: Asked, nested: Translation) -> Translation:

@@ -1,18 +1,15 @@
-"""From a 2xx answer to a typed model, or to one error: never to a half-filled object.
-
-Owns: what makes an answer usable. Must not know: retries, endpoints, or how the answer travelled.
-"""
+"""From a 2xx response to a typed model, or to one error: never to a half-filled object."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from pydantic import ValidationError
 
-from openai_realtime.core.answers import error_details, error_message
-from openai_realtime.core.scrubbing import scrub_json, secrets_in
-from openai_realtime.core.strict_json import MAX_JSON_DEPTH, Json, decode_json
+from openai_realtime.core.answers import server_message
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, Sanitizer, secrets_in
+from openai_realtime.core.strict_json import Json, decode_json, nests_too_deeply
 from openai_realtime.errors import APIResponseValidationError
 from openai_realtime.secrets import MASK
 from openai_realtime.types.client_secret import MintedAnswer
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.core.wire import Response
     from openai_realtime.dialects import JsonObject
+    from openai_realtime.types.client_secret import Minted, MintedSecret
 
 
 M = TypeVar("M", bound=MintedAnswer)
@@ -40,15 +38,18 @@ _SAYS_MORE = frozenset({"body", "client_secret", "data", "error", "response", "r
 _HINT = "Check that base_url is a Realtime API, and that nothing on the way rewrites its answers"
 
 
-def read_minted(
+def read_minted(  # noqa: PLR0913 - a response, and all that is known of its request
     response: Response,
     meta: ResponseMeta,
     model: type[M],
     normalise: Callable[[JsonObject], JsonObject],
+    *,
     dropped: tuple[str, ...] = (),
+    lifetime: float | None = None,
 ) -> M:
     """Return the model in a 2xx answer; `normalise` brings other shapes into the model's.
 
+    `lifetime` is how many seconds the secret was asked to live; None: the server was left to choose.
     Raises `APIResponseValidationError` when there is no usable secret. An optional field that does
     not fit its type costs nobody their secret: it gets its default and goes to `meta.unreadable`.
     """
@@ -60,8 +61,9 @@ def read_minted(
         except ValidationError:
             answer = None  # read again below, where what is wrong can be told
     if answer is None or not _SAYS_MORE.isdisjoint(answer.model_extra or ()):
-        answer, unreadable = _read_with_care(response, model, normalise)
-    answer.received(response.headers.get("date"))
+        answer, unreadable = _read_with_care(response, model, normalise, meta.sanitizer)
+    answer.received(response.headers.get("date"), lifetime)
+    meta.sanitizer.learn((cast("Minted | MintedSecret", answer).client_secret.value,))
     if dropped or unreadable:
         meta = replace(meta, dropped=dropped, unreadable=unreadable)
     return answer.with_meta(meta)
@@ -70,23 +72,27 @@ def read_minted(
 def _is_plain(body: bytes) -> bool:
     """Return whether the fast parser, which allows NaN and deep nesting, may be trusted with it."""
     return (
-        body.count(b"{") + body.count(b"[") <= MAX_JSON_DEPTH
+        not nests_too_deeply(body)
         and (b"N" not in body or b"NaN" not in body)  # a single byte is found much faster
         and b"Infinity" not in body
     )
 
 
 def _read_with_care(
-    response: Response, model: type[M], normalise: Callable[[JsonObject], JsonObject]
+    response: Response,
+    model: type[M],
+    normalise: Callable[[JsonObject], JsonObject],
+    sanitizer: Sanitizer,
 ) -> tuple[M, dict[str, Json]]:
     """Return the answer without the optional fields that do not fit, and those fields."""
-    value, problem = _decode(response)
+    value, problem = _decode(response, sanitizer)
+    sanitizer.learn(secrets_in(value))
     if not isinstance(value, dict):
-        _refuse(problem or f"it is a JSON {_json_type(value)}, not an object", value)
+        problem = problem or f"it is a JSON {_json_type(value)}, not an object"
+        _refuse(problem, value, sanitizer)
     if value.get("error") is not None:
-        shown = scrub_json(value, secrets_in(value))
-        text = error_message(error_details(shown), shown)
-        _refuse(f"it reports an error: {text}", value)
+        text = server_message(value, sanitizer)
+        _refuse(f"it reports an error: {text}", value, sanitizer)
     value = normalise(value)
     answer, problems = _validate(value, model)
     if answer is not None:
@@ -94,20 +100,22 @@ def _read_with_care(
     if wrong := {
         field: text for field, text in problems.items() if field[0] in model.SECRET_FIELDS
     }:
-        _refuse("; ".join(f"{'.'.join(field)} {text}" for field, text in wrong.items()), value)
+        problem = "; ".join(f"{'.'.join(field)} {text}" for field, text in wrong.items())
+        _refuse(problem, value, sanitizer)
     unfit = {field[0] for field in problems}
     answer, _ = _validate({name: value[name] for name in value if name not in unfit}, model)
     assert answer is not None, "every field but the secret is optional"  # noqa: S101 - for the type checker
     return answer, {name: value[name] for name in unfit}
 
 
-def _decode(response: Response) -> tuple[Json, str | None]:
+def _decode(response: Response, sanitizer: Sanitizer) -> tuple[Json, str | None]:
     if not response.body.strip():
         return None, "its body is empty"
     try:
         return decode_json(response.body), None
     except ValueError as error:
-        kind = response.headers.get("content-type", "no content type")
+        told = response.headers.get("content-type", "not told")
+        kind = sanitizer.text(told, MAX_NAME_CHARACTERS)
         return None, f"{error}; its content type is {kind}"
 
 
@@ -123,22 +131,11 @@ def _validate(
         }
 
 
-def _refuse(problem: str, value: Json) -> NoReturn:
+def _refuse(problem: str, value: Json, sanitizer: Sanitizer) -> NoReturn:
     message = f"The server answered with success but without a usable client secret: {problem}"
-    raise APIResponseValidationError(
-        message,
-        hint=_HINT,
-        body=_without_text(value),
-    )
-
-
-def _without_text(value: Json) -> Json:
-    """Return a decoded answer with every text masked: any of them could be the secret."""
-    if isinstance(value, dict):
-        return {name: _without_text(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_without_text(item) for item in value]
-    return MASK if isinstance(value, str) else value
+    # The shape of what came, every text masked: any of them could be the secret.
+    body = sanitizer.json(value, lambda _text, _limit: MASK)
+    raise APIResponseValidationError(message, hint=_HINT, body=body)
 
 
 def _json_type(value: Json) -> str:

@@ -121,9 +121,13 @@ class Pool(Generic[S]):
         raise told
 
     def _lives(self, session: RealtimeSessionCreateResponse) -> float:
-        """Return for how many seconds a session that has just arrived lives, with certainty."""
+        """Return for how many seconds a session that has just arrived lives, with certainty.
+
+        Never longer than was asked for: the clock of a gateway on the way may be behind.
+        """
         seconds = session.client_secret.seconds_left
-        return (min(self._lifetime, _UNKNOWN_LIFETIME) if seconds is None else seconds) - _DATE_STEP
+        told = _UNKNOWN_LIFETIME if seconds is None else seconds
+        return min(self._lifetime, told) - _DATE_STEP
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, APIError):

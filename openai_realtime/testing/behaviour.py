@@ -143,7 +143,7 @@ class MockRealtime:
             return refusal(401, "Incorrect API key provided", code="invalid_api_key")
         if version != self._profile.provider.query.get("api-version"):
             return refusal(400, "api-version is not what it must be here", param="api-version")
-        return None if self._profile.serves(endpoint) else self._profile.retired
+        return self._profile.refused(endpoint, request.headers)
 
     def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockAnswer:
         if below:

@@ -16,6 +16,7 @@ from openai_realtime.errors import ConfigurationError, ParameterError
 from openai_realtime.testing.messages import MockAnswer, refusal
 
 if TYPE_CHECKING:
+    from openai_realtime.core.wire import Headers
     from openai_realtime.dialects import JsonObject
     from openai_realtime.providers import AuthScheme, Provider
 
@@ -47,7 +48,7 @@ class Profile:
     """What a client is given, but for the host."""
     dialect: MockDialect = "both"
     retired: MockAnswer = _ABSENT
-    """The answer at an endpoint of the dialect that is not spoken."""
+    """The answer to a flat request, where the flat dialect is not spoken."""
     success: int = 200
     request_id_header: str = "x-request-id"
     auth_schemes: tuple[AuthScheme, ...] = (providers.BEARER,)
@@ -71,10 +72,14 @@ class Profile:
                 return (endpoint, *steps) if steps[1] in _ACTIONS else (None,)
         return (None,)
 
-    def serves(self, endpoint: str) -> bool:
-        """Return whether an endpoint's dialect is spoken."""
-        spoken = "beta" if endpoint in _FLAT else "ga"
-        return self.dialect in {spoken, "both"}
+    def refused(self, endpoint: str, headers: Headers) -> MockAnswer | None:
+        """Return the answer to a request in a dialect that is not spoken; None: it is spoken."""
+        # The header asks for the flat shape, wherever it is sent.
+        is_flat = endpoint in _FLAT or ("openai-beta" in headers and self.dialect == "ga")
+        if self.dialect in {"beta" if is_flat else "ga", "both"}:
+            return None
+        # Only the flat shape was ever retired: a server without the nested one never had it.
+        return self.retired if is_flat else _ABSENT
 
 
 _ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})

@@ -1,7 +1,4 @@
-"""What all answers share: unknown fields survive, and `meta` tells how the call went.
-
-Owns: the pydantic configuration of answers. Must not know: any field of any answer.
-"""
+"""What all answers share: unknown fields survive, and `meta` tells how the call went."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import ClassVar, Self, cast
@@ -9,9 +6,12 @@ from typing import ClassVar, Self, cast
 from pydantic import BaseModel, ConfigDict
 
 from openai_realtime.core.meta import ResponseMeta
-from openai_realtime.core.scrubbing import scrub_json
+from openai_realtime.core.peer_text import Sanitizer
 from openai_realtime.core.strict_json import Json
 from openai_realtime.secrets import RedactedStr
+
+_MAX_REPR_CHARACTERS = 16 * 1024
+_NO_SECRETS_KNOWN = Sanitizer()
 
 
 class WireModel(BaseModel):
@@ -42,12 +42,14 @@ class WireModel(BaseModel):
 
         By rich's name for it: rich shows the same.
         """
+        sanitizer = self._sanitizer()
         # One that is still being made has no extra fields yet: a debugger may show it.
         extra: dict[str, object] | None = getattr(self, "model_extra", None)
         for name, value in {**self.__dict__, **(extra or {})}.items():
-            if not isinstance(value, RedactedStr) and isinstance(value, str | list | dict):
-                shown = scrub_json({name: cast("Json", value)})
-                yield name, cast("dict[str, Json]", shown)[name]
+            if not isinstance(value, RedactedStr) and isinstance(value, str | list | dict | int):
+                # Not made visible: repr makes escapes of what is not printable by itself.
+                shown = sanitizer.json({name: cast("Json", value)}, sanitizer.mask)
+                yield from cast("dict[str, Json]", shown).items()
             else:
                 yield name, value
 
@@ -58,9 +60,12 @@ class WireModel(BaseModel):
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
-        return f"{type(self).__name__}({shown})"
+        return self._sanitizer().text(f"{type(self).__name__}({shown})", _MAX_REPR_CHARACTERS)
 
     __str__ = __repr__
+
+    def _sanitizer(self) -> Sanitizer:
+        return _NO_SECRETS_KNOWN
 
     def __copy__(self) -> Self:
         return self._noted_on(super().__copy__())
@@ -92,6 +97,9 @@ class Answer(WireModel):
         """How the call went: status, request id, attempts, elapsed seconds, rate limits."""
         meta: ResponseMeta | None = getattr(self, "_meta", None)
         return meta or ResponseMeta()
+
+    def _sanitizer(self) -> Sanitizer:
+        return self.meta.sanitizer
 
     def with_meta(self, meta: ResponseMeta) -> Self:
         """Attach how the call went; returns the answer itself."""

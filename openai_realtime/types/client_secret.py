@@ -20,6 +20,7 @@ from openai_realtime.types.answer import Answer, WireModel
 from openai_realtime.types.constraints import Between
 
 MAX_UNIX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime can hold
+_LONGEST_TIME = 64  # characters: ISO 8601 with a fraction and a zone has about 35
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 
 
@@ -35,7 +36,7 @@ def parse_expiry(value: object) -> int:
     seconds = math.nan
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value
-    elif isinstance(value, str):
+    elif isinstance(value, str) and len(value) <= _LONGEST_TIME:
         seconds = float(value) if _NUMBER.fullmatch(value) else _parse_iso_8601(value)
     if not 0 <= seconds <= MAX_UNIX_SECONDS:
         message = "expiry is no time: it must be Unix seconds or an ISO-8601 time"
@@ -92,11 +93,15 @@ class ClientSecret(WireModel):
     expires_at: Annotated[int, BeforeValidator(_expiry)] = 0
     """When it expires, in Unix seconds. 0, the default, means unknown."""
 
-    def received(self, date: str | None) -> None:
-        """Note that the secret arrived just now, in an answer whose Date header is `date`."""
+    def received(self, date: str | None, lifetime: float | None = None) -> None:
+        """Note that the secret arrived just now, in a response whose Date header is `date`.
+
+        `lifetime` is how many seconds it was asked to live; None: the server was left to choose.
+        """
+        longest = math.inf if lifetime is None else lifetime
         # What the server's clock showed (Unix seconds; until somebody asks, the Date header that
-        # says so), and the monotonic clock here at that moment.
-        object.__setattr__(self, "_arrival", (date or time.time(), time.monotonic()))
+        # says so), the monotonic clock here at that moment, and the longest that it can live.
+        object.__setattr__(self, "_arrival", (date or time.time(), time.monotonic(), longest))
 
     @property
     def expires_at_datetime(self) -> datetime | None:
@@ -107,28 +112,26 @@ class ClientSecret(WireModel):
     def seconds_left(self) -> float | None:
         """Seconds until it expires, never below 0; None when unknown.
 
-        Reckoned from the server's own clock (the answer's Date) and a monotonic one, so that a
-        wrong or moved wall clock here changes nothing.
+        Computed from the server's own clock (the response's Date) and a monotonic one, so that a
+        wrong or moved wall clock here changes nothing. Never more than what is left of the lifetime
+        that was asked for, whatever clock a gateway on the way has.
         """
         if not self.expires_at:
             return None
-        return max(0.0, self.expires_at - self._now())
+        arrival: tuple[float | str, float, float] | None = getattr(self, "_arrival", None)
+        if arrival is None:
+            return max(0.0, self.expires_at - time.time())
+        server_time, received_at, longest = arrival
+        if isinstance(server_time, str):
+            server_time = parse_http_date(server_time) or time.time()
+            object.__setattr__(self, "_arrival", (server_time, received_at, longest))
+        left = min(self.expires_at - server_time, longest)
+        return max(0.0, left - (time.monotonic() - received_at))
 
     @property
     def is_expired(self) -> bool:
         """Whether it has expired; False when its expiry is unknown."""
         return self.seconds_left == 0.0
-
-    def _now(self) -> float:
-        """Return the time by the server's clock, or by the one here if it was never told."""
-        arrival: tuple[float | str, float] | None = getattr(self, "_arrival", None)
-        if arrival is None:
-            return time.time()
-        server_time, received_at = arrival
-        if isinstance(server_time, str):
-            server_time = parse_http_date(server_time) or time.time()
-            object.__setattr__(self, "_arrival", (server_time, received_at))
-        return server_time + time.monotonic() - received_at
 
 
 class MintedAnswer(Answer):
@@ -138,8 +141,8 @@ class MintedAnswer(Answer):
     """The fields without which it is no answer."""
 
     @abstractmethod
-    def received(self, date: str | None) -> None:
-        """Note that the secret arrived just now, in an answer whose Date header is `date`."""
+    def received(self, date: str | None, lifetime: float | None = None) -> None:
+        """Note that the secret arrived just now, as `ClientSecret.received` does."""
 
 
 class Minted(MintedAnswer):
@@ -150,9 +153,9 @@ class Minted(MintedAnswer):
     client_secret: ClientSecret
     """The secret for the browser or phone. Always there: an answer without one is an error."""
 
-    def received(self, date: str | None) -> None:
-        """Note that the secret arrived just now, in an answer whose Date header is `date`."""
-        self.client_secret.received(date)
+    def received(self, date: str | None, lifetime: float | None = None) -> None:
+        """Note that the secret arrived just now, as `ClientSecret.received` does."""
+        self.client_secret.received(date, lifetime)
 
 
 class MintedSecret(ClientSecret, MintedAnswer):

@@ -1,7 +1,4 @@
-"""What a webhook tells: an incoming phone call, or something else.
-
-Owns: the events' fields, and how SIP's From and To are read. Must not know: signatures, HTTP.
-"""
+"""What a webhook tells: an incoming phone call, or something else."""
 
 import re
 from datetime import UTC, datetime
@@ -13,11 +10,13 @@ from pydantic import Field, PrivateAttr
 from openai_realtime.types.answer import WireModel
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS
 
+_MAX_SIP_HEADER = 1024
+"""Characters. A SIP message that fits a UDP packet has no longer header, and most have 100."""
 # RFC 3261 §20.10: a display name, quoted or not, and the URI in angle brackets; or the URI alone,
-# and then what follows a semicolon is the header's, not the URI's.
-_NAME_AND_URI = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^"<]*)\s*<([^<>\s]+)>', re.DOTALL)
-_URI_ALONE = re.compile(r'\s*((?:sips?|tel):[^;,<>"\s]+)', re.IGNORECASE)
-_USER = re.compile(r"(?:(?:sips?):([^@;]*)[^@]*@|tel:([^;]*))", re.IGNORECASE)
+# and then what follows a semicolon is the header's, not the URI's. No part of them gives back what
+# it has matched, so that each looks at a character once.
+_NAME_AND_URI = re.compile(r'(?:\s*+"(?:[^"\\]|\\.)*+"\s*+|[^"<]*+)<([^<>\s]++)>', re.DOTALL)
+_URI_ALONE = re.compile(r'\s*+((?:sips?|tel):[^;,<>"\s]++)', re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[0-9]{2,15}", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "-.() ")
 _COMPACT = {"from": "f", "to": "t"}
@@ -128,11 +127,22 @@ class RealtimeCallIncoming(_Event):
 
 
 def _uri(header: str | None) -> str | None:
-    found = _NAME_AND_URI.match(header or "") or _URI_ALONE.match(header or "")
-    return found.group(1) if found else None
+    """Return the URI in the first 1 KiB of a From or To header; None: there is none, or half of one."""
+    header = header or ""
+    seen = header[:_MAX_SIP_HEADER]
+    if found := _NAME_AND_URI.match(seen):
+        return found.group(1)
+    found = _URI_ALONE.match(seen)
+    is_whole = found is not None and (found.end() < len(seen) or seen == header)
+    return found.group(1) if found and is_whole else None
 
 
 def _phone_number(uri: str | None) -> str | None:
-    user = _USER.match(uri or "")
-    number = unquote(user.group(1) or user.group(2) or "").translate(_SEPARATORS) if user else ""
+    scheme, _, user = (uri or "").partition(":")
+    if scheme.lower() in {"sip", "sips"}:
+        user, at, _ = user.partition("@")
+        user = user if at else ""
+    elif scheme.lower() != "tel":
+        return None
+    number = unquote(user.partition(";")[0]).translate(_SEPARATORS)
     return number if _NUMBER.fullmatch(number) else None

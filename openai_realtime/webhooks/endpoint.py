@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
 from openai_realtime.errors import (
     WebhookInProgressError,
     WebhookReplayedError,
@@ -85,7 +86,7 @@ class CallIncomingEndpoint:
         try:
             handling = self._verifier.handling(body, headers, claim_timeout=self._claim_timeout)
             if not isinstance(handling.event, RealtimeCallIncoming):
-                kind = handling.event.type
+                kind = sanitize_text(handling.event.type, limit=MAX_NAME_CHARACTERS)
                 logger.debug("A webhook of type %s is no incoming call: nothing is done", kind)
                 return Response(), None
             await handling.aclaim()

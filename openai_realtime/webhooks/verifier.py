@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, cast
 
 from pydantic import ValidationError
 
+from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import (
@@ -237,5 +238,5 @@ def _validated(
 
 
 def _refuse(problem: str, webhook_id: str | None = None) -> NoReturn:
-    message = f"The webhook is refused: {problem}"
+    message = sanitize_text(f"The webhook is refused: {problem}")
     raise WebhookVerificationError(message, webhook_id=webhook_id)

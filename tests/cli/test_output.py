@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
@@ -28,7 +29,7 @@ class Written(io.TextIOWrapper):
     ],
 )
 def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    assert output.printable(text) == shown
+    assert output.visible(text) == shown
 
 
 def test_one_line_is_one_line() -> None:
@@ -53,6 +54,19 @@ def test_json_is_utf_8_in_any_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", stdout)
     output.write_json('"ü"')
     assert stdout.bytes.getvalue() == '"ü"\n'.encode()
+
+
+def test_json_moves_no_terminal_and_means_the_same(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    told = json.dumps(
+        {"a": "ü😀\u202e\x9b\x7f\u2028\U000e0041\n\x1b"}, ensure_ascii=False, indent=2
+    )
+    output.write_json(told)
+    written = capfdbinary.readouterr().out.decode()
+    assert json.loads(written) == json.loads(told)
+    assert "ü😀" in written
+    assert written.replace("\n", "").isprintable()
 
 
 def test_text_for_a_program_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

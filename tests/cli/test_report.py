@@ -15,6 +15,7 @@ from openai_realtime.cli.report import (
     session_table,
 )
 from openai_realtime.core.meta import ResponseMeta
+from openai_realtime.core.peer_text import Sanitizer
 from openai_realtime.core.wire import Headers
 from openai_realtime.types.client_secret import ClientSecret
 from openai_realtime.types.session import RealtimeSessionCreateResponse
@@ -86,6 +87,16 @@ def test_the_fields_that_are_set_have_a_row(
         *rows,
         ("client_secret", SECRET),
         ("expires", "unknown"),
+    ]
+
+
+def test_the_table_shows_neither_the_key_nor_names_without_end() -> None:
+    key = "0123456789abcdef"
+    minted = session(instructions=f"no {key} here", more={"n" * 500: {"a": 1}})
+    minted.with_meta(ResponseMeta(sanitizer=Sanitizer((key,))))
+    assert session_rows(minted)[:2] == [
+        ("instructions", "no ********** here"),
+        ("more." + "n" * 195, "1"),
     ]
 
 

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from cli.running import started
 from openai_realtime.cli import admission, service
 from openai_realtime.cli.choices import LogFormat
-from openai_realtime.cli.service_log import _JsonFormatter
+from openai_realtime.cli.service_log import _JsonFormatter, _TextFormatter
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
@@ -495,6 +495,21 @@ def test_a_failure_is_one_json_object_too() -> None:
     told = json.loads(_JsonFormatter().format(failed))
     assert (told["level"], told["message"]) == ("error", "failed")
     assert told["traceback"].endswith("ValueError")
+
+
+def test_no_request_writes_a_line_of_the_log() -> None:
+    """An exception of somebody's `authorize` may quote what came."""
+    try:
+        raise ValueError("bad token \x1b[2J\u202e\n2026-11-26 INFO all is well")
+    except ValueError:
+        failed = logging.LogRecord("x", logging.ERROR, "", 1, "a\nb\x1b", (), sys.exc_info())
+    first, *others = _TextFormatter("%(message)s").format(failed).split("\n")
+    assert first == "a b\\x1b"
+    assert others[-2:] == [
+        "  ValueError: bad token \\x1b[2J\\u202e",
+        "  2026-11-26 INFO all is well",
+    ]
+    assert all(line.startswith("  ") for line in others)
 
 
 def test_where_it_is_found() -> None:

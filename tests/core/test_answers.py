@@ -8,20 +8,21 @@ from hypothesis import strategies as st
 
 from openai_realtime import errors
 from openai_realtime.core.answers import status_error
+from openai_realtime.core.peer_text import Sanitizer, sanitize_text
 from openai_realtime.core.retry import RetryPolicy
-from openai_realtime.core.scrubbing import scrub_json, scrub_text
-from openai_realtime.core.strict_json import Json, decode_json
+from openai_realtime.core.strict_json import Json, decode_json, nests_too_deeply
 from openai_realtime.core.wire import Headers, Response
 from openai_realtime.secrets import MASK
 
 KEY = "0a1b2c3d4e5f67890"  # no shape gives it away: Azure's keys look so
+TABBED: Json = {"message": "many\n  \twords"}
 
 
 def error_of(
     status: int, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> errors.APIStatusError:
     response = Response(status, Headers(headers or {}), body)
-    return status_error(response, policy=RetryPolicy(), secrets=(KEY,))
+    return status_error(response, policy=RetryPolicy(), sanitizer=Sanitizer((KEY,)))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_the_class_goes_by_the_status(status: int, kind: type[errors.APIStatusEr
         ("No", "No", None, None, None),
         (None, "The server gave no reason", None, None, None),
         ({}, "The server gave no reason", None, None, None),
-        ({"message": "many\n  \twords"}, "many words", None, None, None),
+        (TABBED, "many words", None, None, None),
     ],
 )
 def test_the_message_is_found(
@@ -99,7 +100,7 @@ def test_the_message_is_found(
     error = error_of(400, json.dumps(body).encode())
     assert error.message == message
     assert (error.code, error.type, error.param) == (code, kind, param)
-    assert error.body == body
+    assert error.body == (body if body != TABBED else {"message": r"many\n  \twords"})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,12 @@ def test_the_message_is_found(
         (b"<h1>Not <b>here</b></h1><style>p{}</style>", "Not here"),
         (b"<TITLE>Not here</TITLE><p>x</p>", "Not here"),
         (b"<SCRIPT>\nx()\n</SCRIPT><p>Not here</p>", "Not here"),
-        (b"\xff\xfe\x00", "\ufffd\ufffd\x00"),
+        (b"\xff\xfe\x00", "\ufffd\ufffd\\x00"),
+        (b"1 < 2 <b>and 3 < 4", "1 < 2 and 3 < 4"),
+        (b"<title> </title><p>No title", "No title"),
+        (b"<style>p{}<b>x</b><p>never closed", "The server gave no reason"),
+        (b"<script><style></script>Here</style>", "Here"),
+        (b"<>empty</>", "empty"),
         (b'{"error": ', '{"error":'),
     ],
 )
@@ -139,7 +145,6 @@ def test_facts_come_from_the_headers() -> None:
         "location": MASK,
         "x-a": f"b {MASK}",
         "x-b": MASK,
-        f"x-{MASK}": "c",
     }
     assert str(error) == (
         "429: Slow down (request id req_1, attempt 1, retry after 7 s). "
@@ -249,7 +254,7 @@ def test_no_secret_is_echoed() -> None:
     ["api_key", "api-key", "Authorization", "client_secret", "key", "secret", "token", "value"],
 )
 def test_a_secret_is_known_by_its_name(name: str) -> None:
-    assert scrub_json([{name: "opaque", "a": {name: [1, "b"]}}]) == [
+    assert Sanitizer().json([{name: "opaque", "a": {name: [1, "b"]}}]) == [
         {name: MASK, "a": {name: [1, "b"]}}
     ]
 
@@ -258,7 +263,7 @@ def test_a_secret_is_known_by_its_name(name: str) -> None:
     "text", ["sk-abcd", "sk_abcd", "ek_1234", "rk-1234", "sess-a.b/c", "Bearer a=bc"]
 )
 def test_a_secret_is_known_by_its_shape(text: str) -> None:
-    assert scrub_text(f"not '{text}', task-abcd, Bearers or sk-abc") == (
+    assert sanitize_text(f"not '{text}', task-abcd, Bearers or sk-abc") == (
         f"not '{MASK}', task-abcd, Bearers or sk-abc"
     )
 
@@ -289,6 +294,46 @@ def test_what_is_not_json(body: bytes, why: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 65,
+        b'{"a":' * 65,
+        b'[{"a":"]"},' + b"[" * 64,
+        b'["\\"]",' + b"[" * 64,
+        b'["\\\\",' + b"[" * 64,
+        b"[" * 100_000 + b"]" * 100_000,
+    ],
+)
+def test_depth_is_seen_before_anything_is_parsed(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From Python 3.14 on, the C scanner of `json` recurses until the stack is used up."""
+
+    def parse(*_: object, **__: object) -> None:
+        pytest.fail("it was parsed")
+
+    monkeypatch.setattr(json, "loads", parse)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        decode_json(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"' + b"[" * 100 + b'"',
+        b'["\\"' + b"[" * 100 + b'"]',
+        b"[" + b"[]," * 100 + b"{}]",
+        b"[" * 64 + b"]" * 64,
+        b'"' + b"[" * 100,
+        b'"' + b"[" * 100 + b"\\",
+        b'"' + b'\\"[' * 100,
+    ],
+)
+def test_what_is_not_deep_is_not_taken_for_it(body: bytes) -> None:
+    assert not nests_too_deeply(body)
+
+
+@pytest.mark.parametrize(
     ("body", "value"),
     [
         (rb'"\ud83d\ude00 \u00e9"', "😀 é"),
@@ -316,6 +361,20 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
+
+
+BRACKETS = st.text(st.sampled_from('[]{}"\\,:x'))
+
+
+@given(st.recursive(BRACKETS, lambda inner: st.lists(inner) | st.dictionaries(BRACKETS, inner)))
+def test_depth_is_that_of_the_value(value: Json) -> None:
+    def depth(value: Json) -> int:
+        inner = list(value.values()) if isinstance(value, dict) else value
+        return 1 + max(map(depth, inner), default=0) if isinstance(inner, list) else 0
+
+    for levels in (64 - depth(value), 65 - depth(value)):
+        body = b"[" * levels + json.dumps(value).encode() + b"]" * levels
+        assert nests_too_deeply(body) is (levels + depth(value) > 64)
 
 
 @given(st.integers(100, 599), st.one_of(st.binary(), JSON.map(lambda v: json.dumps(v).encode())))

@@ -1,6 +1,7 @@
 """The exchange driven by hand: no engine, a clock that stands still, a random that is given."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -385,21 +386,35 @@ def test_the_fallbacks_own_error_is_the_one_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "status", "hint"),
+    ("own", "status", "code", "hint"),
     [
-        (None, 404, "Check base_url (it ends in /v1 at most providers) and the model name"),
-        ("Check the call's id", 404, "Check the call's id"),
-        ("Check the call's id", 400, None),
+        ({}, 404, "", "Check base_url (it ends in /v1 at most providers) and the model name"),
+        ({404: "Check the call's id"}, 404, "", "Check the call's id"),
+        ({404: "Check the call's id"}, 400, "", None),
+        ({404: "id", "gone": "It is over"}, 404, "gone", "It is over"),
+        ({404: "id", "gone": "It is over"}, 404, "here", "id"),
     ],
 )
-def test_a_call_may_know_better_why_it_is_not_found(
-    own: str | None, status: int, hint: str | None
+def test_a_call_may_know_better_what_an_error_means(
+    own: dict[int | str, str], status: int, code: str, hint: str | None
 ) -> None:
     world = World()
-    world.call = world.call._replace(not_found_hint=own)
+    world.call = world.call._replace(hints=own)
     with pytest.raises(APIStatusError) as caught:
-        world.run(Response(status, Headers(), b""))
+        world.run(Response(status, Headers(), json.dumps({"code": code}).encode()))
     assert caught.value.hint == hint
+
+
+def test_an_engines_words_are_made_safe() -> None:
+    """A proxy may quote the request in its reason phrase, and an engine may quote that."""
+    said = f"The proxy refused: {KEY.token}\r\n\x1b[31mforged {'x' * 2000}"
+    with pytest.raises(APIConnectionError) as caught:
+        World().run(APIConnectionError(said, phase="connect"))
+    error = caught.value
+    assert error.message.startswith(rf"The proxy refused: {MASK}\r\n\x1b[31mforged xxx")
+    assert error.args == (error.message,)
+    assert len(error.message) == 1000
+    assert error.message.isprintable()
 
 
 def test_actions_are_not_repeated_when_they_may_have_happened() -> None:

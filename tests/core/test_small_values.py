@@ -23,6 +23,7 @@ from openai_realtime.core.body import BodyReader
 from openai_realtime.core.call import Call
 from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.meta import parse_duration, response_meta
+from openai_realtime.core.peer_text import Sanitizer
 from openai_realtime.core.wire import Headers, Request, Response
 
 MIB = 1024 * 1024
@@ -58,7 +59,7 @@ def test_the_promised_limits() -> None:
     request = Request("POST", "https://h/v1", (), b"")
     assert request.max_idle == math.inf
     call = Call("x", request, parse=lambda *answer: answer, timeout=Timeout())
-    assert (call.repeatable, call.not_found_hint, call.fallback) == (True, None, None)
+    assert (call.repeatable, call.hints, call.fallback) == (True, {}, None)
 
 
 def test_a_bare_number_is_the_total() -> None:
@@ -212,7 +213,9 @@ def test_meta_reads_the_headers() -> None:
             "x-ratelimit-reset-tokens": "20ms",
         }
     )
-    meta = response_meta(Response(201, headers, b""), attempts=2, elapsed=1.5, possible_orphans=1)
+    meta = response_meta(
+        Response(201, headers, b""), Sanitizer(), attempts=2, elapsed=1.5, possible_orphans=1
+    )
     assert (meta.status, meta.attempts, meta.elapsed, meta.possible_orphans) == (201, 2, 1.5, 1)
     assert (meta.request_id, meta.processing_time) == ("req_1", 0.125)
     assert meta.rate_limits == RateLimits(100, 99, 360.0, 40000, None, 0.02)

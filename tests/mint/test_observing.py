@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import pytest
 from mint.service import PAGE, PATH, SESSION, app_for, ask, browser, until
 from openai_realtime import APIStatusError, RealtimeError, RealtimeSessionsClient
 from openai_realtime.mint import mint_app, readiness
-from openai_realtime.mint.access_log import described
+from openai_realtime.mint.access_log import AccessEntry, described
 from openai_realtime.mint.metrics import Metrics
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
 USER = "ann@example.com"
+FACTS = [field.name for field in dataclasses.fields(AccessEntry)]
 NEVER = ("sk-", "ek_", USER, "Bearer hunter2")
 
 
@@ -107,6 +109,36 @@ def test_a_providers_failure_stands_in_the_line(
 )
 def test_an_error_is_told_in_one_line(error: Exception, told: str) -> None:
     assert described(error) == told
+
+
+OPAQUE = "5f4dcc3b5aa765d61d8327deb882cf99"
+
+
+def test_nobody_writes_the_log_but_the_service(all_logs: pytest.LogCaptureFixture) -> None:
+    """A provider that repeats an opaque key and forges lines, and a client with an odd method."""
+    forged = f"no: {OPAQUE}\n2026-11-26 INFO all is well\x1b[2J\u202e"
+    details = {"message": forged, "code": forged, "type": forged, "param": forged}
+    headers = {"x-request-id": OPAQUE, "x-echo": OPAQUE}
+    good = {"client_secret": {"value": "opaque-secret"}, "model": f"model-{OPAQUE}\x1b" + "x" * 900}
+    with MockRealtimeServer(api_key=OPAQUE) as provider, browser(app_for(provider)) as page:
+        provider.respond_next(
+            MockAnswer(401, json={"error": details}, headers=headers),
+            MockAnswer(200, json={"error": details}, headers=headers),
+            MockAnswer(200, json=good, headers=headers),
+        )
+        answers = [ask(page) for _ in range(3)]
+        page.request(f"ODD\x1b\n{'X' * 5000}", PATH)
+    assert [answer.status_code for answer in answers] == [502, 502, 200]
+    assert answers[2].json()["model"].startswith(r"model-**********\x1bxxx")
+    assert len(answers[2].json()["model"]) == 200
+    told = records(all_logs)
+    assert [record["status"] for record in told] == [502, 502, 200, 405]
+    for record in told:
+        written = [record["message"], *(str(record[name]) for name in FACTS)]
+        assert all(text.isprintable() and len(text) < 1500 for text in written)
+        assert OPAQUE not in "".join(written)
+        assert record["provider_request_id"] is None
+    assert OPAQUE not in "".join(answer.text for answer in answers)
 
 
 def test_a_failure_of_our_own_is_told_with_its_traceback(

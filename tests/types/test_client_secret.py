@@ -43,7 +43,10 @@ def test_expiry_in_every_spelling(value: object, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [-1, math.nan, math.inf, "soon", "-5", "nan", "1e9", True, [], {}, MAX_UNIX_SECONDS + 1, "٣"],
+    [
+        *[-1, math.nan, math.inf, "soon", "-5", "nan", "1e9", True, [], {}, MAX_UNIX_SECONDS + 1],
+        *["٣", "2026-01-01T00:00:00." + "1" * 50],
+    ],
 )
 def test_what_is_no_expiry(value: object) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -105,6 +108,24 @@ def test_without_a_date_the_clock_here_counts(
     secret = ClientSecret.model_validate({"value": "ek_1", "expires_at": UNIX + 60})
     secret.received(date)
     assert secret.seconds_left == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize("hours", [-1000, -1, 0])
+def test_what_was_asked_for_bounds_what_is_believed(
+    hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway's clock is behind: by its Date the secret would be good for hours."""
+    now = [500.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    secret = ClientSecret.model_validate({"value": "ek_1", "expires_at": UNIX + 10})
+    secret.received(format_datetime(MOMENT + timedelta(hours=hours), usegmt=True), 10)
+    assert secret.seconds_left == 10
+    now[0] += 9
+    assert (secret.seconds_left, secret.is_expired) == (1, False)
+    now[0] += 1
+    assert (secret.seconds_left, secret.is_expired) == (0, True)
+    secret.received(format_datetime(MOMENT, usegmt=True), 7200)  # and a server may give less
+    assert secret.seconds_left == 10
 
 
 def test_a_secret_made_by_hand_goes_by_the_clock_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,11 +114,14 @@ def test_what_is_not_genuine_is_answered_with_400_and_logged(
         assert realtime_server.phone(webhook_url=address + PATH).ring().wait_for_delivery() == 400
         assert phone.deliver(phone.sign({"call_id": None})) == 400
         assert phone.deliver(phone.sign({}, type="batch.completed")) == 200
+        assert phone.deliver(phone.sign({}, type="forged\n\x1b" + "x" * 10_000)) == 200
     assert handler.calls == []
     told = [record.getMessage() for record in caplog.records if record.name == "openai_realtime"]
     for words in (" s ago", "ahead of the clock", "no signature", "call_id is missing"):
         assert any(words in text for text in told)
     assert any("batch.completed is no incoming call" in text for text in told)
+    assert any(r"forged\n\x1bxxx" in text for text in told)
+    assert all(text.isprintable() and len(text) < 500 for text in told)
     assert MOCK_WEBHOOK_SECRET not in "".join(told)
 
 

@@ -97,6 +97,30 @@ def test_from_and_to_are_read_as_sip_has_them(
     assert (event.sip_header("X-A"), event.from_uri, event.to_number) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("header", "uri"),
+    [
+        ("<sip:+49@h>" + ";x=" * 1000, "sip:+49@h"),
+        ("sip:+49@h;" + "x=" * 1000, "sip:+49@h"),
+        (" " * 1000 + "<sip:+49@h>", "sip:+49@h"),
+        (" " * 1015 + "sip:+49@h", "sip:+49@h"),
+        (" " * 1014 + "sip:+49@h ", "sip:+49@h"),
+        # Half a URI is another one: none is better.
+        (" " * 1016 + "sip:+49@h", None),
+        (" " * 1015 + "sip:+49@h.example", None),
+        (" " * 1015 + "<sip:+49@h>", None),
+        ("x" * 2000 + "<sip:+49@h>", None),
+        ('"' + " " * 2000, None),
+    ],
+)
+def test_a_uri_is_looked_for_in_the_first_kilobyte(header: str, uri: str | None) -> None:
+    event = RealtimeCallIncoming.model_validate(
+        call_with(sip_headers=[{"name": "From", "value": header}])
+    )
+    assert event.from_uri == uri
+    assert event.from_number == (uri and "+49")
+
+
 def test_headers_are_found_in_any_case_and_of_any_kind() -> None:
     headers = signed(BODY)
     pairs = [(name.title().encode(), headers[name].encode()) for name in headers]

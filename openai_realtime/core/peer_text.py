@@ -1,0 +1,305 @@
+"""Makes a text that came from a peer safe to show: secrets masked, cut, control characters visible.
+
+A peer is a server, a proxy, a gateway, a browser or a caller. What it sent passes here before it
+stands in an exception, a log line, a repr or on a terminal.
+
+Rules for this file:
+
+- The work grows with the size of what came, and no faster, whatever it holds.
+- A text is cut by its own positions, and never in the middle of a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from typing import TYPE_CHECKING
+
+from openai_realtime.core.strict_json import MAX_JSON_DEPTH, Json
+from openai_realtime.secrets import MASK, MAX_SECRET_CHARACTERS, RedactedStr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MAX_TEXT_CHARACTERS = 500
+"""The most that is shown of a message, a reason phrase or a proxy's words."""
+MAX_NAME_CHARACTERS = 200
+"""The most that is shown of a code, a type, a content type or a member's name."""
+MAX_HEADER_CHARACTERS = 8 * 1024
+"""The most that is shown of one header."""
+MAX_BODY_CHARACTERS = 8 * 1024
+"""The most that is shown of a body, all its texts and names together."""
+
+_CUT = "…"
+_SHORTEST_CREDENTIAL = 4  # a shorter one, such as "x", is a placeholder: masked, it would hide all
+_SHORTEST_SECRET = 8  # a shorter one, such as "e", is a word
+_MOST_SECRETS = 32  # a response holds one or two
+# So much of a secret is looked for: a longer one is known by how it begins, wherever it is cut.
+_NEEDLE_CHARACTERS = 64
+_SCALAR_CHARACTERS = 8  # what a number, or a short text, takes of a body's room
+
+_TOKEN = r"[^\s\"'<>,;)}\]]"  # noqa: S105 - a pattern
+_SECRET_MEMBER = "api[-_]?key|authorization|client_secret|key|secret|token|value"  # noqa: S105 - names
+_SECRET_PARAMETER = "api[-_]?key|access_token|client_secret|key|secret|sig|token"  # noqa: S105 - names
+# Each alternative takes all that it has looked at, or fails after a few characters. All begin with
+# one character of a class, which is looked for faster than alternatives are. The secret is the group
+# where there is one, else the whole.
+_SECRET_SHAPES = re.compile(
+    rf"""
+    [serwxbB"?&] (?:
+        (?<![A-Za-z0-9].) (?:
+            # Keys and secrets of the providers: sk-…, ek_…, rk-…, sess-…, whsec_…, xai-….
+            (?: (?: (?<=[ser])k | (?<=s)ess | (?<=w)hsec ) [-_] | (?<=x)ai- ) {_TOKEN}{{4,}}
+            # JSON Web Tokens, such as those of Entra.
+            | (?<=e)yJ [\w.-]{{8,}}
+            # What follows an authentication scheme, unless it is a word: "Bearer authentication".
+            | (?<=[bB]) (?i:earer|asic) \s++
+              (?= [A-Za-z]*+ {_TOKEN} | [A-Za-z]{{20}} ) {_TOKEN}{{4,}}
+        )
+        # Members of JSON that was cut or damaged, and parameters of a URL, by their names.
+        | (?<=") (?i:{_SECRET_MEMBER}) " \s*+ : \s*+ " ([^"]{{8,}})
+        | (?<=[?&]) (?i:{_SECRET_PARAMETER}) = ([^\s"'<>&]{{8,}})
+    )
+    """,
+    re.ASCII | re.VERBOSE | re.DOTALL,
+)
+_WORDS = re.compile(rf"[!-~]{{{_SHORTEST_SECRET},}}")
+_END_OF_TOKEN = re.compile(r"[^\w.~+/=-]", re.ASCII)
+_SPELT_ALIKE = re.compile(r"[\w.~-]*", re.ASCII)
+_LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+# Members whose text is a secret whatever it looks like (LiteLLM's secrets are opaque).
+_SECRET_MEMBERS = frozenset(
+    {
+        "access_token",
+        "api_key",
+        "apikey",
+        "authorization",
+        "client_secret",
+        "id_token",
+        "key",
+        "password",
+        "proxy_authorization",
+        "refresh_token",
+        "secret",
+        "token",
+        "value",
+        "x_api_key",
+    }
+)
+_LONGEST_MEMBER_NAME = max(map(len, _SECRET_MEMBERS))
+
+
+def sanitize_text(text: str, secrets: Iterable[str] = (), limit: int = MAX_TEXT_CHARACTERS) -> str:
+    r"""Return a peer's text, safe to show, in at most `limit` characters.
+
+    Masked are `secrets`, however JSON, HTML or URLs spell them and in upper or lower case, and what
+    looks like a key or a secret. Characters that are not printable become escapes such as `\x1b`.
+    """
+    return Sanitizer(secrets).text(text, limit)
+
+
+def visible(text: str) -> str:
+    """Return `text` with escapes for its control characters, line breaks and bidirectional controls."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+class Sanitizer:
+    """Makes the texts of one response safe to show. Its repr shows no secret."""
+
+    __slots__ = ("_is_crowded", "_needles", "_secrets")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = tuple(secrets)
+        self._needles: tuple[str, ...] | None = None
+        self._is_crowded = False
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these too from now on. More than 32 hide every text that has the size of a secret."""
+        found = tuple(secrets)
+        self._is_crowded = self._is_crowded or len(found) > _MOST_SECRETS
+        self._secrets += found[:_MOST_SECRETS]
+        self._needles = None
+
+    def text(self, text: str, limit: int = MAX_TEXT_CHARACTERS) -> str:
+        """Return a text, safe to show, in at most `limit` characters."""
+        # A mask is short: what follows on a long secret may have its place.
+        looked_at = limit + MAX_SECRET_CHARACTERS
+        masked = self.mask(text, looked_at)
+        shown = visible(masked[: limit + 1])
+        is_whole = len(shown) <= limit and len(text) <= looked_at
+        return shown if is_whole else shown[: limit - len(_CUT)] + _CUT
+
+    def mask(self, text: str, limit: int = MAX_BODY_CHARACTERS) -> str:
+        """Return the first `limit` characters of `text`, a mask in the place of each secret."""
+        # What begins within the limit is seen to be a secret by what follows on it.
+        seen = text[: limit + _NEEDLE_CHARACTERS]
+        found = self._known_in(seen)
+        # A shape may begin where a secret ends, which is not to be taken for the same word.
+        rest = _starred(seen, found) if found else seen
+        found += [match.span(match.lastindex or 0) for match in _SECRET_SHAPES.finditer(rest)]
+        if self._is_crowded:
+            found += [match.span() for match in _WORDS.finditer(rest)]
+        shown: list[str] = []
+        done = 0
+        for start, end in sorted(found):
+            if start >= limit:
+                break
+            if start >= done:
+                shown += [text[done:start], MASK]
+            done = max(done, end)
+        return "".join([*shown, text[done:limit]])
+
+    def json(self, value: Json, convert: Callable[[str, int], str] | None = None) -> Json:
+        """Return a copy of a JSON value, safe to show: at most 8 KiB of texts and names.
+
+        Texts of members such as `token` are masked. `convert` takes the place of `text`.
+        """
+        return _Copy(self, convert or self.text).of(value)
+
+    def _known_in(self, seen: str) -> list[tuple[int, int]]:
+        """Return where the known secrets are in a text."""
+        lowered = _lower(seen)
+        found: list[tuple[int, int]] = []
+        for needle in self._all_needles():
+            beginning = needle[:_NEEDLE_CHARACTERS]
+            start = lowered.find(beginning)
+            while start >= 0:
+                end = _end_of(needle, lowered, start)
+                found.append((start, end))
+                start = lowered.find(beginning, end)
+        return found
+
+    def _all_needles(self) -> tuple[str, ...]:
+        if self._needles is None:
+            known = {each[:MAX_SECRET_CHARACTERS] for each in self._secrets}
+            spellings = {
+                spelling.lower()
+                for secret in known
+                if len(secret) >= _SHORTEST_CREDENTIAL
+                for spelling in _spellings(secret)
+            }
+            self._needles = tuple(spellings)
+        return self._needles
+
+
+def _lower(text: str) -> str:
+    """Return `text` with its ASCII letters, at least, in lower case and all at their places."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text.translate(_LOWER_CASE)
+
+
+def _end_of(needle: str, lowered: str, start: int) -> int:
+    """Return where the secret ends that begins at `start` as `needle` does."""
+    end = start + len(needle)
+    if len(needle) <= _NEEDLE_CHARACTERS or lowered.startswith(needle, start):
+        return end
+    after = _END_OF_TOKEN.search(lowered, start + _NEEDLE_CHARACTERS)
+    return after.start() if after else len(lowered)
+
+
+def _starred(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Return `text` with a star for each character of `spans`."""
+    pieces: list[str] = []
+    done = 0
+    for start, end in sorted(spans):
+        pieces += [text[done:start], "*" * (end - max(start, done))]
+        done = max(done, end)
+    return "".join([*pieces, text[done:]])
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield a secret as it is, and as JSON, HTML and URLs spell it."""
+    secret = str(secret)
+    yield secret
+    if not _SPELT_ALIKE.fullmatch(secret):
+        from html import escape  # noqa: PLC0415 - few secrets need it
+        from urllib.parse import quote  # noqa: PLC0415 - few secrets need it
+
+        yield json.dumps(secret)[1:-1]
+        yield escape(secret)
+        yield quote(secret)
+        yield quote(secret, safe="")
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether the text of a member or header of this name is a secret, whatever it looks like."""
+    return len(name) <= _LONGEST_MEMBER_NAME and name.lower().replace("-", "_") in _SECRET_MEMBERS
+
+
+def secrets_in(value: Json) -> list[str]:
+    """Return the texts in a decoded JSON value that stand where a secret would, 33 at most."""
+    found: dict[str, None] = {}
+    pending = [value]
+    while pending and len(found) <= _MOST_SECRETS:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending += item
+        elif isinstance(item, dict):
+            for name, member in item.items():
+                if not isinstance(member, str):
+                    pending.append(member)
+                elif is_secret_name(name) and _WORDS.fullmatch(member):
+                    found[member] = None
+    return list(found)[: _MOST_SECRETS + 1]
+
+
+class _Copy:
+    """Copies a JSON value, its texts made safe, until there is no room left for more."""
+
+    def __init__(self, sanitizer: Sanitizer, convert: Callable[[str, int], str]) -> None:
+        self._sanitizer = sanitizer
+        self._convert = convert
+        self._room = MAX_BODY_CHARACTERS
+
+    def of(self, value: Json, depth: int = 1) -> Json:
+        if isinstance(value, RedactedStr):  # its repr is masked
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list | dict) and depth > MAX_JSON_DEPTH:
+            return _CUT
+        if isinstance(value, list):
+            return self._items(value, depth)
+        if isinstance(value, dict):
+            return self._members(value, depth)
+        self._room -= _SCALAR_CHARACTERS
+        return self._integer(value) if type(value) is int else value
+
+    def _items(self, items: list[Json], depth: int) -> Json:
+        shown: list[Json] = []
+        for item in items:
+            if self._room <= 0:
+                shown.append(_CUT)
+                break
+            shown.append(self.of(item, depth + 1))
+        return shown
+
+    def _members(self, members: dict[str, Json], depth: int) -> Json:
+        shown: dict[str, Json] = {}
+        for name, member in members.items():
+            if self._room <= 0:
+                shown[_CUT] = _CUT
+                break
+            shown_name = self._sanitizer.text(name, MAX_NAME_CHARACTERS)
+            self._room -= len(shown_name)
+            is_secret = isinstance(member, str) and is_secret_name(name)
+            shown[shown_name] = MASK if is_secret else self.of(member, depth + 1)
+        return shown
+
+    def _text(self, text: str) -> str:
+        shown = self._convert(text, max(1, self._room))
+        self._room -= max(_SCALAR_CHARACTERS, len(shown))
+        return shown
+
+    def _integer(self, value: int) -> Json:
+        """Return a whole number; as a text if it holds a secret, or is too long."""
+        digits = str(value)
+        shown = self._sanitizer.text(digits)
+        return value if shown == digits else shown
