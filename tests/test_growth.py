@@ -355,7 +355,7 @@ def a_request(text: str) -> Prepared:
     scope: Any = {"type": "http", "headers": headers, "client": ("192.0.2.1", 1)}
     origins = Origins.of(["https://app.example"], credentials=False)
     log = [_JsonFormatter(), _TextFormatter("%(message)s")]
-    authorize: Any = bearer_tokens([KEY])
+    authorize: Any = bearer_tokens("--token-file", KEY)
     record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (text,), None)
 
     def work() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CARRIERS = {"httpx": "httpx", "httpcore": "httpx", "httpx2": "httpx2", "httpcore2": "httpx2"}
 """Which library carries a call to what intercepts a package."""
 
-_modules = sys.modules
+_modules: Mapping[str, object] = sys.modules
 
 
 class _Watched:
@@ -151,7 +151,7 @@ def _mocked_by_respx() -> str | None:
     In httpx's clients it replaces a method without a public name: that it has routers tells.
     """
     try:
-        mockers = _modules["respx.mocks"].Mocker.registry.values()
+        mockers = sys.modules["respx.mocks"].Mocker.registry.values()
     except (AttributeError, KeyError):  # it is being imported, or not at all
         return None
     for mocker in mockers:

@@ -8,6 +8,7 @@ import pytest
 from rich.text import Text
 
 from openai_realtime.cli import output
+from openai_realtime.core.peer_text import visible
 
 
 class Written(io.TextIOWrapper):
@@ -29,7 +30,7 @@ class Written(io.TextIOWrapper):
     ],
 )
 def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    assert output.visible(text) == shown
+    assert visible(text) == shown
 
 
 def test_one_line_is_one_line() -> None:

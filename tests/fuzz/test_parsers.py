@@ -261,7 +261,7 @@ def check_request(raw: list[tuple[bytes, bytes]]) -> None:
     for check in (origins.check, check_content_type, origins.preflight_headers):
         with suppress(RefusalError):
             check(RequestHeaders(scope=scope))
-    rules: list[Any] = [bearer_tokens([f"ann {KEY}"]), anyone_on_this_machine()]
+    rules: list[Any] = [bearer_tokens("--token-file", f"ann {KEY}"), anyone_on_this_machine()]
     for authorize in rules:
         with pytest.raises(StopIteration) as end:
             authorize(Request(scope)).send(None)
