@@ -8,6 +8,7 @@ and closing it is its owner's. The sync deadline is checked between reads.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
@@ -276,16 +277,20 @@ _AS_IT_IS: dict[str, Any] = {"stream": True, "auth": None, "follow_redirects": F
 
 def _library_of(option: str, given: object, name: str) -> ModuleType:
     """Return the library whose class `name` an argument is an instance of."""
-    classes = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(given).__mro__}
-    other = name.removeprefix("Async") if name.startswith("Async") else f"Async{name}"
-    for package in ("httpx", "httpx2"):
-        if (package, name) in classes:
-            return importlib.import_module(package)
     message = f"{option} must be an httpx.{name} (or httpx2's)"
-    if any(name_of_class == other for _, name_of_class in classes):
-        flavour = "async" if other.startswith("Async") else "sync"
-        message = f"{message}: what was given is for the {flavour} client"
+    other = name.removeprefix("Async") if name.startswith("Async") else f"Async{name}"
+    for library in filter(None, map(sys.modules.get, ("httpx", "httpx2"))):
+        if _is_a(given, library, name):
+            return library
+        if _is_a(given, library, other):
+            flavour = "async" if other.startswith("Async") else "sync"
+            message = f"{message}: this one is for the {flavour} client"
     raise ConfigurationError(message)
+
+
+def _is_a(given: object, library: ModuleType, name: str) -> bool:
+    kind = getattr(library, name, None)
+    return isinstance(kind, type) and isinstance(given, kind)
 
 
 def _body_of(response: httpx.Response) -> BodyReader:

@@ -91,7 +91,7 @@ def test_only_an_http_client_can_be_one(flavour: Flavour, wrong: object) -> None
 def test_a_client_of_the_other_flavour(flavour: Flavour) -> None:
     other = httpx.AsyncClient() if flavour.is_sync else httpx.Client()
     its = "async" if flavour.is_sync else "sync"
-    with pytest.raises(ConfigurationError, match=f"what was given is for the {its} client"):
+    with pytest.raises(ConfigurationError, match=f"this one is for the {its} client"):
         flavour.client(api_key="sk-x", http_client=other)
 
 

@@ -187,6 +187,16 @@ def test_http_2(flavour: Flavour, library: Any, authority: trustme.CA) -> None:
     assert paths == ["/v1/realtime/sessions"] * 2
 
 
+def test_a_class_whose_module_was_renamed(
+    flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the official SDK does, which shows `BaseTransport` as its own."""
+    for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport):
+        monkeypatch.setattr(kind, "__module__", "openai")
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=SESSION))
+    assert mint(flavour, transport).client_secret.value == "ek_tls"
+
+
 class OwnTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Of a user's own making; sync and async."""
 
