@@ -222,6 +222,9 @@ def test_who_does_not_read_makes_room(app: App) -> None:
 
 def test_who_reads_gets_everything(app: App) -> None:
     with serving(app, 1, transfer=5) as address, connected(address, GET % b"large") as reading:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += reading.recv(1)
         received = 0
         while received < LARGE:
             piece = reading.recv(1 << 20)
