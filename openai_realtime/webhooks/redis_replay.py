@@ -148,8 +148,8 @@ class AsyncRedisReplayStore:
 def _claim(prefix: str, webhook_id: str, seconds: int) -> _Commands[str | None]:
     """Return the new claim's token, or None when the webhook was confirmed.
 
-    A claim whose response was lost is found again by its token: without one, the very first
-    delivery would look like a copy, and its call would ring for nobody.
+    A claim whose response was lost is found again by its token. Without one the first delivery
+    would look like a copy of itself, and would not be handled.
     """
     key, token = prefix + webhook_id, new_token()
     for _ in range(2):  # a claim that is released or expires between the two commands is taken

@@ -102,7 +102,7 @@ def test_a_redis_that_dies_while_the_handler_runs_does_not_change_the_response(
     try:
         assert deliver(address) == ((500, None) if fails else (200, None))
         assert "failed to confirm or release the webhook wh_1" in caplog.text
-        assert deliver(address) == (503, "5")  # nobody can say whether it was handled
+        assert deliver(address) == (503, "5")  # there is no way to know whether it was handled
         process.start()
         assert deliver(address) == (503, "5")  # the claim of before, until it expires
         assert 0 < client.ttl("openai_realtime:webhook:wh_1") <= 60
