@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from openai_realtime.any_client import AnyClient
 from openai_realtime.configuration import AsyncClientOptions, Configuration, SyncClientOptions
 from openai_realtime.core.retry import RetryBudget
-from openai_realtime.transports.drivers import (
+from openai_realtime.transports.base import (
     AsyncConnections,
     AsyncDriver,
     SyncConnections,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.core.wire import Request, Response
     from openai_realtime.dialects import JsonObject
-    from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
+    from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.types.call import (
         CallAcceptParams,
         CallCreateParams,

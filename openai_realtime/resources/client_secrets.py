@@ -16,7 +16,7 @@ from openai_realtime.types.nested_session import ClientSecretCreateResponse, Cli
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
+    from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.types.nested_session import ClientSecretCreateParams
 
 

@@ -16,7 +16,7 @@ from openai_realtime.types.session import RealtimeSessionCreateResponse, Session
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
+    from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.types.session import SessionCreateParams
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
+    from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
 
 

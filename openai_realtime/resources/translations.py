@@ -17,7 +17,7 @@ from openai_realtime.types.translation import (
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
+    from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.types.translation import TranslationClientSecretCreateParams
 
 CREATE = Mint(

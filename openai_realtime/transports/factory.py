@@ -1,19 +1,34 @@
-"""Which engine a client sends by: its own connections, or what its user handed in."""
+"""Which engine a client sends by: its own connections, what its user handed in, or httpx's.
+
+While something intercepts httpx or httpcore, calls go where it meets them: respx, pytest-httpx,
+pytest-httpx2 and vcrpy put functions of their own in the place of methods of httpx, httpcore, httpx2
+or httpcore2, which a client's own connections do not use. Every call looks anew, so it does not matter
+whether a client was made before the mock began.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import partial, partialmethod
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.transports.interception import AsyncInterception
+from openai_realtime.transports.exceptions import client_closed
 from openai_realtime.transports.proxies import ProxyRules
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.transports.asyncio_engine import AsyncioEngine
-    from openai_realtime.transports.drivers import AsyncConnections, SyncConnections
+    from openai_realtime.transports.base import (
+        AsyncConnections,
+        AsyncEngine,
+        SyncConnections,
+        SyncEngine,
+    )
     from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.httpx_client import (
         AsyncHttpClient,
@@ -21,7 +36,151 @@ if TYPE_CHECKING:
         SyncHttpClient,
         SyncHttpTransport,
     )
+    from openai_realtime.transports.sync_engine import ThreadEngine
     from openai_realtime.transports.trio_engine import TrioEngine
+
+_CARRIERS = {"httpx": "httpx", "httpcore": "httpx", "httpx2": "httpx2", "httpcore2": "httpx2"}
+"""Which library carries a call to what intercepts a package."""
+
+_modules: Mapping[str, object] = sys.modules
+
+
+class _Watched:
+    """A method that interceptors replace, as it was when it was its own package's."""
+
+    __slots__ = ("_class_name", "_members", "_method", "_name", "_owner", "package")
+
+    def __init__(self, package: str, class_name: str, name: str) -> None:
+        self.package = package
+        self._class_name = class_name
+        self._name = name
+        self._owner: object = None
+        self._members: Mapping[str, object] = {}
+        self._method: object | None = None
+
+    def is_replaced(self, module: ModuleType) -> bool:
+        """Return whether its code is of another package now."""
+        owner = getattr(module, self._class_name, None)
+        # Members are compared: the attribute is a new object each time where OpenTelemetry wraps it.
+        seen = self._method
+        if owner is self._owner and seen is not None and self._members.get(self._name) is seen:
+            return False
+        method = getattr(owner, self._name, None)
+        if method is not None and not _is_of(module, method):
+            return True
+        self._members = getattr(owner, "__dict__", {})
+        self._method = self._members.get(self._name)
+        self._owner = owner
+        return False
+
+
+def _watched(transport: str, pool: str, method: str) -> tuple[_Watched, ...]:
+    return (
+        _Watched("httpx", transport, method),
+        _Watched("httpcore", pool, method),
+        _Watched("httpx2", transport, method),
+        _Watched("httpcore2", pool, method),
+    )
+
+
+_ASYNC = _watched("AsyncHTTPTransport", "AsyncConnectionPool", "handle_async_request")
+_SYNC = _watched("HTTPTransport", "ConnectionPool", "handle_request")
+
+
+def _carrier(methods: tuple[_Watched, ...]) -> str | None:
+    """Return the library that carries calls to an interceptor, or None where there is none."""
+    found = _modules
+    for method in methods:
+        if method.package in found:
+            module = found[method.package]
+            if isinstance(module, ModuleType) and method.is_replaced(module):
+                return _CARRIERS[method.package]
+    return _mocked_by_respx() if "respx.mocks" in found else None
+
+
+class AsyncInterception(ABC):
+    """What async connections of a client's own inherit to give way to httpx."""
+
+    _rules: ProxyRules
+    is_closed: bool
+
+    @abstractmethod
+    def _running(self) -> AsyncEngine:
+        """Return the engine of its own, for what runs now."""
+
+    def current(self) -> AsyncEngine:
+        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
+        if self.is_closed:
+            raise client_closed()
+        found = _modules
+        if (
+            "httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found
+        ) and (package := _carrier(_ASYNC)) is not None:
+            from openai_realtime.transports.httpx_client import PlainAsyncEngine  # noqa: PLC0415 - few
+
+            return PlainAsyncEngine(package, self._rules)
+        return self._running()
+
+
+class SyncInterception(ABC):
+    """What sync connections of a client's own inherit to give way to httpx."""
+
+    _rules: ProxyRules
+    is_closed: bool
+
+    @abstractmethod
+    def _running(self) -> SyncEngine:
+        """Return the engine of its own."""
+
+    def current(self) -> SyncEngine:
+        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
+        if self.is_closed:
+            raise client_closed()
+        found = _modules
+        if (
+            "httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found
+        ) and (package := _carrier(_SYNC)) is not None:
+            from openai_realtime.transports.httpx_client import PlainSyncEngine  # noqa: PLC0415 - few
+
+            return PlainSyncEngine(package, self._rules)
+        return self._running()
+
+
+def _is_of(module: ModuleType, method: object) -> bool:
+    """Return whether a method's code is of the package that it is found in.
+
+    Its `__module__` does not tell: vcrpy copies it. A wrapper that forwards attributes, as wrapt's
+    does for OpenTelemetry, counts as what it wraps. What has no code to look at, such as a `Mock`, is
+    of no package.
+    """
+    while isinstance(method, partial | partialmethod):
+        method = method.func
+    names: object = getattr(method, "__globals__", None)
+    if not isinstance(names, dict):
+        return False
+    found = cast("dict[str, object]", names).get("__name__")
+    return isinstance(found, str) and _root(found) == _root(module.__name__)
+
+
+def _root(module_name: str) -> str:
+    return module_name.partition(".")[0]
+
+
+def _mocked_by_respx() -> str | None:
+    """Return the library that respx mocks now, or None.
+
+    In httpx's clients it replaces a method without a public name: that it has routers tells.
+    """
+    try:
+        mockers = sys.modules["respx.mocks"].Mocker.registry.values()
+    except (AttributeError, KeyError):  # it is being imported, or not at all
+        return None
+    for mocker in mockers:
+        if mocker.routers:
+            for target in mocker.targets:
+                if (carrier := _CARRIERS.get(_root(target))) is not None:
+                    return carrier
+    return None
 
 
 class OwnAsyncConnections(AsyncInterception):
@@ -68,6 +227,35 @@ class OwnAsyncConnections(AsyncInterception):
         await self._running().aclose()
 
 
+class OwnSyncConnections(SyncInterception):
+    """A client's own connections, which its threads share."""
+
+    def __init__(self, rules: ProxyRules) -> None:
+        from openai_realtime.transports.sync_engine import ThreadEngine  # noqa: PLC0415 - chosen
+
+        self._rules = rules
+        self._own = ThreadEngine(rules)
+        self.is_closed: bool = False
+        """Whether it was closed: then calls raise `ClientClosedError`."""
+
+    def _running(self) -> ThreadEngine:
+        return self._own
+
+    def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
+        """Have `count` idle connections to an origin, as far as that can be had."""
+        if self.current() is self._own:  # what intercepts httpx needs none
+            self._own.connect(origin, count, limits, deadline)
+
+    def close_idle(self) -> None:
+        """Close what is idle, and go on with new connections."""
+        self._own.close_idle()
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it is done. Repeatable."""
+        self.is_closed = True
+        self._own.close()
+
+
 def _runs_on_asyncio() -> bool:
     """Return whether an asyncio task runs now; in trio's guest mode none does."""
     import asyncio  # noqa: PLC0415 - trio alone does not need it
@@ -111,9 +299,7 @@ def sync_connections(
         from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - chosen
 
         return SyncHttpxEngine.over_transport(transport)
-    from openai_realtime.transports.sync_engine import SyncEngine  # noqa: PLC0415 - chosen
-
-    return SyncEngine(_proxy_rules(options))
+    return OwnSyncConnections(_proxy_rules(options))
 
 
 def _check_alone(options: AnyClientOptions, http_client: object, transport: object) -> None:

@@ -20,9 +20,8 @@ from openai_realtime.core.body import BodyReader
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.transports.exceptions import client_closed
+from openai_realtime.transports.exceptions import client_closed, translated
 from openai_realtime.transports.http1 import Origin, origin_of
-from openai_realtime.transports.httpx_exceptions import translated
 from openai_realtime.transports.tls import trusted_context
 
 if TYPE_CHECKING:

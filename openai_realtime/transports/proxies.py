@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from openai_realtime.environment import read_variable
@@ -31,6 +31,12 @@ _SCHEMES = {
     "socks5": "socks5",
     "socks5h": "socks5",
 }
+
+
+_VARIABLES: Final[tuple[tuple[ClientVariable, ClientVariable], ...]] = (
+    ("https_proxy", "HTTPS_PROXY"),
+    ("all_proxy", "ALL_PROXY"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class ProxyRules:
         """
         if origin.scheme != "https" or self.given is not None or not self.trust_env:
             return self.given if origin.scheme == "https" else None
-        for names in (("https_proxy", "HTTPS_PROXY"), ("all_proxy", "ALL_PROXY")):
+        for names in _VARIABLES:
             source, url = _variable(*names)
             if url:
                 exempt = _variable("no_proxy", "NO_PROXY")

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
-from openai_realtime.transports.exceptions import client_closed, pool_timed_out, timed_out
-from openai_realtime.transports.interception import SyncInterception
+from openai_realtime.transports.exceptions import pool_timed_out, timed_out
 from openai_realtime.transports.pool import Pool
 from openai_realtime.transports.sockets import (
     STAGGER_SECONDS,
@@ -149,14 +148,12 @@ class SyncConnection(PolledConnection):
             self._waiter.watch(self.socket, to_read=True, to_write=False)
 
 
-class SyncEngine(SyncInterception):
+class ThreadEngine:
     """Sends requests on the calling thread. Threads share it; a forked child starts afresh."""
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
         self._current = _new_pool()
-        self.is_closed: bool = False
-        """Whether it was closed: then calls raise `ClientClosedError`."""
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -171,8 +168,6 @@ class SyncEngine(SyncInterception):
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Have `count` idle connections to an origin: open what is missing, all at once."""
-        if self.current() is not self:
-            return  # what intercepts httpx needs none
         pool = self._pool()
         errors: list[RealtimeError] = []
 
@@ -199,14 +194,11 @@ class SyncEngine(SyncInterception):
 
     def close(self) -> None:
         """Close every idle connection; those in use close when they are done."""
-        self.is_closed = True
         if not self._current.is_inherited:
             self._current.is_closed = True
             self._current.close_idle()
 
     def _pool(self) -> _SyncPool:
-        if self.is_closed:
-            raise client_closed()
         if self._current.is_inherited:
             self._current.abandon_idle()
             self._current = _new_pool()

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from openai_realtime import APIConnectionError, APITimeoutError, CertificateError, RealtimeError
-from openai_realtime.transports.httpx_exceptions import MEANINGS, translate, translated
+from openai_realtime.transports.exceptions import MEANINGS, translate, translated
 
 LIBRARIES = pytest.mark.parametrize(
     "library", [httpcore, httpcore2, httpx, httpx2], ids=lambda module: module.__name__

@@ -22,11 +22,11 @@ from openai_realtime import ClientClosedError, ConfigurationError
 from openai_realtime.testing import MockRealtimeServer
 from openai_realtime.transports.asyncio_engine import AsyncioEngine
 from openai_realtime.transports.httpx_client import PlainAsyncEngine, PlainSyncEngine
-from openai_realtime.transports.sync_engine import SyncEngine
+from openai_realtime.transports.sync_engine import ThreadEngine
 from openai_realtime.transports.trio_engine import TrioEngine
 
 FLAVOURS = ON_HTTPTOOLS
-ENGINES = {"asyncio": AsyncioEngine, "sync": SyncEngine, "trio": TrioEngine}
+ENGINES = {"asyncio": AsyncioEngine, "sync": ThreadEngine, "trio": TrioEngine}
 
 
 def carrier(flavour: Flavour) -> str | None:
@@ -280,7 +280,7 @@ assert httpx.HTTPTransport.handle_request is not genuine[1]
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
 
 with SyncRealtimeSessionsClient() as client:
-    assert type(client._connections.current()).__name__ == "SyncEngine"
+    assert type(client._connections.current()).__name__ == "ThreadEngine"
     client.sessions.create()
 
 async def main():
@@ -302,7 +302,7 @@ asyncio.run(main())
 ASKING = """
 import sys, timeit
 {imports}
-from openai_realtime.transports.interception import AsyncInterception, SyncInterception
+from openai_realtime.transports.factory import AsyncInterception, SyncInterception
 
 class AsyncConnections(AsyncInterception):
     is_closed = False
@@ -311,15 +311,16 @@ class AsyncConnections(AsyncInterception):
     def nothing(self):
         return self._running()
 
-class SyncEngine(SyncInterception):
+class SyncConnections(SyncInterception):
     is_closed = False
-    def send(self, *_): ...
-    def nothing(self):
+    def _running(self):
         return self
+    def nothing(self):
+        return self._running()
 
 libraries = {{"httpx", "httpcore", "httpx2", "httpcore2", "respx"}}
 assert sorted(libraries & sys.modules.keys()) == sorted({names!r})
-for engine in (AsyncConnections(), SyncEngine()):
+for engine in (AsyncConnections(), SyncConnections()):
     assert engine.current() is engine
     took = {{"engine.current()": [], "engine.nothing()": []}}
     for _ in range(500):  # in turn, and in bits shorter than a busy machine's turns
