@@ -143,8 +143,10 @@ class AsyncioConnection(SocketConnection, asyncio.Protocol):
         self._stop_timer()
         if exc is not None:
             with suppress(OSError):
-                while self._waiter is not None and (data := self.socket.recv(READ_BYTES)):
+                while self._is_waited_for and (data := self.socket.recv(READ_BYTES)):
                     self._pass_on(data)
+        while self._is_waited_for and self.connection.is_backlogged:
+            self._pass_on(b"")
         self.connection.is_closed = True
         cause = exc if isinstance(exc, OSError) else None
         error = lost(self.phase, cause)
@@ -165,9 +167,9 @@ class AsyncioConnection(SocketConnection, asyncio.Protocol):
         """See what has become of the connection."""
         connection = self.connection
         if connection.is_backlogged:
-            self._is_paused = True
-            self._transport.pause_reading()
-            self._loop.call_soon(self._go_on)
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+                self._loop.call_soon(self._go_on)
         elif self._waiter is None:
             if connection.is_closed:
                 self._transport.abort()
@@ -176,9 +178,9 @@ class AsyncioConnection(SocketConnection, asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Parse the next slice of a backlog, now that other tasks had their turn."""
-        if self._waiter is None or self._transport.is_closing():
+        if self._transport.is_closing():
             return
-        if monotonic() >= self._end_at:
+        if self._waiter is not None and monotonic() >= self._end_at:
             self._settle(timed_out("receive"))
             return
         self._pass_on(b"")
@@ -191,6 +193,10 @@ class AsyncioConnection(SocketConnection, asyncio.Protocol):
         self._waiter = waiter = self._loop.create_future()
         self._start_timer(now)
         return waiter
+
+    @property
+    def _is_waited_for(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
 
     def _settle(self, error: APIConnectionError | None = None) -> None:
         """End what waits for the connection."""
@@ -304,6 +310,7 @@ class AsyncioEngine:
         with pool.lease(request) as lease:
             if lease.connection is None:
                 lease.connection = await self._open(lease.origin, deadline.cut(limits.connect))
+                lease.check_new()
             lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
         return lease.response

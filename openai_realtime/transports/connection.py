@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from openai_realtime.core.wire import Request, Response
 
 
+# A key update costs OpenSSL 16 µs: this may hold hundreds.
+_MOST_AT_ONCE = 16 * 1024
+
+
 class Layer(Protocol):
     """What stands between HTTP and the socket: TLS, or the tunnel that a proxy opens."""
 
@@ -57,12 +61,13 @@ class Layer(Protocol):
 class Connection:
     """A connection: opening, then idle and busy in turn, then closed."""
 
-    __slots__ = ("_http", "_layers", "_opened", "is_closed", "was_idle")
+    __slots__ = ("_http", "_layers", "_opened", "_waiting", "is_closed", "was_idle")
 
     def __init__(self, layers: Sequence[Layer] = ()) -> None:
         self._layers = layers
         self._opened = 0
         self._http = Http1()
+        self._waiting = b""
         self.is_closed: bool = False
         """Whether it can carry nothing more."""
         self.was_idle: bool = False
@@ -86,13 +91,14 @@ class Connection:
     @property
     def is_backlogged(self) -> bool:
         """Whether more has come than was looked at: call `receive(b"")`, after other tasks' turn."""
-        return self._http.is_backlogged
+        return self._http.is_backlogged or bool(self._waiting)
 
     @property
     def may_serve_again(self) -> bool:
         """Whether another request may be sent: nothing came behind the response, in any layer."""
         return (
             not self.is_closed
+            and not self._waiting
             and self._http.is_reusable
             and all(layer.is_between_records for layer in self._layers)
         )
@@ -118,6 +124,11 @@ class Connection:
         Bytes that come while the connection is idle close it: they are the response to nothing.
         Raises `APIConnectionError` where opening has failed, or the response cannot be used.
         """
+        if self._layers and (self.is_backlogged or len(data) > _MOST_AT_ONCE):
+            self._waiting += data
+            data = b""
+            if not self._http.is_backlogged:
+                data, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
         try:
             return self._pass_up(0, data)
         except BaseException:

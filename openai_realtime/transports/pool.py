@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from openai_realtime.errors import APIConnectionError, APITimeoutError
+from openai_realtime.transports.exceptions import lost
 from openai_realtime.transports.http1 import Origin, origin_of
 
 if TYPE_CHECKING:
@@ -163,6 +164,14 @@ class Lease(Generic[C, S]):
             self._pool.slots.release()
             raise
         return self
+
+    def check_new(self) -> None:
+        """Raise `APIConnectionError` if the connection that was opened cannot carry the request.
+
+        What came before the request is not its response.
+        """
+        if self.connection is not None and not self.connection.is_usable():
+            raise lost("connect")
 
     def __exit__(
         self,

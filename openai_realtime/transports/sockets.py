@@ -245,17 +245,22 @@ class SocketConnection:
         self.socket: socket.socket = made
 
     def is_usable(self) -> bool:
-        """Return whether the idle connection can carry a request, after a look at what has come.
+        """Return whether a request can be sent now, after a look at what has come meanwhile.
 
-        Session tickets and key updates of TLS 1.3 leave it usable; anything else does not.
+        Session tickets and key updates of TLS 1.3 leave it usable. Anything else does not: it would
+        be taken for the response.
         """
-        while not self.connection.is_closed:
+        connection = self.connection
+        while not connection.is_closed and not connection.is_backlogged:
             try:
                 data = self.socket.recv(READ_BYTES)
-                if not data or self.connection.receive(data):
+                if not data:
+                    return False
+                reply = connection.receive(data)
+                if reply and self.socket.send(reply) < len(reply):
                     return False
             except BlockingIOError:
-                return True
+                return connection.may_serve_again
             except (APIConnectionError, OSError):
                 return False
         return False
@@ -307,9 +312,14 @@ class PolledConnection(SocketConnection):
             return
         except OSError as error:
             raise lost(self.phase, error) from error
-        if not data:
+        if data:
+            self.pass_on(data)
+        else:
             self.connection.receive_eof()
-        elif reply := self.connection.receive(data):
+
+    def pass_on(self, data: bytes) -> None:
+        """Pass on `data`, or none to go on with a backlog, and send what replies to it."""
+        if reply := self.connection.receive(data):
             self.unsent = memoryview(bytes(self.unsent) + reply)
             self.write()
 

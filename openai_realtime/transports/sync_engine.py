@@ -134,7 +134,7 @@ class SyncConnection(PolledConnection):
             if self.connection.is_backlogged:
                 if left <= 0:
                     raise timed_out(self.phase)
-                self.connection.receive(b"")
+                self.pass_on(b"")
                 continue
             if bool(self.unsent) is not waits_to_write:
                 waits_to_write = bool(self.unsent)
@@ -163,6 +163,7 @@ class ThreadEngine:
         with pool.lease(request) as lease:
             if lease.connection is None:
                 lease.connection = self._open(lease.origin, deadline.cut(limits.connect))
+                lease.check_new()
             lease.response = lease.connection.exchange(request, limits, deadline)
         return lease.response
 

@@ -65,7 +65,7 @@ class TrioConnection(PolledConnection):
             while self.is_waiting:
                 if self.connection.is_backlogged:
                     await trio.lowlevel.checkpoint()
-                    self.connection.receive(b"")
+                    self.pass_on(b"")
                     continue
                 scope.deadline = min(end_at, trio.current_time() + silence)
                 if self.unsent:
@@ -110,6 +110,7 @@ class TrioEngine:
         with pool.lease(request) as lease:
             if lease.connection is None:
                 lease.connection = await self._open(lease.origin, deadline.cut(limits.connect))
+                lease.check_new()
             lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
         return lease.response

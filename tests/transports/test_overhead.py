@@ -129,7 +129,7 @@ def loaded_for_first_secret(caller: str) -> set[str]:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("caller", FIRST_SECRET)
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("realtime_server", "trusted")  # the server's clears the environment
 def test_the_first_secret_loads_no_other_client_and_no_other_backend(
     caller: str,
     scheme: str,
