@@ -34,14 +34,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("flavour", named, ids=str)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the long runs of the fuzzer unless they are asked for."""
-    if "fuzz" not in config.option.markexpr:
-        long = [item for item in items if item.get_closest_marker("fuzz")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
-
-
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are processors: the tests wait nearly as long as they work."""
     return (os.cpu_count() or 1) * 3 // 2

@@ -56,6 +56,7 @@ def status_error(
     """
     status, body = response.status, _decoded(response.body)
     sanitizer.learn(secrets_in(body))
+    sanitizer.learn(secrets_in({**response.headers}))
     details = error_details(body)
     code, kind = _name(details.get("code")), _name(details.get("type"))
     param = _name(details.get("param"))

@@ -65,6 +65,10 @@ class ShownHeaders(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"Headers({', '.join(self)})"
 
+    def __reduce__(self) -> tuple[type[Headers], tuple[dict[str, str]]]:
+        """Be pickled as it is shown."""
+        return Headers, (dict(self),)
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:

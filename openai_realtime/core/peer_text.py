@@ -120,6 +120,10 @@ class Sanitizer:
         self._needles: tuple[str, ...] | None = None
         self._is_crowded = False
 
+    def __reduce__(self) -> tuple[type[Sanitizer], tuple[()]]:
+        """Leave the secrets behind when it is pickled."""
+        return Sanitizer, ()
+
     def learn(self, secrets: Iterable[str]) -> None:
         """Mask these too from now on. More than 32 hide every text that has the size of a secret."""
         found = tuple(secrets)

@@ -87,6 +87,7 @@ def _read_with_care(
     """Return the answer without the optional fields that do not fit, and those fields."""
     value, problem = _decode(response, sanitizer)
     sanitizer.learn(secrets_in(value))
+    sanitizer.learn(secrets_in({**response.headers}))
     if not isinstance(value, dict):
         problem = problem or f"it is a JSON {_json_type(value)}, not an object"
         _refuse(problem, value, sanitizer)

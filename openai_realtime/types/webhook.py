@@ -13,10 +13,10 @@ from openai_realtime.types.client_secret import MAX_UNIX_SECONDS
 _MAX_SIP_HEADER = 1024
 """Characters. A SIP message that fits a UDP packet has no longer header, and most have 100."""
 # RFC 3261 §20.10: a display name, quoted or not, and the URI in angle brackets; or the URI alone,
-# and then what follows a semicolon is the header's, not the URI's. No part of them gives back what
-# it has matched, so that each looks at a character once.
-_NAME_AND_URI = re.compile(r'(?:\s*+"(?:[^"\\]|\\.)*+"\s*+|[^"<]*+)<([^<>\s]++)>', re.DOTALL)
-_URI_ALONE = re.compile(r'\s*+((?:sips?|tel):[^;,<>"\s]++)', re.IGNORECASE)
+# and then what follows a semicolon is the header's, not the URI's. A URI is visible ASCII (RFC 3986).
+# No part of them gives back what it has matched, so that each looks at a character once.
+_NAME_AND_URI = re.compile(r'(?:\s*+"(?:[^"\\]|\\.)*+"\s*+|[^"<]*+)<([!-;=?-~]++)>', re.DOTALL)
+_URI_ALONE = re.compile(r"\s*+((?:sips?|tel):[!#-+\--:=?-~]++)(?=[\s;,]|\Z)", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[0-9]{2,15}", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "-.() ")
 _COMPACT = {"from": "f", "to": "t"}

@@ -8,7 +8,6 @@ import pytest
 from rich.text import Text
 
 from openai_realtime.cli import output
-from openai_realtime.core.peer_text import visible
 
 
 class Written(io.TextIOWrapper):
@@ -17,20 +16,6 @@ class Written(io.TextIOWrapper):
     def __init__(self, encoding: str) -> None:
         self.bytes = io.BytesIO()
         super().__init__(self.bytes, encoding=encoding, write_through=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain ü 😀", "plain ü 😀"),
-        ("\x1b[31m", "\\x1b[31m"),
-        ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
-        ("\x9b31m\x7f\x00", "\\x9b31m\\x7f\\x00"),
-        ("\ud800", "\\ud800"),
-    ],
-)
-def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    assert visible(text) == shown
 
 
 def test_one_line_is_one_line() -> None:

@@ -249,6 +249,13 @@ def test_no_secret_is_echoed() -> None:
     assert error_of(401, f"<p>{KEY}</p>".encode()).body == f"<p>{MASK}</p>"
 
 
+def test_a_secret_in_a_header_is_masked_wherever_it_is_quoted() -> None:
+    headers = {"X-Api-Key": "opaque-gateway-key", "x-note": "no opaque-gateway-key"}
+    error = error_of(401, b'{"error": "Wrong: opaque-gateway-key"}', headers)
+    assert error.message == f"Wrong: {MASK}"
+    assert dict(error.headers) == {"x-api-key": MASK, "x-note": f"no {MASK}"}
+
+
 @pytest.mark.parametrize(
     "name",
     ["api_key", "api-key", "Authorization", "client_secret", "key", "secret", "token", "value"],

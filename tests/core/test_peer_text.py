@@ -134,6 +134,9 @@ def test_no_cut_shows_half_a_secret(limit: int, before: int) -> None:
     shown = sanitize_text(text, (KEY,), limit)
     assert len(shown) <= limit
     assert shown.strip("-*.…") == ""
+    shown = Sanitizer((KEY,)).mask(text, limit)
+    assert len(shown) <= limit + len(MASK)
+    assert shown.strip("-*.") == ""
     shown = sanitize_text("-" * (limit + before) + "sk-12345678", (), limit)
     assert shown.strip("-*…s") == ""
     assert "12" not in shown
@@ -178,6 +181,10 @@ def test_a_copy_keeps_what_is_no_text() -> None:
     assert Sanitizer(("12345678",)).json([123456789]) == [f"{MASK}9"]
     secret = EphemeralKey("opaque")
     assert Sanitizer().json([secret]) == [secret]
+
+
+def test_what_follows_on_a_long_secret_is_shown() -> None:
+    assert sanitize_text(f"{TOKEN} is not known here", (TOKEN,), 40) == f"{MASK} is not known here"
 
 
 # --- What cannot be seen ---------------------------------------------------------------------

@@ -91,6 +91,8 @@ def http_date(seconds: float) -> str:
         ({"retry-after": "٣"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "9" * 400}, 1e9),
+        ({"retry-after": "9" * 1001}, None),
+        ({"retry-after": http_date(20), "date": http_date(0) + " " * 40}, None),
         ({"retry-after-ms": "1" + "0" * 12 + "." + "1" * 12}, 1e9),
         ({"retry-after": "999999999.5"}, 999999999.5),
         ({"retry-after": http_date(20), "date": http_date(0)}, 20.0),

@@ -1,7 +1,9 @@
 """Deadlines, headers, requests, bodies, meta: the core's small values, by tables."""
 
+import copy
 import gzip
 import math
+import pickle
 import tracemalloc
 import zlib
 from dataclasses import replace
@@ -25,6 +27,7 @@ from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.meta import parse_duration, response_meta
 from openai_realtime.core.peer_text import Sanitizer
 from openai_realtime.core.wire import Headers, Request, Response
+from openai_realtime.secrets import MASK, ApiKey
 
 MIB = 1024 * 1024
 
@@ -194,6 +197,8 @@ def test_a_bomb_takes_little_memory(encoding: str) -> None:
         ("-5s", None),
         ("soon", None),
         ("1s!", None),
+        ("1s" * 32, 32.0),
+        ("1s" * 33, None),
     ],
 )
 def test_durations(text: str | None, seconds: float | None) -> None:
@@ -221,6 +226,19 @@ def test_meta_reads_the_headers() -> None:
     assert meta.rate_limits == RateLimits(100, 99, 360.0, 40000, None, 0.02)
     unreadable = ResponseMeta(headers=Headers({"x-ratelimit-limit-tokens": "٣"}))
     assert unreadable.rate_limits == RateLimits()
+
+
+def test_a_meta_is_pickled_without_the_secrets_that_it_masks() -> None:
+    key = "0123456789abcdef"
+    headers = Headers({"x-echo": f"no {key}", "x-request-id": "req_1"})
+    sanitizer = Sanitizer((ApiKey(key),))
+    meta = response_meta(
+        Response(201, headers, b""), sanitizer, attempts=1, elapsed=1, possible_orphans=0
+    )
+    for twin in (pickle.loads(pickle.dumps(meta)), copy.deepcopy(meta), copy.copy(meta)):
+        assert twin == meta
+        assert dict(twin.headers) == {"x-echo": f"no {MASK}", "x-request-id": "req_1"}
+    assert key.encode() not in pickle.dumps(meta)
 
 
 def test_meta_of_a_model_that_came_from_nowhere() -> None:

@@ -1,7 +1,7 @@
 """Fuzzing: whatever a peer sends, each parser of it returns something sound, or its one error.
 
-A short run is part of the suite; `python -m pytest -m fuzz` is a long one (HTTP/1.1 itself is fuzzed
-in `tests/transports`).
+A short run is part of the suite; `python -m pytest -m fuzz` is a long one. HTTP/1.1 itself is fuzzed by
+`tests/faults/test_any_bytes.py`.
 """
 
 from __future__ import annotations
