@@ -73,7 +73,7 @@ class FarTls:
         return self._outgoing.read()
 
     def fatal_alert(self) -> bytes:
-        """Return what a server says to a record that nobody has encrypted."""
+        """Return what a server says to a record that was never encrypted."""
         reply, _ = self.receive(b"\x17\x03\x03\x00\x20" + bytes(32))
         assert self.heard
         return reply
