@@ -48,29 +48,27 @@ _modules: Mapping[str, object] = sys.modules
 class _Watched:
     """A method that interceptors replace, as it was when it was its own package's."""
 
-    __slots__ = ("_class_name", "_members", "_method", "_name", "_owner", "package")
+    __slots__ = ("class_name", "members", "method", "name", "owner", "package")
 
     def __init__(self, package: str, class_name: str, name: str) -> None:
         self.package = package
-        self._class_name = class_name
-        self._name = name
-        self._owner: object = None
-        self._members: Mapping[str, object] = {}
-        self._method: object | None = None
+        self.class_name = class_name
+        self.name = name
+        self.owner: object = None
+        self.members: Mapping[str, object] = {name: None}
+        self.method: object = None
 
-    def is_replaced(self, module: ModuleType) -> bool:
+    def is_replaced(self, module: object) -> bool:
         """Return whether its code is of another package now."""
-        owner = getattr(module, self._class_name, None)
-        # Members are compared: the attribute is a new object each time where OpenTelemetry wraps it.
-        seen = self._method
-        if owner is self._owner and seen is not None and self._members.get(self._name) is seen:
+        owner = getattr(module, self.class_name, None)
+        method = getattr(owner, self.name, None)
+        if not isinstance(module, ModuleType) or method is None:
             return False
-        method = getattr(owner, self._name, None)
-        if method is not None and not _is_of(module, method):
+        if not _is_of(module, method):
             return True
-        self._members = getattr(owner, "__dict__", {})
-        self._method = self._members.get(self._name)
-        self._owner = owner
+        self.members = getattr(owner, "__dict__", {})
+        self.method = self.members.get(self.name)
+        self.owner = owner
         return False
 
 
@@ -90,11 +88,17 @@ _SYNC = _watched("HTTPTransport", "ConnectionPool", "handle_request")
 def _carrier(methods: tuple[_Watched, ...]) -> str | None:
     """Return the library that carries calls to an interceptor, or None where there is none."""
     found = _modules
-    for method in methods:
-        if method.package in found:
-            module = found[method.package]
-            if isinstance(module, ModuleType) and method.is_replaced(module):
-                return _CARRIERS[method.package]
+    for watched in methods:
+        if watched.package in found:
+            module = found[watched.package]
+            # At every call, so it is written out. Members are compared: the attribute is a new object
+            # each time where OpenTelemetry wraps it.
+            if (
+                getattr(module, watched.class_name, None) is not watched.owner
+                or watched.method is None
+                or watched.members[watched.name] is not watched.method
+            ) and watched.is_replaced(module):
+                return _CARRIERS[watched.package]
     return _mocked_by_respx() if "respx.mocks" in found else None
 
 

@@ -179,6 +179,9 @@ def test_what_is_not_loaded_whole(
         with monkeypatch.context() as patched:
             patched.setitem(sys.modules, package.__name__, odd)
             assert carrier(flavour) is None
+    with monkeypatch.context() as patched:
+        patched.delitem(sys.modules, package.__name__)
+        assert carrier(flavour) is None
 
 
 def test_what_only_looks_on(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
