@@ -1,8 +1,4 @@
-"""`python -m benchmarks`: measures this SDK and its peers, prints tables, keeps what it is told to.
-
-Owns: the command line, what is said of the machine, and the files. Must not know: how anything is
-measured or drawn.
-"""
+"""`python -m benchmarks`: measures this SDK and its peers, prints tables, and saves what it is told to."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ RESULTS, CHART, README = (
     ROOT / "benchmarks" / "chart.svg",
     ROOT / "README.md",
 )
-PACKAGES = ("openai", "httpx", "httpx2", "aiohttp", "pyreqwest", "pydantic")
+PACKAGES = ("openai", "httpx", "httpx2", "aiohttp", "trio", "h11", "httptools", "pydantic")
 
 
 def _versions() -> dict[str, str]:
@@ -63,7 +59,7 @@ def measure(size: suite.Size, only: str, measures: tuple[str, ...]) -> Report:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print, keep."""
+    """Measure, print, save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="one round, smaller")
     parser.add_argument("--handful", action="store_true", help="a few mints: does it still run?")

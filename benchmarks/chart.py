@@ -1,14 +1,11 @@
-"""Results as a picture: four small bar charts in one SVG, legible on light and dark pages.
-
-Owns: shapes and colours. Must not know: where the results come from.
-"""
+"""Results as four bar charts in one SVG, legible on light and dark pages."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from benchmarks.peers import FAST_ENGINE, HTTPX_ENGINE
+from benchmarks.peers import OWN, OWN_FAST
 from benchmarks.tables import Report
 
 
@@ -23,24 +20,24 @@ class _Panel(NamedTuple):
 
 
 _PANELS = (
-    _Panel("Throughput, 64 in flight", "64 in flight", "mints_per_s", 1, "mints/s", True),
-    _Panel("CPU a mint, 64 in flight", "64 in flight", "cpu_us_per_mint", 1, "µs"),
+    _Panel("Throughput, 64 at a time", "64 at a time", "mints_per_s", 1, "mints a second", True),
+    _Panel("CPU time a mint, 64 at a time", "64 at a time", "cpu_us_per_mint", 1, "µs"),
     _Panel("Process start to first secret", "cold start", "first_secret_ms", 1, "ms"),
-    _Panel("p99 of a burst, 1,000 in flight", "burst", "p99_ms", 1e-3, "s"),
+    _Panel("p99 of a burst, 1,000 at a time", "burst", "p99_ms", 1e-3, "s"),
 )
 _WIDTH, _ROW, _BAR, _LABELS, _VALUES = 440, 24, 14, 140, 74
 _HEAD, _MARGIN = 52, 16
 _STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .page { fill: #ffffff; stroke: #d1d9e0; } .title { font-size: 14px; font-weight: 600; }
-  .unit { fill: #59636e; } .own { font-weight: 600; }
-  .bar { fill: #afb8c1; } .httpx { fill: #54aeff; } .fast { fill: #0969da; }
+  .unit { fill: #59636e; } .bold { font-weight: 600; }
+  .bar { fill: #afb8c1; } .own { fill: #54aeff; } .fast { fill: #0969da; }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc; } .page { fill: #0d1117; stroke: #3d444d; } .unit { fill: #9198a1; }
-    .bar { fill: #57606a; } .httpx { fill: #388bfd; } .fast { fill: #79c0ff; }
+    .bar { fill: #57606a; } .own { fill: #388bfd; } .fast { fill: #79c0ff; }
   }
 """
-_CLASSES = {HTTPX_ENGINE: "httpx", FAST_ENGINE: "fast"}
+_CLASSES = {OWN: "own", OWN_FAST: "fast"}
 
 
 def _number(value: float) -> str:
@@ -62,11 +59,11 @@ def _bars(panel: _Panel, report: Report, left: int, top: int) -> list[str]:
         shape, x = _CLASSES.get(peer, "bar"), left + _LABELS
         # What was cut short would have become worse.
         sign = "> " if found[peer].get("is_cut_short") else ""
-        own = ' class="own"' if peer in _CLASSES else ""
+        bold = ' class="bold"' if peer in _CLASSES else ""
         lines += [
-            f'<text x="{x - 8}" y="{y + 11}" text-anchor="end"{own}>{escape(peer)}</text>',
+            f'<text x="{x - 8}" y="{y + 11}" text-anchor="end"{bold}>{escape(peer)}</text>',
             f'<rect x="{x}" y="{y}" width="{max(width, 1):.1f}" height="{_BAR}" rx="2" class="{shape}"/>',
-            f'<text x="{x + width + 6:.1f}" y="{y + 11}"{own}>{escape(sign)}{_number(values[peer])}</text>',
+            f'<text x="{x + width + 6:.1f}" y="{y + 11}"{bold}>{escape(sign)}{_number(values[peer])}</text>',
         ]
     return lines
 

@@ -1,20 +1,17 @@
-"""A process that mints once: `python -m benchmarks.cold_start FILE VARIANT BASE_URL`.
+"""A process that mints once: `python -m benchmarks.cold_start FILE WITHOUT BASE_URL`.
 
-Owns: the shortest way from a process's start to its first secret; it prints the secret and how many
-ms the import of the peer took. Nothing is imported that a peer does not need. Must not know: the
-time at which its process was started.
+It prints the secret, and how many milliseconds the import of the peer took. It imports nothing that
+the peer does not need.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
-from importlib import import_module
 from typing import Any
 
-from benchmarks.peers import Target
+from benchmarks.peers import Target, imported
 
 
 async def _mint(peer: Any, target: Target, import_ms: float) -> None:
@@ -24,13 +21,12 @@ async def _mint(peer: Any, target: Target, import_ms: float) -> None:
 
 def main() -> None:
     """Import, connect, mint, print."""
-    file, variant, base_url = sys.argv[1:]
+    file, without, base_url = sys.argv[1:]
     started = time.perf_counter()
-    peer: Any = import_module(f"benchmarks.peers.{file}")
+    peer = imported(file, without)
     import_ms = (time.perf_counter() - started) * 1e3
-    asyncio.run(_mint(peer, Target(base_url, "", variant), import_ms))
+    asyncio.run(_mint(peer, Target(base_url), import_ms))
 
 
 if __name__ == "__main__":
     main()
-    os._exit(0)  # as in worker.py

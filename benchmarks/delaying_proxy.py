@@ -1,8 +1,7 @@
-"""A network with a round-trip time, as a process of its own: passes bytes on, each a while later.
+"""A distant network: `python -m benchmarks.delaying_proxy PORT ROUND_TRIP_SECONDS` delays all bytes.
 
-Owns: the delay, half of it each way; opening a connection costs a round trip too, as TCP's handshake
-does. Must not know: TLS, HTTP. `python -m benchmarks.delaying_proxy PORT ROUND_TRIP_SECONDS` prints
-its own port, and lives until its standard input closes.
+Half of the round trip passes each way, and one passes before a connection is open, as in TCP. It
+prints its own port, and ends when its standard input closes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The bundled server, a process of its own: answers at once, or after a delay, plainly or over TLS.
+"""A small HTTP/1.1 server: `python -m benchmarks.loopback_server DELAY_SECONDS [CERTIFICATE]`.
 
-Owns: HTTP/1.1 as far as the peers speak it. Must not know: peers.
-`python -m benchmarks.loopback_server DELAY_SECONDS [CERTIFICATE]` prints its port, and lives until
-its standard input closes.
+It responds after a delay, over TLS where it has a certificate; it prints its port, and ends when its
+standard input closes.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import asyncio
 import ssl
 import sys
 
-from benchmarks.answers import ANSWER
+from benchmarks.messages import RESPONSE_BODY
 
 _RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-    len(ANSWER),
-    ANSWER,
+    len(RESPONSE_BODY),
+    RESPONSE_BODY,
 )
 
 
@@ -37,9 +36,9 @@ class _Connection(asyncio.Protocol):
             if len(self._received) < end + 4 + length:
                 return
             self._received = self._received[end + 4 + length :]
-            asyncio.get_running_loop().call_later(self._delay, self._answer)
+            asyncio.get_running_loop().call_later(self._delay, self._respond)
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(_RESPONSE)
 

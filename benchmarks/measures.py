@@ -1,7 +1,4 @@
-"""What is measured of one peer, inside a fresh process of its own.
-
-Owns: the timed loops; every mint's secret is checked. Must not know: other peers, rounds, tables.
-"""
+"""What is measured of one peer, in a process of its own; the secret of every mint is checked."""
 
 from __future__ import annotations
 
@@ -9,12 +6,12 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.answers import SECRET
+from benchmarks.messages import SECRET
 
-AsyncMint = Callable[[], Awaitable[str]]
+Mint = Callable[[], Awaitable[str]]
+Work = Callable[[], Awaitable[None]]
 Result = dict[str, float]
 
 MILLISECONDS = 1e3
@@ -51,7 +48,25 @@ class _Watch:
         }
 
 
-async def _mint_many(mint: AsyncMint, in_flight: int, mints: int, seconds: float) -> list[float]:
+async def _gather(work: Work, count: int) -> None:
+    await asyncio.gather(*(work() for _ in range(count)))
+
+
+async def _gather_on_trio(work: Work, count: int) -> None:
+    import trio  # noqa: PLC0415 - its memory counts where it is not needed
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(work)
+
+
+async def _mint_many(
+    mint: Mint,
+    concurrency: int,
+    mints: int,
+    seconds: float,
+    gather: Callable[[Work, int], Awaitable[None]] = _gather,
+) -> list[float]:
     """Mint until there are `mints` or the time is up; return every latency in seconds."""
     latencies: list[float] = []
     end = time.perf_counter() + seconds
@@ -64,46 +79,41 @@ async def _mint_many(mint: AsyncMint, in_flight: int, mints: int, seconds: float
             _check(await mint())
             latencies.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(work() for _ in range(in_flight)))
+    await gather(work, concurrency)
     return latencies
 
 
-async def steady(mint: AsyncMint, in_flight: int, mints: int, seconds: float) -> Result:
-    """Throughput, CPU time and latency, once all connections are open."""
-    await _mint_many(mint, in_flight, min(in_flight, mints), seconds)
+async def steady(
+    mint: Mint, concurrency: int, mints: int, seconds: float, library: str = "asyncio"
+) -> Result:
+    """Throughput, CPU time and latency on asyncio or trio, once all connections are open."""
+    gather = _gather_on_trio if library == "trio" else _gather
+    await _mint_many(mint, concurrency, min(concurrency, mints), seconds, gather)
     watch = _Watch()
-    return watch.result(await _mint_many(mint, in_flight, mints, seconds))
+    return watch.result(await _mint_many(mint, concurrency, mints, seconds, gather))
 
 
-async def burst(mint: AsyncMint, in_flight: int, mints: int, seconds: float) -> Result:
-    """The same from nothing: the connections are opened under way."""
+def steady_without_async(mint: Callable[[], str], mints: int, seconds: float) -> Result:
+    """As `steady`, one blocking mint after the other."""
+    _check(mint())
+    latencies: list[float] = []
+    end = time.perf_counter() + seconds
     watch = _Watch()
-    result = watch.result(await _mint_many(mint, in_flight, mints, seconds))
+    while len(latencies) < mints and (started := time.perf_counter()) < end:
+        _check(mint())
+        latencies.append(time.perf_counter() - started)
+    return watch.result(latencies)
+
+
+async def burst(mint: Mint, concurrency: int, mints: int, seconds: float) -> Result:
+    """As `steady`, from nothing: the connections are opened meanwhile."""
+    watch = _Watch()
+    result = watch.result(await _mint_many(mint, concurrency, mints, seconds))
     return {**result, "is_cut_short": result["mints"] < mints}
 
 
-def threaded(mint: Callable[[], str], threads: int, mints: int, seconds: float) -> Result:
-    """As `steady`, with blocking mints."""
-    latencies: list[float] = []
-
-    def work(count: int) -> None:
-        end = time.perf_counter() + seconds
-        for _ in range(count):
-            if (started := time.perf_counter()) > end:
-                return
-            _check(mint())
-            latencies.append(time.perf_counter() - started)
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, [1] * threads))
-        latencies.clear()
-        watch = _Watch()
-        list(pool.map(work, [-(-mints // threads)] * threads))
-        return watch.result(latencies)
-
-
-async def sparse(mint: AsyncMint, mints: int, pause: float, offset: float) -> Result:
-    """One mint every `pause` seconds; the first, which opens the connection, is told apart."""
+async def sparse(mint: Mint, mints: int, pause: float, offset: float) -> Result:
+    """One mint every `pause` seconds; the first, which opens the connection, has its own figure."""
     latencies: list[float] = []
     for number in range(mints + 1):
         await asyncio.sleep(pause if number else offset)
@@ -120,11 +130,11 @@ def _resident_kib(field: str) -> float:
     return 0.0
 
 
-async def memory(mint: AsyncMint, in_flight: int, mints: int) -> Result:
+async def memory(mint: Mint, concurrency: int, mints: int) -> Result:
     """Peak memory after `mints`, and what each 1,000 of their second half added."""
-    await _mint_many(mint, in_flight, mints // 2, 600)
+    await _mint_many(mint, concurrency, mints // 2, 600)
     half = _resident_kib("VmRSS")
-    await _mint_many(mint, in_flight, mints // 2, 600)
+    await _mint_many(mint, concurrency, mints // 2, 600)
     return {
         "peak_mib": _resident_kib("VmHWM") / 1024,
         "slope_kib_per_1000": (_resident_kib("VmRSS") - half) / (mints // 2) * 1000,

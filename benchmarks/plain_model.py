@@ -1,7 +1,4 @@
-"""What somebody who calls the API by hand writes: a pydantic model of the answer.
-
-Owns: the model. Must not know: any HTTP client.
-"""
+"""The model of a response that users of a plain HTTP client write."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ClientSecret(BaseModel):
-    """The answer of `/realtime/client_secrets`."""
+    """The response of `/realtime/client_secrets`."""
 
     model_config = ConfigDict(extra="allow")
 

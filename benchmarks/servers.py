@@ -1,7 +1,6 @@
-"""Starts what the peers talk to, each in a process of its own, and ends it.
+"""The servers that the peers talk to, each in a process of its own.
 
-Owns: processes, the processor each may use, and a certificate. Every server ends when its standard
-input closes, so none outlives this process, however it dies. Must not know: peers, measures.
+Every server ends when its standard input closes, so none outlives this process, however it dies.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.answers import ANSWER, PATH
+from benchmarks.messages import PATH, RESPONSE_BODY
+from benchmarks.peers import Target
 
 ROOT = Path(__file__).parent.parent
 ROUND_TRIP = 0.04
 """Of the distant server, in seconds."""
-SLOW_ANSWER = 0.3
+SLOW_RESPONSE = 0.3
 """Of the slow server, in seconds."""
 FIRST, LAST, ANYWHERE = slice(1), slice(-1, None), slice(None)
 """On which processors: servers on the first, peers on the last."""
@@ -33,13 +33,13 @@ class Servers(NamedTuple):
     """Where the peers mint."""
 
     name: str
-    """Of the one that answers at once."""
-    near: str
-    """Its base URL: it answers at once."""
-    slow: str
-    distant: str
-    authority: str
-    """A file with the authority that the distant one needs trusted."""
+    """Of the near one."""
+    near: Target
+    """It responds at once."""
+    near_over_tls: Target
+    slow: Target
+    distant: Target
+    """Over TLS too."""
 
 
 def processors() -> list[int]:
@@ -93,7 +93,9 @@ http {{
   uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
-    location = {path} {{ default_type application/json; return 200 '{answer}'; }}
+    listen 127.0.0.1:{tls_port} ssl backlog=4096;
+    ssl_certificate {certificate}; ssl_certificate_key {certificate}; ssl_protocols TLSv1.3;
+    location = {path} {{ default_type application/json; return 200 '{body}'; }}
   }}
 }}
 """
@@ -102,18 +104,37 @@ _UNTIL_INPUT_CLOSES = 'exec 3<&0; (cat <&3; kill $$) & exec "$0" -p "$1" -c "$1/
 
 
 @contextmanager
-def _nginx(program: str) -> Generator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+def _nginx(program: str, certificate: str) -> Generator[tuple[str, str]]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as free,
+        socket.create_server(("127.0.0.1", 0)) as another,
+    ):
+        port, tls_port = free.getsockname()[1], another.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        text = _NGINX.format(folder=folder, port=port, path=PATH, answer=ANSWER.decode())
+        text = _NGINX.format(
+            folder=folder,
+            port=port,
+            tls_port=tls_port,
+            certificate=certificate,
+            path=PATH,
+            body=RESPONSE_BODY.decode(),
+        )
         Path(folder, "nginx.conf").write_text(text, "utf-8")
         with started(["sh", "-c", _UNTIL_INPUT_CLOSES, program, folder], FIRST):
             for _ in range(200):
                 with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
                 time.sleep(0.02)
-            yield str(port)
+            yield str(port), str(tls_port)
+
+
+@contextmanager
+def _bundled(certificate: str) -> Generator[tuple[str, str]]:
+    with (
+        _module("loopback_server", "0") as port,
+        _module("loopback_server", "0", certificate) as tls_port,
+    ):
+        yield port, tls_port
 
 
 @contextmanager
@@ -123,20 +144,20 @@ def running() -> Generator[Servers]:
 
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
     authority = trustme.CA()
-    certificate = authority.issue_cert("localhost").private_key_and_cert_chain_pem
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        authority.cert_pem.write_to_path(str(folder / "authority.pem"))
-        certificate.write_to_path(str(folder / "server.pem"))
-        near = _nginx(nginx) if nginx else _module("loopback_server", "0")
-        near_port = stack.enter_context(near)
-        slow_port = stack.enter_context(_module("loopback_server", str(SLOW_ANSWER)))
-        far_port = stack.enter_context(_module("loopback_server", "0", str(folder / "server.pem")))
+        trusted, certificate = str(folder / "authority.pem"), str(folder / "server.pem")
+        authority.cert_pem.write_to_path(trusted)
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+        near = _nginx(nginx, certificate) if nginx else _bundled(certificate)
+        near_port, tls_port = stack.enter_context(near)
+        slow_port = stack.enter_context(_module("loopback_server", str(SLOW_RESPONSE)))
+        far_port = stack.enter_context(_module("loopback_server", "0", certificate))
         proxy_port = stack.enter_context(_module("delaying_proxy", far_port, str(ROUND_TRIP)))
         yield Servers(
             "nginx" if nginx else "bundled server",
-            f"http://127.0.0.1:{near_port}/v1",
-            f"http://127.0.0.1:{slow_port}/v1",
-            f"https://localhost:{proxy_port}/v1",
-            str(folder / "authority.pem"),
+            Target(f"http://127.0.0.1:{near_port}/v1"),
+            Target(f"https://localhost:{tls_port}/v1", trusted),
+            Target(f"http://127.0.0.1:{slow_port}/v1"),
+            Target(f"https://localhost:{proxy_port}/v1", trusted),
         )

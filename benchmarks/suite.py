@@ -1,7 +1,4 @@
-"""The plan: which measure runs on which peer how often, interleaved, and what is kept of the rounds.
-
-Owns: order and sizes. Must not know: what a measure does, nor how results are shown.
-"""
+"""Which measure runs on which peer how often, interleaved, and what is kept of the rounds."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.answers import SECRET
-from benchmarks.peers import Peer
+from benchmarks.messages import SECRET
+from benchmarks.peers import Peer, Target
 from benchmarks.servers import ANYWHERE, LAST, Servers, started
 
 Results = dict[str, dict[str, dict[str, float]]]
@@ -36,7 +33,7 @@ class Size(NamedTuple):
     sparse_mints: int
     pause: float
     burst: int
-    burst_in_flight: int
+    burst_concurrency: int
     burst_seconds: float
     memory: int
     is_careless: bool = False
@@ -44,11 +41,12 @@ class Size(NamedTuple):
 
 
 FULL = Size("full", 3, 1.5, 1_000_000, 7, 8, 6.0, 5000, 1000, 25.0, 10_000)
-QUICK = Size("quick", 1, 1.0, 1_000_000, 3, 2, 6.0, 2000, 400, 10.0, 2000)
-HANDFUL = Size("handful", 1, 5.0, 4, 1, 1, 0.01, 4, 4, 5.0, 4, is_careless=True)
+QUICK = Size("quick", 1, 1.0, 1_000_000, 3, 2, 6.0, 2000, 400, 10.0, 4000)
+HANDFUL = Size("handful", 1, 5.0, 4, 1, 1, 0.01, 4, 4, 5.0, 8, is_careless=True)
 
-_WITH_PROC = ("memory",) if Path("/proc/self/status").exists() else ()
-MEASURES = ("throughput", "sync", "burst", *_WITH_PROC, "sparse", "cold start")
+_IN_ROUNDS = ("throughput", "TLS", "trio", "sync")
+_WITH_PROC = ("memory", "memory over TLS") if Path("/proc/self/status").exists() else ()
+MEASURES = (*_IN_ROUNDS, "burst", *_WITH_PROC, "sparse", "cold start")
 
 
 class BenchmarkError(Exception):
@@ -60,34 +58,37 @@ class Job(NamedTuple):
 
     name: str
     measure: str
-    base_url: str
-    authority: str
-    arguments: dict[str, float]
+    target: Target
+    arguments: dict[str, Any]
 
 
 def jobs(measure: str, size: Size, servers: Servers, offset: float) -> list[Job]:
     """Return what a process does for a measure; `offset` keeps sparse mints apart."""
-    near, burst = servers.near, size.burst_in_flight
+    _, near, near_over_tls, slow, distant = servers
     amount = {"mints": size.mints, "seconds": size.seconds}
-    match measure:
-        case "throughput":
-            return [
-                Job(f"{n} in flight", "steady", near, "", {"in_flight": n, **amount})
-                for n in (1, 64, 512)
-            ]
-        case "sync":
-            return [
-                Job(f"sync, {n} threads", "threaded", near, "", {"threads": n, **amount})
-                for n in (1, 8)
-            ]
-        case "burst":
-            most = {"in_flight": burst, "mints": size.burst, "seconds": size.burst_seconds}
-            return [Job("burst", "burst", servers.slow, "", most)]
-        case "memory":
-            return [Job("memory", "memory", near, "", {"in_flight": 8, "mints": size.memory})]
-        case _:
-            rare = {"mints": size.sparse_mints, "pause": size.pause, "offset": offset}
-            return [Job("sparse", "sparse", servers.distant, servers.authority, rare)]
+    many = {"concurrency": 64, **amount}
+    burst = {"mints": size.burst, "seconds": size.burst_seconds}
+    rare = {"mints": size.sparse_mints, "pause": size.pause, "offset": offset}
+    return {
+        "throughput": [
+            Job(f"{n} at a time", "steady", near, {"concurrency": n, **amount})
+            for n in (1, 64, 512)
+        ],
+        "TLS": [Job("64 at a time, TLS", "steady", near_over_tls, many)],
+        "trio": [Job("64 at a time, trio", "steady", near, {"library": "trio", **many})],
+        "sync": [Job("1 at a time, sync", "steady_without_async", near, amount)],
+        "burst": [Job("burst", "burst", slow, {"concurrency": size.burst_concurrency, **burst})],
+        "memory": [Job("memory", "memory", near, {"concurrency": 8, "mints": size.memory})],
+        "memory over TLS": [
+            Job(
+                "memory, 512 at a time, TLS",
+                "memory",
+                near_over_tls,
+                {"concurrency": 512, "mints": size.memory // 4},
+            )
+        ],
+        "sparse": [Job("sparse", "sparse", distant, rare)],
+    }[measure]
 
 
 # What would not be so in production. (pip compiles what it installs: peers must not be compiled anew
@@ -133,8 +134,8 @@ class Suite:
         others = tuple(measure for measure in measures if measure != "cold start")
         groups = [others] if self.size.is_careless else [(measure,) for measure in others]
         for group in groups:
-            # Burst and memory are long enough, or steady enough, for one round.
-            for _ in range(self.size.rounds if {"throughput", "sync"} & {*group} else 1):
+            # The others are long enough, or steady enough, for one round.
+            for _ in range(self.size.rounds if {*_IN_ROUNDS} & {*group} else 1):
                 # Sparse mints leave room for the others'.
                 self._each(
                     partial(self._work, group),
@@ -155,13 +156,13 @@ class Suite:
 
     def _work(self, group: tuple[str, ...], peer: Peer) -> None:
         offset = self.size.pause * self.peers.index(peer) / len(self.peers)
-        asked = [job for one in group for job in jobs(one, self.size, self.servers, offset)]
-        asked = [job for job in asked if job.measure != "threaded" or peer.is_sync_too]
+        possible = [one for one in group if one in peer.also or one not in {"sync", "trio"}]
+        asked = [job for one in possible for job in jobs(one, self.size, self.servers, offset)]
         if not asked:
             return
-        command = [sys.executable, "-m", "benchmarks.worker", peer.file, peer.variant]
+        command = [sys.executable, "-m", "benchmarks.worker", peer.file, peer.without]
         command.append(json.dumps([job[1:] for job in asked]))
-        environment = _environment(next((job.authority for job in asked if job.authority), ""))
+        environment = _environment(max(job.target.authority for job in asked))
         with started(command, self._processor, environment) as process:
             printed = process.stdout.read()
         if process.returncode:
@@ -171,9 +172,11 @@ class Suite:
             self._keep(job.name, peer, result)
 
     def _start_cold(self, peer: Peer) -> None:
-        command = [sys.executable, "-m", "benchmarks.cold_start", peer.file, peer.variant]
+        command = [sys.executable, "-m", "benchmarks.cold_start", peer.file, peer.without]
         began = time.perf_counter()
-        with started([*command, self.servers.near], self._processor, _environment()) as process:
+        with started(
+            [*command, self.servers.near.base_url], self._processor, _environment()
+        ) as process:
             line: Any = process.stdout.readline()
             took = (time.perf_counter() - began) * 1e3
         secret, _, import_ms = line.partition(" ")

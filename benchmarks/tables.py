@@ -1,12 +1,10 @@
-"""Results as text: the tables on standard output, and the README's.
-
-Owns: words. Must not know: where the results come from, nor where the text goes.
-"""
+"""Results as text: the tables on standard output, and the README's."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
+from benchmarks.peers import OWN, OWN_FAST
 from benchmarks.ratios import ratios
 from benchmarks.suite import Results
 
@@ -33,14 +31,13 @@ def tables(report: Report) -> str:
     lines: list[str] = []
     for measure, found in report["results"].items():
         columns = list(next(iter(found.values())))
-        lines += ["", f"{measure:22}" + "".join(f"{column:>18}" for column in columns)]
+        lines += ["", f"{measure:28}" + "".join(f"{column:>20}" for column in columns)]
         for peer, figures in found.items():
-            lines.append(f"{peer:22}" + "".join(f"{figures[x]:>18,.1f}" for x in columns))
-    lines += ["", f"{'against the official SDK':45}{'httpx engine':27}fast engine"]
-    lines += [
-        f"{title:45}{httpx or '–'!s:27}{fast or '–'}"
-        for title, httpx, fast in ratios(report["results"])
-    ]
+            lines.append(f"{peer:28}" + "".join(f"{figures[x]:>20,.1f}" for x in columns))
+    lines += ["", f"{'against the official SDK (and the goal)':55}{OWN:20}{OWN_FAST}"]
+    for title, own, fast in ratios(report["results"]):
+        cells = [ratio.beside_the_goal() if ratio else "–" for ratio in (own, fast)]
+        lines.append(f"{title:55}{cells[0]:20}{cells[1]}")
     lines += [
         f"left out: {peer} needs {', '.join(needs)}" for peer, needs in report["left_out"].items()
     ]
@@ -51,13 +48,13 @@ def markdown(report: Report) -> str:
     """Return what stands between the README's marks."""
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     rows = [
-        f"| {title} | {httpx or '–'} | {fast or '–'} |"
-        for title, httpx, fast in ratios(report["results"])
+        f"| {title} | {own or '–'} | {fast or '–'} |"
+        for title, own, fast in ratios(report["results"])
     ]
     return "\n".join(
         [
-            "| against the official SDK (and the goal) | httpx engine | fast engine |",
-            "|---|---|---|",
+            f"| against the official SDK | {OWN} | {OWN_FAST} |",
+            "|---|--:|--:|",
             *rows,
             "",
             f"{report['date']}, {report['machine']}, {report['server']} on loopback; {versions}.",

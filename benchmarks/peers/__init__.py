@@ -1,28 +1,26 @@
-"""Who is measured: one row a peer, one file a library, each opened by the same two functions.
+"""The peers: one row each, one file a library.
 
 Each is used as its own documentation shows, with three settings made alike: no peer gives up waiting
 for its own pool (httpx and httpx2 have no timeout), aiohttp opens as many connections as it is asked
 to (`limit=0`), and a test authority is trusted where there is TLS. Both SDKs keep all their defaults:
-timeouts, retries, limits.
-
-Owns: the table. Must not know: any library (a process imports the one file it measures).
+timeouts, retries, limits. A process imports the file of the one peer that it measures.
 """
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Target(NamedTuple):
-    """Where a peer mints, and with what."""
+    """Where a peer mints."""
 
     base_url: str
     """Ends in /v1."""
-    authority: str
+    authority: str = ""
     """A file with the certificate authority to trust, or nothing."""
-    variant: str
-    """Which of a library's ways is measured."""
 
 
 class Peer(NamedTuple):
@@ -30,30 +28,40 @@ class Peer(NamedTuple):
 
     name: str
     file: str
-    """In this folder; has `open_async(target)`, and where `is_sync_too`, `open_sync(target)`."""
-    needs: tuple[str, ...]
+    """In this folder; has `open_async(target)`, and `open_sync(target)` where `also` says sync."""
+    needs: tuple[str, ...] = ()
     """Modules to be importable."""
-    variant: str = ""
-    is_sync_too: bool = False
+    also: tuple[str, ...] = ()
+    """Which of the measures `sync` and `trio` it can do."""
+    without: str = ""
+    """A module that its process cannot import: an extra that is installed for another peer."""
 
     def missing(self) -> list[str]:
         """Return the modules that are not installed."""
         return [module for module in self.needs if find_spec(module) is None]
 
 
-OFFICIAL = "official SDK"
-HTTPX_ENGINE = "this SDK, httpx"
-FAST_ENGINE = "this SDK, reqwest"
 RAW = "raw socket"
+HTTPX = "httpx"
+OFFICIAL = "official SDK"
+OWN = "this SDK"
+OWN_FAST = "this SDK, fast"
 
 PEERS = (
-    Peer(RAW, "raw_socket", ()),
-    Peer("pyreqwest", "pyreqwest_client", ("pyreqwest",)),
+    Peer(RAW, "raw_socket"),
     Peer("aiohttp", "aiohttp_client", ("aiohttp",)),
-    Peer("httpx", "httpx_client", ("httpx",), is_sync_too=True),
-    Peer("httpx2", "httpx2_client", ("httpx2",)),
-    Peer(OFFICIAL, "official_sdk", ("openai",), is_sync_too=True),
-    Peer("official SDK, aiohttp", "official_sdk", ("openai", "aiohttp"), "aiohttp"),
-    Peer(HTTPX_ENGINE, "this_sdk", (), "httpx", is_sync_too=True),
-    Peer(FAST_ENGINE, "this_sdk", ("pyreqwest",), "reqwest", is_sync_too=True),
+    Peer(HTTPX, "httpx_client", ("httpx",), ("sync", "trio")),
+    Peer("httpx2", "httpx2_client", ("httpx2",), ("trio",)),
+    Peer(OFFICIAL, "official_sdk", ("openai",), ("sync", "trio"), without="aiohttp"),
+    Peer("official SDK, aiohttp", "official_sdk_over_aiohttp", ("openai", "aiohttp")),
+    Peer(OWN, "this_sdk", (), ("sync", "trio"), without="httptools"),
+    Peer(OWN_FAST, "this_sdk", ("httptools",), ("sync", "trio")),
 )
+
+
+def imported(file: str, without: str) -> Any:
+    """Import a peer's file, after which this process cannot import the module `without`."""
+    if without:
+        # How Python marks a module that is not to be found.
+        sys.modules[without] = None  # type: ignore[assignment]  # typeshed knows modules alone
+    return import_module(f"benchmarks.peers.{file}")

@@ -1,4 +1,4 @@
-"""aiohttp: one session, pydantic for the answer."""
+"""aiohttp: one session, pydantic for the response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from benchmarks.answers import PARAMETERS
+from benchmarks.messages import PARAMETERS
 from benchmarks.peers import Target
 from benchmarks.plain_model import ClientSecret
 

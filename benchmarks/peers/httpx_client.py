@@ -1,4 +1,4 @@
-"""httpx as people use it: one client, its defaults, pydantic for the answer."""
+"""httpx as people use it: one client, its defaults, pydantic for the response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 
-from benchmarks.answers import PARAMETERS
+from benchmarks.messages import PARAMETERS
 from benchmarks.peers import Target
 from benchmarks.plain_model import ClientSecret
 

@@ -1,29 +1,30 @@
-"""The official SDK, with its own httpx client or its aiohttp extra."""
+"""The official SDK, with its own httpx client."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
-from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 
 from benchmarks.peers import Target
 
-# The authority comes from SSL_CERT_FILE.
 SESSION = {"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."}
 
 
+# The authority comes from SSL_CERT_FILE.
 @asynccontextmanager
-async def open_async(target: Target) -> AsyncGenerator[Callable[[], Awaitable[str]]]:
+async def open_async(
+    target: Target, http_client: DefaultAsyncHttpxClient | None = None
+) -> AsyncGenerator[Callable[[], Awaitable[str]]]:
     """Yield what mints one secret."""
-    own = DefaultAioHttpClient() if target.variant == "aiohttp" else None
     async with AsyncOpenAI(
-        api_key="sk-benchmark", base_url=target.base_url, http_client=own
+        api_key="sk-benchmark", base_url=target.base_url, http_client=http_client
     ) as client:
 
         async def mint() -> str:
-            answer = await client.realtime.client_secrets.create(session=SESSION)  # type: ignore[arg-type]  # a plain dict, as in its documentation
-            return answer.value
+            secret = await client.realtime.client_secrets.create(session=SESSION)  # type: ignore[arg-type]  # a plain dict, as in its documentation
+            return secret.value
 
         yield mint
 

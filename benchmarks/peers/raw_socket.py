@@ -1,4 +1,4 @@
-"""The limit: asyncio's own transport, a request made beforehand, pydantic for the answer."""
+"""The limit: asyncio's own transport, a request made beforehand, pydantic for the response."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from benchmarks.answers import PARAMETERS
+from benchmarks.messages import PARAMETERS
 from benchmarks.peers import Target
 from benchmarks.plain_model import ClientSecret
 
@@ -18,7 +18,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self._received = b""
-        self._answer: asyncio.Future[bytes] | None = None
+        self._response: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -27,19 +27,19 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         end = self._received.find(b"\r\n\r\n")
-        if end < 0 or self._answer is None:
+        if end < 0 or self._response is None:
             return
         head = self._received[:end].lower()
         length = int(head[head.index(b"content-length:") + 15 :].split(b"\r\n", 1)[0])
         if len(self._received) >= end + 4 + length:
             body, self._received = self._received[end + 4 :], b""
-            self._answer.set_result(body)
+            self._response.set_result(body)
 
     async def ask(self, request: bytes) -> bytes:
         assert self.transport is not None
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self.transport.write(request)
-        return await self._answer
+        return await self._response
 
 
 @asynccontextmanager
@@ -63,9 +63,9 @@ async def open_async(target: Target) -> AsyncGenerator[Callable[[], Awaitable[st
             _, connection = await event_loop.create_connection(
                 _Connection, url.hostname or "", url.port or 443, ssl=trust
             )
-        answer = await connection.ask(request)
+        response = await connection.ask(request)
         idle.append(connection)
-        return ClientSecret.model_validate_json(answer).value
+        return ClientSecret.model_validate_json(response).value
 
     yield mint
     for connection in idle:

@@ -1,4 +1,4 @@
-"""This SDK, on either engine."""
+"""This SDK: over httptools where that can be imported, else over h11."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from benchmarks.answers import PARAMETERS
+from benchmarks.messages import PARAMETERS
 from benchmarks.peers import Target
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
 
-
-def _options(target: Target) -> dict[str, Any]:
-    # The authority comes from SSL_CERT_FILE.
-    return {"api_key": "sk-benchmark", "base_url": target.base_url, "transport": target.variant}
+_PARAMETERS: dict[str, Any] = PARAMETERS
 
 
+# The authority comes from SSL_CERT_FILE.
 @asynccontextmanager
 async def open_async(target: Target) -> AsyncGenerator[Callable[[], Awaitable[str]]]:
     """Yield what mints one secret."""
-    async with RealtimeSessionsClient(**_options(target)) as client:
-        parameters: dict[str, Any] = PARAMETERS
+    async with RealtimeSessionsClient(api_key="sk-benchmark", base_url=target.base_url) as client:
 
         async def mint() -> str:
-            return (await client.client_secrets.create(**parameters)).value
+            return (await client.client_secrets.create(**_PARAMETERS)).value
 
         yield mint
 
@@ -31,10 +28,9 @@ async def open_async(target: Target) -> AsyncGenerator[Callable[[], Awaitable[st
 @contextmanager
 def open_sync(target: Target) -> Generator[Callable[[], str]]:
     """Yield what mints one secret."""
-    with SyncRealtimeSessionsClient(**_options(target)) as client:
-        parameters: dict[str, Any] = PARAMETERS
+    with SyncRealtimeSessionsClient(api_key="sk-benchmark", base_url=target.base_url) as client:
 
         def mint() -> str:
-            return client.client_secrets.create(**parameters).value
+            return client.client_secrets.create(**_PARAMETERS).value
 
         yield mint

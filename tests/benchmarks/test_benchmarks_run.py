@@ -12,18 +12,19 @@ import pytest
 
 from benchmarks import servers
 from benchmarks.__main__ import main
-from benchmarks.peers import FAST_ENGINE, HTTPX_ENGINE, OFFICIAL, RAW
+from benchmarks.peers import OFFICIAL, OWN, OWN_FAST, PEERS, RAW
 from benchmarks.suite import BenchmarkError
 from benchmarks.tables import Report
 
 pytestmark = pytest.mark.benchmark
 
 MEASURES = {
-    "1 in flight",
-    "64 in flight",
-    "512 in flight",
-    "sync, 1 threads",
-    "sync, 8 threads",
+    "1 at a time",
+    "64 at a time",
+    "512 at a time",
+    "64 at a time, TLS",
+    "64 at a time, trio",
+    "1 at a time, sync",
     "burst",
     "sparse",
     "cold start",
@@ -41,17 +42,34 @@ def test_every_measure_runs_on_every_peer(
 ) -> None:
     report = run(tmp_path / "results.json", "--svg", str(tmp_path / "chart.svg"))
     printed = capsys.readouterr().out
-    assert set(report["results"]) - {"memory"} == MEASURES
-    peers = set(report["results"]["64 in flight"])
-    assert {RAW, HTTPX_ENGINE, FAST_ENGINE} <= peers
-    assert len(peers) + len(report["left_out"]) == 9
-    for name, found in report["results"].items():
-        assert set(found) == peers or name.startswith("sync")
+    results = report["results"]
+    assert {name for name in results if not name.startswith("memory")} == MEASURES
+    peers = set(results["64 at a time"])
+    assert {RAW, OWN, OWN_FAST} <= peers
+    assert len(peers) + len(report["left_out"]) == len(PEERS)
+    for name, found in results.items():
+        able = {peer.name for peer in PEERS if name.rpartition(", ")[2] in peer.also}
+        assert set(found) == (able or peers) & peers
         assert all(figures for figures in found.values())
     assert all(f"left out: {peer} needs" in printed for peer in report["left_out"])
-    assert HTTPX_ENGINE in (tmp_path / "chart.svg").read_text("utf-8")
-    if OFFICIAL in peers:
-        assert "–" not in printed.partition("against the official SDK")[2].partition("against a")[0]
+    assert OWN in (tmp_path / "chart.svg").read_text("utf-8")
+    if OFFICIAL in peers and len(results) == len(MEASURES) + 2:
+        assert "–" not in printed
+
+
+@pytest.mark.parametrize(("name", "parser"), [(OWN, "H11Parser"), (OWN_FAST, "HttptoolsParser")])
+def test_this_sdk_is_measured_over_either_parser(name: str, parser: str) -> None:
+    (peer,) = [peer for peer in PEERS if peer.name == name]
+    code = (
+        "from benchmarks.peers import imported\n"
+        f"imported({peer.file!r}, {peer.without!r})\n"
+        "from openai_realtime.transports.parsers import response_parser\n"
+        "print(response_parser.__name__)"
+    )
+    command = [sys.executable, "-c", code]
+    assert (
+        subprocess.check_output(command, cwd=servers.ROOT, text=True, timeout=60) == f"{parser}\n"
+    )
 
 
 def test_the_bundled_server_stands_in_for_nginx_and_one_peer_may_be_asked_for(
@@ -62,11 +80,11 @@ def test_the_bundled_server_stands_in_for_nginx_and_one_peer_may_be_asked_for(
     report = run(tmp_path / "results.json", *arguments)
     assert report["server"] == "bundled server"
     assert {name: set(found) for name, found in report["results"].items()} == {
-        "1 in flight": {RAW},
-        "64 in flight": {RAW},
-        "512 in flight": {RAW},
+        "1 at a time": {RAW},
+        "64 at a time": {RAW},
+        "512 at a time": {RAW},
     }
-    assert report["results"]["1 in flight"][RAW]["mints"] == 4
+    assert report["results"]["1 at a time"][RAW]["mints"] == 4
 
 
 def test_a_peer_that_mints_something_else_is_not_measured(
@@ -97,7 +115,7 @@ def test_no_server_outlives_the_process_that_started_it(tmp_path: Path, ending: 
         "import os, signal\n"
         "from benchmarks import servers\n"
         "with servers.running() as targets:\n"
-        "    print(*targets[1:4], flush=True)\n"
+        "    print(*(target.base_url for target in targets[1:]), flush=True)\n"
         f"    {ending}\n"
     )
     # The servers hold this end of standard error open for as long as they live.
@@ -111,4 +129,4 @@ def test_no_server_outlives_the_process_that_started_it(tmp_path: Path, ending: 
         check=False,
     )
     assert done.returncode != 0
-    assert done.stdout.count("http") == 3
+    assert done.stdout.count("http") == 4

@@ -1,20 +1,17 @@
-"""What is asked and what the loopback servers answer: one session, about 1 kB, and the secret in it.
-
-Owns: the bytes. Must not know: servers, peers.
-"""
+"""What every peer sends, and what the servers of the benchmarks respond: a session of about 1 kB."""
 
 from __future__ import annotations
 
 import json
 
-SECRET = "ek_benchmark_0123456789abcdef0123456789abcdef"  # noqa: S105 - of no use
-"""What every peer must have minted."""
-
 PATH = "/v1/realtime/client_secrets"
-"""What every peer posts to: the one endpoint of its kind that all of them have."""
+"""Where every peer posts to: the one endpoint of its kind that all of them have."""
 
 PARAMETERS = {"session": {"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."}}
 """What every peer posts."""
+
+SECRET = "ek_benchmark_0123456789abcdef0123456789abcdef"  # noqa: S105 - of no use
+"""What every peer must have minted."""
 
 _EXPIRES_AT = 4_102_444_800
 _TURN_DETECTION = {
@@ -26,7 +23,7 @@ _TURN_DETECTION = {
     "create_response": True,
     "interrupt_response": True,
 }
-_ANSWER = {
+_RESPONSE = {
     "value": SECRET,
     "expires_at": _EXPIRES_AT,
     "session": {
@@ -61,5 +58,5 @@ _ANSWER = {
     },
 }
 
-ANSWER = json.dumps(_ANSWER).encode()
-"""The body. It holds no single quote, which nginx could not be told."""
+RESPONSE_BODY = json.dumps(_RESPONSE).encode()
+"""It holds no single quote, which would end a string in nginx's configuration."""
