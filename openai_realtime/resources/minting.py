@@ -149,7 +149,7 @@ def _call(  # noqa: PLR0913 - a call and what may follow it
             asked.configuration.dialects.learn(learn, "ga" if is_nested else "beta")
         return answer
 
-    hints: dict[int | str, str] = NESTED_HINTS if is_nested else {}
+    hints: Mapping[int | str, str] = NESTED_HINTS if is_nested else {}
     return Call(mint.operation, request, parse, asked.timeout, hints=hints)
 
 
