@@ -94,10 +94,11 @@ class Delivery:
     The body comes in `chunks`; without any it never does.
     """
 
-    def __init__(self, app: Route, *chunks: bytes, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, app: Route, *chunks: bytes, method: str = "POST") -> None:
         self._app = app
         self._chunks = list(chunks)
-        self._headers = signed(b"".join(chunks)) if headers is None else headers
+        self._headers = signed(b"".join(chunks))
+        self._method = method
         self.messages: list[Any] = []
         self.error: Exception | None = None
         self.may_send = anyio.Event()
@@ -106,7 +107,7 @@ class Delivery:
 
     async def run(self) -> None:
         headers = [(name.encode(), value.encode()) for name, value in self._headers.items()]
-        scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
+        scope = {"type": "http", "method": self._method, "path": PATH, "headers": headers}
         await self._app.app(scope, self._receive, self._send)
 
     @property

@@ -329,6 +329,13 @@ def test_a_handler_that_fails_has_its_response_and_its_line_in_the_log(
     assert "LookupError: my own" in (record.exc_text or "")
 
 
+def test_another_method_is_told_which_one_it_is(handler: Handler) -> None:
+    delivery = Delivery(route(handler.asynchronous), BODY, method="PUT")
+    run("asyncio", delivery.run)
+    assert delivery.response == (405, None, '{"error":"Webhooks are sent with POST"}')
+    assert dict(delivery.messages[0]["headers"])[b"allow"] == b"POST"
+
+
 def test_the_claim_holds_as_long_as_the_route_was_told(handler: Handler) -> None:
     claimed: list[int] = []
 
