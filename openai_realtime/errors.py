@@ -120,7 +120,7 @@ class APIError(RealtimeError):
     """A call that gave no usable answer."""
 
     message: str
-    """What went wrong, in the server's words where it gave any."""
+    """What went wrong, in the server's words where it gave any: one line of 1,000 characters at most."""
     method: str = ""
     """The HTTP method of the last attempt."""
     url: str = ""
@@ -146,7 +146,8 @@ class APIError(RealtimeError):
     type: str | None = None
     """The server's error type, such as `invalid_request_error`."""
     body: object = None
-    """The decoded error body (text when it was not JSON), with secrets masked."""
+    """The decoded error body (text when it was not JSON), safe to show: secrets are masked, control
+    characters are escapes, and it is cut to 8 KiB."""
 
     def __init__(self, message: str, **facts: Unpack[ErrorFacts]) -> None:
         super().__init__(message)
@@ -191,7 +192,7 @@ class APIStatusError(APIError):
     status_code: int = 0
     """The HTTP status."""
     headers: Mapping[str, str] = MappingProxyType({})
-    """The response headers; look-ups ignore case."""
+    """The response headers, safe to show as `body` is, 8 KiB each; look-ups ignore case."""
 
     def _headline(self) -> str:
         label = f"{self.status_code} {self.code}" if self.code else str(self.status_code)
@@ -240,4 +241,4 @@ class APIResponseValidationError(APIError):
     status_code: int = 0
     """The HTTP status, a 2xx."""
     headers: Mapping[str, str] = MappingProxyType({})
-    """The response headers; look-ups ignore case."""
+    """The response headers, safe to show as `body` is, 8 KiB each; look-ups ignore case."""

@@ -42,7 +42,7 @@ def test_every_export_has_a_docstring() -> None:
 def test_every_file_says_what_it_owns_and_stays_short(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text)), "a file opens with a docstring"
-    assert len(text.splitlines()) <= 320
+    assert len(text.splitlines()) <= 400
 
 
 def public_fields() -> list[tuple[str, str, bool]]:

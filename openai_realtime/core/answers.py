@@ -113,9 +113,8 @@ def error_details(body: Json) -> dict[str, Json]:
 def server_message(body: Json, sanitizer: Sanitizer) -> str | None:
     """Return the server's words in a decoded body, in at most 500 characters; None: it gave none."""
     if isinstance(body, str):
-        return (
-            sanitizer.text(_words(_page_text(sanitizer.mask(body, _MAX_PAGE_CHARACTERS)))) or None
-        )
+        page = sanitizer.mask(body, _MAX_PAGE_CHARACTERS)
+        return sanitizer.text(_words(_unescaped(_page_text(page)))) or None
     details = error_details(body)
     for name in ("message", "error", "detail", "title", "error_description"):
         value = details.get(name)
@@ -154,6 +153,15 @@ def _page_text(page: str) -> str:
         if not hidden:
             shown.append(text)
     return " ".join(shown)
+
+
+def _unescaped(text: str) -> str:
+    """Return `text` with the characters that HTML's references, such as `&amp;`, stand for."""
+    if "&" not in text:
+        return text
+    from html import unescape  # noqa: PLC0415 - few errors are pages
+
+    return unescape(text)
 
 
 def _name(value: Json) -> str | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from openai_realtime.errors import APIStatusError
 
 T = TypeVar("T")
-_NO_HINTS: Mapping[int | str, str] = MappingProxyType({})
+NO_HINTS: Mapping[int | str, str] = MappingProxyType({})
 
 
 class Call(NamedTuple, Generic[T]):
@@ -28,7 +28,7 @@ class Call(NamedTuple, Generic[T]):
     timeout: Timeout
     repeatable: bool = True
     """Whether acting twice does no harm. Minting is: an orphaned secret expires by itself."""
-    hints: Mapping[int | str, str] = _NO_HINTS
+    hints: Mapping[int | str, str] = NO_HINTS
     """What to do about an error of this code or status, where that is not the usual."""
     fallback: Callable[[APIStatusError], Call[T] | None] | None = None
     """Returns the call to make instead after an error answer, or None to take the error as it is."""

@@ -92,6 +92,7 @@ class Exchange(Generic[T]):
     _cause: AttemptCause = "first"
     _refund: int = NO_RETRY_REFUND
     _finished: bool = False
+    _authorization: Authorization | None = None
     _error: APIError | None = None
     _before_fallback: APIStatusError | None = None
     _narrator: Narrator | None = None
@@ -101,7 +102,6 @@ class Exchange(Generic[T]):
         self.call: Call[T] = call
         self._context = context
         self._started = context.clock()
-        self._sanitizer = Sanitizer()
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         listener = context.listening()
         if listener is not None:
@@ -156,7 +156,7 @@ class Exchange(Generic[T]):
         if not self.deadline.remaining():
             raise deadline_passed(self.call.timeout.total, possibly_acted=False)
         self._attempts += 1
-        self._sanitizer = Sanitizer(() if authorization is None else (authorization.token,))
+        self._authorization = authorization
         request = self.call.request
         if self._narrator is not None:
             self._narrator.attempt_sent(request, self._attempts, self._cause)
@@ -168,15 +168,16 @@ class Exchange(Generic[T]):
 
     def _settle_response(self, response: Response) -> None:
         """Parse an answer, plan another attempt, or fail."""
+        sanitizer = self._sanitizer()
         if not response.is_success:
-            error = status_error(response, policy=self._context.policy, sanitizer=self._sanitizer)
+            error = status_error(response, policy=self._context.policy, sanitizer=sanitizer)
             hints = self.call.hints
             error.hint = hints.get(error.code or "") or hints.get(response.status) or error.hint
-            self._settle_error(error, response.status)
+            self._settle_error(error, sanitizer, response.status)
             return
         meta = response_meta(
             response,
-            self._sanitizer,
+            sanitizer,
             attempts=self._attempts,
             elapsed=self._context.clock() - self._started,
             possible_orphans=self._orphans,
@@ -185,9 +186,9 @@ class Exchange(Generic[T]):
             self._value = self.call.parse(response, meta)
         except APIResponseValidationError as error:
             error.status_code = response.status
-            error.headers = shown_headers(response.headers, self._sanitizer)
+            error.headers = shown_headers(response.headers, sanitizer)
             error.request_id = meta.request_id
-            self._settle_error(error, response.status)
+            self._settle_error(error, sanitizer, response.status)
         else:
             self._context.budget.refund(self._refund)
             if self._narrator is not None:
@@ -199,13 +200,17 @@ class Exchange(Generic[T]):
         if isinstance(error, APITimeoutError) and self.deadline.remaining() <= 0:
             # Whatever was waited for, it was cut to what was left of the whole call's time.
             error = deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
-        self._settle_error(error, None)
+        self._settle_error(error, self._sanitizer(), None)
 
-    def _settle_error(self, error: APIError, status: int | None) -> None:
+    def _sanitizer(self) -> Sanitizer:
+        """Return what masks the credential of the attempt."""
+        return Sanitizer(() if self._authorization is None else (self._authorization.token,))
+
+    def _settle_error(self, error: APIError, sanitizer: Sanitizer, status: int | None) -> None:
         # Its frames' locals hold requests and bodies; the error carries all that may be told.
         error.__traceback__ = error.__context__ = None
         # Whoever wrote it may have quoted a peer that quoted the credential.
-        error.message = self._sanitizer.text(error.message, _MAX_MESSAGE_CHARACTERS)
+        error.message = sanitizer.text(error.message, _MAX_MESSAGE_CHARACTERS)
         error.args = (error.message,)
         error.method = self.call.request.method
         error.url = self.call.request.display_url

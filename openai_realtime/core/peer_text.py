@@ -20,7 +20,7 @@ from openai_realtime.core.strict_json import MAX_JSON_DEPTH, Json
 from openai_realtime.secrets import MASK, MAX_SECRET_CHARACTERS, RedactedStr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_TEXT_CHARACTERS = 500
 """The most that is shown of a message, a reason phrase or a proxy's words."""
@@ -67,6 +67,9 @@ _SECRET_SHAPES = re.compile(
 _WORDS = re.compile(rf"[!-~]{{{_SHORTEST_SECRET},}}")
 _END_OF_TOKEN = re.compile(r"[^\w.~+/=-]", re.ASCII)
 _SPELT_ALIKE = re.compile(r"[\w.~-]*", re.ASCII)
+# How .NET and Go write these characters in JSON and HTML.
+_JSON_CODES = {ord(character): f"\\u{ord(character):04x}" for character in "\"&'+<>"}
+_HTML_CODES = {ord(character): f"&#{ord(character)};" for character in "\"&'+<>"}
 _LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 # Members whose text is a secret whatever it looks like (LiteLLM's secrets are opaque).
@@ -124,11 +127,11 @@ class Sanitizer:
         """Leave the secrets behind when it is pickled."""
         return Sanitizer, ()
 
-    def learn(self, secrets: Iterable[str]) -> None:
+    def learn(self, secrets: Sequence[str]) -> None:
         """Mask these too from now on. More than 32 hide every text that has the size of a secret."""
-        found = tuple(secrets)
-        self._is_crowded = self._is_crowded or len(found) > _MOST_SECRETS
-        self._secrets += found[:_MOST_SECRETS]
+        if len(secrets) > _MOST_SECRETS:
+            self._is_crowded = True
+        self._secrets += tuple(secrets[:_MOST_SECRETS])
         self._needles = None
 
     def text(self, text: str, limit: int = MAX_TEXT_CHARACTERS) -> str:
@@ -226,10 +229,10 @@ def _spellings(secret: str) -> Iterator[str]:
         from html import escape  # noqa: PLC0415 - few secrets need it
         from urllib.parse import quote  # noqa: PLC0415 - few secrets need it
 
-        yield json.dumps(secret)[1:-1]
-        yield escape(secret)
-        yield quote(secret)
-        yield quote(secret, safe="")
+        as_json = json.dumps(secret)[1:-1]
+        yield from (as_json, as_json.replace("/", r"\/"), secret.translate(_JSON_CODES))
+        yield from (escape(secret), secret.translate(_HTML_CODES))
+        yield from (quote(secret), quote(secret, safe=""))
 
 
 def is_secret_name(name: str) -> bool:

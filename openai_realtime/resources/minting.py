@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic
 
-from openai_realtime.core.call import Call
+from openai_realtime.core.call import NO_HINTS, Call
 from openai_realtime.dialects import JsonObject, Translation
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
 from openai_realtime.resources.parameters import encode_json
@@ -100,14 +100,12 @@ def _native_call(asked: Asked, mint: Mint[M], fallback: Fallback[M] | None = Non
         if parameters.get("model", provider.deployment) != provider.deployment:
             dropped = ("model",)
         parameters = {**parameters, "model": provider.deployment}
-    sent = Translation(mint.parameters.plain(parameters, asked.extra_body), dropped)
-    if mint.dialect == "ga":
-        sent = _as_provider_takes(asked, sent)
-    call = _call(asked, mint, mint.endpoint, sent, is_nested=mint.dialect == "ga")
-    has_beta_header = any(name.lower() == _BETA_HEADER for name, _ in call.request.headers)
-    if mint.dialect == "ga" and has_beta_header:
-        return call._replace(hints=_BETA_HEADER_HINTS)
-    return call._replace(fallback=fallback)
+    body = mint.parameters.plain(parameters, asked.extra_body)
+    is_nested = mint.dialect == "ga"
+    if is_nested:
+        fitted = _as_provider_takes(asked, Translation(body))
+        body, dropped = fitted.body, fitted.dropped
+    return _call(asked, mint, mint.endpoint, body, dropped, is_nested=is_nested, fallback=fallback)
 
 
 def _translated_call(
@@ -124,22 +122,25 @@ def _translated_call(
         is_other = sent.body.get("model", provider.deployment) != provider.deployment
         others = ("session.model",) if is_other else ()
         sent = Translation(body, sent.dropped + others)
-    return _call(asked, mint, endpoint, sent, is_nested=mint.dialect == "beta", learn=learn)
+    is_nested = mint.dialect == "beta"
+    return _call(asked, mint, endpoint, sent.body, sent.dropped, is_nested=is_nested, learn=learn)
 
 
 def _call(  # noqa: PLR0913 - a call and what may follow it
     asked: Asked,
     mint: Mint[M],
     endpoint: str,
-    sent: Translation,
+    body: JsonObject,
+    dropped: tuple[str, ...],
     *,
     is_nested: bool,
     learn: str | None = None,
+    fallback: Fallback[M] | None = None,
 ) -> Call[M]:
     url = asked.configuration.provider.url(endpoint)
-    request = asked.post(url, encode_json(sent.body), b"application/json")
-    dropped = _tell_dropped(asked, mint, sent.dropped)
-    lifetime = requested_lifetime(sent.body)
+    request = asked.post(url, encode_json(body), b"application/json")
+    dropped = _tell_dropped(asked, mint, dropped)
+    lifetime = requested_lifetime(body)
 
     def parse(response: Response, meta: ResponseMeta) -> M:
         answer = read_minted(
@@ -149,18 +150,24 @@ def _call(  # noqa: PLR0913 - a call and what may follow it
             asked.configuration.dialects.learn(learn, "ga" if is_nested else "beta")
         return answer
 
-    hints: Mapping[int | str, str] = NESTED_HINTS if is_nested else {}
-    return Call(mint.operation, request, parse, asked.timeout, hints=hints)
+    hints: Mapping[int | str, str] = NO_HINTS
+    if is_nested:
+        hints = NESTED_HINTS
+        if any(name.lower() == _BETA_HEADER for name, _ in request.headers):
+            hints, fallback = _BETA_HEADER_HINTS, None
+    return Call(mint.operation, request, parse, asked.timeout, hints=hints, fallback=fallback)
 
 
 def requested_lifetime(body: JsonObject) -> float | None:
     """Return how many seconds a request asks its secret to live; None: it leaves that to the server."""
-    secret = body.get("client_secret")
-    inner = secret if isinstance(secret, dict) else {}
-    for place in (body.get("expires_after"), inner.get("expires_after"), inner.get("expires_at")):
-        seconds = place.get("seconds") if isinstance(place, dict) else None
-        if isinstance(seconds, int | float) and not isinstance(seconds, bool):
-            return seconds
+    lifetime = body.get("expires_after")
+    if "client_secret" in body:
+        secret = body["client_secret"]
+        given = secret if isinstance(secret, dict) else {}
+        lifetime = given.get("expires_after", given.get("expires_at"))
+    seconds = lifetime.get("seconds") if isinstance(lifetime, dict) else None
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        return seconds
     return None
 
 

@@ -1,27 +1,24 @@
-"""The shell for asyncio (and uvloop): a transport and a protocol that move a connection's bytes."""
+"""The shell for asyncio (and uvloop): its pools, name look-ups and connects."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
-import threading
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, cast
-from weakref import WeakKeyDictionary, WeakSet, ref
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, ref
 
-from openai_realtime.errors import APIConnectionError, RealtimeError
+from openai_realtime.errors import RealtimeError
 from openai_realtime.transports import pool as pools
+from openai_realtime.transports.asyncio_connection import AsyncioConnection
 from openai_realtime.transports.exceptions import lost, pool_timed_out, timed_out
 from openai_realtime.transports.pool import LoopPool
 from openai_realtime.transports.sockets import (
-    READ_BYTES,
     STAGGER_SECONDS,
     Address,
     Lookup,
-    SocketConnection,
     look_up,
     new_socket,
 )
@@ -29,233 +26,11 @@ from openai_realtime.transports.sockets import (
 if TYPE_CHECKING:
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
-    from openai_realtime.errors import Phase
-    from openai_realtime.transports.connection import Connection
     from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.proxies import ProxyRules
 
 # The proactor event loop has read what has come before it is asked for.
 _READS_AHEAD = sys.platform == "win32"
-
-
-class AsyncioConnection(SocketConnection, asyncio.Protocol):
-    """A connection on an event loop, with one timer."""
-
-    _transport: asyncio.Transport
-    _waiter: asyncio.Future[None] | None = None
-    _timer: asyncio.TimerHandle | None = None
-    _timer_at: float = 0.0
-    _end_at: float = 0.0
-    _silence: float = 0.0
-    _heard_at: float = 0.0
-    _unsent: int = 0
-
-    def __init__(self, connection: Connection, connected: socket.socket) -> None:
-        super().__init__(connection, connected)
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-
-    async def open(self, end_at: float) -> None:
-        """Open the connection's layers, until `end_at` on the monotonic clock."""
-        try:
-            await self._loop.create_connection(lambda: self, sock=self.socket)
-        except BaseException:
-            self.socket.close()
-            raise
-        try:
-            if not self.connection.is_open:
-                left = max(0.0, end_at - monotonic())
-                waiter = self._begin_to_wait(left, left)
-                self._transport.write(self.connection.start())
-                await waiter
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._waiter = None
-
-    async def exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Send a request and return its response; raises `APIConnectionError` where there is none."""
-        waiter = self._begin_to_wait(deadline.remaining(), limits.read)
-        self._transport.write(self.connection.send(request))
-        self._unsent = self.unsent
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-        if self.unsent:
-            self.connection.is_closed = True  # it was refused before it was read
-        return self.connection.response()
-
-    @property
-    def unsent(self) -> int:
-        """How many bytes the transport has still to send."""
-        return self._transport.get_write_buffer_size()
-
-    @property
-    def phase(self) -> Phase:
-        """What it is doing."""
-        if not self.connection.is_open:
-            return "connect"
-        return "send" if self.unsent else "receive"
-
-    def close(self) -> None:
-        """Close the socket, without waiting for anything."""
-        self._stop_timer()
-        last = self.connection.close()
-        if last:
-            self._transport.write(last)
-        self._transport.abort()
-
-    def abandon(self) -> None:
-        """Do nothing: the parent's event loop goes on with it."""
-
-    def reading_in(self, thread: int) -> asyncio.Transport | None:
-        """Return the transport, if it is reading and belongs to an event loop of this thread."""
-        if self._thread != thread or self._transport.is_closing():
-            return None
-        return self._transport if self._transport.is_reading() else None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
-        self._transport = cast("asyncio.Transport", transport)
-        _open_connections.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Pass on what came."""
-        self._heard_at = monotonic()
-        self._pass_on(data)
-
-    def eof_received(self) -> None:
-        """Pass on that nothing more comes; asyncio closes the transport then."""
-        try:
-            self.connection.receive_eof()
-        except APIConnectionError as error:
-            self._settle(error)
-        else:
-            self._look()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End what waits, once what came before the connection failed was read.
-
-        A server that refuses a large request may respond and reset the connection.
-        """
-        self._stop_timer()
-        if exc is not None:
-            with suppress(OSError):
-                while self._is_waited_for and (data := self.socket.recv(READ_BYTES)):
-                    self._pass_on(data)
-        while self._is_waited_for and self.connection.is_backlogged:
-            self._pass_on(b"")
-        self.connection.is_closed = True
-        cause = exc if isinstance(exc, OSError) else None
-        error = lost(self.phase, cause)
-        error.__cause__ = cause
-        self._settle(error)
-
-    def _pass_on(self, data: bytes) -> None:
-        try:
-            reply = self.connection.receive(data)
-        except APIConnectionError as error:
-            self._settle(error)
-            return
-        if reply:
-            self._transport.write(reply)
-        self._look()
-
-    def _look(self) -> None:
-        """See what has become of the connection."""
-        connection = self.connection
-        if connection.is_backlogged:
-            if not self._transport.is_closing():
-                self._transport.pause_reading()
-                self._loop.call_soon(self._go_on)
-        elif self._waiter is None:
-            if connection.is_closed:
-                self._transport.abort()
-        elif connection.is_open and not connection.is_busy:
-            self._settle()
-
-    def _go_on(self) -> None:
-        """Parse the next slice of a backlog, now that other tasks had their turn."""
-        if self._transport.is_closing():
-            return
-        if self._waiter is not None and monotonic() >= self._end_at:
-            self._settle(timed_out("receive"))
-            return
-        self._pass_on(b"")
-        if not self.connection.is_backlogged and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def _begin_to_wait(self, seconds: float, silence: float) -> asyncio.Future[None]:
-        now = self._heard_at = monotonic()
-        self._end_at, self._silence = now + seconds, silence
-        self._waiter = waiter = self._loop.create_future()
-        self._start_timer(now)
-        return waiter
-
-    @property
-    def _is_waited_for(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
-
-    def _settle(self, error: APIConnectionError | None = None) -> None:
-        """End what waits for the connection."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)
-
-    def _start_timer(self, now: float) -> None:
-        at = min(self._end_at, self._heard_at + self._silence)
-        if self._timer is not None:
-            if self._timer_at <= at:
-                return
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = self._loop.call_later(at - now, self._check_time)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _check_time(self) -> None:
-        self._timer = None
-        if self._waiter is None:
-            return
-        now = monotonic()
-        if self._unsent != self.unsent:
-            self._unsent, self._heard_at = self.unsent, now
-        if now >= min(self._end_at, self._heard_at + self._silence):
-            self._settle(timed_out(self.phase))
-        else:
-            self._start_timer(now)
-
-
-_open_connections: WeakSet[AsyncioConnection] = WeakSet()
-_paused: list[asyncio.Transport] = []
-
-
-def _pause_reading() -> None:
-    """Before a fork: an event loop that goes on in the child would read what is its parent's."""
-    thread = threading.get_ident()
-    for connection in list(_open_connections):
-        if transport := connection.reading_in(thread):
-            transport.pause_reading()
-            _paused.append(transport)
-
-
-def _resume_reading() -> None:
-    while _paused:
-        _paused.pop().resume_reading()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_pause_reading, after_in_parent=_resume_reading, after_in_child=_paused.clear
-    )
 
 
 class _AsyncioPool(LoopPool[AsyncioConnection, asyncio.Semaphore]):

@@ -119,6 +119,8 @@ def test_the_message_is_found(
         (b"<style>p{}<b>x</b><p>never closed", "The server gave no reason"),
         (b"<script><style></script>Here</style>", "Here"),
         (b"<>empty</>", "empty"),
+        (b"<title>Not &lt;here&gt; &amp; now&#8238;</title>", r"Not <here> & now\u202e"),
+        (b"<p>" + "".join(f"&#{ord(each)};" for each in KEY).encode(), MASK),
         (b'{"error": ', '{"error":'),
     ],
 )
