@@ -61,13 +61,14 @@ class Layer(Protocol):
 class Connection:
     """A connection: opening, then idle and busy in turn, then closed."""
 
-    __slots__ = ("_http", "_layers", "_opened", "_waiting", "is_closed", "was_idle")
+    __slots__ = ("_has_ended", "_http", "_layers", "_opened", "_waiting", "is_closed", "was_idle")
 
     def __init__(self, layers: Sequence[Layer] = ()) -> None:
         self._layers = layers
         self._opened = 0
         self._http = Http1()
         self._waiting = b""
+        self._has_ended = False
         self.is_closed: bool = False
         """Whether it can carry nothing more."""
         self.was_idle: bool = False
@@ -130,18 +131,22 @@ class Connection:
             if not self._http.is_backlogged:
                 data, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
         try:
-            return self._pass_up(0, data)
+            outgoing = self._pass_up(0, data)
+            if self._has_ended and not self._waiting:
+                self._end(0)
         except BaseException:
             self.is_closed = True
             raise
+        return outgoing
 
     def receive_eof(self) -> None:
         """Take note that nothing more comes.
 
         Raises `APIConnectionError` while the connection opens or a response is incomplete.
         """
-        self.is_closed = True
-        self._end(0)
+        self.is_closed = self._has_ended = True
+        if not self._waiting:
+            self._end(0)
 
     def response(self) -> Response:
         """Return the complete response; raises `APIConnectionError` where it cannot be decoded."""

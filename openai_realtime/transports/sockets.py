@@ -279,7 +279,7 @@ class PolledConnection(SocketConnection):
 
     def __init__(self, connection: Connection, made: socket.socket) -> None:
         super().__init__(connection, made)
-        self.unsent: memoryview = memoryview(b"")
+        self.unsent: memoryview[int] = memoryview(b"")
         """What is still to be sent."""
 
     @property

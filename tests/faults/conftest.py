@@ -27,7 +27,14 @@ if sys.platform == "win32":
 
 # Those that play few faults in this process. The others play so many that tracing them would take far
 # longer, and would cover no more.
-TRACED = {"test_clocks", "test_deadlines", "test_warm_up"}
+TRACED = {
+    "test_clocks",
+    "test_connections",
+    "test_deadlines",
+    "test_floods",
+    "test_phases",
+    "test_warm_up",
+}
 
 
 @pytest.fixture(autouse=True)

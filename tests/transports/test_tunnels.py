@@ -18,7 +18,7 @@ from openai_realtime.transports.http1 import Origin
 from openai_realtime.transports.proxies import Proxy
 from openai_realtime.transports.tls import TlsLayer
 from openai_realtime.transports.tunnels import ConnectTunnel, SocksTunnel
-from transports.outcomes import cuts
+from transports.outcomes import cuts, receive
 
 KIB = 1024
 ORIGIN = Origin("https", "api.example.com", 443)
@@ -50,7 +50,7 @@ def negotiate(tunnel: ConnectTunnel | SocksTunnel, *pieces: bytes) -> list[bytes
     above = Above()
     connection = Connection([tunnel, above])
     sent = [connection.start()]
-    sent += [connection.receive(piece) for piece in pieces]
+    sent += [receive(connection, piece) for piece in pieces]
     if tunnel.is_open:
         assert sent[-1].startswith(b"\x16\x03\x01") or above.came
     assert not connection.is_closed
@@ -74,7 +74,7 @@ def refusal(tunnel: ConnectTunnel | SocksTunnel, *pieces: bytes) -> APIConnectio
 
 def receive_all(connection: Connection, pieces: tuple[bytes, ...]) -> None:
     for piece in pieces:
-        connection.receive(piece)
+        receive(connection, piece)
 
 
 CONNECTS = {
