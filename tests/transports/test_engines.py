@@ -1,6 +1,7 @@
 """The default engine on real sockets: TLS, limits, processes, event loops."""
 
 import asyncio
+import os
 import select
 import socket
 import ssl
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trustme
 from flavours import ON_BOTH_PARSERS, Flavour, limit_connections
@@ -24,7 +26,7 @@ from openai_realtime import (
     Timeout,
 )
 from openai_realtime.testing import MockAnswer, MockRealtimeServer
-from openai_realtime.transports import asyncio_engine
+from openai_realtime.transports import asyncio_connection, asyncio_engine
 from openai_realtime.transports.tls import trusted_context
 from transports.talking import served
 from transports.tls_server import ANSWER, TlsServer
@@ -267,3 +269,73 @@ def test_session_tickets_that_come_late_cost_no_connection(
 
     flavour.run(body)
     assert len(accepted) == 1
+
+
+def test_a_forked_child_starts_afresh(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process id is all that tells; the tests of faults fork for real."""
+
+    async def body() -> None:
+        client = flavour.client()
+        await client.sessions.create()
+        parents = flavour.engine(client)._pool()
+        with monkeypatch.context() as child:
+            process = os.getpid() + 1
+            child.setattr(os, "getpid", lambda: process)
+            for _ in range(2):
+                await client.sessions.create()
+            await client.aclose()
+        first, *others = (request.connection for request in realtime_server.requests)
+        assert len({*others}) == 1
+        assert first not in others
+        # This process is its own child: nothing is really inherited.
+        assert parents.has_idle is not flavour.is_sync
+        parents.close_idle()
+        await anyio.lowlevel.checkpoint()
+
+    flavour.run(body)
+
+
+def test_closing_leaves_a_parents_connections_alone(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        client = flavour.client()
+        await client.sessions.create()
+        parents = flavour.engine(client)._pool()
+        with monkeypatch.context() as child:
+            process = os.getpid() + 1
+            child.setattr(os, "getpid", lambda: process)
+            await client.aclose()
+        assert parents.has_idle
+        parents.close_idle()
+        await anyio.lowlevel.checkpoint()
+
+    flavour.run(body)
+
+
+def test_nothing_is_read_while_a_process_forks(realtime_server: MockRealtimeServer) -> None:
+    """A child that goes on with its parent's event loop shares the selector, but no registration."""
+
+    async def body() -> None:
+        async with RealtimeSessionsClient() as client:
+            await client.sessions.create()
+            (open_one,) = asyncio_connection._open_connections
+            transport = open_one._transport
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio_connection._pause_reading).result()
+                assert transport.is_reading(), "another thread's event loop is not its to touch"
+            asyncio_connection._pause_reading()
+            assert not transport.is_reading()
+            asyncio_connection._pause_reading()
+            asyncio_connection._resume_reading()
+            assert transport.is_reading()
+            await client.sessions.create()
+            open_one.abandon()
+            transport.close()
+            asyncio_connection._pause_reading()
+            await client.sessions.create()
+
+    asyncio.run(body())
+    assert len({request.connection for request in realtime_server.requests}) == 2
