@@ -54,6 +54,7 @@ def measure(size: suite.Size, only: str, measures: tuple[str, ...]) -> Report:
             "server": targets.name,
             "versions": _versions(),
             "left_out": left_out,
+            "failed": plan.failed,
             "results": plan.results(),
         }
 
@@ -81,15 +82,20 @@ def main(arguments: list[str] | None = None) -> None:
         else measure(size, options.only, tuple(options.measure or suite.MEASURES))
     )
     print(tables(report))
-    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    for path in [options.json, RESULTS if options.save else None]:
-        if path:
-            path.write_text(text, "utf-8")
-    for path in [options.svg, CHART if options.save else None]:
-        if path:
-            path.write_text(chart(report), "utf-8")
+    if options.json:
+        options.json.write_text(_as_text(report), "utf-8")
+    if options.svg:
+        options.svg.write_text(chart(report), "utf-8")
+    if report["failed"]:
+        sys.exit(1)
     if options.save:
+        RESULTS.write_text(_as_text(report), "utf-8")
+        CHART.write_text(chart(report), "utf-8")
         README.write_text(put_in(README.read_text("utf-8"), markdown(report)), "utf-8")
+
+
+def _as_text(report: Report) -> str:
+    return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
 def _leave(_signal: int, _frame: object) -> None:

@@ -19,6 +19,8 @@ class Report(TypedDict):
     versions: dict[str, str]
     left_out: dict[str, list[str]]
     """Peers, and the modules each would need."""
+    failed: list[str]
+    """Measures that a peer did not come to the end of, each with the peer."""
     results: Results
 
 
@@ -41,6 +43,7 @@ def tables(report: Report) -> str:
     lines += [
         f"left out: {peer} needs {', '.join(needs)}" for peer, needs in report["left_out"].items()
     ]
+    lines += [f"failed, see above: {what}" for what in report["failed"]]
     return "\n".join(lines)
 
 

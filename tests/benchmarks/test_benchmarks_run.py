@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks import servers
 from benchmarks.__main__ import main
+from benchmarks.measures import WrongSecretError
 from benchmarks.peers import OFFICIAL, OWN, OWN_FAST, PEERS, RAW
-from benchmarks.suite import BenchmarkError
 from benchmarks.tables import Report
 
 pytestmark = pytest.mark.benchmark
@@ -92,7 +92,7 @@ def test_a_peer_that_mints_something_else_is_not_measured(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.setattr("benchmarks.suite.SECRET", "ek_another")
-    with pytest.raises(BenchmarkError, match="cold start: raw socket minted 'ek_benchmark"):
+    with pytest.raises(WrongSecretError, match="cold start: raw socket minted 'ek_benchmark"):
         run(tmp_path / "results.json", "--only", RAW, "--measure", "cold start")
 
 
