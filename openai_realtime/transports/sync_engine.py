@@ -104,6 +104,8 @@ def new_waiter() -> Waiter:
 class SyncConnection(PolledConnection):
     """A connection that one thread uses at a time."""
 
+    unsent: memoryview[int]
+
     def __init__(self, connection: Connection, made: socket.socket) -> None:
         super().__init__(connection, made)
         self._waiter = new_waiter()

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 class TrioConnection(PolledConnection):
     """A connection in a trio run, with one cancel scope for its time."""
 
+    unsent: memoryview[int]
+
     async def open(self, limit: float) -> None:
         """Open the connection's layers on the connected socket, within `limit` seconds."""
         self.unsent = memoryview(self.connection.start())

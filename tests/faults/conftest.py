@@ -35,12 +35,24 @@ TRACED = {
     "test_phases",
     "test_warm_up",
 }
+TRACED_FAULTS = {
+    "fin_mid_unframed_body",
+    "idle_answer",
+    "idle_rst",
+    "refused_before_it_was_read",
+    "refused_before_it_was_read_and_kept",
+    "request_is_read_slowly",
+    "rst_mid_body",
+}
 
 
 @pytest.fixture(autouse=True)
 def untraced(request: pytest.FixtureRequest) -> Iterator[None]:
     """Stop measuring coverage for a while."""
-    measured = None if request.path.stem in TRACED else coverage.Coverage.current()
+    callspec = getattr(request.node, "callspec", None)
+    row = callspec.params.get("row") if callspec is not None else None
+    is_traced = request.path.stem in TRACED or (row is not None and row.fault in TRACED_FAULTS)
+    measured = None if is_traced else coverage.Coverage.current()
     if measured is not None:
         measured.stop()
     yield
