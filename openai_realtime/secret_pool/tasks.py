@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 import anyio.lowlevel
 
+from openai_realtime.errors import ClientClosedError
 from openai_realtime.resources.sessions import AsyncSessions
 from openai_realtime.secret_pool.pool import Pool
 
@@ -33,6 +34,7 @@ class SecretPool(Pool[AsyncSessions]):
     _block = "async with"
     _tasks: TaskGroup
     _nudged: anyio.Event
+    _event_loop: object = None
 
     async def acquire(
         self,
@@ -47,10 +49,12 @@ class SecretPool(Pool[AsyncSessions]):
         timeout. A caller that is cancelled takes no secret away.
 
         Raises what the provider answered last when minting fails; `APITimeoutError` when it did not
-        fail and none came in time; `ClientClosedError` when the pool or its client is closed;
+        fail and none came in time; `ClientClosedError` when the pool or its client is closed, or
+        when it is asked in another event loop than the one that opened it;
         `ParameterError` when `min_ttl` is more than a secret lives.
         """
         ttl, patience = self._asked(min_ttl, timeout)
+        self._refuse_another_loop()
         # No full checkpoint: a hit shall not wait for whatever else the event loop has to do. Hits
         # in a row starve nobody for long, for they end when the pool is empty.
         await anyio.lowlevel.checkpoint_if_cancelled()
@@ -66,6 +70,15 @@ class SecretPool(Pool[AsyncSessions]):
             return self._outcome(waiter, patience)
         finally:
             self._stock.leave(waiter)
+
+    def _refuse_another_loop(self) -> None:
+        """Raise where the tasks that mint could not wake the caller, who would wait in vain."""
+        if anyio.lowlevel.current_token().native_token is not self._event_loop:
+            message = (
+                "The pool was opened in another event loop: open one in each, or keep one event loop "
+                "for as long as the process"
+            )
+            raise ClientClosedError(message)
 
     def stats(self) -> PoolStats:
         """Return what the pool holds and wants now, and has been through."""
@@ -95,6 +108,7 @@ class SecretPool(Pool[AsyncSessions]):
     async def __aenter__(self) -> Self:
         self._opening()
         self._nudged = anyio.Event()
+        self._event_loop = anyio.lowlevel.current_token().native_token
         self._tasks = await anyio.create_task_group().__aenter__()
         self._tasks.start_soon(self._refill)
         return self

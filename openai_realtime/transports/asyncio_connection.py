@@ -236,7 +236,7 @@ def _resume_reading() -> None:
         _paused.pop().resume_reading()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(
         before=_pause_reading, after_in_parent=_resume_reading, after_in_child=_paused.clear
     )

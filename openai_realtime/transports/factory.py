@@ -218,10 +218,6 @@ class OwnAsyncConnections(AsyncInterception):
         if self.current() is own:  # what intercepts httpx needs none
             await own.connect(origin, count, limits, deadline)
 
-    async def close_idle(self) -> None:
-        """Close what is idle here, and go on with new connections."""
-        await self._running().close_idle()
-
     async def aclose(self) -> None:
         """Close what is idle here; what is in use is closed when it is done. Repeatable."""
         self.is_closed = True
@@ -249,10 +245,6 @@ class OwnSyncConnections(SyncInterception):
         """Have `count` idle connections to an origin, as far as that can be had."""
         if self.current() is self._own:  # what intercepts httpx needs none
             self._own.connect(origin, count, limits, deadline)
-
-    def close_idle(self) -> None:
-        """Close what is idle, and go on with new connections."""
-        self._own.close_idle()
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is done. Repeatable."""

@@ -215,6 +215,6 @@ class LoopPool(Pool[C, S]):
         try:
             yield
         finally:
-            if not self.is_inherited:
+            if not self.is_inherited:  # pragma: no branch - else this is a forked child
                 self.close_idle()
                 await self.settle()

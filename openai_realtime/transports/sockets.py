@@ -187,7 +187,7 @@ def _forget_lookups() -> None:
     _lookups = _Lookups()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(after_in_child=_forget_lookups)
 
 

@@ -191,10 +191,6 @@ class ThreadEngine:
         if errors:
             raise errors[0]
 
-    def close_idle(self) -> None:
-        """Close every idle connection, and go on with new ones."""
-        self._pool().close_idle()
-
     def close(self) -> None:
         """Close every idle connection; those in use close when they are done."""
         if not self._current.is_inherited:

@@ -31,11 +31,11 @@ TRACED = {
     "test_clocks",
     "test_connections",
     "test_deadlines",
-    "test_floods",
     "test_phases",
     "test_warm_up",
 }
 TRACED_FAULTS = {
+    "body_of_1_mib",
     "fin_mid_unframed_body",
     "idle_answer",
     "idle_rst",

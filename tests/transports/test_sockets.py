@@ -105,6 +105,23 @@ def test_a_black_hole_alone_is_a_timeout(
     assert (error.phase, error.possibly_acted) == ("connect", False)
 
 
+def test_one_that_refuses_beside_a_black_hole(
+    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first may still accept: it is waited for."""
+    port = int(realtime_server.base_url.rpartition(":")[2].partition("/")[0])
+    names(monkeypatch, far=["127.0.0.2", "127.0.0.4"])
+
+    async def body() -> APITimeoutError:
+        async with flavour.client(max_retries=0, **reach(realtime_server, "far")) as client:
+            with pytest.raises(APITimeoutError) as caught:
+                await client.sessions.create(timeout=Timeout(connect=0.6))
+            return caught.value
+
+    with black_hole("127.0.0.2", port):
+        assert flavour.run(body).phase == "connect"
+
+
 def test_an_address_that_refuses_costs_nothing(
     flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
