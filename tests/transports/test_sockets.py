@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -274,13 +274,19 @@ def test_no_descriptor_is_left(flavour: Flavour, realtime_server: MockRealtimeSe
     async def body() -> None:
         async with flavour.client(max_retries=0) as client:
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            used = len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - the listing's own is gone
-            resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
+            highest = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all
+            fillers: list[int] = []
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
             try:
+                with suppress(OSError):
+                    while True:
+                        fillers.append(os.open(os.devnull, os.O_RDONLY))
                 with pytest.raises(APIConnectionError, match="Too many open files") as caught:
                     await client.sessions.create()
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                for filler in fillers:
+                    os.close(filler)
             assert "ulimit -n" in str(caught.value)
             assert (caught.value.phase, caught.value.possibly_acted) == ("connect", False)
             await client.sessions.create()
