@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from openai_realtime import APIConnectionError, APITimeoutError, Timeout
+from openai_realtime.testing import MockAnswer
 from openai_realtime.transports import sockets
 from openai_realtime.transports.sockets import Address, Lookup, look_up
 
@@ -269,10 +270,13 @@ def test_the_interpreter_ends_while_a_look_up_hangs(flavour: Flavour) -> None:
 
 
 def test_no_descriptor_is_left(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
-    """A first call without any is an error that says so, and a later one with some succeeds."""
+    """A call without any is an error that says so, and a later one with some succeeds."""
 
     async def body() -> None:
         async with flavour.client(max_retries=0) as client:
+            secret = {"client_secret": {"value": "ek_1"}}
+            realtime_server.respond_next(MockAnswer(json=secret, headers={"connection": "close"}))
+            await client.sessions.create()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             highest = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all
             fillers: list[int] = []
