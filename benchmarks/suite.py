@@ -41,7 +41,7 @@ class Size(NamedTuple):
     """Only that it runs matters: all measures of a peer in one process, two peers at a time."""
 
 
-FULL = Size("full", 1, 1.5, 1_000_000, 7, 8, 6.0, 5000, 1000, 25.0, 10_000)
+FULL = Size("full", 3, 1.5, 1_000_000, 7, 8, 6.0, 5000, 1000, 25.0, 10_000)
 QUICK = Size("quick", 1, 1.0, 1_000_000, 3, 2, 6.0, 2000, 400, 10.0, 4000)
 HANDFUL = Size("handful", 1, 5.0, 4, 1, 1, 0.01, 4, 4, 5.0, 8, is_careless=True)
 

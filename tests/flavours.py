@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
@@ -129,6 +130,11 @@ class Flavour:
         """Return the engine of a client that `client()` made, for what runs now."""
         connections = client.wrapped._connections if self.is_sync else client._connections
         return connections.current()
+
+    async def close_idle(self, client: Any) -> None:
+        """Close every idle connection, so that the next call opens one."""
+        self.engine(client)._pool().close_idle()
+        await anyio.lowlevel.checkpoint()  # asyncio's transports close their sockets
 
     def run(self, body: Callable[[], Awaitable[T]]) -> T:
         """Run a test body to its end."""

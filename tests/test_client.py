@@ -553,7 +553,7 @@ def test_cancellation_at_every_await(backend: str, realtime_server: MockRealtime
                     assert session.meta.attempts == 1
                     step += 1
                     if not reuse:
-                        await Flavour(backend).engine(client).close_idle()
+                        await Flavour(backend).close_idle(client)
                 assert step > (1 if reuse else 3)
 
     anyio.run(body, backend=backend)

@@ -50,15 +50,11 @@ class BodyReader:
         """Return the whole body, decoded; raises `APIConnectionError` when it cannot be."""
         if self.is_too_large:
             _refuse("is larger than 1 MiB")
-        return _decoded(b"".join(self._chunks), self._headers)
+        return whole_body(self._headers, b"".join(self._chunks))
 
 
 def whole_body(headers: Headers, body: bytes) -> bytes:
     """Return a body of at most 1 MiB, decoded; raises `APIConnectionError` when it cannot be."""
-    return _decoded(body, headers)
-
-
-def _decoded(body: bytes, headers: Headers) -> bytes:
     named = headers.get("content-encoding")
     if named is None:
         return body

@@ -209,7 +209,7 @@ class Exchange(Generic[T]):
     def _settle_error(self, error: APIError, sanitizer: Sanitizer, status: int | None) -> None:
         # Its frames' locals hold requests and bodies; the error carries all that may be told.
         error.__traceback__ = error.__context__ = None
-        # Whoever wrote it may have quoted a peer that quoted the credential.
+        # Its author may have quoted a peer that quoted the credential.
         error.message = sanitizer.text(error.message, _MAX_MESSAGE_CHARACTERS)
         error.args = (error.message,)
         error.method = self.call.request.method

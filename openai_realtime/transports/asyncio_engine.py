@@ -113,12 +113,6 @@ class AsyncioEngine:
         """Wait."""
         await asyncio.sleep(seconds)
 
-    async def close_idle(self) -> None:
-        """Close every idle connection of this event loop, and go on with new ones."""
-        pool = self._pool()
-        pool.close_idle()
-        await pool.settle()
-
     async def aclose(self) -> None:
         """Close every idle connection of this event loop; those in use close when they are done."""
         self.is_closed = True

@@ -140,10 +140,6 @@ class TrioEngine:
         """Wait."""
         await trio.sleep(seconds)
 
-    async def close_idle(self) -> None:
-        """Close every idle connection of this run, and go on with new ones."""
-        self._pool().close_idle()
-
     async def aclose(self) -> None:
         """Close every idle connection of this run; those in use close when they are done."""
         self.is_closed = True

@@ -172,7 +172,7 @@ def test_r8_at_every_suspension_point(
         if is_reused:
             await mint(client, server)
         else:
-            await flavour.engine(client).close_idle()
+            await flavour.close_idle(client)
         return got_there
 
     flavour.run(body)

@@ -166,7 +166,7 @@ def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
         if last:
             await client.aclose()
         else:
-            await Flavour("asyncio").engine(client).close_idle()
+            await Flavour("asyncio").close_idle(client)
         return session.client_secret.value
 
     first = asyncio.run(mint(last=False))
