@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import pytest
 from flavours import Flavour  # noqa: TC002 - as in every test
+from late_secret import answer_late
 
 from openai_realtime import (
     APIResponseValidationError,
@@ -343,19 +344,13 @@ def test_cancelled_callers_take_no_secret_away(
     anyio.run(body, backend=backend)
 
 
-def late(server: MockRealtimeServer) -> None:
-    """Let the server give `ek_late`, but not at once."""
-    secret = {"value": "ek_late", "expires_at": int(time.time()) + 600}
-    server.respond_next(MockAnswer(delay=0.2, json={"client_secret": secret}))
-
-
 @pytest.mark.parametrize("first", ["cancelled", "served"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_served_and_cancelled_in_the_same_moment(
     backend: str, first: str, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        late(realtime_server)
+        answer_late(realtime_server)
         client = RealtimeSessionsClient(**options(realtime_server))
         pool = client.secret_pool(size=1, min_size=0, concurrency=1)
         scope, ended, got = anyio.CancelScope(), anyio.Event(), list[str]()
@@ -393,7 +388,7 @@ def test_an_interrupted_thread_takes_no_secret_away(
             super().wait(timeout)
             raise KeyboardInterrupt
 
-    late(realtime_server)
+    answer_late(realtime_server)
     with (
         SyncRealtimeSessionsClient(**options(realtime_server)) as client,
         client.secret_pool(size=1, min_size=0, concurrency=1) as pool,

@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
 from flavours import Flavour  # noqa: TC002 - as in every test
+from late_secret import answer_late
 
 from openai_realtime import ClientClosedError
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.secret_pool import pool as secret_pool
+from openai_realtime.testing import MockRealtimeServer
 
+# Only the pool is told: a connection opened under a false process id would never be closed.
+CHILD = SimpleNamespace(getpid=lambda: -1)
 REFUSED = "The pool 'shared' was opened in the parent process: open one in each process"
 
 
@@ -46,9 +50,7 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
     flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process id is all that tells: to the child, another one comes while it waits."""
-    # It outlives the one that may be minted in place of it: a pool of one keeps the longer-lived.
-    secret = {"value": "ek_late", "expires_at": int(time.time()) + 3600}
-    realtime_server.respond_next(MockAnswer(delay=0.1, json={"client_secret": secret}))
+    answer_late(realtime_server)
 
     async def body() -> None:
         client = flavour.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
@@ -70,7 +72,7 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
                     wake = waiter.wake
 
                     def fork_and_wake() -> None:
-                        patch.setattr(os, "getpid", lambda: -1)
+                        patch.setattr(secret_pool, "os", CHILD)
                         wake()
 
                     waiter.wake = fork_and_wake
@@ -91,7 +93,7 @@ def test_closing_in_the_child_closes_nothing(
         async with client, pool:
             assert (await pool.acquire()).client_secret.value
             with monkeypatch.context() as patch:
-                patch.setattr(os, "getpid", lambda: -1)
+                patch.setattr(secret_pool, "os", CHILD)
                 await pool.__aexit__(None, None, None)
             assert (await pool.acquire()).client_secret.value, "it is open"
 
