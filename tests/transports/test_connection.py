@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ssl
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -25,6 +22,7 @@ from transports.far_end import (
     pieces_of,
     receive_all,
 )
+from transports.local_variables import recorded_local_variables
 from transports.outcomes import KEY, REQUEST, receive
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -597,19 +595,8 @@ def test_a_request_that_tls_does_not_take(world: World, stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_local_variable_holds_the_key(world: World, stack: str) -> None:
     connection, far = world.opened(stack)
-    seen: list[str] = []
-
-    def watch(frame: FrameType, _event: str, _argument: object) -> Any:
-        if "openai_realtime" in frame.f_code.co_filename:
-            seen.append(f"{frame.f_code.co_name}: {frame.f_locals!r}")
-        return watch
-
-    before = sys.gettrace()
-    sys.settrace(watch)
-    try:
+    with recorded_local_variables() as seen:
         outgoing = connection.send(REQUEST)
-    finally:
-        sys.settrace(before)
     far.receive(outgoing)
     assert KEY.encode() in far.received
     assert any(line.startswith("_wrapped") for line in seen)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from openai_realtime.transports import parsers
 from openai_realtime.transports.connection import Connection
 from openai_realtime.transports.http1 import encode_request, origin_of
 from openai_realtime.transports.parsers import MalformedResponseError
+from transports.local_variables import recorded_local_variables
 from transports.outcomes import (
     INCOMPLETE,
     KEY,
@@ -434,19 +433,8 @@ def test_the_origin_of_a_url(url: str, expected: tuple[str, str, int]) -> None:
 
 
 def test_no_local_variable_holds_the_key() -> None:
-    seen: list[str] = []
-
-    def watch(frame: FrameType, _event: str, _argument: object) -> Any:
-        if "openai_realtime" in frame.f_code.co_filename:
-            seen.append(f"{frame.f_code.co_name}: {frame.f_locals!r}")
-        return watch
-
-    before = sys.gettrace()
-    sys.settrace(watch)
-    try:
+    with recorded_local_variables() as seen:
         sent = Connection().send(REQUEST)
-    finally:
-        sys.settrace(before)
     assert KEY.encode() in sent
     assert any(line.startswith("encode_request") for line in seen)
     assert [line for line in seen if KEY in line] == []

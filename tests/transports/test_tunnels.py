@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ssl
-import sys
 from base64 import b64encode
-from types import FrameType
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +15,7 @@ from openai_realtime.transports.http1 import Origin
 from openai_realtime.transports.proxies import Proxy
 from openai_realtime.transports.tls import TlsLayer
 from openai_realtime.transports.tunnels import ConnectTunnel, SocksTunnel
+from transports.local_variables import recorded_local_variables
 from transports.outcomes import cuts, receive
 
 KIB = 1024
@@ -366,21 +364,10 @@ def test_any_bytes_of_a_proxy(pieces: list[bytes], is_socks: bool) -> None:
 def test_no_local_variable_holds_the_login(
     tunnel: ConnectTunnel | SocksTunnel, replies: list[bytes]
 ) -> None:
-    seen: list[str] = []
-
-    def watch(frame: FrameType, event: str, _argument: object) -> Any:
-        if "openai_realtime" in frame.f_code.co_filename:
-            seen.append(f"{frame.f_code.co_name}: {frame.f_locals!r}")
-        return watch
-
-    before = sys.gettrace()
-    sys.settrace(watch)
-    try:
+    with recorded_local_variables() as seen:
         tunnel.start()
         for reply in replies:
             tunnel.receive(reply)
-    finally:
-        sys.settrace(before)
     assert tunnel.is_open
     login = b64encode(b"user:hunter2").decode()
     assert [line for line in seen if "hunter2" in line or login in line] == []
