@@ -1,6 +1,6 @@
 """Calls that carry a nonce, and what a test may expect of a client and its process.
 
-Owns: how the tests call the client and count descriptors. Must not know: any fault.
+Owns: how the tests call the client and look for leaked descriptors. Must not know: any fault.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faults.bad_answers import API_KEY
@@ -53,13 +54,34 @@ def assert_own(server: FaultServer, session: RealtimeSessionCreateResponse, nonc
     assert server.given[session.client_secret.value] == nonce, "another request's secret"
 
 
-def count_descriptors() -> int | None:
-    """Return how many descriptors this process has open; None where nobody says."""
-    try:
-        # The one that the listing itself needs is there every time.
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all that is counted
-    except FileNotFoundError:
-        return None
+def open_descriptors() -> frozenset[str]:
+    """Return each descriptor that this process has open and what it is; none where `/proc` is not.
+
+    By name and not by number: one that an earlier test left behind may be closed at any time, and
+    would hide one that this test leaves.
+    """
+    found: set[str] = set()
+    listing = Path("/proc/self/fd")
+    for name in os.listdir(listing) if listing.exists() else []:  # noqa: PTH208 - names are enough
+        with suppress(OSError):  # the listing's own descriptor is closed by now
+            found.add(f"{name}: {(listing / name).readlink()}")
+    return frozenset(found)
+
+
+def assert_no_new_descriptors(
+    before: frozenset[str], server: FaultServer, within: float = 1.0
+) -> None:
+    """Check that what has been opened since `before` is closed within so many seconds.
+
+    Not so the server's listening socket, which is another one after the fault `refuse`.
+    """
+
+    def left_open() -> list[str]:
+        listening = f"{server.listening_descriptor}: "
+        new = open_descriptors() - before
+        return sorted(name for name in new if not name.startswith(listening))
+
+    assert wait_until(lambda: not left_open(), within), f"left open: {left_open()}"
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from faults.bad_answers import API_KEY, LOCATION_SECRET
 from faults.calling import (
     OVERRUN,
+    assert_no_new_descriptors,
     assert_own,
     client_of,
-    count_descriptors,
     mint,
     new_nonce,
-    wait_until,
+    open_descriptors,
 )
 from faults.fault import FAULTS
 from faults.hunting import assert_nowhere, shown_by, shown_by_logs
@@ -48,7 +48,7 @@ def play_cell(
     flavour: Flavour, server: FaultServer, row: Row, how: How, logs: pytest.LogCaptureFixture
 ) -> None:
     """Play the row; raises `AssertionError` where anything is not as promised."""
-    descriptors = count_descriptors()
+    descriptors = open_descriptors()
 
     async def body() -> Outcome:
         async with client_of(flavour, server) as client:
@@ -69,8 +69,7 @@ def play_cell(
         assert_nowhere(secrets, shown_by(outcome.error))
     assert_nowhere(secrets, shown_by_logs(logs))
     server.hang_up()
-    if descriptors is not None:
-        assert wait_until(lambda: count_descriptors() == descriptors, 1.0), "descriptors leak"
+    assert_no_new_descriptors(descriptors, server)
 
 
 async def _call(client: RealtimeSessionsClient, server: FaultServer, row: Row) -> Outcome:

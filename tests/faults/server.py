@@ -70,6 +70,10 @@ class FaultServer:
     def open_connections(self) -> int:
         return len(self._talks)
 
+    @property
+    def listening_descriptor(self) -> int | None:
+        return None if self._listener is None else self._listener.fileno()
+
     def play(self, fault: str | Fault, times: int | None = None) -> None:
         """Misbehave from now on, for ever or so many times."""
         if isinstance(fault, str):

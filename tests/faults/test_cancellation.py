@@ -15,12 +15,12 @@ import pytest
 from flavours import Flavour, limit_connections
 
 from faults.calling import (
+    assert_no_new_descriptors,
     by_name,
     client_of,
-    count_descriptors,
     mint,
     new_nonce,
-    wait_until,
+    open_descriptors,
 )
 from faults.cancelling import is_cancelled_at
 from faults.fault import Fault
@@ -154,7 +154,7 @@ def test_r8_at_every_suspension_point(
     """For every n, cancel at suspension number n, until the call is over before it comes."""
     flavour = Flavour.parse(backend)
     server: FaultServer = request.getfixturevalue(scheme)
-    before = count_descriptors()
+    before = open_descriptors()
 
     async def body() -> None:
         async with client_of(flavour, server, retry=RetryPolicy(base_delay=0)) as client:
@@ -177,7 +177,7 @@ def test_r8_at_every_suspension_point(
 
     flavour.run(body)
     server.hang_up()
-    assert wait_until(lambda: count_descriptors() == before, 1.0)
+    assert_no_new_descriptors(before, server)
 
 
 def together(count: int) -> Fault:
@@ -214,7 +214,7 @@ def test_r8_random_cancellations(
     limit_connections(monkeypatch, AT_ONCE)
     calls = CANCELLATIONS // AT_ONCE // (10 if scheme == "secure" else 1)
     moments = random.Random(8)
-    before = count_descriptors()
+    before = open_descriptors()
     cancelled = 0
 
     async def cancel_many(client: RealtimeSessionsClient, longest: float) -> None:
@@ -238,4 +238,4 @@ def test_r8_random_cancellations(
     flavour.run(body)
     assert cancelled == calls * AT_ONCE
     server.hang_up()
-    assert wait_until(lambda: count_descriptors() == before, 1.0)
+    assert_no_new_descriptors(before, server)

@@ -15,7 +15,7 @@ import anyio
 import pytest
 from flavours import ON_BOTH_PARSERS, Flavour
 
-from faults.calling import client_of, count_descriptors, mint, wait_until
+from faults.calling import assert_no_new_descriptors, client_of, mint, open_descriptors
 from faults.fault import Fault
 from faults.machine_delays import Stopwatch
 from openai_realtime import (
@@ -136,7 +136,7 @@ def test_r12_closing_during_flight(
 ) -> None:
     """Closing waits for nobody, may be repeated, and the call in flight still comes to an end."""
     server: FaultServer = request.getfixturevalue(scheme)
-    before = count_descriptors()
+    before = open_descriptors()
     server.play(Fault("late", "request", late_answer) if fault == "late" else fault)
 
     async def call(client: Any) -> bool:
@@ -173,7 +173,7 @@ def test_r12_closing_during_flight(
     flavour.run(body)
     assert server.played == 1, "nothing is sent any more"
     server.hang_up()
-    assert wait_until(lambda: count_descriptors() == before, 1.0)
+    assert_no_new_descriptors(before, server)
     gc.collect()
 
 
@@ -211,7 +211,7 @@ def test_r12_closing_during_backoff_ends_the_retries(flavour: Flavour, plain: Fa
 def test_r12_a_client_that_nobody_closed_leaves_nothing_when_its_loop_ends(
     plain: FaultServer,
 ) -> None:
-    before = count_descriptors()
+    before = open_descriptors()
 
     async def body() -> None:
         await mint(client_of(Flavour("asyncio"), plain), plain)
@@ -220,4 +220,4 @@ def test_r12_a_client_that_nobody_closed_leaves_nothing_when_its_loop_ends(
         anyio.run(body, backend=backend)
         gc.collect()
     plain.hang_up()
-    assert count_descriptors() == before
+    assert_no_new_descriptors(before, plain, within=0)

@@ -22,7 +22,7 @@ from flavours import ON_BOTH_PARSERS, Flavour
 
 from faults.answers import answer, encoded, session
 from faults.bad_answers import API_KEY, LOCATION_SECRET, REDIRECTS
-from faults.calling import client_of, count_descriptors, mint, wait_until
+from faults.calling import assert_no_new_descriptors, client_of, mint, open_descriptors, wait_until
 from faults.fault import Fault
 from faults.hunting import assert_nowhere, shown_by, shown_by_logs
 from openai_realtime import (
@@ -220,7 +220,7 @@ def test_s6_an_interrupt_shows_no_key_and_leaves_nothing_open(
     secure: FaultServer, fault: str
 ) -> None:
     """Control-C in the sync client: the traceback is the user's to read, and to send to somebody."""
-    before = count_descriptors()
+    before = open_descriptors()
     params: Any = {"instructions": "x" * (6_000_000 if fault == "request_is_not_read" else 1)}
     main_thread = threading.main_thread().ident
     assert main_thread is not None
@@ -241,7 +241,7 @@ def test_s6_an_interrupt_shows_no_key_and_leaves_nothing_open(
         client.sessions.create()
     assert_nowhere([API_KEY], shown_by(caught.value))
     secure.hang_up()
-    assert wait_until(lambda: count_descriptors() == before, 1.0)
+    assert_no_new_descriptors(before, secure)
 
 
 def test_s7_no_cookie_is_kept(flavour: Flavour, plain: FaultServer) -> None:

@@ -23,7 +23,15 @@ import pytest
 from flavours import Flavour
 
 from faults.bad_answers import API_KEY
-from faults.calling import QUICK, assert_own, client_of, count_descriptors, mint, new_nonce
+from faults.calling import (
+    QUICK,
+    assert_no_new_descriptors,
+    assert_own,
+    client_of,
+    mint,
+    new_nonce,
+    open_descriptors,
+)
 from faults.fault import FAULTS, Fault
 from faults.forking import CALLS, CHILDREN
 from openai_realtime import APIConnectionError, RealtimeSessionsClient, SyncRealtimeSessionsClient
@@ -175,7 +183,7 @@ def test_r9_event_loops_in_turn(
     """Nobody closes the client, and nothing is left over: a ResourceWarning would be an error."""
     server: FaultServer = request.getfixturevalue(scheme)
     client = client_of(Flavour("asyncio"), server)
-    before = count_descriptors()
+    before = open_descriptors()
 
     async def body() -> None:
         for _ in range(3):
@@ -187,7 +195,7 @@ def test_r9_event_loops_in_turn(
     for backend in backends:
         anyio.run(body, backend=backend)
         server.hang_up()
-        assert count_descriptors() == before
+        assert_no_new_descriptors(before, server, within=0)
     gc.collect()
     assert len(server.requests) == 7 * len(backends)
 
@@ -197,7 +205,7 @@ def test_r9_event_loops_in_turn(
 )
 def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -> None:
     client = client_of(Flavour("asyncio"), plain)
-    before = count_descriptors()
+    before = open_descriptors()
     both_there = threading.Barrier(2)
 
     async def call_often() -> None:
@@ -215,14 +223,14 @@ def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -
         for loop in [pool.submit(run, backend=backend) for backend in backends]:
             loop.result(timeout=20)
     plain.hang_up()
-    assert count_descriptors() == before
+    assert_no_new_descriptors(before, plain, within=0)
     gc.collect()
 
 
 def test_r9_closing_in_one_loop_leaves_nothing_in_the_other(plain: FaultServer) -> None:
     """Connections can only be closed by their own loop: the other's go when it ends."""
     client = client_of(Flavour("asyncio"), plain)
-    before = count_descriptors()
+    before = open_descriptors()
     used, closed = threading.Event(), threading.Event()
 
     async def first() -> None:
@@ -241,5 +249,5 @@ def test_r9_closing_in_one_loop_leaves_nothing_in_the_other(plain: FaultServer) 
         closed.set()
         loop.result(timeout=5)
     plain.hang_up()
-    assert count_descriptors() == before
+    assert_no_new_descriptors(before, plain, within=0)
     gc.collect()
