@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from openai_realtime.errors import Phase
     from openai_realtime.transports.connection import Connection
 
+_BUFFER_BYTES = 16 * 1024
+_NO_BUFFER = bytearray()
 
-class AsyncioConnection(SocketConnection, asyncio.Protocol):
+
+class AsyncioConnection(SocketConnection, asyncio.BufferedProtocol):
     """A connection on an event loop, with one timer."""
 
     _transport: asyncio.Transport
@@ -33,6 +36,7 @@ class AsyncioConnection(SocketConnection, asyncio.Protocol):
     _silence: float = 0.0
     _heard_at: float = 0.0
     _unsent: int = 0
+    _buffer: bytearray
 
     def __init__(self, connection: Connection, connected: socket.socket) -> None:
         super().__init__(connection, connected)
@@ -105,9 +109,17 @@ class AsyncioConnection(SocketConnection, asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         _open_connections.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Return a new buffer: asyncio's own has 256 KiB, for which memory is mapped at each read."""
+        del sizehint
+        self._buffer = bytearray(_BUFFER_BYTES)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Pass on what came."""
         self._heard_at = monotonic()
+        data = bytes(memoryview(self._buffer)[:nbytes])
+        self._buffer = _NO_BUFFER
         self._pass_on(data)
 
     def eof_received(self) -> None:

@@ -379,6 +379,6 @@ class Http1:
 
 
 def _says_close(connection: str | None) -> bool:
-    if connection is None:
+    if connection is None or connection == "keep-alive":
         return False
     return "close" in [option.strip() for option in connection.lower().split(",")]

@@ -5,13 +5,10 @@ A parser is fed one final response, whose head and framing were checked before (
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import h11
-
     from openai_realtime.core.wire import Header
 
 # The parsers' own words would quote the response.
@@ -57,9 +54,8 @@ class H11Parser:
         self.is_complete: bool = False
         self._kinds = h11.Response, h11.Data, h11.EndOfMessage
         self._failures = h11.RemoteProtocolError
+        # It is sent no request (`http1.py` encodes it): to h11, a server may respond before one.
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2**17)
-        for event in _h11_request():
-            self._connection.send(event)
 
     def feed(self, data: bytearray) -> None:
         """Take the next bytes."""
@@ -78,15 +74,6 @@ class H11Parser:
                     return
         except self._failures:
             raise MalformedResponseError(_REFUSED) from None
-
-
-@cache
-def _h11_request() -> tuple[h11.Request, h11.EndOfMessage]:
-    """Return what h11 reads every response as that to; the request is encoded in `http1.py`."""
-    import h11  # noqa: PLC0415 - as above
-
-    request = h11.Request(method="POST", target="/", headers=[("Host", "-")])
-    return request, h11.EndOfMessage()
 
 
 class HttptoolsParser:

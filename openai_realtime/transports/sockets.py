@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import math
 import os
+import select
 import socket
 import threading
 from abc import abstractmethod
@@ -237,12 +239,78 @@ def _check(made: socket.socket, code: int, good: frozenset[int]) -> None:
         raise lost("connect", error) from error
 
 
+class Waiter(Protocol):
+    """Waits for sockets to be ready."""
+
+    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
+        """Wait for a socket from now on."""
+        ...
+
+    def forget(self, watched: socket.socket) -> None:
+        """Do not wait for a socket any more."""
+        ...
+
+    def wait(self, seconds: float) -> list[int]:
+        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        ...
+
+
+class PollWaiter:
+    """Waits by `poll`."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+
+    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
+        """Wait for a socket from now on."""
+        self._poll.register(
+            watched, (select.POLLIN if to_read else 0) | (select.POLLOUT if to_write else 0)
+        )
+
+    def forget(self, watched: socket.socket) -> None:
+        """Do not wait for a socket any more."""
+        self._poll.unregister(watched)
+
+    def wait(self, seconds: float) -> list[int]:
+        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        return [descriptor for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000))]
+
+
+class SelectWaiter:
+    """Waits by `select`, where there is no `poll` (Windows)."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, tuple[bool, bool]] = {}
+
+    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
+        """Wait for a socket from now on."""
+        self._watched[watched.fileno()] = to_read, to_write
+
+    def forget(self, watched: socket.socket) -> None:
+        """Do not wait for a socket any more."""
+        del self._watched[watched.fileno()]
+
+    def wait(self, seconds: float) -> list[int]:
+        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        readers = [descriptor for descriptor, (reads, _) in self._watched.items() if reads]
+        writers = [descriptor for descriptor, (_, writes) in self._watched.items() if writes]
+        # A connect that fails is told among the exceptional ones there.
+        return [*set().union(*select.select(readers, writers, writers, seconds))]
+
+
+def new_waiter() -> Waiter:
+    """Return what this platform waits by."""
+    return PollWaiter() if hasattr(select, "poll") else SelectWaiter()
+
+
 class SocketConnection:
     """A connection on a socket that does not block: what the three shells share."""
 
     def __init__(self, connection: Connection, made: socket.socket) -> None:
         self.connection: Connection = connection
         self.socket: socket.socket = made
+        self._readiness = new_waiter()
+        self._readiness.watch(made, to_read=True, to_write=False)
 
     def is_usable(self) -> bool:
         """Return whether a request can be sent now, after a look at what has come meanwhile.
@@ -252,6 +320,9 @@ class SocketConnection:
         """
         connection = self.connection
         while not connection.is_closed and not connection.is_backlogged:
+            # Asked first: to read where there is nothing raises an error, which takes longer.
+            if not self._readiness.wait(0):
+                return connection.may_serve_again
             try:
                 data = self.socket.recv(READ_BYTES)
                 if not data:
@@ -259,8 +330,6 @@ class SocketConnection:
                 reply = connection.receive(data)
                 if reply and self.socket.send(reply) < len(reply):
                     return False
-            except BlockingIOError:
-                return connection.may_serve_again
             except (APIConnectionError, OSError):
                 return False
         return False

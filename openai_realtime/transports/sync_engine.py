@@ -5,12 +5,10 @@ Under gevent's monkey-patching both are gevent's, and other greenlets run meanwh
 
 from __future__ import annotations
 
-import math
-import select
 import threading
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
@@ -23,6 +21,7 @@ from openai_realtime.transports.sockets import (
     begin_to_connect,
     connected,
     look_up,
+    new_waiter,
 )
 
 if TYPE_CHECKING:
@@ -30,86 +29,16 @@ if TYPE_CHECKING:
 
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
-    from openai_realtime.transports.connection import Connection
     from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.proxies import ProxyRules
 
     _SyncPool = Pool["SyncConnection", threading.Semaphore]
 
 
-class Waiter(Protocol):
-    """Waits for sockets to be ready."""
-
-    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
-        """Wait for a socket from now on."""
-        ...
-
-    def forget(self, watched: socket.socket) -> None:
-        """Do not wait for a socket any more."""
-        ...
-
-    def wait(self, seconds: float) -> list[int]:
-        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
-        ...
-
-
-class PollWaiter:
-    """Waits by `poll`."""
-
-    def __init__(self) -> None:
-        self._poll = select.poll()
-
-    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
-        """Wait for a socket from now on."""
-        self._poll.register(
-            watched, (select.POLLIN if to_read else 0) | (select.POLLOUT if to_write else 0)
-        )
-
-    def forget(self, watched: socket.socket) -> None:
-        """Do not wait for a socket any more."""
-        self._poll.unregister(watched)
-
-    def wait(self, seconds: float) -> list[int]:
-        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
-        return [descriptor for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000))]
-
-
-class SelectWaiter:
-    """Waits by `select`, where there is no `poll` (Windows)."""
-
-    def __init__(self) -> None:
-        self._watched: dict[int, tuple[bool, bool]] = {}
-
-    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
-        """Wait for a socket from now on."""
-        self._watched[watched.fileno()] = to_read, to_write
-
-    def forget(self, watched: socket.socket) -> None:
-        """Do not wait for a socket any more."""
-        del self._watched[watched.fileno()]
-
-    def wait(self, seconds: float) -> list[int]:
-        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
-        readers = [descriptor for descriptor, (reads, _) in self._watched.items() if reads]
-        writers = [descriptor for descriptor, (_, writes) in self._watched.items() if writes]
-        # A connect that fails is told among the exceptional ones there.
-        return [*set().union(*select.select(readers, writers, writers, seconds))]
-
-
-def new_waiter() -> Waiter:
-    """Return what this platform waits by."""
-    return PollWaiter() if hasattr(select, "poll") else SelectWaiter()
-
-
 class SyncConnection(PolledConnection):
     """A connection that one thread uses at a time."""
 
     unsent: memoryview[int]
-
-    def __init__(self, connection: Connection, made: socket.socket) -> None:
-        super().__init__(connection, made)
-        self._waiter = new_waiter()
-        self._waiter.watch(made, to_read=True, to_write=False)
 
     def open(self, limit: float) -> None:
         """Open the connection's layers on the connected socket, within `limit` seconds."""
@@ -140,14 +69,14 @@ class SyncConnection(PolledConnection):
                 continue
             if bool(self.unsent) is not waits_to_write:
                 waits_to_write = bool(self.unsent)
-                self._waiter.watch(self.socket, to_read=True, to_write=waits_to_write)
-            if left <= 0 or not self._waiter.wait(left):
+                self._readiness.watch(self.socket, to_read=True, to_write=waits_to_write)
+            if left <= 0 or not self._readiness.wait(left):
                 raise timed_out(self.phase)
             if self.unsent:
                 self.write()
             self.read()
         if waits_to_write:
-            self._waiter.watch(self.socket, to_read=True, to_write=False)
+            self._readiness.watch(self.socket, to_read=True, to_write=False)
 
 
 class ThreadEngine:

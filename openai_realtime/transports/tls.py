@@ -101,6 +101,9 @@ class TlsLayer:
         try:
             while part := self._tls.read(_MAX_RECORD):
                 plaintext.append(part)
+                # To read where there is nothing raises an error, which takes longer.
+                if not self._incoming.pending and not self._tls.pending():
+                    return b"".join(plaintext)
             self.has_ended = True
         except ssl.SSLWantReadError:
             pass

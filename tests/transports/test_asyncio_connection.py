@@ -92,10 +92,16 @@ def test_a_response_that_was_cut_is_an_error_with_its_cause() -> None:
     asyncio.run(body())
 
 
+def receive(connection: AsyncioConnection, data: bytes) -> None:
+    """What the event loop does as the bytes come."""
+    connection.get_buffer(-1)[: len(data)] = data
+    connection.buffer_updated(len(data))
+
+
 def test_a_backlog_is_left_when_the_time_is_over() -> None:
     async def body() -> None:
         async with exchanging() as (connection, _, call):
-            connection.data_received(LONG)
+            receive(connection, LONG)
             assert connection.connection.is_backlogged
             connection._end_at = 0.0
             with pytest.raises(APITimeoutError) as caught:
@@ -112,7 +118,7 @@ def test_what_comes_while_idle_closes_the_connection() -> None:
         async with exchanging() as (connection, peer, call):
             peer.sendall(WHOLE)
             await call
-            connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+            receive(connection, b"HTTP/1.1 200 OK\r\n\r\n")
             assert connection.connection.is_closed
             assert connection._transport.is_closing()
 
@@ -179,23 +185,34 @@ class Talkative:
         self.is_closed = True
 
 
-class Reluctant:
-    """A socket that sends a part, or fails."""
+class Reluctant(socket.socket):
+    """A connected socket that has received something, or fails, and sends a part, or fails."""
 
-    def __init__(self, received: bytes | OSError, sends: int | OSError) -> None:
-        self._received = [received, BlockingIOError()]
+    def __init__(self, received: bytes | OSError | None, sends: int | OSError) -> None:
+        own, self._peer = socket.socketpair()
+        super().__init__(fileno=own.detach())
+        self.setblocking(False)
         self._sends = sends
+        self._fails = received if isinstance(received, OSError) else None
+        if received == b"":
+            self._peer.close()
+        elif received is not None:
+            self._peer.sendall(b"x")
 
-    def recv(self, _: int) -> bytes:
-        received = self._received.pop(0)
-        if isinstance(received, OSError):
-            raise received
-        return received
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        data = super().recv(bufsize, flags)
+        if self._fails is not None:
+            raise self._fails
+        return data
 
-    def send(self, data: bytes) -> int:
+    def send(self, data: Any, *_: int) -> int:
         if isinstance(self._sends, OSError):
             raise self._sends
         return min(self._sends, len(data))
+
+    def close(self) -> None:
+        self._peer.close()
+        super().close()
 
 
 @pytest.mark.parametrize(
@@ -206,28 +223,28 @@ class Reluctant:
         (b"x", BrokenPipeError(), False),
         (b"", 5, False),
         (ConnectionResetError(), 5, False),
-        (BlockingIOError(), 5, True),
+        (None, 5, True),
     ],
 )
 def test_a_reply_to_what_came_while_idle_is_sent_whole(
     received: Any, sends: Any, is_usable: bool
 ) -> None:
-    own: Any = Reluctant(received, sends)
     idle: Any = Talkative()
-    assert PolledConnection(idle, own).is_usable() is is_usable
+    with Reluctant(received, sends) as own:
+        assert PolledConnection(idle, own).is_usable() is is_usable
 
 
 def test_a_socket_that_fails() -> None:
     busy: Any = Talkative()
-    failed: Any = Reluctant(ConnectionResetError(104, "reset"), BrokenPipeError())
-    connection = PolledConnection(busy, failed)
-    connection.unsent = memoryview(b"request")
-    connection.write()
-    assert not connection.unsent, "the server may have responded before it hung up"
-    with pytest.raises(APIConnectionError) as caught:
-        connection.read()
-    assert (caught.value.phase, caught.value.possibly_acted) == ("receive", True)
-    connection.read()  # nothing has come
+    with Reluctant(ConnectionResetError(104, "reset"), BrokenPipeError()) as failed:
+        connection = PolledConnection(busy, failed)
+        connection.unsent = memoryview(b"request")
+        connection.write()
+        assert not connection.unsent, "the server may have responded before it hung up"
+        with pytest.raises(APIConnectionError) as caught:
+            connection.read()
+        assert (caught.value.phase, caught.value.possibly_acted) == ("receive", True)
+        connection.read()  # nothing has come
 
 
 def test_a_forked_child_begins_its_look_ups_anew() -> None:
