@@ -18,7 +18,7 @@ from typing import Any
 
 Result = dict[str, float]
 
-FLAVOURS = ("asyncio", "trio", "sync")
+BACKENDS = ("asyncio", "trio", "sync")
 _SERVER = """
 import sys
 from openai_realtime.testing import MockRealtimeServer
@@ -168,6 +168,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["empty"]:
         print(json.dumps(empty_loop(rate=float(sys.argv[2]), seconds=float(sys.argv[3]))))
     else:
-        for each in sys.argv[1:] or FLAVOURS:
+        for each in sys.argv[1:] or BACKENDS:
             for name, figures in measure(each).items():
                 print(f"{name:10}", *(f"{key} {value:.0f}" for key, value in figures.items()))

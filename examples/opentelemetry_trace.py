@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from openai_realtime import SyncRealtimeSessionsClient
 from openai_realtime.otel import OpenTelemetry
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def milliseconds(span: ReadableSpan) -> str:
 if __name__ == "__main__":
     if "--mock" in sys.argv:
         with MockRealtimeServer() as server:
-            server.respond_next(MockAnswer(503))
+            server.respond_next(MockResponse(503))
             os.environ["OPENAI_BASE_URL"] = server.base_url
             os.environ["OPENAI_API_KEY"] = server.api_key
             main()

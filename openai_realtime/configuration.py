@@ -88,7 +88,7 @@ class SyncClientOptions(ClientOptions, total=False):
 AnyClientOptions = AsyncClientOptions | SyncClientOptions
 
 
-class DialectMemory:
+class DialectCache:
     """What a client and its copies have found out about servers' dialects. Thread-safe."""
 
     __slots__ = ("_learnt", "_told")
@@ -119,7 +119,7 @@ class Configuration:
 
     provider: Provider
     strict: bool
-    dialects: DialectMemory
+    dialects: DialectCache
     credential: Credential
     headers: tuple[Header, ...]
     timeout: Timeout
@@ -128,7 +128,7 @@ class Configuration:
 
     @classmethod
     def resolve(
-        cls, options: AnyClientOptions, dialects: DialectMemory | None = None
+        cls, options: AnyClientOptions, dialects: DialectCache | None = None
     ) -> Configuration:
         """Return the settings for `options`, the environment filling what is absent or None.
 
@@ -157,10 +157,10 @@ class Configuration:
         return cls(
             provider=provider,
             strict=options.get("strict", False),
-            dialects=dialects or DialectMemory(),
+            dialects=dialects or DialectCache(),
             credential=credential,
             headers=_headers(kept),
-            timeout=Timeout().overridden(options.get("timeout", Timeout())),
+            timeout=Timeout().with_total(options.get("timeout", Timeout())),
             retry=retry,
             options=kept,
         )
@@ -182,7 +182,7 @@ class Configuration:
         if "retry" in options:
             inherited.pop("max_retries", None)
         if "timeout" in options:
-            inherited["timeout"] = self.timeout.overridden(options["timeout"])
+            inherited["timeout"] = self.timeout.with_total(options["timeout"])
         replaced = {name: value for name, value in {**options}.items() if name != "timeout"}
         merged: dict[str, object] = {**inherited, **replaced}
         provider = _provider(cast("AsyncClientOptions", merged))

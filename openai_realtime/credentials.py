@@ -60,14 +60,14 @@ class Credential:
         """Whether it is an ephemeral key, as a browser holds it."""
         return isinstance(self.source, Authorization) and self.source.token.startswith("ek_")
 
-    def ask(self) -> Authorization | Awaitable[str] | None:
+    def get(self) -> Authorization | Awaitable[str] | None:
         """Return the key's header now, an awaitable of the key (see `present`), or None: no key."""
         if self.source is None or isinstance(self.source, Authorization):
             return self.source
         key = self.source()
-        return key if isinstance(key, Awaitable) else self.present(key)
+        return key if isinstance(key, Awaitable) else self.authorization(key)
 
-    def present(self, key: str) -> Authorization:
+    def authorization(self, key: str) -> Authorization:
         """Return the header that carries `key`; raises `ConfigurationError` if none can."""
         return _authorization(key, self.scheme)
 

@@ -1,6 +1,6 @@
 """Every exception the client raises, one tree, split by whose fault it is.
 
-Owns: the classes and how they read. Must not know: how a response becomes one (`core/answers.py`),
+Owns: the classes and how they read. Must not know: how a response becomes one (`core/error_responses.py`),
 nor which engine was in use. No exception here ever holds an API key or an ephemeral key.
 
     RealtimeError

@@ -1,4 +1,4 @@
-"""What most tests stand on: the `flavour` fixture and a clean environment."""
+"""What most tests stand on: the `backend` fixture and a clean environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from flavours import ON_HTTPTOOLS
+from backends import ON_HTTPTOOLS
 from hypothesis import settings
 
 from openai_realtime.environment import CLIENT_VARIABLES
@@ -27,11 +27,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give `flavour` each backend, or the flavours that a module's FLAVOURS names."""
+    """Give `backend` each backend, or the backends that a module's BACKENDS names."""
     marks = metafunc.definition.iter_markers("parametrize")
-    if "flavour" in metafunc.fixturenames and not any("flavour" in mark.args[0] for mark in marks):
-        named = getattr(metafunc.module, "FLAVOURS", ON_HTTPTOOLS)
-        metafunc.parametrize("flavour", named, ids=str)
+    if "backend" in metafunc.fixturenames and not any("backend" in mark.args[0] for mark in marks):
+        named = getattr(metafunc.module, "BACKENDS", ON_HTTPTOOLS)
+        metafunc.parametrize("backend", named, ids=str)
 
 
 def pytest_xdist_auto_num_workers() -> int:

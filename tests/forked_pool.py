@@ -97,8 +97,8 @@ async def fork_async(base_url: str, api_key: str) -> None:
 
 
 if __name__ == "__main__":
-    flavour, base_url, api_key = sys.argv[1:]
-    if flavour == "sync":
+    backend, base_url, api_key = sys.argv[1:]
+    if backend == "sync":
         fork_sync(base_url, api_key)
     else:
-        anyio.run(fork_async, base_url, api_key, backend=flavour)
+        anyio.run(fork_async, base_url, api_key, backend=backend)

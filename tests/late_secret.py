@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 
 def answer_late(server: MockRealtimeServer) -> None:
@@ -17,6 +17,6 @@ def answer_late(server: MockRealtimeServer) -> None:
     late = {"value": "ek_late", "expires_at": now + 600}
     second = {"value": "ek_second", "expires_at": now + 300}
     server.respond_next(
-        MockAnswer(delay=0.2, json={"client_secret": late}),
-        MockAnswer(json={"client_secret": second}),
+        MockResponse(delay=0.2, json={"client_secret": late}),
+        MockResponse(json={"client_secret": second}),
     )

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from flavours import Flavour
+from backends import Backend
 
 from openai_realtime import (
     APIConnectionError,
@@ -15,15 +15,15 @@ from openai_realtime import (
     ParameterError,
     RetryPolicy,
 )
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\n"
 QUICK = RetryPolicy(base_delay=0.001)
 
 
-def test_translation_secrets(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_translation_secrets(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             secret = await client.translations.client_secrets.create(
                 expires_after={"seconds": 30},
                 session={
@@ -47,12 +47,12 @@ def test_translation_secrets(flavour: Flavour, realtime_server: MockRealtimeServ
                 )
         assert realtime_server.requests[0].path == "/v1/realtime/translations/client_secrets"
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_a_call_with_a_key_is_a_form(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_a_call_with_a_key_is_a_form(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             call = await client.calls.create(
                 sdp=OFFER, session={"type": "realtime", "model": "gpt-realtime"}
             )
@@ -71,14 +71,14 @@ def test_a_call_with_a_key_is_a_form(flavour: Flavour, realtime_server: MockReal
         assert json.loads(parts["session"][1]) == {"type": "realtime", "model": "gpt-realtime"}
         assert realtime_server.requests[1].parts.keys() == {"sdp"}
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_call_with_an_ephemeral_key_is_bare(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             secret = (await client.sessions.create()).client_secret.value
             browser = client.with_options(api_key=str(secret))
             assert (await browser.calls.create(sdp=OFFER)).sdp.startswith("v=0")
@@ -89,7 +89,7 @@ def test_a_call_with_an_ephemeral_key_is_bare(
         assert request.body == OFFER.encode()
         assert len(realtime_server.requests) == 2
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize(
@@ -102,35 +102,35 @@ def test_a_call_with_an_ephemeral_key_is_bare(
     ],
 )
 def test_the_id_is_in_the_location(
-    flavour: Flavour, realtime_server: MockRealtimeServer, location: str, call_id: str | None
+    backend: Backend, realtime_server: MockRealtimeServer, location: str, call_id: str | None
 ) -> None:
     headers = {"location": location} if location else {}
-    realtime_server.respond_next(MockAnswer(201, body=b"v=0\r\n", headers=headers))
+    realtime_server.respond_next(MockResponse(201, body=b"v=0\r\n", headers=headers))
 
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             assert (await client.calls.create(sdp=OFFER)).id == call_id
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_success_without_sdp_is_none(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
-    realtime_server.respond_next(MockAnswer(201, body=b"<html>"))
+    realtime_server.respond_next(MockResponse(201, body=b"<html>"))
 
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             with pytest.raises(APIResponseValidationError, match="without an SDP answer") as caught:
                 await client.calls.create(sdp=OFFER)
             assert caught.value.possibly_acted  # the call may have begun
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_phone_calls(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             await client.calls.accept("rtc_1", model="gpt-realtime", instructions="Be kind.")
             await client.calls.reject("rtc_1", status_code=486)
             await client.calls.reject("rtc_1")
@@ -152,7 +152,7 @@ def test_phone_calls(flavour: Flavour, realtime_server: MockRealtimeServer) -> N
         ]
         assert "content-type" not in realtime_server.requests[-1].headers
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_phone_calls(flavour: Flavour, realtime_server: MockRealtimeServer) -> N
     ],
 )
 def test_what_is_wrong_is_told_and_not_sent(
-    flavour: Flavour,
+    backend: Backend,
     realtime_server: MockRealtimeServer,
     action: str,
     arguments: list[Any],
@@ -183,32 +183,32 @@ def test_what_is_wrong_is_told_and_not_sent(
     told: str,
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             with pytest.raises(ParameterError, match=told):
                 await getattr(client.calls, action)(*arguments, **params)
 
-    flavour.run(body)
+    backend.run(body)
     assert realtime_server.requests == []
 
 
 def test_actions_are_not_repeated_when_they_may_have_happened(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client(retry=QUICK) as client:
-            for answer in (MockAnswer(drop="before"), MockAnswer(500)):
+        async with backend.client(retry=QUICK) as client:
+            for answer in (MockResponse(drop="before"), MockResponse(500)):
                 realtime_server.respond_next(answer)
                 with pytest.raises((APIConnectionError, InternalServerError)) as caught:
                     await client.calls.hangup("rtc_1")
                 assert caught.value.attempts == 1
-            for answer in (MockAnswer(409), MockAnswer(503), MockAnswer(429)):
+            for answer in (MockResponse(409), MockResponse(503), MockResponse(429)):
                 realtime_server.respond_next(answer)
                 with pytest.raises(APIStatusError) as caught:
                     await client.calls.hangup("rtc_1")
                 assert caught.value.attempts == 1
             realtime_server.respond_next(
-                MockAnswer(503, headers={"retry-after": "0"}),
-                MockAnswer(500, headers={"x-should-retry": "true"}),
+                MockResponse(503, headers={"retry-after": "0"}),
+                MockResponse(500, headers={"x-should-retry": "true"}),
             )
             await client.calls.hangup("rtc_1")  # told twice, in so many words, to come back
         assert len(realtime_server.requests) == 8
@@ -216,42 +216,42 @@ def test_actions_are_not_repeated_when_they_may_have_happened(
 
 @pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b'{"error": {"message": "no"}}'])
 def test_a_success_that_tells_of_an_error_is_none(
-    flavour: Flavour, realtime_server: MockRealtimeServer, answer: bytes
+    backend: Backend, realtime_server: MockRealtimeServer, answer: bytes
 ) -> None:
-    realtime_server.respond_next(MockAnswer(200, body=answer))
+    realtime_server.respond_next(MockResponse(200, body=answer))
 
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             with pytest.raises(APIResponseValidationError, match="a page or an error") as caught:
                 await client.calls.hangup("rtc_1")
             assert caught.value.possibly_acted
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_call_that_is_over_is_told_so(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
-            realtime_server.respond_next(MockAnswer(404))
+        async with backend.client() as client:
+            realtime_server.respond_next(MockResponse(404))
             with pytest.raises(NotFoundError, match="The call is over"):
                 await client.calls.hangup("rtc_1")
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_call_is_accepted_with_or_without_its_type(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             await client.calls.accept("rtc_1", type="realtime", model="m")
             await client.calls.accept("rtc_1", model="m")
         first, second = (request.json for request in realtime_server.requests)
         assert first == second == {"type": "realtime", "model": "m"}
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
 from openai_realtime import (
     APIConnectionError,
@@ -31,9 +31,9 @@ from openai_realtime import (
     SyncRealtimeSessionsClient,
     Timeout,
 )
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 QUICK = RetryPolicy(base_delay=0.001)
 EVERY_PARAMETER: dict[str, Any] = {
     "model": "gpt-realtime",
@@ -70,10 +70,10 @@ EVERY_PARAMETER: dict[str, Any] = {
 
 
 def test_every_parameter_arrives_and_comes_back(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             session = await client.sessions.create(**EVERY_PARAMETER)
         assert realtime_server.requests[0].json == EVERY_PARAMETER
         assert realtime_server.requests[0].path == "/v1/realtime/sessions"
@@ -87,14 +87,14 @@ def test_every_parameter_arrives_and_comes_back(
         assert session.meta.request_id == "req_mock_1"
         assert 0 < session.meta.elapsed < 10
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_null_is_sent_and_absence_is_not(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             off: dict[str, Any] = dict.fromkeys(
                 [
                     "turn_detection",
@@ -112,12 +112,12 @@ def test_null_is_sent_and_absence_is_not(
             assert session.turn_detection is not None
             assert session.turn_detection.threshold == 0.5
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_transcription_sessions(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_transcription_sessions(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             session = await client.transcription_sessions.create(
                 input_audio_transcription={"model": "whisper-1", "language": "en"},
                 input_audio_format="pcm16",
@@ -144,17 +144,17 @@ def test_transcription_sessions(flavour: Flavour, realtime_server: MockRealtimeS
                 )
         assert len(realtime_server.requests) == 2
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_the_request_is_what_the_settings_say(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-env")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-env")
 
     async def body() -> None:
-        async with flavour.client(project="proj-argument") as client:
+        async with backend.client(project="proj-argument") as client:
             await client.sessions.create(
                 safety_identifier="hash-1",
                 extra_headers={"X-Trace": "a b"},
@@ -181,15 +181,15 @@ def test_the_request_is_what_the_settings_say(
         }
 
     with pytest.raises(APIError, match="brand_new is not a known parameter"):
-        flavour.run(body)  # the mock refuses what it does not know, by the client's own types
+        backend.run(body)  # the mock refuses what it does not know, by the client's own types
     # … so what it was sent is asserted with an answer that is scripted:
     realtime_server.requests.clear()
-    realtime_server.respond_next(MockAnswer(json={"client_secret": {"value": "ek_1"}}))
-    flavour.run(body)
+    realtime_server.respond_next(MockResponse(json={"client_secret": {"value": "ek_1"}}))
+    backend.run(body)
 
 
 def test_the_key_is_asked_for_at_every_attempt(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     asked: list[str] = []
 
@@ -202,9 +202,9 @@ def test_the_key_is_asked_for_at_every_attempt(
         return rotate()
 
     async def body() -> None:
-        source = rotate if flavour.is_sync else rotate_async
-        realtime_server.respond_next(MockAnswer(503), MockAnswer(503))
-        async with flavour.client(api_key=source, retry=QUICK) as client:
+        source = rotate if backend.is_sync else rotate_async
+        realtime_server.respond_next(MockResponse(503), MockResponse(503))
+        async with backend.client(api_key=source, retry=QUICK) as client:
             await client.sessions.create()
         sent = [request.headers["authorization"] for request in realtime_server.requests]
         assert sent == [
@@ -213,7 +213,7 @@ def test_the_key_is_asked_for_at_every_attempt(
             f"Bearer {realtime_server.api_key}",
         ]
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_plain_callable_serves_the_async_client_too(realtime_server: MockRealtimeServer) -> None:
@@ -225,7 +225,7 @@ def test_a_plain_callable_serves_the_async_client_too(realtime_server: MockRealt
 
 
 def test_a_callables_fault_is_its_own(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     def broken() -> str:
         raise LookupError("vault is sealed")
@@ -234,16 +234,16 @@ def test_a_callables_fault_is_its_own(
         return "sk-line\n"
 
     async def body() -> None:
-        async with flavour.client(api_key=broken) as client:
+        async with backend.client(api_key=broken) as client:
             with pytest.raises(LookupError, match="vault is sealed"):
                 await client.sessions.create()
-        async with flavour.client(api_key=unusable) as client:
+        async with backend.client(api_key=unusable) as client:
             with pytest.raises(ConfigurationError) as caught:
                 await client.sessions.create()
             assert "sk-line" not in str(caught.value)
         assert realtime_server.requests == []
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_the_sync_client_refuses_an_async_key(realtime_server: MockRealtimeServer) -> None:
@@ -268,75 +268,79 @@ def test_the_sync_client_refuses_an_async_key(realtime_server: MockRealtimeServe
     gc.collect()  # no coroutine was left behind unawaited: that would be a warning, hence an error
 
 
-def test_retries_and_their_meta(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_retries_and_their_meta(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
-        async with flavour.client(retry=QUICK) as client:
-            realtime_server.respond_next(MockAnswer(500), MockAnswer(drop="before"))
+        async with backend.client(retry=QUICK) as client:
+            realtime_server.respond_next(MockResponse(500), MockResponse(drop="before"))
             session = await client.sessions.create()
             assert (session.meta.attempts, session.meta.possible_orphans) == (3, 2)
-            realtime_server.respond_next(*[MockAnswer(503)] * 3)
+            realtime_server.respond_next(*[MockResponse(503)] * 3)
             with pytest.raises(InternalServerError) as caught:
                 await client.sessions.create()
             assert caught.value.attempts == 3
-        async with flavour.client(max_retries=0) as client:
-            realtime_server.respond_next(MockAnswer(503))
+        async with backend.client(max_retries=0) as client:
+            realtime_server.respond_next(MockResponse(503))
             with pytest.raises(InternalServerError):
                 await client.sessions.create()
         assert len(realtime_server.requests) == 7
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_retry_after_is_honoured_and_exposed(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client(retry=QUICK) as client:
-            realtime_server.respond_next(MockAnswer(429, headers={"retry-after-ms": "120"}))
+        async with backend.client(retry=QUICK) as client:
+            realtime_server.respond_next(MockResponse(429, headers={"retry-after-ms": "120"}))
             started = time.monotonic()
             await client.sessions.create()
             assert time.monotonic() - started >= 0.12
-            realtime_server.respond_next(MockAnswer(429, headers={"retry-after": "61"}))
+            realtime_server.respond_next(MockResponse(429, headers={"retry-after": "61"}))
             started = time.monotonic()
             with pytest.raises(RateLimitError) as caught:
                 await client.sessions.create()
             assert caught.value.retry_after == 61
             assert time.monotonic() - started < 5
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "told"),
     [
-        (MockAnswer(body=b"<html><title>Sign in</title>"), APIResponseValidationError, "not JSON"),
-        (MockAnswer(body=b""), APIResponseValidationError, "body is empty"),
-        (MockAnswer(json=[]), APIResponseValidationError, "JSON array"),
-        (MockAnswer(json=None), APIResponseValidationError, "JSON null"),
-        (MockAnswer(json={}), APIResponseValidationError, "client_secret is missing"),
-        (MockAnswer(json={"client_secret": None}), APIResponseValidationError, "not an object"),
-        (MockAnswer(json={"client_secret": {"value": ""}}), APIResponseValidationError, "empty"),
         (
-            MockAnswer(json={"client_secret": {"value": None}}),
+            MockResponse(body=b"<html><title>Sign in</title>"),
+            APIResponseValidationError,
+            "not JSON",
+        ),
+        (MockResponse(body=b""), APIResponseValidationError, "body is empty"),
+        (MockResponse(json=[]), APIResponseValidationError, "JSON array"),
+        (MockResponse(json=None), APIResponseValidationError, "JSON null"),
+        (MockResponse(json={}), APIResponseValidationError, "client_secret is missing"),
+        (MockResponse(json={"client_secret": None}), APIResponseValidationError, "not an object"),
+        (MockResponse(json={"client_secret": {"value": ""}}), APIResponseValidationError, "empty"),
+        (
+            MockResponse(json={"client_secret": {"value": None}}),
             APIResponseValidationError,
             "not text",
         ),
-        (MockAnswer(json={"error": {"message": "no"}}), APIResponseValidationError, "no"),
-        (MockAnswer(302, headers={"location": "http://127.0.0.1:1/"}), RedirectError, "302"),
-        (MockAnswer(401, json={"error": "who?"}), AuthenticationError, r"401: who\?"),
-        (MockAnswer(drop="during", json={"a": "b" * 99}), APIConnectionError, "lost"),
-        (MockAnswer(json={"a": "b" * 2_000_000}), APIConnectionError, "larger than 1 MiB"),
+        (MockResponse(json={"error": {"message": "no"}}), APIResponseValidationError, "no"),
+        (MockResponse(302, headers={"location": "http://127.0.0.1:1/"}), RedirectError, "302"),
+        (MockResponse(401, json={"error": "who?"}), AuthenticationError, r"401: who\?"),
+        (MockResponse(drop="during", json={"a": "b" * 99}), APIConnectionError, "lost"),
+        (MockResponse(json={"a": "b" * 2_000_000}), APIConnectionError, "larger than 1 MiB"),
     ],
 )
 def test_every_failure_is_typed_and_the_next_call_works(
-    flavour: Flavour,
+    backend: Backend,
     realtime_server: MockRealtimeServer,
-    answer: MockAnswer,
+    answer: MockResponse,
     kind: type[APIError],
     told: str,
 ) -> None:
     async def body() -> None:
-        async with flavour.client(max_retries=0) as client:
+        async with backend.client(max_retries=0) as client:
             realtime_server.respond_next(answer)
             with pytest.raises(kind, match=told) as caught:
                 await client.sessions.create()
@@ -345,7 +349,7 @@ def test_every_failure_is_typed_and_the_next_call_works(
             assert (await client.sessions.create()).client_secret.value
         assert len(realtime_server.requests) == 2
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize(
@@ -353,15 +357,15 @@ def test_every_failure_is_typed_and_the_next_call_works(
     [(0.2, "total", "within 0.2 s"), (Timeout(read=0.2), "receive", "did not arrive in time")],
 )
 def test_time_limits(
-    flavour: Flavour,
+    backend: Backend,
     realtime_server: MockRealtimeServer,
     timeout: float | Timeout,
     phase: str,
     told: str,
 ) -> None:
     async def body() -> None:
-        async with flavour.client(max_retries=0) as client:
-            realtime_server.respond_next(MockAnswer(delay=30))
+        async with backend.client(max_retries=0) as client:
+            realtime_server.respond_next(MockResponse(delay=30))
             started = time.monotonic()
             with pytest.raises(APITimeoutError, match=told) as caught:
                 await client.sessions.create(timeout=timeout)
@@ -369,16 +373,16 @@ def test_time_limits(
             assert caught.value.phase == phase
             assert (await client.sessions.create()).meta.attempts == 1
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_nobody_is_there(flavour: Flavour) -> None:
+def test_nobody_is_there(backend: Backend) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
     async def body() -> None:
         options = {"base_url": f"http://127.0.0.1:{port}/v1", "api_key": "sk-x", "retry": QUICK}
-        async with flavour.client(**options) as client:
+        async with backend.client(**options) as client:
             with pytest.raises(APIConnectionError, match="Could not connect") as caught:
                 await client.sessions.create()
         assert (caught.value.phase, caught.value.attempts) == ("connect", 3)
@@ -386,14 +390,14 @@ def test_nobody_is_there(flavour: Flavour) -> None:
         assert caught.value.__cause__ is not None
         assert caught.value.__cause__.__traceback__ is None
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_one_connection_serves_call_after_call(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             for _ in range(5):
                 await client.sessions.create()
             copy_of_client = client.with_options(timeout=5, project="other")
@@ -404,16 +408,16 @@ def test_one_connection_serves_call_after_call(
         assert realtime_server.requests[5].headers["openai-project"] == "other"
         assert "openai-project" not in realtime_server.requests[6].headers
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_connection_that_failed_is_not_used_again(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client(max_retries=0) as client:
+        async with backend.client(max_retries=0) as client:
             await client.sessions.create()
-            realtime_server.respond_next(MockAnswer(500))
+            realtime_server.respond_next(MockResponse(500))
             with pytest.raises(InternalServerError):
                 await client.sessions.create()
             await client.sessions.create()
@@ -421,16 +425,16 @@ def test_a_connection_that_failed_is_not_used_again(
         assert first == second
         assert second != third
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_an_idle_connection_that_the_server_closed_is_replaced(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client(max_retries=0) as client:
+        async with backend.client(max_retries=0) as client:
             realtime_server.respond_next(
-                MockAnswer(
+                MockResponse(
                     json={"client_secret": {"value": "ek_1"}}, headers={"connection": "close"}
                 )
             )
@@ -442,12 +446,12 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(
             assert session.meta.attempts == 1
         assert len({request.connection for request in realtime_server.requests}) == 3
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_a_closed_client_says_so(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_a_closed_client_says_so(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
-        client = flavour.client()
+        client = backend.client()
         copy = client.with_options(timeout=1)
         await client.sessions.create()
         was_closed = [client.is_closed, copy.is_closed]
@@ -459,21 +463,21 @@ def test_a_closed_client_says_so(flavour: Flavour, realtime_server: MockRealtime
             await copy.sessions.create()
         was_closed += [client.is_closed, copy.is_closed]
         assert was_closed == [False, False, True, True]
-        unused = flavour.client()
+        unused = backend.client()
         await unused.aclose()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_closing_during_a_call_lets_it_finish(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        client = flavour.client()
+        client = backend.client()
         realtime_server.respond_next(
-            MockAnswer(json={"client_secret": {"value": "ek_1"}}, delay=0.1)
+            MockResponse(json={"client_secret": {"value": "ek_1"}}, delay=0.1)
         )
-        if flavour.is_sync:
+        if backend.is_sync:
             with ThreadPoolExecutor(1) as pool:
                 call = pool.submit(client.wrapped.sessions.create)  # type: ignore[attr-defined]  # the sync client inside
                 await _until(lambda: len(realtime_server.requests) == 1)
@@ -485,7 +489,7 @@ def test_closing_during_a_call_lets_it_finish(
                 await _until(lambda: len(realtime_server.requests) == 1)
                 await client.aclose()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 async def _until(condition: Any) -> None:
@@ -525,7 +529,7 @@ def test_cancellation_leaves_the_client_usable(
     async def body() -> None:
         async with RealtimeSessionsClient() as client:
             await client.sessions.create()
-            realtime_server.respond_next(MockAnswer(delay=0.5))
+            realtime_server.respond_next(MockResponse(delay=0.5))
             started = time.monotonic()
             with anyio.move_on_after(moment) as scope:
                 await client.sessions.create()
@@ -553,7 +557,7 @@ def test_cancellation_at_every_await(backend: str, realtime_server: MockRealtime
                     assert session.meta.attempts == 1
                     step += 1
                     if not reuse:
-                        await Flavour(backend).close_idle(client)
+                        await Backend(backend).close_idle(client)
                 assert step > (1 if reuse else 3)
 
     anyio.run(body, backend=backend)
@@ -637,20 +641,20 @@ def test_a_client_shows_and_pickles_no_key(
 
 
 def test_no_secret_in_any_log(
-    flavour: Flavour, realtime_server: MockRealtimeServer, all_logs: pytest.LogCaptureFixture
+    backend: Backend, realtime_server: MockRealtimeServer, all_logs: pytest.LogCaptureFixture
 ) -> None:
     async def body() -> str:
-        async with flavour.client(retry=QUICK) as client:
-            realtime_server.respond_next(MockAnswer(503), MockAnswer(drop="before"))
+        async with backend.client(retry=QUICK) as client:
+            realtime_server.respond_next(MockResponse(503), MockResponse(drop="before"))
             session = await client.sessions.create(instructions="Whisper.")
             logging_of_model = f"{session!r} {session}"
             assert session.client_secret.value not in logging_of_model
-            realtime_server.respond_next(MockAnswer(401))
+            realtime_server.respond_next(MockResponse(401))
             with pytest.raises(AuthenticationError):
                 await client.sessions.create()
             return session.client_secret.value
 
-    secret = flavour.run(body)
+    secret = backend.run(body)
     ours = [record.getMessage() for record in all_logs.records if record.name == "openai_realtime"]
     assert "sessions.create: attempt 1: 503 (request id None)" in ours
     assert "sessions.create: attempt 2: APIConnectionError (request id None)" in ours

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from flavours import Flavour
+from backends import Backend
 
 from openai_realtime import (
     APIResponseValidationError,
@@ -20,7 +20,7 @@ from openai_realtime import (
     RealtimeSessionsClient,
     RetryPolicy,
 )
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 THE_CALL: dict[str, Any] = {
     "model": "gpt-realtime",
@@ -52,9 +52,9 @@ def said(session: RealtimeSessionCreateResponse) -> dict[str, Any]:
 
 @pytest.mark.filterwarnings("ignore::openai_realtime.DroppedParameterWarning")
 @pytest.mark.parametrize("settings", SERVERS, ids=lambda settings: "-".join(settings.values()))
-def test_one_unchanged_call_mints_everywhere(flavour: Flavour, settings: dict[str, Any]) -> None:
+def test_one_unchanged_call_mints_everywhere(backend: Backend, settings: dict[str, Any]) -> None:
     async def mint(server: MockRealtimeServer) -> RealtimeSessionCreateResponse:
-        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+        async with backend.client(provider=server.provider, api_key=server.api_key) as client:
             session = await client.sessions.create(**THE_CALL)
             assert session.client_secret.value
             assert 58 <= (session.client_secret.seconds_left or 0) <= 600
@@ -65,8 +65,8 @@ def test_one_unchanged_call_mints_everywhere(flavour: Flavour, settings: dict[st
             return session
 
     with MockRealtimeServer(dialect="beta") as reference, MockRealtimeServer(**settings) as server:
-        expected = said(flavour.run(lambda: mint(reference)))
-        told = said(flavour.run(lambda: mint(server)))
+        expected = said(backend.run(lambda: mint(reference)))
+        told = said(backend.run(lambda: mint(server)))
     assert told.pop("model", "") in {"gpt-realtime", "mock-deployment", ""}
     expected.pop("model")
     assert told == {name: expected[name] for name in told}
@@ -79,9 +79,9 @@ def test_one_unchanged_call_mints_everywhere(flavour: Flavour, settings: dict[st
         assert told["turn_detection"] is None
 
 
-def test_a_retired_dialect_costs_one_round_trip_once(flavour: Flavour) -> None:
+def test_a_retired_dialect_costs_one_round_trip_once(backend: Backend) -> None:
     async def body(server: MockRealtimeServer) -> None:
-        async with flavour.client(
+        async with backend.client(
             provider=server.provider, api_key=server.api_key, max_retries=0
         ) as client:
             with pytest.warns(DroppedParameterWarning, match="cannot be told temperature") as told:
@@ -105,14 +105,14 @@ def test_a_retired_dialect_costs_one_round_trip_once(flavour: Flavour) -> None:
         }
 
     with MockRealtimeServer(dialect="ga") as server:
-        flavour.run(lambda: body(server))
+        backend.run(lambda: body(server))
 
 
 RETIRED = [
-    MockAnswer(404),
-    MockAnswer(410, json={"error": "gone"}),
-    MockAnswer(400, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
-    MockAnswer(
+    MockResponse(404),
+    MockResponse(410, json={"error": "gone"}),
+    MockResponse(400, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
+    MockResponse(
         400,
         json={"error": {"message": "Model gpt-realtime-2 is only available on the GA API."}},
     ),
@@ -121,51 +121,51 @@ RETIRED = [
 
 @pytest.mark.parametrize("answer", RETIRED, ids=lambda answer: str(answer.status))
 def test_every_way_to_say_that_a_dialect_is_retired(
-    answer: MockAnswer, realtime_server: MockRealtimeServer, flavour: Flavour
+    answer: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
     realtime_server.respond_next(answer)
 
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             assert (await client.sessions.create()).meta.attempts == 2
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        MockAnswer(
+        MockResponse(
             400, json={"error": {"message": "unknown parameter", "code": "unknown_parameter"}}
         ),
-        MockAnswer(401, json={"error": "who?"}),
-        MockAnswer(404, json={"error": {"message": "x", "code": "model_not_found"}}),
-        MockAnswer(400, json={"error": "foo is in beta; use a newer API version"}),
+        MockResponse(401, json={"error": "who?"}),
+        MockResponse(404, json={"error": {"message": "x", "code": "model_not_found"}}),
+        MockResponse(400, json={"error": "foo is in beta; use a newer API version"}),
     ],
 )
 def test_other_errors_are_what_they_are(
-    answer: MockAnswer, realtime_server: MockRealtimeServer, flavour: Flavour
+    answer: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
     realtime_server.respond_next(answer)
 
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             with pytest.raises((BadRequestError, AuthenticationError, NotFoundError)):
                 await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert len(realtime_server.requests) == 1
 
 
 @pytest.mark.parametrize("header", ["OpenAI-Beta", "openai-beta"])
 def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
-    flavour: Flavour, header: str
+    backend: Backend, header: str
 ) -> None:
     """OpenAI takes a request with it for a flat one, and says that the flat shape is disabled."""
 
     async def body(server: MockRealtimeServer) -> None:
         wrong: Any = {"extra_headers": {header: "realtime=v1"}}
-        async with flavour.client(base_url=server.base_url, api_key=server.api_key) as client:
+        async with backend.client(base_url=server.base_url, api_key=server.api_key) as client:
             calls: list[Any] = [
                 lambda: client.client_secrets.create(**wrong),
                 lambda: client.translations.client_secrets.create(
@@ -183,13 +183,13 @@ def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
                 assert "OpenAI-Beta header" in str(caught.value)
                 assert 'dialect="auto"' not in str(caught.value)
             # Nor where its answer could mean anything.
-            for answer in (MockAnswer(404), MockAnswer(410)):
+            for answer in (MockResponse(404), MockResponse(410)):
                 server.respond_next(answer)
                 with pytest.raises(APIStatusError, match="OpenAI-Beta header"):
                     await client.client_secrets.create(**wrong)
 
     with MockRealtimeServer(dialect="ga") as server:
-        flavour.run(lambda: body(server))
+        backend.run(lambda: body(server))
         paths = [request.path.removeprefix("/v1/realtime/") for request in server.requests]
     assert paths == [
         "client_secrets",
@@ -204,28 +204,28 @@ def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
 @pytest.mark.parametrize(
     "answer",
     [
-        MockAnswer(400, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
-        MockAnswer(404, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
-        MockAnswer(400, json={"error": "The beta API is retired: use the GA API."}),
+        MockResponse(400, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
+        MockResponse(404, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
+        MockResponse(400, json={"error": "The beta API is retired: use the GA API."}),
     ],
 )
 def test_what_retires_the_flat_shape_does_not_retire_the_nested_one(
-    answer: MockAnswer, realtime_server: MockRealtimeServer, flavour: Flavour
+    answer: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
     realtime_server.respond_next(answer)
 
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             with pytest.raises((BadRequestError, NotFoundError)):
                 await client.client_secrets.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert len(realtime_server.requests) == 1
 
 
-def test_a_404_on_both_is_the_first_error_with_a_hint(flavour: Flavour) -> None:
+def test_a_404_on_both_is_the_first_error_with_a_hint(backend: Backend) -> None:
     async def body(base_url: str) -> None:
-        async with flavour.client(base_url=base_url, api_key="sk-x") as client:
+        async with backend.client(base_url=base_url, api_key="sk-x") as client:
             for create in (client.sessions.create, client.client_secrets.create):
                 with pytest.raises(
                     NotFoundError, match="Neither the flat nor the nested"
@@ -235,80 +235,80 @@ def test_a_404_on_both_is_the_first_error_with_a_hint(flavour: Flavour) -> None:
                 assert "wrong/realtime/" in caught.value.message
 
     with MockRealtimeServer(api_key=None) as server:
-        flavour.run(lambda: body(f"{server.base_url}/wrong"))
+        backend.run(lambda: body(f"{server.base_url}/wrong"))
         paths = [request.path.rpartition("/")[2] for request in server.requests]
     assert paths == ["sessions", "client_secrets", "client_secrets", "sessions"]
 
 
 def test_the_fallback_retries_and_fails_like_any_call(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client(retry=RetryPolicy(base_delay=0.001)) as client:
-            realtime_server.respond_next(MockAnswer(404), MockAnswer(503), MockAnswer(503))
+        async with backend.client(retry=RetryPolicy(base_delay=0.001)) as client:
+            realtime_server.respond_next(MockResponse(404), MockResponse(503), MockResponse(503))
             assert (await client.sessions.create()).meta.attempts == 4
             other = client.with_options(base_url=realtime_server.base_url + "/")
-            realtime_server.respond_next(MockAnswer(401))
+            realtime_server.respond_next(MockResponse(401))
             with pytest.raises(AuthenticationError):
                 await other.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_fallback_that_mints_nothing_is_not_remembered(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
-            realtime_server.respond_next(MockAnswer(404), MockAnswer(json={"value": ""}))
+        async with backend.client() as client:
+            realtime_server.respond_next(MockResponse(404), MockResponse(json={"value": ""}))
             with pytest.raises(APIResponseValidationError):
                 await client.sessions.create()
             await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert realtime_server.requests[-1].path == "/v1/realtime/sessions"
 
 
 @pytest.mark.parametrize(("dialect", "path"), [("beta", "sessions"), ("ga", "client_secrets")])
 def test_an_explicit_dialect_is_obeyed(
-    flavour: Flavour, realtime_server: MockRealtimeServer, dialect: Any, path: str
+    backend: Backend, realtime_server: MockRealtimeServer, dialect: Any, path: str
 ) -> None:
     async def body() -> None:
-        async with flavour.client(dialect=dialect) as client:
+        async with backend.client(dialect=dialect) as client:
             await client.sessions.create(voice="verse")
-            realtime_server.respond_next(MockAnswer(404))
+            realtime_server.respond_next(MockResponse(404))
             with pytest.raises(NotFoundError):
                 await client.sessions.create()
             await client.client_secrets.create(session={"type": "realtime", "model": "m"})
 
-    flavour.run(body)
+    backend.run(body)
     paths = [request.path.removeprefix("/v1/realtime/") for request in realtime_server.requests]
     assert paths == [path] * 3
 
 
 def test_strict_refuses_before_anything_is_minted(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        async with flavour.client(dialect="ga", strict=True) as client:
+        async with backend.client(dialect="ga", strict=True) as client:
             with pytest.raises(ParameterError, match="temperature") as caught:
                 await client.sessions.create(temperature=0.8)
             assert caught.value.param == "temperature"
             with pytest.warns(DroppedParameterWarning):
                 await client.sessions.create(temperature=0.8, strict=False)
-        async with flavour.client() as client:
-            realtime_server.respond_next(MockAnswer(410))
+        async with backend.client() as client:
+            realtime_server.respond_next(MockResponse(410))
             with pytest.raises(ParameterError, match="strict=True"):
                 await client.sessions.create(temperature=0.8, strict=True)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(realtime_server.requests) == 2
 
 
 @pytest.mark.parametrize("dialect", ["beta", "ga"])
-def test_nested_methods_work_on_flat_servers_too(flavour: Flavour, dialect: Any) -> None:
+def test_nested_methods_work_on_flat_servers_too(backend: Backend, dialect: Any) -> None:
     async def body(server: MockRealtimeServer) -> None:
-        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+        async with backend.client(provider=server.provider, api_key=server.api_key) as client:
             secret = await client.client_secrets.create(
                 expires_after={"seconds": 120},
                 session={
@@ -340,21 +340,21 @@ def test_nested_methods_work_on_flat_servers_too(flavour: Flavour, dialect: Any)
             assert transcription.audio.input.transcription.model == "whisper-1"
 
     with MockRealtimeServer(dialect=dialect) as server:
-        flavour.run(lambda: body(server))
+        backend.run(lambda: body(server))
 
 
 @pytest.mark.parametrize("dialect", ["beta", "ga"])
-def test_a_secret_lives_no_longer_than_was_asked_for(flavour: Flavour, dialect: Any) -> None:
+def test_a_secret_lives_no_longer_than_was_asked_for(backend: Backend, dialect: Any) -> None:
     """Whatever a server or its clock says, and in whatever shape the lifetime was asked for."""
     late = {"expires_at": int(time.time()) + 5000}
     answers = {
-        "beta": MockAnswer(json={"client_secret": {"value": "ek_1", **late}}),
-        "ga": MockAnswer(json={"value": "ek_1", **late}),
+        "beta": MockResponse(json={"client_secret": {"value": "ek_1", **late}}),
+        "ga": MockResponse(json={"value": "ek_1", **late}),
     }
     ten: Any = {"seconds": 10}
 
     async def body(server: MockRealtimeServer) -> None:
-        async with flavour.client(
+        async with backend.client(
             base_url=server.base_url, api_key=server.api_key, dialect=dialect
         ) as client:
             calls: list[Any] = [
@@ -372,12 +372,12 @@ def test_a_secret_lives_no_longer_than_was_asked_for(flavour: Flavour, dialect: 
             assert ((await client.sessions.create()).client_secret.seconds_left or 0) > 4000
 
     with MockRealtimeServer() as server:
-        flavour.run(lambda: body(server))
+        backend.run(lambda: body(server))
 
 
-def test_a_deployment_is_the_model_whatever_is_named(flavour: Flavour) -> None:
+def test_a_deployment_is_the_model_whatever_is_named(backend: Backend) -> None:
     async def body(server: MockRealtimeServer) -> None:
-        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+        async with backend.client(provider=server.provider, api_key=server.api_key) as client:
             with pytest.warns(DroppedParameterWarning, match="cannot be told model"):
                 flat = await client.sessions.create(model="gpt-realtime")
             assert (flat.model, flat.meta.dropped) == ("mock-deployment", ("model",))
@@ -392,13 +392,13 @@ def test_a_deployment_is_the_model_whatever_is_named(flavour: Flavour) -> None:
             await client.transcription_sessions.create()
 
     with MockRealtimeServer(provider="azure_preview") as server:
-        flavour.run(lambda: body(server))
+        backend.run(lambda: body(server))
 
 
 @pytest.mark.filterwarnings("ignore::openai_realtime.DroppedParameterWarning")
-def test_quirks(flavour: Flavour) -> None:
+def test_quirks(backend: Backend) -> None:
     async def body(server: MockRealtimeServer, name: str) -> None:
-        async with flavour.client(provider=server.provider, api_key=server.api_key) as client:
+        async with backend.client(provider=server.provider, api_key=server.api_key) as client:
             session = await client.sessions.create(
                 model="m", client_secret={"expires_after": {"seconds": 90}}
             )
@@ -431,16 +431,16 @@ def test_quirks(flavour: Flavour) -> None:
 
     for name in ("xai", "litellm", "azure"):
         with MockRealtimeServer(provider=name) as server:
-            flavour.run(lambda s=server, n=name: body(s, n))  # type: ignore[misc]  # bound on purpose
+            backend.run(lambda s=server, n=name: body(s, n))  # type: ignore[misc]  # bound on purpose
 
 
-def test_where_there_is_no_other_endpoint_the_error_is_the_servers(flavour: Flavour) -> None:
+def test_where_there_is_no_other_endpoint_the_error_is_the_servers(backend: Backend) -> None:
     async def body(server: MockRealtimeServer, endpoint: str) -> None:
         place = server.provider.paths[endpoint]
         provider = replace(server.provider, paths={endpoint: place}, dialect="auto")
-        async with flavour.client(provider=provider, api_key=server.api_key) as client:
+        async with backend.client(provider=provider, api_key=server.api_key) as client:
             if endpoint == "sessions":
-                server.respond_next(MockAnswer(404))
+                server.respond_next(MockResponse(404))
                 with pytest.raises(NotFoundError, match="404"):
                     await client.sessions.create()
             else:  # nothing is there to ask first
@@ -448,18 +448,18 @@ def test_where_there_is_no_other_endpoint_the_error_is_the_servers(flavour: Flav
 
     for endpoint in ("sessions", "client_secrets"):
         with MockRealtimeServer() as server:
-            flavour.run(lambda s=server, e=endpoint: body(s, e))  # type: ignore[misc]  # bound on purpose
+            backend.run(lambda s=server, e=endpoint: body(s, e))  # type: ignore[misc]  # bound on purpose
             assert len(server.requests) == 1
 
 
-def test_a_server_that_wants_no_key(flavour: Flavour) -> None:
+def test_a_server_that_wants_no_key(backend: Backend) -> None:
     with MockRealtimeServer(provider="keyless") as server:
 
         async def body() -> None:
-            async with flavour.client(provider=server.provider) as client:
+            async with backend.client(provider=server.provider) as client:
                 await client.sessions.create()
 
-        flavour.run(body)
+        backend.run(body)
         assert "authorization" not in server.requests[0].headers
 
 

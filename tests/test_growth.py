@@ -22,14 +22,14 @@ from openai_realtime import (
     RealtimeSessionCreateResponse,
     WebhookVerifier,
 )
-from openai_realtime.cli.admission import bearer_tokens
+from openai_realtime.cli.auth import bearer_tokens
 from openai_realtime.cli.failures import failure_of
 from openai_realtime.cli.output import one_line
 from openai_realtime.cli.report import meta_line, session_rows
 from openai_realtime.cli.service_log import _JsonFormatter, _TextFormatter
 from openai_realtime.configuration import Configuration
-from openai_realtime.core.answers import status_error
 from openai_realtime.core.body import whole_body
+from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.meta import ResponseMeta, ShownHeaders, parse_duration, response_meta
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text, secrets_in, visible
 from openai_realtime.core.retry import RetryPolicy, parse_http_date, parse_retry_after
@@ -38,11 +38,11 @@ from openai_realtime.core.wire import Headers, Response
 from openai_realtime.dialects import flat_answer, nested_answer
 from openai_realtime.mint.addresses import client_address
 from openai_realtime.mint.bodies import check_content_type
-from openai_realtime.mint.origins import Origins
-from openai_realtime.mint.refusals import RefusalError
+from openai_realtime.mint.cors import Origins
+from openai_realtime.mint.endpoint_errors import EndpointError
 from openai_realtime.resources.calls import action_call, create_call
-from openai_realtime.resources.minting import is_retired
-from openai_realtime.resources.reading import read_minted
+from openai_realtime.resources.create_operation import is_retired
+from openai_realtime.resources.responses import parse_response
 from openai_realtime.types.client_secret import ClientSecret, parse_expiry
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
 
@@ -221,13 +221,13 @@ def minted(body: bytes) -> Prepared:
     response = Response(200, Headers(), body)
 
     def work() -> None:
-        for model, normalise in (
+        for model, parse_shape in (
             (RealtimeSessionCreateResponse, flat_answer),
             (ClientSecretCreateResponse, nested_answer),
         ):
             meta = response_meta(response, sanitizer(), attempts=1, elapsed=0, possible_orphans=0)
             try:
-                read: Any = read_minted(response, meta, model, normalise)
+                read: Any = parse_response(response, meta, model, parse_shape)
             except RealtimeError as error:
                 _ = f"{error!r} {error} {error.__dict__}"
             else:
@@ -367,7 +367,7 @@ def a_request(text: str) -> Prepared:
         client_address(scope, 1)
         origins.answer_headers(RequestHeaders(scope=scope))
         for check in (origins.check, check_content_type):
-            with suppress(RefusalError):
+            with suppress(EndpointError):
                 check(RequestHeaders(scope=scope))
         with suppress(StopIteration):
             authorize(Request(scope)).send(None)

@@ -8,9 +8,9 @@ import pytest
 
 PROGRAM = """
 from openai_realtime import SyncRealtimeSessionsClient
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockResponse, MockRealtimeServer
 with MockRealtimeServer() as server:
-    server.respond_next(MockAnswer(503))
+    server.respond_next(MockResponse(503))
     for _ in range(2):
         with SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key) as client:
             secret = client.sessions.create().client_secret.value

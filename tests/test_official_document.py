@@ -22,7 +22,7 @@ from openai_realtime.core.wire import Headers, Response
 from openai_realtime.dialects import flat_answer, nested_answer
 from openai_realtime.resources import calls, client_secrets, sessions, translations
 from openai_realtime.resources import transcription_sessions as transcriptions
-from openai_realtime.resources.reading import read_minted
+from openai_realtime.resources.responses import parse_response
 
 DOCUMENT = Path(__file__).parents[2] / "shared" / "spec" / "realtime.openapi.json"
 pytestmark = pytest.mark.skipif(not DOCUMENT.is_file(), reason="the document is not here")
@@ -130,7 +130,7 @@ def test_every_request_is_taken_and_sent_as_it_is(path: str) -> None:
 
 def test_every_call_is_taken() -> None:
     for example in examples(body_of("/realtime/calls", "multipart/form-data")):
-        assert calls.CREATE.plain(example) == example
+        assert calls.CREATE.validate(example) == example
 
 
 ANSWERS: list[tuple[str, Any, Any]] = [
@@ -149,12 +149,12 @@ ANSWERS: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "model", "normalise"), ANSWERS, ids=[row[0] for row in ANSWERS])
-def test_every_answer_is_read_whole(name: str, model: Any, normalise: Any) -> None:
+@pytest.mark.parametrize(("name", "model", "parse_shape"), ANSWERS, ids=[row[0] for row in ANSWERS])
+def test_every_answer_is_read_whole(name: str, model: Any, parse_shape: Any) -> None:
     count = 0
     for example in examples({"$ref": f"#/components/schemas/{name}"}):
         response = Response(200, Headers(), json.dumps(example).encode())
-        answer = read_minted(response, ResponseMeta(), model, normalise)
+        answer = parse_response(response, ResponseMeta(), model, parse_shape)
         assert answer.meta.unreadable == {}
         assert json.loads(answer.model_dump_json(exclude_unset=True)) == example
         count += 1
@@ -166,5 +166,7 @@ def test_the_nested_session_is_read_by_the_flat_model() -> None:
     for example in examples({"$ref": "#/components/schemas/RealtimeSessionCreateResponse"}):
         wrapped = {"value": "ek_1", "expires_at": 7, "session": example}
         response = Response(200, Headers(), json.dumps(wrapped).encode())
-        answer = read_minted(response, ResponseMeta(), RealtimeSessionCreateResponse, flat_answer)
+        answer = parse_response(
+            response, ResponseMeta(), RealtimeSessionCreateResponse, flat_answer
+        )
         assert answer.client_secret.value == "ek_1"

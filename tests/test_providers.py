@@ -99,12 +99,12 @@ def test_dialects_and_keys(
 ) -> None:
     assert (provider.dialect, provider.auth, provider.key_variable) == (dialect, auth, variable)
     if auth is None:
-        assert Configuration.resolve({"provider": provider}).credential.ask() is None
+        assert Configuration.resolve({"provider": provider}).credential.get() is None
         return
     with pytest.raises(ConfigurationError, match=f"{variable}$"):
         SyncRealtimeSessionsClient(provider=provider)
     monkeypatch.setenv(variable, "key-1")
-    asked: Any = Configuration.resolve({"provider": provider}).credential.ask()
+    asked: Any = Configuration.resolve({"provider": provider}).credential.get()
     assert asked.header == (auth.header.encode(), f"{auth.prefix}key-1".encode())
 
 
@@ -230,5 +230,5 @@ def test_plain_http_where_it_is_allowed() -> None:
 def test_a_new_provider_is_a_line_of_data() -> None:
     mine = Provider("Mine", "https://mine.example", "ga", auth=AuthScheme("x-key"))
     configuration = Configuration.resolve({"provider": mine, "api_key": "k"})
-    asked: Any = configuration.credential.ask()
+    asked: Any = configuration.credential.get()
     assert asked.header == (b"x-key", b"k")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from openai_realtime import providers
 from openai_realtime.cli import connection_options as options
 from openai_realtime.cli.choices import ProviderName
-from openai_realtime.cli.places import spelled
+from openai_realtime.cli.parameter_paths import spelled
 from openai_realtime.errors import ParameterError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import json as json_format
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from openai_realtime.cli import options, output, places
+from openai_realtime.cli import options, output, parameter_paths
 from openai_realtime.cli.connection import Connection
 from openai_realtime.cli.inputs import check_stdin_is_read_once, read_config, read_sdp
 from openai_realtime.cli.option_groups import with_option_groups
@@ -32,8 +32,10 @@ class CallSession:
 
     def parameters(self) -> dict[str, Any]:
         """Return the nested session, without its type where that goes without saying."""
-        values = {name: getattr(self, name) for name in places.CALL}
-        asked = {places.CALL[name]: value for name, value in values.items() if value is not None}
+        values = {name: getattr(self, name) for name in parameter_paths.CALL}
+        asked = {
+            parameter_paths.CALL[name]: value for name, value in values.items() if value is not None
+        }
         session = assemble(read_config(self.config), asked, self.param or ())
         if session.get("type") == "realtime":
             del session["type"]
@@ -107,7 +109,7 @@ def _show(call: RealtimeCall, *, as_json: bool) -> None:
         told = {"id": call.id, "sdp": call.sdp}
         output.write_json(json_format.dumps(told, indent=2, ensure_ascii=False))
         return
-    output.complain("call id", call.id or "none, the server did not tell it")
+    output.print_message("call id", call.id or "none, the server did not tell it")
     output.write_exact(call.sdp)
 
 

@@ -14,7 +14,7 @@ from openai_realtime.cli import connection_options as options
 from openai_realtime.cli.address import Address
 from openai_realtime.cli.choices import profile_name
 from openai_realtime.cli.inputs import read_api_key
-from openai_realtime.cli.places import spelled
+from openai_realtime.cli.parameter_paths import spelled
 from openai_realtime.errors import ParameterError
 
 if TYPE_CHECKING:

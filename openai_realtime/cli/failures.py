@@ -15,7 +15,7 @@ import typer
 from openai_realtime import errors
 from openai_realtime.cli import INTERRUPTED
 from openai_realtime.cli.output import READER_GONE, one_line
-from openai_realtime.cli.places import OPTION_OF
+from openai_realtime.cli.parameter_paths import OPTION_OF
 from openai_realtime.core.peer_text import sanitize_text
 
 COMMAND = "openai-realtime"

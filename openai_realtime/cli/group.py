@@ -75,7 +75,7 @@ def status_of(run: Callable[[], int | None]) -> int:
             # The frames without the message, which may quote anything.
             logger.debug("Traceback:\n%s", "".join(traceback.format_tb(error.__traceback__)))
         failure = failure_of(error)
-        output.complain("error", failure.text)
+        output.print_message("error", failure.text)
         if failure.hint is not None:
-            output.complain("hint", failure.hint)
+            output.print_message("hint", failure.hint)
         return failure.exit_code

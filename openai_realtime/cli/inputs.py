@@ -60,7 +60,7 @@ def read_secret_file(option: str, path: str) -> str:
         raise ConfigurationError(message) from None
     if is_readable_by_all:
         warning = f"{option} {path}: every user of this machine can read it: chmod 600"
-        output.complain("warning", output.one_line(warning))
+        output.print_message("warning", output.one_line(warning))
     try:
         # An editor's newline, or the mark that PowerShell writes first, is no part of the key.
         key = content.decode("utf-8-sig").strip()

@@ -12,14 +12,14 @@ from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
-    from openai_realtime.testing import MockAnswer, RecordedRequest
+    from openai_realtime.testing import MockResponse, RecordedRequest
 
 
 class LoggingServer(MockRealtimeServer):
     """A mock server that tells of every request on stderr, and remembers none."""
 
-    def answer(self, request: RecordedRequest) -> MockAnswer:
-        """Answer, and write `method path status`; the query stays out, it may hold anything."""
+    def answer(self, request: RecordedRequest) -> MockResponse:
+        """ResponseModel, and write `method path status`; the query stays out, it may hold anything."""
         answer = super().answer(request)
         self.requests.clear()
         path = request.path.partition("?")[0]

@@ -1,7 +1,7 @@
 """`openai-realtime mint`: mint a client secret and print it.
 
 Owns: what can be minted, and the three ways to print it. Must not know: how options are spelled
-(`options.py`), what they set (`places.py`), failures, or how the secret is got.
+(`options.py`), what they set (`parameter_paths.py`), failures, or how the secret is got.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, cast
 
-from openai_realtime.cli import options, output, places
+from openai_realtime.cli import options, output, parameter_paths
 from openai_realtime.cli.connection import Connection
 from openai_realtime.cli.inputs import check_stdin_is_read_once, read_config
 from openai_realtime.cli.option_groups import with_option_groups
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from openai_realtime import SyncRealtimeSessionsClient
     from openai_realtime.configuration import ClientOptions
-    from openai_realtime.types.client_secret import Minted, MintedSecret
+    from openai_realtime.types.client_secret import FlatSecretResponse, NestedSecretResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,24 @@ class Kind:
 
     asked_by: str
     """The option that asks for it, or the command itself."""
-    create: Callable[[SyncRealtimeSessionsClient], Callable[..., Minted | MintedSecret]]
-    places: Mapping[str, str]
+    create: Callable[
+        [SyncRealtimeSessionsClient], Callable[..., FlatSecretResponse | NestedSecretResponse]
+    ]
+    parameter_paths: Mapping[str, str]
     usual: Mapping[str, object] = field(default_factory=dict[str, object])
     """What is asked where nothing else is said."""
 
 
-SESSION = Kind("mint", lambda client: client.sessions.create, places.SESSION)
+SESSION = Kind("mint", lambda client: client.sessions.create, parameter_paths.SESSION)
 TRANSCRIPTION = Kind(
-    "--transcription", lambda client: client.transcription_sessions.create, places.TRANSCRIPTION
+    "--transcription",
+    lambda client: client.transcription_sessions.create,
+    parameter_paths.TRANSCRIPTION,
 )
 TRANSLATION = Kind(
     "--translate",
     lambda client: client.translations.client_secrets.create,
-    places.TRANSLATION,
+    parameter_paths.TRANSLATION,
     usual={"session": {"model": "gpt-realtime-translate"}},
 )
 
@@ -84,14 +88,16 @@ class SessionOptions:
         values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         del values["transcription"]
         given = {name: value for name, value in values.items() if value not in (None, [])}
-        if unwanted := [places.spelled(name) for name in given if name not in kind.places]:
+        if unwanted := [
+            parameter_paths.spelled(name) for name in given if name not in kind.parameter_paths
+        ]:
             message = f"{kind.asked_by} takes no {', no '.join(unwanted)}"
             raise ParameterError(message)
         if self.max_tokens is not None:
             given["max_tokens"] = parse_value(self.max_tokens)
         if self.turn_detection is not None:
             given["turn_detection"] = turn_detection_value(self.turn_detection)
-        return {kind.places[name]: value for name, value in given.items()}
+        return {kind.parameter_paths[name]: value for name, value in given.items()}
 
 
 @with_option_groups
@@ -129,11 +135,11 @@ def mint(  # noqa: PLR0913 - an argument an option, which is what typer reads
         warnings.simplefilter("ignore", DroppedParameterWarning)
         minted = kind.create(client)(**parameters)
     if minted.meta.dropped:
-        output.complain("warning", dropped_text(minted.meta))
+        output.print_message("warning", dropped_text(minted.meta))
     _show(minted, as_json=json, quiet=quiet)
 
 
-def _show(minted: Minted | MintedSecret, *, as_json: bool, quiet: bool) -> None:
+def _show(minted: FlatSecretResponse | NestedSecretResponse, *, as_json: bool, quiet: bool) -> None:
     if quiet:
         output.write(f"{minted.client_secret.value}\n")
     elif as_json:

@@ -93,7 +93,7 @@ def write_rich(*renderables: RenderableType, least_width: int = 0) -> None:
     write(capture.get())
 
 
-def complain(label: str, text: str) -> None:
+def print_message(label: str, text: str) -> None:
     """Write the one line `label: text` to stderr. Never fails: there is nowhere to tell it."""
     console = _memory_console(sys.stderr)
     line = Text.assemble((f"{label}:", "bold red" if label == "error" else "bold"), f" {text}")

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.types.client_secret import ClientSecret, Minted, MintedSecret
+    from openai_realtime.types.client_secret import (
+        ClientSecret,
+        FlatSecretResponse,
+        NestedSecretResponse,
+    )
 
 _SECRET = "client_secret"  # noqa: S105 - the name of a field
 _PADDING = 2
@@ -37,7 +41,7 @@ _HIDDEN = frozenset(
 _SAID_BY_NULL = {"turn_detection": "off: the client says when a turn is over"}
 
 
-def session_table(session: Minted | MintedSecret) -> tuple[Table, int]:
+def session_table(session: FlatSecretResponse | NestedSecretResponse) -> tuple[Table, int]:
     """Return the table of a session, and the least width that keeps the secret in one piece."""
     table = Table.grid(padding=(0, _PADDING))
     table.add_column(style="cyan", no_wrap=True)
@@ -50,7 +54,7 @@ def session_table(session: Minted | MintedSecret) -> tuple[Table, int]:
     return table, label + _PADDING + len(session.client_secret.value)
 
 
-def session_rows(session: Minted | MintedSecret) -> list[tuple[str, str]]:
+def session_rows(session: FlatSecretResponse | NestedSecretResponse) -> list[tuple[str, str]]:
     """Return the rows of a session: the fields that are set, then the secret and its expiry."""
     fields = session.model_dump(exclude_unset=True, exclude={*session.SECRET_FIELDS})
     mask = session.meta.sanitizer.mask

@@ -1,7 +1,7 @@
 """`openai-realtime serve`: the mint service, and a page to talk on.
 
 Owns: from options to the service's settings. Must not know: how options are spelled
-(`serve_options.py`), how somebody is recognised (`admission.py`), how a service runs (`service.py`).
+(`serve_options.py`), how somebody is recognised (`auth.py`), how a service runs (`service.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from openai_realtime.cli import admission, options, output, places
+from openai_realtime.cli import auth, options, output, parameter_paths
 from openai_realtime.cli import serve_options as own
 from openai_realtime.cli.choices import LogFormat
 from openai_realtime.cli.connection import Connection
@@ -41,7 +41,7 @@ _USUAL_MODEL = "gpt-realtime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
+class AuthOptions:
     """The options that say who may ask."""
 
     authorize: own.AuthorizeName = None
@@ -51,7 +51,7 @@ class Who:
     credentials: own.Credentials = False
     trusted_proxies: own.TrustedProxies = 0
 
-    def rule(self, host: str, *, is_mock: bool) -> Authorize:
+    def authorizer(self, host: str, *, is_mock: bool) -> Authorize:
         """Return the one rule that was chosen; raises `ConfigurationError` when there is none.
 
         Whoever is on this machine may ask a mock, when nothing else is said.
@@ -62,24 +62,24 @@ class Who:
         if given > 1:
             raise ParameterError(_TWO_RULES)
         if self.authorize is not None:
-            return admission.named_function(self.authorize)
+            return auth.named_function(self.authorize)
         if self.token_file is not None:
             text = read_secret_file("--token-file", self.token_file)
-            return admission.bearer_tokens("--token-file", text)
+            return auth.bearer_tokens("--token-file", text)
         if tokens is not None:
-            return admission.bearer_tokens(_TOKENS, tokens)
+            return auth.bearer_tokens(_TOKENS, tokens)
         if not (is_mock or self.anyone_on_this_machine):
             raise ConfigurationError(_NO_RULE)
-        if not admission.is_loopback(host):
+        if not auth.is_loopback(host):
             message = f"--host {host} is more than this machine: choose --authorize or --token-file"
             raise ConfigurationError(message)
         if not is_mock:
-            output.complain("warning", _FOR_DEVELOPMENT)
-        return admission.anyone_on_this_machine()
+            output.print_message("warning", _FOR_DEVELOPMENT)
+        return auth.anyone_on_this_machine()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class What:
+class SessionOptions:
     """The options that say what is minted, and how often."""
 
     model: options.Model = None
@@ -106,7 +106,11 @@ class What:
             "speed": self.speed,
             "transcription_model": self.transcription_model,
         }
-        asked = {places.SESSION[name]: value for name, value in values.items() if value is not None}
+        asked = {
+            parameter_paths.SESSION[name]: value
+            for name, value in values.items()
+            if value is not None
+        }
         if self.turn_detection is not None:
             asked["turn_detection"] = turn_detection_value(self.turn_detection)
         usual = {} if "type" in table else {"model": _USUAL_MODEL}
@@ -141,8 +145,8 @@ def serve(  # noqa: PLR0913 - an argument an option, which is what typer reads
     *,
     host: own.Host = "127.0.0.1",
     port: own.Port = 8000,
-    who: Who,
-    what: What,
+    who: AuthOptions,
+    what: SessionOptions,
     page: own.Page = False,
     metrics: own.Metrics = False,
     log: own.Log = LogFormat.TEXT,
@@ -160,7 +164,7 @@ def serve(  # noqa: PLR0913 - an argument an option, which is what typer reads
         "session": what.session(file.session),
         "allow": what.choices(file.allow),
         "lifetime": what.ttl,
-        "authorize": who.rule(host, is_mock=connection.mock),
+        "authorize": who.authorizer(host, is_mock=connection.mock),
         "origins": list(who.origin or ()),
         "credentials": who.credentials,
         "trusted_proxies": who.trusted_proxies,
@@ -184,7 +188,7 @@ def serve(  # noqa: PLR0913 - an argument an option, which is what typer reads
 def _client_settings(connection: Connection) -> Generator[SyncClientOptions]:
     has_peer = connection.mock and importlib.util.find_spec("aiortc") is not None
     if connection.mock and not has_peer:
-        output.complain(
+        output.print_message(
             "hint", "pip install aiortc, and the mock takes the call: until then it only mints"
         )
     with connection.settings(webrtc=has_peer) as settings:

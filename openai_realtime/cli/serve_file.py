@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from openai_realtime.cli import places
+from openai_realtime.cli import parameter_paths
 
 if TYPE_CHECKING:
     from openai_realtime.mint.choices import Choice
@@ -60,11 +60,11 @@ def put_below(context: typer.Context, file: ServeFile | None) -> ServeFile | Non
     if file is None:
         return None
     options = {str(each.name) for each in context.command.params} - _NOT_IN_A_FILE
-    known = options - places.SESSION.keys() | {"ttl", *_TABLES}
+    known = options - parameter_paths.SESSION.keys() | {"ttl", *_TABLES}
     for name in file.settings:
         if name in known:
             continue
-        if name in places.SESSION:
+        if name in parameter_paths.SESSION:
             message = f"{name} is the session's: write it below [session]"
         else:
             near = difflib.get_close_matches(name, sorted(known), n=1)

@@ -16,9 +16,9 @@ from typing_extensions import override
 
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.cli import output
-from openai_realtime.cli.admission import is_loopback
+from openai_realtime.cli.acceptor import ConnectionAcceptor, connection_limit
+from openai_realtime.cli.auth import is_loopback
 from openai_realtime.cli.failures import ListenError
-from openai_realtime.cli.listener import Listener, connection_limit
 from openai_realtime.cli.service_log import tell_on_stderr
 from openai_realtime.mint import mint_app
 from openai_realtime.mint.page import page_routes
@@ -37,7 +37,7 @@ _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - told apart, not b
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Listener:
     """Where the service listens."""
 
     socket: socket.socket
@@ -65,7 +65,7 @@ class Place:
 
 
 @contextmanager
-def listening(host: str, port: int) -> Generator[Place]:
+def listening(host: str, port: int) -> Generator[Listener]:
     """Open the socket; raises `ListenError` when that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -73,11 +73,11 @@ def listening(host: str, port: int) -> Generator[Place]:
     except OSError as error:
         raise ListenError(port, error.strerror or str(error)) from None
     with opened:
-        yield Place(opened, host)
+        yield Listener(opened, host)
 
 
 def run(
-    place: Place,
+    listener: Listener,
     client: SyncClientOptions,
     options: ServiceOptions,
     *,
@@ -89,9 +89,11 @@ def run(
 
     async def serve() -> None:
         async with RealtimeSessionsClient(**client) as opened:
-            app = _app(place, opened, options, has_page=has_page)
+            app = _app(listener, opened, options, has_page=has_page)
             server = _Server(
-                app, place.socket, introduction=_introduction(place, options, has_page=has_page)
+                app,
+                listener.socket,
+                introduction=_introduction(listener, options, has_page=has_page),
             )
             with _ended_by_signals(server):
                 await server.serve(sockets=[])
@@ -100,11 +102,11 @@ def run(
 
 
 def _app(
-    place: Place, client: RealtimeSessionsClient, options: ServiceOptions, *, has_page: bool
+    listener: Listener, client: RealtimeSessionsClient, options: ServiceOptions, *, has_page: bool
 ) -> Starlette:
     if not has_page:
         return mint_app(client, **options)
-    origins = [*options.get("origins", ()), *place.origins()]
+    origins = [*options.get("origins", ()), *listener.origins()]
     with_page: ServiceOptions = {**options, "origins": origins}
     app = mint_app(client, **with_page)
     connect_url = options.get("connect_url") or client.provider.url("calls")
@@ -116,7 +118,7 @@ class _Server(uvicorn.Server):
     """uvicorn, with a listener of ours, and which says where it listens once it does."""
 
     def __init__(self, app: Starlette, listening: socket.socket, *, introduction: str) -> None:
-        self._listener = Listener(app, connection_limit())
+        self._listener = ConnectionAcceptor(app, connection_limit())
         super().__init__(
             uvicorn.Config(
                 self._listener,
@@ -171,11 +173,11 @@ def _ended_by_signals(server: _Server) -> Generator[None]:
             signal.signal(number, handler)
 
 
-def _introduction(place: Place, options: ServiceOptions, *, has_page: bool) -> str:
-    lines = [f"Listening  {place.url}", f"Secrets    POST {place.url}/client-secret"]
-    lines.append(f"Health     {place.url}/healthz, {place.url}/readyz")
+def _introduction(listener: Listener, options: ServiceOptions, *, has_page: bool) -> str:
+    lines = [f"Listening  {listener.url}", f"Secrets    POST {listener.url}/client-secret"]
+    lines.append(f"Health     {listener.url}/healthz, {listener.url}/readyz")
     if options.get("metrics"):
-        lines.append(f"Metrics    {place.url}/metrics")
+        lines.append(f"Metrics    {listener.url}/metrics")
     if has_page:
-        lines.append(f"Page       {place.url}/")
+        lines.append(f"Page       {listener.url}/")
     return "\n".join([*lines, "", "Ctrl-C stops it. Requests:", ""])

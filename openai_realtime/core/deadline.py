@@ -38,7 +38,7 @@ class Timeout:
                 message = f"timeout: {name} is in seconds, finite and above 0"
                 raise ConfigurationError(message)
 
-    def overridden(self, value: float | Timeout) -> Timeout:
+    def with_total(self, value: float | Timeout) -> Timeout:
         """Return `value` if it is a `Timeout`; a bare number is these limits with another total."""
         if isinstance(value, Timeout):
             return value
@@ -64,7 +64,7 @@ class Deadline(NamedTuple):
         left = self.at - self.clock()
         return left if left > 0 else 0.0
 
-    def cut(self, limit: float | None) -> float:
+    def clamp(self, limit: float | None) -> float:
         """Return `limit` (seconds; None: no limit of its own), cut to what is left."""
         remaining = self.remaining()
         return remaining if limit is None else min(limit, remaining)

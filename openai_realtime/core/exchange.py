@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Self
 
-from openai_realtime.core.answers import shown_headers, status_error
 from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import Deadline, deadline_passed
+from openai_realtime.core.error_responses import shown_headers, status_error
 from openai_realtime.core.meta import response_meta
 from openai_realtime.core.peer_text import Sanitizer
 from openai_realtime.core.retry import (
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from openai_realtime.core.event_emitter import CallEventEmitter
     from openai_realtime.core.events import AttemptCause, Listener
-    from openai_realtime.core.narrator import Narrator
     from openai_realtime.secrets import Authorization
 
 
@@ -56,8 +56,8 @@ NEITHER_IS_THERE = (
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
-def nobody() -> Listener | None:
-    """Return who listens: nobody does."""
+def no_listener() -> Listener | None:
+    """Return who listens: no_listener does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class RetryContext:
     """Monotonic seconds."""
     random: Callable[[], float]
     """Uniform in [0, 1)."""
-    listening: Callable[[], Listener | None] = nobody
+    listening: Callable[[], Listener | None] = no_listener
     """Says who listens to a call that begins now; None costs a call nothing."""
 
 
@@ -95,7 +95,7 @@ class Exchange(Generic[T]):
     _authorization: Authorization | None = None
     _error: APIError | None = None
     _before_fallback: APIStatusError | None = None
-    _narrator: Narrator | None = None
+    _emitter: CallEventEmitter | None = None
     _value: T
 
     def __init__(self, call: Call[T], context: RetryContext) -> None:
@@ -105,9 +105,11 @@ class Exchange(Generic[T]):
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         listener = context.listening()
         if listener is not None:
-            from openai_realtime.core.narrator import Narrator  # noqa: PLC0415 - few are listened to
+            from openai_realtime.core.event_emitter import CallEventEmitter  # noqa: PLC0415 - few are listened to
 
-            self._narrator = Narrator(listener, context.clock, context.budget, call.operation)
+            self._emitter = CallEventEmitter(
+                listener, context.clock, context.budget, call.operation
+            )
 
     def __iter__(self) -> Self:
         return self
@@ -158,8 +160,8 @@ class Exchange(Generic[T]):
         self._attempts += 1
         self._authorization = authorization
         request = self.call.request
-        if self._narrator is not None:
-            self._narrator.attempt_sent(request, self._attempts, self._cause)
+        if self._emitter is not None:
+            self._emitter.attempt_sent(request, self._attempts, self._cause)
         return request if authorization is None else request.with_header(authorization.header)
 
     def receive(self, response: Response) -> None:
@@ -191,8 +193,8 @@ class Exchange(Generic[T]):
             self._settle_error(error, sanitizer, response.status)
         else:
             self._context.budget.refund(self._refund)
-            if self._narrator is not None:
-                self._narrator.attempt_finished(response.status, meta.request_id, None)
+            if self._emitter is not None:
+                self._emitter.attempt_finished(response.status, meta.request_id, None)
             self._finish(None)
 
     def _settle_failure(self, error: APIConnectionError) -> None:
@@ -235,8 +237,8 @@ class Exchange(Generic[T]):
         self._cause, self.delay = "retry", delay
         self._retries += 1
         self._orphans += error.possibly_acted
-        if self._narrator is not None:
-            self._narrator.retry_scheduled(delay, error)
+        if self._emitter is not None:
+            self._emitter.retry_scheduled(delay, error)
 
     def _falls_back(self, error: APIError) -> bool:
         """Go over to the call's fallback, if it has one for this error; that costs no retry."""
@@ -282,8 +284,8 @@ class Exchange(Generic[T]):
     def _attempt_finished(
         self, error: BaseException, status: int | None = None, request_id: str | None = None
     ) -> None:
-        if self._narrator is not None:
-            self._narrator.attempt_finished(status, request_id, error)
+        if self._emitter is not None:
+            self._emitter.attempt_finished(status, request_id, error)
 
     def _finish(self, error: APIError | None) -> None:
         self._error = error
@@ -291,5 +293,5 @@ class Exchange(Generic[T]):
 
     def _end(self, error: BaseException | None) -> None:
         self._finished = True
-        if self._narrator is not None:
-            self._narrator.call_finished(error)
+        if self._emitter is not None:
+            self._emitter.call_finished(error)

@@ -18,7 +18,7 @@ try:
     from openai_realtime.mint.authorization import Authorize, Refused
     from openai_realtime.mint.endpoint import MintEndpoint
     from openai_realtime.mint.options import MintOptions, ServiceOptions
-    from openai_realtime.mint.secrets_source import PooledAnswer, SecretSource
+    from openai_realtime.mint.secret_issuer import PooledAnswer, SecretSource
 except ModuleNotFoundError as _error:
     if (_error.name or "").partition(".")[0] not in _EXTRA:
         raise

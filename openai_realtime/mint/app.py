@@ -18,14 +18,14 @@ from openai_realtime.asgi import LingeringClose
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.authorization import Authorizer
 from openai_realtime.mint.choices import Choices
+from openai_realtime.mint.cors import Origins
 from openai_realtime.mint.endpoint import MintEndpoint
 from openai_realtime.mint.limiter import DEFAULT_GLOBAL_LIMITS, DEFAULT_LIMITS, Limiter
 from openai_realtime.mint.metrics import CONTENT_TYPE
 from openai_realtime.mint.options import MintOptions, ServiceOptions, check_options
-from openai_realtime.mint.origins import Origins
 from openai_realtime.mint.pseudonyms import Pseudonyms
 from openai_realtime.mint.readiness import READY, Readiness
-from openai_realtime.mint.secrets_source import Mint, check_pool
+from openai_realtime.mint.secret_issuer import SecretIssuer, check_pool
 from openai_realtime.mint.sessions import SessionPlan
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]
             options.get("limits", DEFAULT_LIMITS),
             options.get("global_limits", DEFAULT_GLOBAL_LIMITS),
         ),
-        mint=Mint(client, plan, options.get("pool")),
+        mint=SecretIssuer(client, plan, options.get("pool")),
         connect_url=options.get("connect_url") or _connect_url(client),
         trusted_proxies=options.get("trusted_proxies", 0),
         tells_provider=options.get("safety_key") is not None,

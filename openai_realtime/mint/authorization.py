@@ -15,7 +15,7 @@ import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from openai_realtime.mint.refusals import FORBIDDEN, UNAUTHORIZED, Reason, RefusalError
+from openai_realtime.mint.endpoint_errors import FORBIDDEN, UNAUTHORIZED, EndpointError, ErrorCode
 
 Authorize: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 """Takes the request and returns the principal: a text that is stable for one person, such as a user
@@ -47,20 +47,20 @@ class Authorizer:
         )
 
     async def principal(self, request: Request) -> str:
-        """Return who asks; raises `RefusalError`, and `TypeError` when it is no text."""
+        """Return who asks; raises `EndpointError`, and `TypeError` when it is no text."""
         try:
             answer: object = await self._ask(request)
         except Refused as refused:
-            raise RefusalError(_reason(refused.status_code)) from None
+            raise EndpointError(_reason(refused.status_code)) from None
         except HTTPException as refused:
             kept = {
                 name: value
                 for name, value in (refused.headers or {}).items()
                 if name.lower() in _PASSED_ON
             }
-            raise RefusalError(_reason(refused.status_code), headers=kept) from None
+            raise EndpointError(_reason(refused.status_code), headers=kept) from None
         if answer is None or answer == "":
-            raise RefusalError(UNAUTHORIZED)
+            raise EndpointError(UNAUTHORIZED)
         if not isinstance(answer, str):
             # True, say, would be one principal for everybody.
             message = f"authorize must return a str or None, not {type(answer).__name__}"
@@ -74,10 +74,10 @@ class Authorizer:
         return await answer if inspect.isawaitable(answer) else answer
 
 
-def _reason(status: int) -> Reason:
+def _reason(status: int) -> ErrorCode:
     """Return the reason for a status of the app's: its own when it is an error, else 401."""
     if status == HTTPStatus.FORBIDDEN:
         return FORBIDDEN
     if status == HTTPStatus.UNAUTHORIZED or not HTTPStatus.BAD_REQUEST <= status <= 599:  # noqa: PLR2004 - the last status
         return UNAUTHORIZED
-    return Reason(status, FORBIDDEN.code, FORBIDDEN.message)
+    return ErrorCode(status, FORBIDDEN.code, FORBIDDEN.message)

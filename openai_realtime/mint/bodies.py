@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from openai_realtime.asgi import BodyLimitError
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.mint.refusals import (
+from openai_realtime.mint.endpoint_errors import (
     CONTENT_TYPE,
     MALFORMED,
     TOO_LARGE,
     TOO_SLOW,
-    Reason,
-    RefusalError,
+    EndpointError,
+    ErrorCode,
 )
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 4096
 BODY_SECONDS = 10.0
-REASONS: Final[Mapping[int, Reason]] = {408: TOO_SLOW, 413: TOO_LARGE}
+REASONS: Final[Mapping[int, ErrorCode]] = {408: TOO_SLOW, 413: TOO_LARGE}
 """The reasons for the statuses of `BodyLimitError`."""
 
 
 def check_content_type(headers: Headers) -> None:
-    """Raise `RefusalError` on anything but uncompressed JSON.
+    """Raise `EndpointError` on anything but uncompressed JSON.
 
     What a page can send to another origin without a preflight (text/plain, forms, no type at all)
     is refused with the rest.
@@ -43,13 +43,13 @@ def check_content_type(headers: Headers) -> None:
         or charset not in {"", "charset=utf-8"}
         or any(each.lower() != "identity" for each in headers.getlist("content-encoding"))
     ):
-        raise RefusalError(CONTENT_TYPE)
+        raise EndpointError(CONTENT_TYPE)
 
 
 async def read_object(request: Request) -> dict[str, Json]:
     """Return the body's members.
 
-    Raises `RefusalError`, `BodyLimitError`, or Starlette's `ClientDisconnect`.
+    Raises `EndpointError`, `BodyLimitError`, or Starlette's `ClientDisconnect`.
     """
     if _announced_bytes(request.headers) > MAX_BODY_BYTES:  # why wait for it?
         raise BodyLimitError(413)
@@ -57,9 +57,9 @@ async def read_object(request: Request) -> dict[str, Json]:
     try:
         value = decode_json(body, unique_names=True)
     except ValueError:
-        raise RefusalError(MALFORMED) from None
+        raise EndpointError(MALFORMED) from None
     if not isinstance(value, dict):
-        raise RefusalError(MALFORMED)
+        raise EndpointError(MALFORMED)
     return value
 
 

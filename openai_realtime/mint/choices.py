@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.refusals import CHOICE, RefusalError
+from openai_realtime.mint.endpoint_errors import CHOICE, EndpointError
 from openai_realtime.types.session import SessionParameters
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Choices:
         """Return each name with each of its values."""
         return ((name, value) for name, values in self._allowed.items() for value in values)
 
-    def made(self, asked: Mapping[str, Json]) -> dict[str, Choice]:
-        """Return the server's own values for what a request asks; raises `RefusalError`."""
+    def validate(self, asked: Mapping[str, Json]) -> dict[str, Choice]:
+        """Return the server's own values for what a request asks; raises `EndpointError`."""
         return {name: self._value(name, value) for name, value in asked.items()}
 
     def _value(self, name: str, asked: Json) -> Choice:
@@ -43,7 +43,7 @@ class Choices:
             # True equals 1 in Python, but not in JSON.
             if value == asked and isinstance(value, bool) == isinstance(asked, bool):
                 return value
-        raise RefusalError(CHOICE)
+        raise EndpointError(CHOICE)
 
 
 def _check(name: str, values: Iterable[object]) -> None:

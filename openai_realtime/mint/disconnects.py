@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def unless_disconnected(receive: BodyReceive, work: Callable[[], Awaitable[T]]) -> T:
+async def cancel_on_disconnect(receive: BodyReceive, work: Callable[[], Awaitable[T]]) -> T:
     """Return what `work` returns; cancel it and raise `ClientDisconnect` if the client disconnects.
 
     The request's body must have been read: after it, `receive` returns only when that happens.

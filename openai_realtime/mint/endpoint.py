@@ -27,20 +27,20 @@ from openai_realtime.mint.bodies import (
     check_content_type,
     read_object,
 )
-from openai_realtime.mint.disconnects import unless_disconnected
+from openai_realtime.mint.disconnects import cancel_on_disconnect
+from openai_realtime.mint.endpoint_errors import INTERNAL, LIMITER_DOWN, METHOD, EndpointError
 from openai_realtime.mint.limiter import Limiter, LimiterUnavailableError
 from openai_realtime.mint.metrics import Metrics
 from openai_realtime.mint.provider_errors import refusal_for
-from openai_realtime.mint.refusals import INTERNAL, LIMITER_DOWN, METHOD, RefusalError
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from openai_realtime.mint.authorization import Authorizer
     from openai_realtime.mint.choices import Choice, Choices
-    from openai_realtime.mint.origins import Origins
+    from openai_realtime.mint.cors import Origins
     from openai_realtime.mint.pseudonyms import Pseudonyms
-    from openai_realtime.mint.secrets_source import Mint
+    from openai_realtime.mint.secret_issuer import SecretIssuer
 
 _HUNG_UP: Final = 499
 _NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -57,7 +57,7 @@ class MintEndpoint:
         pseudonyms: Pseudonyms,
         choices: Choices,
         limiter: Limiter,
-        mint: Mint,
+        mint: SecretIssuer,
         connect_url: str,
         trusted_proxies: int,
         tells_provider: bool,
@@ -128,14 +128,14 @@ class MintEndpoint:
         except ClientDisconnect:
             entry.outcome, entry.status = "disconnected", _HUNG_UP
             return None
-        except RefusalError as refusal:
+        except EndpointError as refusal:
             response = _refused(refusal, entry)
         except BodyLimitError as error:
-            response = _refused(RefusalError(REASONS[error.status]), entry)
+            response = _refused(EndpointError(REASONS[error.status]), entry)
         except Exception as error:  # noqa: BLE001 - told as generically as all else
             logger.exception("The mint endpoint failed (request id %s)", entry.request_id)
             entry.error = described(error)
-            response = _refused(RefusalError(INTERNAL), entry)
+            response = _refused(EndpointError(INTERNAL), entry)
         response.headers.update(around)
         entry.status = response.status_code
         return response
@@ -145,7 +145,7 @@ class MintEndpoint:
             entry.outcome = "preflight"
             return Response(None, 204, self._origins.preflight_headers(request.headers))
         if request.method != "POST":
-            raise RefusalError(METHOD, headers={"Allow": "POST"})
+            raise EndpointError(METHOD, headers={"Allow": "POST"})
         self._origins.check(request.headers)
         check_content_type(request.headers)
         bounded = BoundedReceive(request.receive, max_bytes=MAX_BODY_BYTES, seconds=BODY_SECONDS)
@@ -154,8 +154,8 @@ class MintEndpoint:
         inner = Request({**request.scope, "client": client}, bounded)
         pseudonym = self._pseudonyms.of(await self._authorizer.principal(inner))
         entry.principal = pseudonym
-        chosen = self._choices.made(await read_object(inner))
-        answer = await unless_disconnected(bounded, lambda: self._secret(pseudonym, chosen, entry))
+        chosen = self._choices.validate(await read_object(inner))
+        answer = await cancel_on_disconnect(bounded, lambda: self._secret(pseudonym, chosen, entry))
         entry.outcome = "minted"
         return JSONResponse(answer)
 
@@ -163,12 +163,12 @@ class MintEndpoint:
         self, pseudonym: str, chosen: Mapping[str, Choice], entry: AccessEntry
     ) -> dict[str, object]:
         try:
-            verdict = await self.limiter.spend(pseudonym)
+            verdict = await self.limiter.hit(pseudonym)
         except LimiterUnavailableError as error:
             entry.error = str(error)
-            raise RefusalError(LIMITER_DOWN, retry_after=1) from None
+            raise EndpointError(LIMITER_DOWN, retry_after=1) from None
         if verdict is not None:
-            raise RefusalError(verdict.reason, retry_after=verdict.retry_after)
+            raise EndpointError(verdict.reason, retry_after=verdict.retry_after)
         try:
             answer = await self._mint.secret(chosen, pseudonym if self._tells_provider else None)
         except RealtimeError as error:
@@ -187,7 +187,7 @@ class MintEndpoint:
         }
 
 
-def _refused(refusal: RefusalError, entry: AccessEntry) -> Response:
+def _refused(refusal: EndpointError, entry: AccessEntry) -> Response:
     reason = refusal.reason
     entry.outcome = reason.code
     told = {"error": reason.code, "message": reason.message, "request_id": entry.request_id}

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.access_log import described
-from openai_realtime.mint.refusals import TOO_BUSY, TOO_OFTEN, Reason
+from openai_realtime.mint.endpoint_errors import TOO_BUSY, TOO_OFTEN, ErrorCode
 from openai_realtime.mint.windows import MovingWindows, Rates, parsed_rates
 
 DEFAULT_LIMITS = "5/minute; 3/10 seconds"
@@ -32,10 +32,10 @@ class LimiterUnavailableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LimitExceeded:
     """A limit was reached."""
 
-    reason: Reason
+    reason: ErrorCode
     retry_after: float
     """Seconds until it lets the next one pass."""
 
@@ -47,7 +47,7 @@ class _Storage(Protocol):
         """Raise `ConfigurationError` where it cannot work."""
         ...
 
-    async def spend(self, principal: str) -> Sequence[float]:
+    async def hit(self, principal: str) -> Sequence[float]:
         """Return the seconds to wait for the principal's limits and for everybody's.
 
         When both are 0, the mint was counted; else nothing was.
@@ -55,7 +55,7 @@ class _Storage(Protocol):
         ...
 
     async def check(self) -> None:
-        """Raise what `spend` would raise."""
+        """Raise what `hit` would raise."""
         ...
 
     async def aclose(self) -> None:
@@ -74,20 +74,20 @@ class Limiter:
         """Raise `ConfigurationError` where it cannot work: with Redis, on trio."""
         await self._storage.open()
 
-    async def spend(self, pseudonym: str) -> Verdict | None:
+    async def hit(self, pseudonym: str) -> LimitExceeded | None:
         """Count one mint and return None; or count nothing, and return what stands in its way.
 
         Raises `LimiterUnavailableError` within 2 seconds when that cannot be found out.
         """
         try:
-            waits = await self._storage.spend(pseudonym)
+            waits = await self._storage.hit(pseudonym)
         except Exception as error:  # noqa: BLE001 - whatever the cause, the mint is refused
             raise LimiterUnavailableError(described(error)) from None
         wait, reason = max(zip(waits, _REASONS, strict=True), key=lambda each: each[0])
-        return Verdict(reason, wait) if wait > 0 else None
+        return LimitExceeded(reason, wait) if wait > 0 else None
 
     async def check(self) -> None:
-        """Raise `LimiterUnavailableError`, within 2 seconds, when `spend` would."""
+        """Raise `LimiterUnavailableError`, within 2 seconds, when `hit` would."""
         try:
             await self._storage.check()
         except Exception as error:  # noqa: BLE001 - whatever the cause, mints are refused
@@ -109,7 +109,7 @@ class _MemoryStorage:
     async def open(self) -> None:
         pass
 
-    async def spend(self, principal: str) -> Sequence[float]:
+    async def hit(self, principal: str) -> Sequence[float]:
         with self._lock:
             now = time.monotonic()
             waits = self._principals.wait(principal, now), self._everybody.wait("", now)

@@ -18,7 +18,7 @@ from openai_realtime.secret_pool import SyncSecretPool
 if TYPE_CHECKING:
     from openai_realtime.mint.authorization import Authorize
     from openai_realtime.mint.choices import Choice
-    from openai_realtime.mint.secrets_source import SecretSource
+    from openai_realtime.mint.secret_issuer import SecretSource
     from openai_realtime.types.nested_session import (
         RealtimeSessionParam,
         TranscriptionSessionParam,

@@ -16,24 +16,24 @@ from openai_realtime.errors import (
     RateLimitError,
     RealtimeError,
 )
-from openai_realtime.mint.refusals import (
+from openai_realtime.mint.endpoint_errors import (
     PROVIDER_BUSY,
     PROVIDER_DOWN,
     PROVIDER_FAILED,
-    Reason,
-    RefusalError,
+    EndpointError,
+    ErrorCode,
 )
 
 _OVERLOADED = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, 529})
 
 
-def refusal_for(error: RealtimeError) -> RefusalError:
+def refusal_for(error: RealtimeError) -> EndpointError:
     """Return what is said instead of `error`; nothing of its text is in it."""
     retry_after = error.retry_after if isinstance(error, APIError) else None
-    return RefusalError(_reason(error), retry_after=retry_after)
+    return EndpointError(_reason(error), retry_after=retry_after)
 
 
-def _reason(error: RealtimeError) -> Reason:
+def _reason(error: RealtimeError) -> ErrorCode:
     match error:
         case RateLimitError(retryable=True):  # else the credit is used up, and waiting is no help
             return PROVIDER_BUSY

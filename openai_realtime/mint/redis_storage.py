@@ -98,7 +98,7 @@ class RedisStorage:
         """Raise `ConfigurationError` where there is no asyncio."""
         _event_loop()
 
-    async def spend(self, principal: str) -> Sequence[float]:
+    async def hit(self, principal: str) -> Sequence[float]:
         """Count one mint if nothing stands in its way; return the seconds of wait, or 0, for each limit.
 
         Raises `TimeoutError` after 2 seconds, `ConfigurationError` where there is no asyncio, and
@@ -109,7 +109,7 @@ class RedisStorage:
         return [wait / _MICROSECONDS for wait in waits]
 
     async def check(self) -> None:
-        """Take the step on a key of its own; raises as `spend` does."""
+        """Take the step on a key of its own; raises as `hit` does."""
         await self._step([f"{_PREFIX}readiness"], self._readiness)
 
     async def aclose(self) -> None:

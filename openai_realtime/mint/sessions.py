@@ -46,10 +46,10 @@ class SessionPlan:
             message = "session: the secret's lifetime is set by lifetime=…"
             raise ConfigurationError(message)
         if "type" in session:
-            checked = client_secrets.CREATE.parameters.plain({"session": session})["session"]
+            checked = client_secrets.CREATE.parameters.validate({"session": session})["session"]
             plan = cls(cast("JsonObject", checked), lifetime)
         else:
-            plan = cls(sessions.CREATE.parameters.plain(session), lifetime)
+            plan = cls(sessions.CREATE.parameters.validate(session), lifetime)
         for name, value in choices.everything():
             plan.check({name: value})
         return plan
@@ -67,9 +67,9 @@ class SessionPlan:
 
     def check(self, chosen: Mapping[str, Choice]) -> None:
         """Raise `ParameterError` when the session would be none with these choices."""
-        sessions.CREATE.parameters.plain(chosen)
+        sessions.CREATE.parameters.validate(chosen)
         if self.is_nested:
-            client_secrets.CREATE.parameters.plain({"session": self._with(chosen)})
+            client_secrets.CREATE.parameters.validate({"session": self._with(chosen)})
 
     async def mint(
         self,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Unpack, cast
 
 from openai_realtime.core.call import Call
 from openai_realtime.errors import APIResponseValidationError, ParameterError
-from openai_realtime.resources import elsewhere
-from openai_realtime.resources.minting import NESTED_HINTS
+from openai_realtime.resources import parameter_hints
+from openai_realtime.resources.create_operation import NESTED_HINTS
 from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
-from openai_realtime.resources.requests import Asked
+from openai_realtime.resources.requests import CallArguments
 from openai_realtime.types.call import (
     CallAcceptParameters,
     CallHangupParameters,
@@ -48,7 +48,7 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 CREATE = Parameters(CallParameters)
 ACTIONS = {
-    "accept": Parameters(CallAcceptParameters, elsewhere.ACCEPT),
+    "accept": Parameters(CallAcceptParameters, parameter_hints.ACCEPT),
     "reject": Parameters(CallRejectParameters),
     "refer": Parameters(CallReferParameters),
     "hangup": Parameters(CallHangupParameters),
@@ -57,8 +57,8 @@ ACTIONS = {
 
 def create_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
     """Return the call behind `calls.create`."""
-    asked = Asked.of(configuration, params)
-    given = CREATE.plain(asked.parameters, asked.extra_body)
+    asked = CallArguments.of(configuration, params)
+    given = CREATE.validate(asked.parameters, asked.extra_body)
     sdp = encode_text("sdp", str(given.pop("sdp")))
     if configuration.credential.is_ephemeral:
         if given:
@@ -68,7 +68,9 @@ def create_call(configuration: Configuration, params: Mapping[str, object]) -> C
     else:
         body, content_type = _multipart(sdp, given)
     url = configuration.provider.url("calls")
-    request = _promptly(asked.post(url, body, content_type, accept=b"application/sdp"))
+    request = _require_fresh_connection(
+        asked.post(url, body, content_type, accept=b"application/sdp")
+    )
     return Call(
         "calls.create", request, _read_call, asked.timeout, repeatable=False, hints=NESTED_HINTS
     )
@@ -82,13 +84,13 @@ def action_call(
     if not isinstance(checked, str) or not _CALL_ID.fullmatch(checked):
         message = "call_id is 1 to 128 letters, digits, _ and -, such as rtc_123"
         raise ParameterError(message, param="call_id")
-    asked = Asked.of(configuration, params)
-    given = ACTIONS[action].plain(asked.parameters, asked.extra_body)
+    asked = CallArguments.of(configuration, params)
+    given = ACTIONS[action].validate(asked.parameters, asked.extra_body)
     if action == "accept":
         given = {"type": "realtime", **given}
     body, content_type = (encode_json(given), b"application/json") if given else (b"", None)
     url = configuration.provider.url("calls", call_id, action)
-    request = _promptly(asked.post(url, body, content_type))
+    request = _require_fresh_connection(asked.post(url, body, content_type))
     return Call(
         f"calls.{action}",
         request,
@@ -99,7 +101,7 @@ def action_call(
     )
 
 
-def _promptly(request: Request) -> Request:
+def _require_fresh_connection(request: Request) -> Request:
     """Return the request for connections that are surely alive: it would not be sent twice."""
     return replace(request, max_idle=_MAX_IDLE_SECONDS)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from openai_realtime.dialects import JsonObject, Translation, flat_request, nested_answer
-from openai_realtime.resources import elsewhere
-from openai_realtime.resources.minting import Mint, mint_call
+from openai_realtime.resources import parameter_hints
+from openai_realtime.resources.create_operation import CreateOperation, mint_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.nested_session import ClientSecretCreateResponse, ClientSecretParameters
 
@@ -25,13 +25,13 @@ def _translate(nested: JsonObject) -> tuple[Translation, str]:
     return translation, "sessions" if kind == "realtime" else "transcription_sessions"
 
 
-CREATE = Mint(
+CREATE = CreateOperation(
     operation="client_secrets.create",
     endpoint="client_secrets",
     dialect="ga",
-    parameters=Parameters(ClientSecretParameters, elsewhere.CLIENT_SECRETS),
+    parameters=Parameters(ClientSecretParameters, parameter_hints.CLIENT_SECRETS),
     model=ClientSecretCreateResponse,
-    normalise=nested_answer,
+    parse_shape=nested_answer,
     translate=_translate,
     other_endpoints=frozenset({"sessions", "transcription_sessions"}),
 )

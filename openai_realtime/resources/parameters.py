@@ -35,12 +35,12 @@ _MEMBERS: TypeAdapter[JsonObject] = TypeAdapter(
 class Parameters:
     """The parameters of one endpoint: their TypedDict, whose validator is built on first use.
 
-    `elsewhere` says of names, dotted, that are none of its parameters what they are instead.
+    `hints` says of names, dotted, that are none of its parameters what they are instead.
     """
 
-    def __init__(self, typed_dict: type, elsewhere: Mapping[str, str] | None = None) -> None:
+    def __init__(self, typed_dict: type, hints: Mapping[str, str] | None = None) -> None:
         self._typed_dict = typed_dict
-        self._elsewhere = elsewhere or {}
+        self._hints = hints or {}
 
     @cached_property
     def _adapter(self) -> TypeAdapter[JsonObject]:
@@ -48,9 +48,9 @@ class Parameters:
 
     def encode(self, parameters: Mapping[str, object], extra_body: object = None) -> bytes:
         """Return `parameters` as JSON, `extra_body` merged over them; raises `ParameterError`."""
-        return encode_json(self.plain(parameters, extra_body))
+        return encode_json(self.validate(parameters, extra_body))
 
-    def plain(self, parameters: Mapping[str, object], extra_body: object = None) -> JsonObject:
+    def validate(self, parameters: Mapping[str, object], extra_body: object = None) -> JsonObject:
         """Return `parameters` as a JSON value, `extra_body` merged over them."""
         plain = self._checked(parameters)
         if extra_body is None:
@@ -68,7 +68,7 @@ class Parameters:
         else:
             return checked
         # Raised out here: the validation error's input is the caller's data, kept out of the chain.
-        raise _parameter_error(problems, get_type_hints(self._typed_dict), self._elsewhere)
+        raise _parameter_error(problems, get_type_hints(self._typed_dict), self._hints)
 
 
 def encode_json(value: Json) -> bytes:
@@ -100,13 +100,13 @@ def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
 
 
 def _parameter_error(
-    problems: list[ErrorDetails], known: Mapping[str, object], elsewhere: Mapping[str, str]
+    problems: list[ErrorDetails], known: Mapping[str, object], hints: Mapping[str, str]
 ) -> ParameterError:
     """Return one error that tells every problem once, each by its field."""
     fields: dict[object, list[tuple[tuple[str, ...], str]]] = {}
     for problem in problems:
         path = _path(problem)
-        told = elsewhere.get(".".join(path)) if problem["type"] == "extra_forbidden" else None
+        told = hints.get(".".join(path)) if problem["type"] == "extra_forbidden" else None
         fields.setdefault(path[0] if path else "", []).append((path, told or _told(problem, known)))
     sentences: dict[str, list[str]] = {}
     for tried in fields.values():

@@ -48,7 +48,7 @@ _HEADER_VALUE = re.compile(r"[!-~]+(?:[ \t]+[!-~]+)*|", re.ASCII)
 _MAX_SAFETY_IDENTIFIER = 64
 
 
-class Asked(NamedTuple):
+class CallArguments(NamedTuple):
     """What a method was called with."""
 
     configuration: Configuration
@@ -56,7 +56,7 @@ class Asked(NamedTuple):
     options: RequestOptions
 
     @classmethod
-    def of(cls, configuration: Configuration, params: Mapping[str, object]) -> Asked:
+    def of(cls, configuration: Configuration, params: Mapping[str, object]) -> CallArguments:
         """Split a method's keyword arguments."""
         if _OPTIONS.isdisjoint(params):
             return cls(configuration, params, {})
@@ -85,7 +85,7 @@ class Asked(NamedTuple):
         if "timeout" not in self.options:
             return self.configuration.timeout
         try:
-            return self.configuration.timeout.overridden(self.options["timeout"])
+            return self.configuration.timeout.with_total(self.options["timeout"])
         except ConfigurationError as error:
             raise ParameterError(str(error), param="timeout") from None
 
@@ -145,7 +145,7 @@ def _extra_headers(options: Mapping[str, object], reserved: frozenset[str]) -> t
             message = "extra_headers: a header's name is not valid"
             raise ParameterError(message, param="extra_headers")
         if name.lower() in reserved:
-            message = f"extra_headers: {name} is set by the client and cannot be overridden"
+            message = f"extra_headers: {name} is set by the client and cannot be with_total"
             raise ParameterError(message, param="extra_headers")
         headers.append((name.encode("ascii"), _header_value(f"extra_headers: {name}", value)))
     if "safety_identifier" in options:

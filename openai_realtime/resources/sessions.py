@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from openai_realtime.dialects import JsonObject, Translation, flat_answer, nested_request
-from openai_realtime.resources import elsewhere
-from openai_realtime.resources.minting import Mint, mint_call
+from openai_realtime.resources import parameter_hints
+from openai_realtime.resources.create_operation import CreateOperation, mint_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionParameters
 
@@ -24,13 +24,13 @@ def _translate(flat: JsonObject) -> tuple[Translation, str]:
     return nested_request(flat, "realtime"), "client_secrets"
 
 
-CREATE = Mint(
+CREATE = CreateOperation(
     operation="sessions.create",
     endpoint="sessions",
     dialect="beta",
-    parameters=Parameters(SessionParameters, elsewhere.SESSIONS),
+    parameters=Parameters(SessionParameters, parameter_hints.SESSIONS),
     model=RealtimeSessionCreateResponse,
-    normalise=flat_answer,
+    parse_shape=flat_answer,
     translate=_translate,
     other_endpoints=frozenset({"client_secrets"}),
 )

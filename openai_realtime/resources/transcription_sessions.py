@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack, cast
 
 from openai_realtime.dialects import JsonObject, Translation, flat_answer, nested_request
-from openai_realtime.resources import elsewhere
-from openai_realtime.resources.minting import Mint, mint_call
+from openai_realtime.resources import parameter_hints
+from openai_realtime.resources.create_operation import CreateOperation, mint_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.transcription_session import (
     RealtimeTranscriptionSessionCreateResponse,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
 
 
-def _as_spelled(params: Mapping[str, object]) -> dict[str, object]:
+def _normalized(params: Mapping[str, object]) -> dict[str, object]:
     """Return `params` with the secret's lifetime spelled as this endpoint's servers read it."""
     spelled = dict(params)
     secret = params.get("client_secret")
@@ -39,14 +39,14 @@ def _translate(flat: JsonObject) -> tuple[Translation, str]:
     return nested_request(flat, "transcription"), "client_secrets"
 
 
-CREATE = Mint(
+CREATE = CreateOperation(
     operation="transcription_sessions.create",
     endpoint="transcription_sessions",
     dialect="beta",
-    parameters=Parameters(TranscriptionSessionParameters, elsewhere.TRANSCRIPTION_SESSIONS),
+    parameters=Parameters(TranscriptionSessionParameters, parameter_hints.TRANSCRIPTION_SESSIONS),
     model=RealtimeTranscriptionSessionCreateResponse,
-    normalise=flat_answer,
-    spell=_as_spelled,
+    parse_shape=flat_answer,
+    normalize=_normalized,
     translate=_translate,
     other_endpoints=frozenset({"client_secrets"}),
 )

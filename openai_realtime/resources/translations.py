@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from openai_realtime.dialects import nested_answer
-from openai_realtime.resources.minting import Mint, mint_call
+from openai_realtime.resources.create_operation import CreateOperation, mint_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.translation import (
     TranslationClientSecretCreateResponse,
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.types.translation import TranslationClientSecretCreateParams
 
-CREATE = Mint(
+CREATE = CreateOperation(
     operation="translations.client_secrets.create",
     endpoint="translations",
     dialect="ga",
     parameters=Parameters(TranslationParameters),
     model=TranslationClientSecretCreateResponse,
-    normalise=nested_answer,
+    parse_shape=nested_answer,
 )
 
 

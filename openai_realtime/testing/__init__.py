@@ -8,8 +8,8 @@
 Needs no network and no key. `respx` is needed only by `mock_realtime`.
 """
 
-from openai_realtime.testing.behaviour import MOCK_API_KEY
-from openai_realtime.testing.messages import MockAnswer, RecordedRequest
+from openai_realtime.testing.messages import MockResponse, RecordedRequest
+from openai_realtime.testing.mock_backend import MOCK_API_KEY
 from openai_realtime.testing.phone import (
     MOCK_WEBHOOK_SECRET,
     MockPhone,
@@ -22,10 +22,10 @@ from openai_realtime.testing.server import MockRealtimeServer
 __all__ = [
     "MOCK_API_KEY",
     "MOCK_WEBHOOK_SECRET",
-    "MockAnswer",
     "MockPhone",
     "MockPhoneCall",
     "MockRealtimeServer",
+    "MockResponse",
     "RealtimeRoutes",
     "RecordedRequest",
     "SignedWebhook",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from openai_realtime.testing.messages import MockAnswer, RecordedRequest
+from openai_realtime.testing.messages import MockResponse, RecordedRequest
 
 _READABLE = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "location, retry-after, x-request-id",
 }
-_PERMISSION = MockAnswer(
+_PERMISSION = MockResponse(
     204,
     body=b"",
     headers={
@@ -26,13 +26,13 @@ _PERMISSION = MockAnswer(
 )
 
 
-def permission(request: RecordedRequest) -> MockAnswer | None:
+def permission(request: RecordedRequest) -> MockResponse | None:
     """Return the answer to a browser's question whether it may ask; None to any other request."""
     asks = request.method == "OPTIONS" and "access-control-request-method" in request.headers
     return _PERMISSION if asks and "origin" in request.headers else None
 
 
-def readable(answer: MockAnswer, request: RecordedRequest) -> MockAnswer:
+def readable(answer: MockResponse, request: RecordedRequest) -> MockResponse:
     """Return `answer` as a page of any origin may read it, when a page is who asked."""
     if "origin" not in request.headers:
         return answer

@@ -48,7 +48,7 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class MockAnswer:
+class MockResponse:
     """An answer to give instead of the usual one."""
 
     status: int = 200
@@ -69,7 +69,7 @@ class MockAnswer:
 
 def refusal(
     status: int, message: str, *, code: str | None = None, param: str | None = None
-) -> MockAnswer:
+) -> MockResponse:
     """Return an error answer in OpenAI's shape."""
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
-    return MockAnswer(status, {"error": error})
+    return MockResponse(status, {"error": error})

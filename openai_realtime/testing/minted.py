@@ -75,7 +75,7 @@ def new_id(prefix: str) -> str:
 
 
 def _flat_session(given: JsonObject) -> JsonObject:
-    sessions.CREATE.parameters.plain(given)
+    sessions.CREATE.parameters.validate(given)
     if given.get("modalities") == ["audio"]:
         message = 'modalities cannot be ["audio"] alone: use ["text"] or ["audio", "text"]'
         raise ParameterError(message, param="modalities")
@@ -84,14 +84,14 @@ def _flat_session(given: JsonObject) -> JsonObject:
 
 
 def _flat_transcription_session(given: JsonObject) -> JsonObject:
-    transcription_sessions.CREATE.parameters.plain(given)
+    transcription_sessions.CREATE.parameters.validate(given)
     secret = _secret(given.get("client_secret"), "expires_at", 60)
     own: JsonObject = {"id": new_id("sess"), "modalities": ["audio", "text"]}
     return {**own, **_TRANSCRIPTION, **given, "client_secret": secret}
 
 
 def _nested_session(given: JsonObject) -> JsonObject:
-    client_secrets.CREATE.parameters.plain(given)
+    client_secrets.CREATE.parameters.validate(given)
     session = given.get("session")
     session = session if isinstance(session, dict) else {}
     if session.get("output_modalities") == ["audio", "text"]:
@@ -104,7 +104,7 @@ def _nested_session(given: JsonObject) -> JsonObject:
 
 
 def _translation(given: JsonObject) -> JsonObject:
-    translations.CREATE.parameters.plain(given)
+    translations.CREATE.parameters.validate(given)
     secret = _secret(given, "expires_after", 600)
     session: JsonObject = {"id": new_id("sess"), "type": "translation", **secret}
     del session["value"]

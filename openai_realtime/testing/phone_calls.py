@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from openai_realtime.testing.messages import MockAnswer, refusal
+from openai_realtime.testing.messages import MockResponse, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ class MockCall:
                     return None
                 self._changed.wait(max(0.0, left))
 
-    def act(self, action: str, parameters: JsonObject) -> MockAnswer:
+    def act(self, action: str, parameters: JsonObject) -> MockResponse:
         """Take an action on the call, and return the endpoint's answer."""
         with self._changed:
             self._note_missed()
@@ -114,7 +114,7 @@ class MockCall:
             seconds = self._clock() - self._began
             self._decisions.append(CallDecision(_KINDS[action], parameters, seconds))
             self._changed.notify_all()
-            return MockAnswer(body=b"")
+            return MockResponse(body=b"")
 
     def _note_missed(self) -> None:
         if not self._decisions and self._clock() >= self._began + self._answer_within:
@@ -128,6 +128,6 @@ class MockCall:
         return bool(self._decisions) and self._decisions[-1].kind != "accepted"
 
 
-def unknown_call() -> MockAnswer:
+def unknown_call() -> MockResponse:
     """Return the answer for a call that is over, or that there never was."""
     return refusal(404, "No call with this id is ringing or active", code="call_id_not_found")

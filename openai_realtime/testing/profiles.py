@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from openai_realtime import providers
 from openai_realtime.dialects import nested_answer
 from openai_realtime.errors import ConfigurationError, ParameterError
-from openai_realtime.testing.messages import MockAnswer, refusal
+from openai_realtime.testing.messages import MockResponse, refusal
 
 if TYPE_CHECKING:
     from openai_realtime.core.wire import Headers
@@ -47,7 +47,7 @@ class Profile:
     provider: Provider
     """What a client is given, but for the host."""
     dialect: MockDialect = "both"
-    retired: MockAnswer = _ABSENT
+    retired: MockResponse = _ABSENT
     """The answer to a flat request, where the flat dialect is not spoken."""
     success: int = 200
     request_id_header: str = "x-request-id"
@@ -72,7 +72,7 @@ class Profile:
                 return (endpoint, *steps) if steps[1] in _ACTIONS else (None,)
         return (None,)
 
-    def refused(self, endpoint: str, headers: Headers) -> MockAnswer | None:
+    def refused(self, endpoint: str, headers: Headers) -> MockResponse | None:
         """Return the answer to a request in a dialect that is not spoken; None: it is spoken."""
         # The header asks for the flat shape, wherever it is sent.
         is_flat = endpoint in _FLAT or ("openai-beta" in headers and self.dialect == "ga")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.testing.behaviour import MockRealtime
 from openai_realtime.testing.messages import RecordedRequest
+from openai_realtime.testing.mock_backend import MockRealtime
 from openai_realtime.testing.profiles import profile
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.testing.behaviour import MOCK_API_KEY, MockRealtime
-from openai_realtime.testing.messages import MockAnswer, RecordedRequest
+from openai_realtime.testing.messages import MockResponse, RecordedRequest
+from openai_realtime.testing.mock_backend import MOCK_API_KEY, MockRealtime
 from openai_realtime.testing.profiles import MockDialect, ProviderName, profile
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             server.stopping.wait(_UNTIL_READ_SECONDS)
             self._reset()
 
-    def _head(self, answer: MockAnswer, length: int) -> bytes:
+    def _head(self, answer: MockResponse, length: int) -> bytes:
         reason = self.responses.get(cast("Any", answer.status), ("",))[0]
         headers = {
             "Date": self.date_time_string(),

@@ -77,14 +77,14 @@ class AsyncioEngine:
         """Return the response, read to its end."""
         pool = self._pool()
         if pool.slots.locked():
-            await _wait_for_slot(pool.slots, deadline.cut(limits.pool))
+            await _wait_for_slot(pool.slots, deadline.clamp(limits.pool))
         else:
             await pool.slots.acquire()
         if _READS_AHEAD:
             await _two_turns()
         with pool.lease(request) as lease:
             if lease.connection is None:
-                lease.connection = await self._open(lease.origin, deadline.cut(limits.connect))
+                lease.connection = await self._open(lease.origin, deadline.clamp(limits.connect))
                 lease.check_new()
             lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
@@ -99,7 +99,7 @@ class AsyncioEngine:
 
         async def open_one() -> None:
             try:
-                pool.keep(origin, await self._open(origin, deadline.cut(limits.connect)))
+                pool.keep(origin, await self._open(origin, deadline.clamp(limits.connect)))
             except RealtimeError as error:
                 errors.append(error)
 

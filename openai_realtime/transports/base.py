@@ -110,7 +110,7 @@ class AsyncDriver:
             with attempt:
                 if attempt.delay:
                     await self._connections.current().sleep(attempt.delay)
-                authorization = self._credential.ask()
+                authorization = self._credential.get()
                 if not (authorization is None or isinstance(authorization, Authorization)):
                     authorization = await self._awaited(
                         authorization, call.timeout, exchange.deadline
@@ -127,7 +127,7 @@ class AsyncDriver:
         import anyio  # noqa: PLC0415 - most keys are not awaited, and it takes its time to load
 
         with anyio.move_on_after(deadline.remaining()):
-            return self._credential.present(await key)
+            return self._credential.authorization(await key)
         raise deadline_passed(limits.total, possibly_acted=False)
 
 
@@ -155,7 +155,7 @@ class SyncDriver:
         return exchange.result()
 
     def _authorization(self) -> Authorization | None:
-        asked = self._credential.ask()
+        asked = self._credential.get()
         if asked is None or isinstance(asked, Authorization):
             return asked
         if isinstance(asked, Coroutine):

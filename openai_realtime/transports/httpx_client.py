@@ -112,12 +112,12 @@ class _HttpxEngine(Generic[_Send]):
         return self
 
     def _outgoing(self, request: Request, limits: Timeout, deadline: Deadline) -> httpx.Request:
-        read = deadline.cut(limits.read)
+        read = deadline.clamp(limits.read)
         seconds = {
-            "connect": deadline.cut(limits.connect),
+            "connect": deadline.clamp(limits.connect),
             "read": read,
             "write": read,
-            "pool": deadline.cut(limits.pool),
+            "pool": deadline.clamp(limits.pool),
         }
         return self._request_class(
             request.method,

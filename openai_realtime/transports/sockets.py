@@ -320,7 +320,7 @@ class SocketConnection:
         """
         connection = self.connection
         while not connection.is_closed and not connection.is_backlogged:
-            # Asked first: to read where there is nothing raises an error, which takes longer.
+            # CallArguments first: to read where there is nothing raises an error, which takes longer.
             if not self._readiness.wait(0):
                 return connection.may_serve_again
             try:

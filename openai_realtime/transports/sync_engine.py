@@ -89,11 +89,11 @@ class ThreadEngine:
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
         pool = self._pool()
-        if not pool.slots.acquire(timeout=deadline.cut(limits.pool)):
+        if not pool.slots.acquire(timeout=deadline.clamp(limits.pool)):
             raise pool_timed_out(pools.MAX_CONNECTIONS)
         with pool.lease(request) as lease:
             if lease.connection is None:
-                lease.connection = self._open(lease.origin, deadline.cut(limits.connect))
+                lease.connection = self._open(lease.origin, deadline.clamp(limits.connect))
                 lease.check_new()
             lease.response = lease.connection.exchange(request, limits, deadline)
         return lease.response
@@ -105,7 +105,7 @@ class ThreadEngine:
 
         def open_one() -> None:
             try:
-                pool.keep(origin, self._open(origin, deadline.cut(limits.connect)))
+                pool.keep(origin, self._open(origin, deadline.clamp(limits.connect)))
             except RealtimeError as error:
                 errors.append(error)
 

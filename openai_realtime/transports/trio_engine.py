@@ -108,10 +108,10 @@ class TrioEngine:
         try:
             pool.slots.acquire_nowait()
         except trio.WouldBlock:
-            await _wait_for_slot(pool.slots, deadline.cut(limits.pool))
+            await _wait_for_slot(pool.slots, deadline.clamp(limits.pool))
         with pool.lease(request) as lease:
             if lease.connection is None:
-                lease.connection = await self._open(lease.origin, deadline.cut(limits.connect))
+                lease.connection = await self._open(lease.origin, deadline.clamp(limits.connect))
                 lease.check_new()
             lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
@@ -126,7 +126,7 @@ class TrioEngine:
 
         async def open_one() -> None:
             try:
-                pool.keep(origin, await self._open(origin, deadline.cut(limits.connect)))
+                pool.keep(origin, await self._open(origin, deadline.clamp(limits.connect)))
             except RealtimeError as error:
                 errors.append(error)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from typing_extensions import TypedDict
 
-from openai_realtime.types.answer import WireModel
+from openai_realtime.types.base import WireModel
 
 if TYPE_CHECKING:
     AudioFormat = Literal["pcm16", "g711_ulaw", "g711_alaw"] | str

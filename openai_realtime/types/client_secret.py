@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from openai_realtime.core.retry import parse_http_date
 from openai_realtime.secrets import EphemeralKey
-from openai_realtime.types.answer import Answer, WireModel
+from openai_realtime.types.base import ResponseModel, WireModel
 from openai_realtime.types.constraints import Between
 
 MAX_UNIX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime can hold
@@ -134,7 +134,7 @@ class ClientSecret(WireModel):
         return self.seconds_left == 0.0
 
 
-class MintedAnswer(Answer):
+class SecretResponse(ResponseModel):
     """An answer whose point is a client secret, wherever the secret stands in it."""
 
     SECRET_FIELDS: ClassVar[frozenset[str]]
@@ -145,7 +145,7 @@ class MintedAnswer(Answer):
         """Note that the secret arrived just now, as `ClientSecret.received` does."""
 
 
-class Minted(MintedAnswer):
+class FlatSecretResponse(SecretResponse):
     """An answer that carries its client secret inside: the flat shape."""
 
     SECRET_FIELDS: ClassVar = frozenset({"client_secret"})
@@ -158,7 +158,7 @@ class Minted(MintedAnswer):
         self.client_secret.received(date, lifetime)
 
 
-class MintedSecret(ClientSecret, MintedAnswer):
+class NestedSecretResponse(ClientSecret, SecretResponse):
     """An answer that is itself the client secret: the nested shape."""
 
     SECRET_FIELDS: ClassVar = frozenset({"value", "expires_at"})

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, Required
 from pydantic import Discriminator, Tag, with_config
 from typing_extensions import TypedDict
 
-from openai_realtime.types.answer import WireModel
 from openai_realtime.types.audio import (
     CustomVoice,
     CustomVoiceParam,
@@ -21,11 +20,12 @@ from openai_realtime.types.audio import (
     TranscriptionParam,
     VoiceName,
 )
-from openai_realtime.types.by_type import ByType, type_of
-from openai_realtime.types.client_secret import ExpiresAfterParam, MintedSecret
+from openai_realtime.types.base import WireModel
+from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
 from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
 from openai_realtime.types.session_values import Include, MaxTokens, RealtimeModel
+from openai_realtime.types.tagged_union import TaggedUnion, type_of
 from openai_realtime.types.tools import (
     NestedTool,
     NestedToolParam,
@@ -285,14 +285,14 @@ if TYPE_CHECKING:
 else:
     NestedSession = Annotated[
         NestedRealtimeSession,
-        ByType(
+        TaggedUnion(
             (("realtime", NestedRealtimeSession), ("transcription", NestedTranscriptionSession))
         ),
     ]
 """A session in a nested answer; one without a type is a realtime session."""
 
 
-class ClientSecretCreateResponse(MintedSecret):
+class ClientSecretCreateResponse(NestedSecretResponse):
     """A client secret (`value`, `expires_at`, …) and the session it opens."""
 
     session: NestedSession | None = None

@@ -21,7 +21,7 @@ from openai_realtime.types.audio import (
     TranscriptionParam,
     VoiceName,
 )
-from openai_realtime.types.client_secret import ClientSecretParam, Minted
+from openai_realtime.types.client_secret import ClientSecretParam, FlatSecretResponse
 from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
 from openai_realtime.types.session_values import Include, MaxTokens, RealtimeModel
@@ -94,7 +94,7 @@ def _one_when_null(value: object) -> object:
     return 1.0 if value is None else value
 
 
-class RealtimeSessionCreateResponse(Minted):
+class RealtimeSessionCreateResponse(FlatSecretResponse):
     """A realtime session and the ephemeral client secret that opens it."""
 
     id: str | None = None

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self
 from pydantic import AfterValidator, Discriminator, InstanceOf, Tag
 from typing_extensions import TypedDict
 
-from openai_realtime.types.answer import WireModel
-from openai_realtime.types.by_type import ByType, type_of
+from openai_realtime.types.base import WireModel
 from openai_realtime.types.constraints import JsonParam
+from openai_realtime.types.tagged_union import TaggedUnion, type_of
 
 
 class FunctionToolParam(TypedDict):
@@ -169,5 +169,7 @@ NestedToolParam = Annotated[
 if TYPE_CHECKING:
     NestedTool = FunctionTool | McpTool
 else:
-    NestedTool = Annotated[FunctionTool, ByType((("function", FunctionTool), ("mcp", McpTool)))]
+    NestedTool = Annotated[
+        FunctionTool, TaggedUnion((("function", FunctionTool), ("mcp", McpTool)))
+    ]
 """A tool in a nested answer: an MCP server, or else a function."""

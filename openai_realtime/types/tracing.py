@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from openai_realtime.types.answer import WireModel
+from openai_realtime.types.base import WireModel
 from openai_realtime.types.constraints import Between, JsonParam
 
 

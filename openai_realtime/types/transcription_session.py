@@ -16,7 +16,7 @@ from openai_realtime.types.audio import (
     Transcription,
     TranscriptionParam,
 )
-from openai_realtime.types.client_secret import Minted, TranscriptionClientSecretParam
+from openai_realtime.types.client_secret import FlatSecretResponse, TranscriptionClientSecretParam
 from openai_realtime.types.constraints import STRICT
 from openai_realtime.types.options import RequestOptions
 from openai_realtime.types.session_values import Include
@@ -47,7 +47,7 @@ class TranscriptionSessionCreateParams(TranscriptionSessionParameters, RequestOp
     """The keyword arguments of `transcription_sessions.create`."""
 
 
-class RealtimeTranscriptionSessionCreateResponse(Minted):
+class RealtimeTranscriptionSessionCreateResponse(FlatSecretResponse):
     """A transcription session and the ephemeral client secret that opens it."""
 
     id: str | None = None

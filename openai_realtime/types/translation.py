@@ -8,14 +8,14 @@ from typing import Literal, NotRequired, Required
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from openai_realtime.types.answer import WireModel
 from openai_realtime.types.audio import (
     NoiseReduction,
     NoiseReductionParam,
     Transcription,
     TranscriptionModel,
 )
-from openai_realtime.types.client_secret import ExpiresAfterParam, MintedSecret
+from openai_realtime.types.base import WireModel
+from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
 from openai_realtime.types.constraints import STRICT
 from openai_realtime.types.options import RequestOptions
 
@@ -115,7 +115,7 @@ class RealtimeTranslationSession(WireModel):
     """Audio in and out."""
 
 
-class TranslationClientSecretCreateResponse(MintedSecret):
+class TranslationClientSecretCreateResponse(NestedSecretResponse):
     """A client secret (`value`, `expires_at`, …) and the translation session it opens."""
 
     session: RealtimeTranslationSession | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Required, cast
 from pydantic import Discriminator, Tag
 from typing_extensions import TypedDict
 
-from openai_realtime.types.answer import WireModel
+from openai_realtime.types.base import WireModel
 from openai_realtime.types.constraints import Between
 
 

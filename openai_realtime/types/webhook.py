@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from pydantic import Field, PrivateAttr
 
-from openai_realtime.types.answer import WireModel
+from openai_realtime.types.base import WireModel
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS
 
 _MAX_SIP_HEADER = 1024

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from executables import program
 from playwright.sync_api import sync_playwright
-from programs import program
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,9 @@ def mock() -> Iterator[MockRealtimeServer]:
         yield server
 
 
-def a_secret(value: str = "ek_somebody_elses") -> MockAnswer:
+def a_secret(value: str = "ek_somebody_elses") -> MockResponse:
     secret = {"value": value, "expires_at": int(time.time()) + 60}
-    return MockAnswer(json={"client_secret": secret, "model": "gpt-realtime"})
+    return MockResponse(json={"client_secret": secret, "model": "gpt-realtime"})
 
 
 @pytest.mark.parametrize("view", ["desktop", "phone"])
@@ -93,15 +93,15 @@ def test_what_goes_wrong_is_told_in_words(
         OPENAI_API_KEY=mock.api_key,
     )
     person: Tab = tab(service.url)
-    busy = MockAnswer(429, headers={"retry-after": "2"})
-    gone = MockAnswer(drop="before")
+    busy = MockResponse(429, headers={"retry-after": "2"})
+    gone = MockResponse(drop="before")
     for answers, told in [
-        ([MockAnswer(401)], ("refused by the API", "502")),
-        ([MockAnswer(503)], ("cannot mint at the moment", "503")),
+        ([MockResponse(401)], ("refused by the API", "502")),
+        ([MockResponse(503)], ("cannot mint at the moment", "503")),
         ([a_secret()], ("The secret was refused", "401", "Connect again")),
-        ([a_secret(), MockAnswer(403)], ("The secret was refused", "403")),
-        ([a_secret(), MockAnswer(400)], ("does not take this offer", "400")),
-        ([a_secret(), MockAnswer(201, body=b"v=0\r\n")], ("answer is unusable",)),
+        ([a_secret(), MockResponse(403)], ("The secret was refused", "403")),
+        ([a_secret(), MockResponse(400)], ("does not take this offer", "400")),
+        ([a_secret(), MockResponse(201, body=b"v=0\r\n")], ("answer is unusable",)),
         # A connection that was used before is tried once more.
         ([a_secret(), gone, gone], ("The API is out of reach",)),
         ([a_secret(), busy], ("The API's limit is reached", "Try again in 2 s")),
@@ -127,7 +127,7 @@ def test_what_goes_wrong_is_told_in_words(
     assert "The server ended the call" in person.problem()
     # The service's own limit, and at last no service at all.
     for _ in range(4):
-        mock.respond_next(MockAnswer(400))
+        mock.respond_next(MockResponse(400))
         person.page.click("#connect")
         problem = person.problem()
     assert "too many secrets were asked for" in problem

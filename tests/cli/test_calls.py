@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 from openai_realtime.testing.minted import SDP_ANSWER
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_an_offer_may_come_from_stdin(invoke: Invoke, realtime_server: MockRealt
 def test_a_call_without_an_id(
     offer: str, invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
-    realtime_server.respond_next(MockAnswer(201, body=SDP_ANSWER))
+    realtime_server.respond_next(MockResponse(201, body=SDP_ANSWER))
     result = invoke("calls", "create", "--sdp", offer)
     assert result.stdout_bytes == SDP_ANSWER
     assert result.stderr == "call id: none, the server did not tell it\n"
@@ -223,14 +223,14 @@ def test_what_the_caller_does_wrong(
 @pytest.mark.parametrize(
     ("answer", "exit_code"),
     [
-        (MockAnswer(404, {"error": {"message": "No such call"}}), 6),
-        (MockAnswer(403, {"error": {"message": "Not yours"}}), 5),
-        (MockAnswer(409, {"error": {"message": "Answered already"}}), 9),
-        (MockAnswer(201, body=b"<html>"), 13),
+        (MockResponse(404, {"error": {"message": "No such call"}}), 6),
+        (MockResponse(403, {"error": {"message": "Not yours"}}), 5),
+        (MockResponse(409, {"error": {"message": "Answered already"}}), 9),
+        (MockResponse(201, body=b"<html>"), 13),
     ],
 )
 def test_what_the_server_does_wrong(
-    answer: MockAnswer,
+    answer: MockResponse,
     exit_code: int,
     offer: str,
     invoke: Invoke,

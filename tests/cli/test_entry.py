@@ -15,7 +15,7 @@ from cli.running import COMMAND, started
 from openai_realtime import __version__
 from openai_realtime.cli import main
 from openai_realtime.cli.calls import COMMANDS
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from cli.running import Invoke, Shell
@@ -97,7 +97,7 @@ def test_ctrl_c_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ctrl_c_while_it_waits(realtime_server: MockRealtimeServer) -> None:
-    realtime_server.respond_next(MockAnswer(delay=30))
+    realtime_server.respond_next(MockResponse(delay=30))
     with started("mint") as process:
         deadline = time.monotonic() + 10
         while not realtime_server.requests and time.monotonic() < deadline:

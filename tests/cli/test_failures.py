@@ -18,7 +18,7 @@ from openai_realtime.cli.failures import (
 )
 from openai_realtime.cli.group import status_of
 from openai_realtime.resources.sessions import Sessions
-from openai_realtime.testing import MOCK_API_KEY, MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -43,9 +43,9 @@ def check_told(result: Result, exit_code: int, *lines: str) -> None:
         assert leak not in result.stderr
 
 
-def refusal(status: int, code: str | None = None) -> MockAnswer:
+def refusal(status: int, code: str | None = None) -> MockResponse:
     message = f"Not with {MOCK_API_KEY}\nand\x1b[2J not with {SECRET}"
-    return MockAnswer(status, {"error": {"message": message, "code": code}})
+    return MockResponse(status, {"error": {"message": message, "code": code}})
 
 
 @pytest.mark.parametrize(
@@ -66,21 +66,21 @@ def refusal(status: int, code: str | None = None) -> MockAnswer:
         (refusal(500), 8, ("error: 500: ",)),
         (refusal(503), 8, ("error: 503: ",)),
         (
-            MockAnswer(302, headers={"location": "https://elsewhere.example"}),
+            MockResponse(302, headers={"location": "https://elsewhere.example"}),
             9,
             ("error: 302: ", "hint: Redirects are never followed"),
         ),
-        (MockAnswer(drop="before"), 12, ("error: The connection was lost",)),
-        (MockAnswer(200, body=b"<html>"), 13, ("error: The server answered with", "hint: Check")),
+        (MockResponse(drop="before"), 12, ("error: The connection was lost",)),
+        (MockResponse(200, body=b"<html>"), 13, ("error: The server answered with", "hint: Check")),
         (
-            MockAnswer(200, {"client_secret": {"value": f"{SECRET} "}}),
+            MockResponse(200, {"client_secret": {"value": f"{SECRET} "}}),
             13,
             ("error: The server answered with success but without a usable", "hint: Check"),
         ),
     ],
 )
 def test_what_the_server_does_wrong(
-    answer: MockAnswer,
+    answer: MockResponse,
     exit_code: int,
     lines: tuple[str, ...],
     invoke: Invoke,
@@ -95,7 +95,7 @@ def test_what_the_server_does_wrong(
 
 
 def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> None:
-    realtime_server.respond_next(MockAnswer(delay=20))
+    realtime_server.respond_next(MockResponse(delay=20))
     check_told(
         invoke(*QUICK, "--timeout", "0.2"),
         10,

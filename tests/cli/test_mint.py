@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openai_realtime.testing import MOCK_API_KEY, MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from cli.running import Invoke, Shell
@@ -39,7 +39,7 @@ def test_json_is_the_answer_and_nothing_else(
     invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
     answer = {"id": "sess_1", "voice": None, "client_secret": {"value": "ek_1", "new": "ü"}}
-    realtime_server.respond_next(MockAnswer(json=answer))
+    realtime_server.respond_next(MockResponse(json=answer))
     result = invoke("mint", "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -50,7 +50,7 @@ def test_json_is_the_answer_and_nothing_else(
 def test_quiet_is_the_bare_secret(
     option: str, invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
-    realtime_server.respond_next(MockAnswer(json={"client_secret": {"value": "ek_1"}}))
+    realtime_server.respond_next(MockResponse(json={"client_secret": {"value": "ek_1"}}))
     result = invoke("mint", option)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "ek_1\n", "")
 
@@ -95,7 +95,7 @@ def test_an_option_sets_a_parameter(
     invoke: Invoke,
     realtime_server: MockRealtimeServer,
 ) -> None:
-    realtime_server.respond_next(MockAnswer(json={"client_secret": {"value": "ek_1"}}))
+    realtime_server.respond_next(MockResponse(json={"client_secret": {"value": "ek_1"}}))
     result = invoke("mint", "-q", *arguments.split())
     assert result.stderr == ""
     assert sent(realtime_server) == parameters
@@ -156,7 +156,7 @@ def test_the_base_url_and_retries_are_options(
     invoke: Invoke, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    failing = MockAnswer(503)
+    failing = MockResponse(503)
     realtime_server.respond_next(failing)
     arguments = ["mint", "--base-url", realtime_server.base_url, "--timeout", "5", "--max-retries"]
     assert invoke(*arguments, "0").exit_code == 8

@@ -78,9 +78,9 @@ def test_rich_is_never_narrower_than_asked(capsys: pytest.CaptureFixture[str]) -
 def test_colour_is_for_terminals(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output.complain("error", "no")
+    output.print_message("error", "no")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    output.complain("error", "no")
+    output.print_message("error", "no")
     plain, coloured = capsys.readouterr().err.splitlines()
     assert plain == "error: no"
     assert coloured != plain
@@ -92,12 +92,12 @@ def test_a_terminal_is_known_by_its_stream(monkeypatch: pytest.MonkeyPatch) -> N
     stderr = Written("utf-8")
     monkeypatch.setattr(stderr, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", stderr)
-    output.complain("error", "no")
+    output.print_message("error", "no")
     assert stderr.bytes.getvalue() == b"\x1b[1;31merror:\x1b[0m no\n"
 
 
 def test_a_complaint_is_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:
-    output.complain("error", "word " * 200 + "[bold] :smile:")
+    output.print_message("error", "word " * 200 + "[bold] :smile:")
     assert capsys.readouterr().err == f"error: {'word ' * 200}[bold] :smile:\n"
 
 
@@ -108,4 +108,4 @@ def test_no_stdout_is_an_error_and_no_stderr_is_not(monkeypatch: pytest.MonkeyPa
         output.write("lost")
     with pytest.raises(OSError, match="no stdout"):
         output.write_exact("lost")
-    output.complain("error", "lost")
+    output.print_message("error", "lost")

@@ -1,4 +1,4 @@
-"""`openai-realtime serve`: its settings from three places, who is let in, and the process itself."""
+"""`openai-realtime serve`: its settings from three parameter_paths, who is let in, and the process itself."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ import pytest
 from starlette.requests import Request
 
 from cli.running import started
-from openai_realtime.cli import admission, service
+from openai_realtime.cli import auth, service
 from openai_realtime.cli.choices import LogFormat
 from openai_realtime.cli.service_log import _JsonFormatter, _TextFormatter
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from cli.running import Invoke
-    from openai_realtime.cli.service import Place
+    from openai_realtime.cli.service import Listener
 
 TOKEN = "a-token-of-sixteen-characters"
 
@@ -40,8 +40,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would have been run."""
     seen: list[dict[str, Any]] = []
 
-    def run(place: Place, client: Any, options: Any, **rest: Any) -> None:
-        seen.append({"host": place.host, "client": client, **options, **rest})
+    def run(listener: Listener, client: Any, options: Any, **rest: Any) -> None:
+        seen.append({"host": listener.host, "client": client, **options, **rest})
 
     monkeypatch.setattr(service, "run", run)
     return seen
@@ -313,21 +313,21 @@ def asked_by(
 def test_anyone_on_this_machine_is_on_this_machine(
     peer: str | None, headers: dict[str, str], is_let_in: bool
 ) -> None:
-    authorize: Any = admission.anyone_on_this_machine()
+    authorize: Any = auth.anyone_on_this_machine()
     principal = asyncio.run(authorize(asked_by(peer, **headers)))
     assert principal == ("this-machine" if is_let_in else None)
 
 
 @pytest.mark.parametrize("second", [b"evil.example", b"localhost"])
 def test_two_hosts_are_none(second: bytes) -> None:
-    authorize: Any = admission.anyone_on_this_machine()
+    authorize: Any = auth.anyone_on_this_machine()
     request = asked_by("127.0.0.1", (b"host", b"localhost"), (b"host", second))
     assert asyncio.run(authorize(request)) is None
 
 
 def test_a_token_names_its_principal() -> None:
     lines = ["# who may talk", "", f"alice {TOKEN}", "another-token-of-that-length"]
-    authorize: Any = admission.bearer_tokens("--token-file", "\n".join(lines))
+    authorize: Any = auth.bearer_tokens("--token-file", "\n".join(lines))
 
     def principal(header: str) -> str | None:
         named: str | None = asyncio.run(authorize(asked_by(authorization=header)))
@@ -342,12 +342,12 @@ def test_a_token_names_its_principal() -> None:
     for wrong in ("", TOKEN, f"Basic {TOKEN}", "Bearer", "Bearer alice", f"Bearer {TOKEN}x"):
         assert principal(wrong) is None
     with pytest.raises(ConfigurationError, match="--token-file: line 2 is unusable: a line is a t"):
-        admission.bearer_tokens("--token-file", f"{TOKEN}\nalice of wonderland {TOKEN}")
+        auth.bearer_tokens("--token-file", f"{TOKEN}\nalice of wonderland {TOKEN}")
 
 
-@pytest.mark.parametrize("place", ["--token-file", "OPENAI_REALTIME_SERVE_TOKENS"])
+@pytest.mark.parametrize("listener", ["--token-file", "OPENAI_REALTIME_SERVE_TOKENS"])
 def test_a_long_name_is_no_token_wherever_the_tokens_are(
-    place: str,
+    listener: str,
     invoke: Invoke,
     served: list[dict[str, Any]],
     tmp_path: Path,
@@ -356,13 +356,13 @@ def test_a_long_name_is_no_token_wherever_the_tokens_are(
     name = "a-name-of-more-than-sixteen-characters"
     text = f"# who may talk\n{name} {TOKEN}\r\n\n  {TOKEN[::-1]}\n"
     arguments = ["serve", "--mock", "--port=0"]
-    if place == "--token-file":
+    if listener == "--token-file":
         path = tmp_path / "tokens"
         path.write_text(text)
         path.chmod(0o600)
-        arguments += [place, str(path)]
+        arguments += [listener, str(path)]
     else:
-        monkeypatch.setenv(place, text)
+        monkeypatch.setenv(listener, text)
     result = invoke(*arguments)
     assert result.exit_code == 0, result.stderr
     assert "warning" not in result.stderr
@@ -382,7 +382,7 @@ def test_a_function_is_found_in_the_working_directory(
 ) -> None:
     (tmp_path / "my_login.py").write_text("class Login:\n    def who(request): return 'me'\n")
     monkeypatch.chdir(tmp_path)
-    authorize: Any = admission.named_function("my_login:Login.who")
+    authorize: Any = auth.named_function("my_login:Login.who")
     assert authorize(None) == "me"
 
 
@@ -478,7 +478,7 @@ def test_a_providers_failure_is_in_the_default_log() -> None:
             "--anyone-on-this-machine", OPENAI_BASE_URL=mock.base_url, OPENAI_API_KEY=mock.api_key
         ) as (process, told),
     ):
-        mock.respond_next(MockAnswer(401, json={"error": error}))
+        mock.respond_next(MockResponse(401, json={"error": error}))
         refused = httpx.post(f"{told['Listening']}/client-secret", json={})
         assert refused.status_code == 502
         errors = ended(process, signal.SIGINT)
@@ -519,12 +519,12 @@ def test_where_it_is_found() -> None:
         ("0.0.0.0", "http://127.0.0.1:", 2),
         ("::1", "http://[::1]:", 3),
     ]:
-        with service.listening(host, 0) as place:
-            assert place.url == f"{url}{place.port}"
-            assert place.url in place.origins()
-            assert len(place.origins()) == count
-            other = service.Place(place.socket, "192.0.2.7")
-            assert other.origins() == [f"http://192.0.2.7:{place.port}"]
+        with service.listening(host, 0) as listener:
+            assert listener.url == f"{url}{listener.port}"
+            assert listener.url in listener.origins()
+            assert len(listener.origins()) == count
+            other = service.Listener(listener.socket, "192.0.2.7")
+            assert other.origins() == [f"http://192.0.2.7:{listener.port}"]
 
 
 def test_help_says_the_variables_once(invoke: Invoke) -> None:

@@ -42,11 +42,11 @@ def test_a_passed_deadline_tells_the_total(*, acted: bool) -> None:
 def test_a_deadline_counts_down_and_stops_at_zero() -> None:
     now = [100.0]
     deadline = Deadline.after(30.0, lambda: now[0])
-    assert (deadline.remaining(), deadline.cut(5.0), deadline.cut(None)) == (30.0, 5.0, 30.0)
+    assert (deadline.remaining(), deadline.clamp(5.0), deadline.clamp(None)) == (30.0, 5.0, 30.0)
     now[0] = 127.0
-    assert (deadline.remaining(), deadline.cut(5.0)) == (3.0, 3.0)
+    assert (deadline.remaining(), deadline.clamp(5.0)) == (3.0, 3.0)
     now[0] = 1000.0
-    assert (deadline.remaining(), deadline.cut(5.0)) == (0.0, 0.0)
+    assert (deadline.remaining(), deadline.clamp(5.0)) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, True, "5", None])
@@ -66,14 +66,14 @@ def test_the_promised_limits() -> None:
 
 
 def test_a_bare_number_is_the_total() -> None:
-    assert Timeout(read=3).overridden(7) == Timeout(total=7, read=3)
-    assert Timeout(read=3).overridden(Timeout(total=1)) == Timeout(total=1)
+    assert Timeout(read=3).with_total(7) == Timeout(total=7, read=3)
+    assert Timeout(read=3).with_total(Timeout(total=1)) == Timeout(total=1)
 
 
 @pytest.mark.parametrize("value", ["30", None, httpx.Timeout(3)])
 def test_another_kind_of_timeout_is_told_what_to_write(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"or openai_realtime.Timeout\(30, connect=5\)$"):
-        Timeout().overridden(value)
+        Timeout().with_total(value)
 
 
 def test_headers_ignore_case_and_join_repeats() -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from executables import program
 from fastapi.testclient import TestClient
-from programs import program
 
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -46,7 +46,7 @@ MINTS_NOTHING = {"telephone_receptionist.py"}
 
 
 def run(example: Path, *arguments: str) -> str:
-    """Return what an example prints; it must end well and complain of nothing."""
+    """Return what an example prints; it must end well and print_message of nothing."""
     environment = {name: os.environ[name] for name in os.environ if not name.startswith("OPENAI_")}
     finished = subprocess.run(
         [sys.executable, "-W", "error", str(example), *arguments],
@@ -112,8 +112,8 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def failure(status: int, code: str = LEAK, **headers: str) -> MockAnswer:
-    return MockAnswer(status, json={"error": {"message": LEAK, "code": code}}, headers=headers)
+def failure(status: int, code: str = LEAK, **headers: str) -> MockResponse:
+    return MockResponse(status, json={"error": {"message": LEAK, "code": code}}, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def failure(status: int, code: str = LEAK, **headers: str) -> MockAnswer:
         (failure(429, "insufficient_quota"), 502, "no session", None),
         (failure(500), 502, "no session", None),
         (failure(401), 502, "no session", None),
-        (MockAnswer(200, body=b"<html>" + LEAK.encode()), 502, "no session", None),
-        (MockAnswer(drop="before"), 503, "unavailable", None),
+        (MockResponse(200, body=b"<html>" + LEAK.encode()), 502, "no session", None),
+        (MockResponse(drop="before"), 503, "unavailable", None),
     ],
 )
 def test_the_endpoint_does_not_echo_the_provider(
     endpoint: TestClient,
     realtime_server: MockRealtimeServer,
-    upstream: MockAnswer,
+    upstream: MockResponse,
     status: int,
     told: str,
     retry_after: str | None,

@@ -6,4 +6,4 @@ come to; `test_matrix.py` runs every row; the other tests are named after the pr
 
 import pytest
 
-pytest.register_assert_rewrite("faults.calling", "faults.cells")
+pytest.register_assert_rewrite("faults.calling", "faults.matrix_runner")

@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faults.bad_answers import API_KEY
+from faults.bad_responses import API_KEY
 from faults.machine_delays import Stopwatch
 from faults.server import FaultServer
 from openai_realtime import RealtimeSessionsClient, RetryPolicy
 from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 if TYPE_CHECKING:
-    from flavours import Flavour
+    from backends import Backend
 
 QUICK = RetryPolicy(base_delay=0.001)
 
@@ -30,10 +30,10 @@ OVERRUN = {"asyncio": 0.1, "trio": 0.1, "sync": 0.25}
 _numbers = itertools.count(1)
 
 
-def client_of(flavour: Flavour, server: FaultServer, **options: Any) -> RealtimeSessionsClient:
+def client_of(backend: Backend, server: FaultServer, **options: Any) -> RealtimeSessionsClient:
     """Return a client of the server, which retries without waiting long."""
     settings = {"base_url": server.base_url, "api_key": API_KEY, "retry": QUICK}
-    return flavour.client(**{**settings, **options})
+    return backend.client(**{**settings, **options})
 
 
 def new_nonce(purpose: str = "nonce") -> str:
@@ -95,11 +95,11 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 
 @contextmanager
-def ends_within(flavour: Flavour, seconds: float) -> Iterator[None]:
+def ends_within(backend: Backend, seconds: float) -> Iterator[None]:
     """Check that what follows is over when the time is, but for the promised overrun."""
     with Stopwatch() as watch:
         yield
-    watch.assert_within(seconds - 0.02, seconds + OVERRUN[flavour.name])
+    watch.assert_within(seconds - 0.02, seconds + OVERRUN[backend.name])
 
 
 def by_name(server: FaultServer) -> str:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 import coverage
 import pytest
 
-import faults.bad_answers
-import faults.plays
-import faults.tls_plays  # noqa: F401 - each fills the table of faults
+import faults.bad_responses
+import faults.connection_faults
+import faults.tls_faults  # noqa: F401 - each fills the table of faults
 from faults import machine_delays
 from faults.certificates import Certificates
 from faults.names import SlowNames

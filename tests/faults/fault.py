@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from faults.talk import Talk
+from faults.fault_server_dialogue import Dialogue
 
 Moment = Literal["refuse", "accept", "handshake", "idle", "read", "request"]
 """`refuse`: nobody is let in; `accept`: let in, nothing said yet; `handshake`: instead of TLS's;
 `idle`: between requests; `read`: bytes of a request are waiting; `request`: it was read whole."""
 
-Play = Callable[[Talk], None]
+Play = Callable[[Dialogue], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,9 @@ def fork_sync(moment: Moment, base_url: str, api_key: str) -> None:
         call_sync(client, "parent")
 
 
-def fork_async(backend: str, moment: Moment, base_url: str, api_key: str) -> None:
+def fork_async(backend_name: str, moment: Moment, base_url: str, api_key: str) -> None:
     client = RealtimeSessionsClient(base_url=base_url, api_key=api_key)
-    run = partial(anyio.run, backend=backend)
+    run = partial(anyio.run, backend=backend_name)
     if moment == "used":
         run(call_async, client, "parent")
     children: list[int] = []
@@ -142,15 +142,15 @@ def wait_for(children: list[int]) -> None:
             sys.exit(f"a child failed: {status}")
 
 
-def main(flavour: str, moment: Moment, base_url: str, api_key: str) -> None:
-    if flavour == "sync":
+def main(backend: str, moment: Moment, base_url: str, api_key: str) -> None:
+    if backend == "sync":
         fork_sync(moment, base_url, api_key)
     elif moment == "inherited":
         fork_with_the_loop(base_url, api_key)
     elif moment == "running":
         anyio.run(fork_in_a_running_loop, base_url, api_key)
     else:
-        fork_async(flavour, moment, base_url, api_key)
+        fork_async(backend, moment, base_url, api_key)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flavours import Flavour
+from backends import Backend
 
 from openai_realtime import RealtimeError
 
@@ -34,10 +34,10 @@ def peak() -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) * 1024
 
 
-async def measure(flavour: Flavour, base_url: str, api_key: str, *nonces: str) -> None:
+async def measure(backend: Backend, base_url: str, api_key: str, *nonces: str) -> None:
     raised: list[str] = []
     before = 0
-    async with flavour.client(base_url=base_url, api_key=api_key) as client:
+    async with backend.client(base_url=base_url, api_key=api_key) as client:
         for nonce in nonces:
             options: Any = {"extra_headers": {"X-Nonce": nonce}, "timeout": 20}
             try:
@@ -49,5 +49,5 @@ async def measure(flavour: Flavour, base_url: str, api_key: str, *nonces: str) -
 
 
 if __name__ == "__main__":
-    flavour = Flavour.parse(sys.argv[1])
-    flavour.run(partial(measure, flavour, *sys.argv[2:]))
+    backend = Backend.parse(sys.argv[1])
+    backend.run(partial(measure, backend, *sys.argv[2:]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from faults.bad_answers import RETRY_AFTER
+from faults.bad_responses import RETRY_AFTER
 from openai_realtime import (
     APIConnectionError,
     APIError,

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from faults.fault import FAULTS
-from faults.talk import LONGEST_WAIT, OverError, Record, Talk
+from faults.fault_server_dialogue import LONGEST_WAIT, Dialogue, OverError, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from faults.certificates import Certificates
     from faults.fault import Fault, Moment
-    from faults.talk import Received
+    from faults.fault_server_dialogue import Received
 
 _HOST = "127.0.0.1"
 _LOOK_AROUND_SECONDS = 0.02
@@ -39,7 +39,7 @@ class FaultServer:
         self._times: int | None = None
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._talks: dict[Talk, threading.Thread] = {}
+        self._talks: dict[Dialogue, threading.Thread] = {}
         self.played = 0
         self.records: list[Record] = []
         self.given: dict[str, str] = {}
@@ -160,7 +160,7 @@ class FaultServer:
     def _begin(self, connection: socket.socket) -> None:
         record = Record(len(self.records))
         self.records.append(record)
-        talk = Talk(connection, record, self._mint, self._elsewhere)
+        talk = Dialogue(connection, record, self._mint, self._elsewhere)
         thread = threading.Thread(target=self._converse, args=[talk], daemon=True)
         self._talks[talk] = thread  # before it starts: a talk that ends takes itself out
         thread.start()
@@ -182,7 +182,7 @@ class FaultServer:
             self._changed.notify_all()
             return fault
 
-    def _converse(self, talk: Talk) -> None:
+    def _converse(self, talk: Dialogue) -> None:
         try:
             self._play_if_due(talk, "accept")
             if self._certificates is not None:
@@ -199,7 +199,7 @@ class FaultServer:
             talk.close()
             self._talks.pop(talk, None)
 
-    def _answer_one(self, talk: Talk) -> None:
+    def _answer_one(self, talk: Dialogue) -> None:
         def look_around() -> None:
             if talk.record.requests:
                 self._play_if_due(talk, "idle")
@@ -213,7 +213,7 @@ class FaultServer:
         else:
             fault.play(talk)
 
-    def _play_if_due(self, talk: Talk, moment: Moment) -> None:
+    def _play_if_due(self, talk: Dialogue, moment: Moment) -> None:
         fault = self._take(moment)
         if fault is not None:
             fault.play(talk)

@@ -1,4 +1,4 @@
-"""What every fault must come to: one row each, true of every flavour of client.
+"""What every fault must come to: one row each, true of every backend of client.
 
 Owns: the expectations. Must not know: how a fault is played or a row is checked.
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from faults.bad_answers import REDIRECTS
+from faults.bad_responses import REDIRECTS
 from faults.rows import (
     ATTEMPTS,
     BOTH,

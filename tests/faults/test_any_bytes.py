@@ -1,6 +1,6 @@
 """Whatever bytes a server answers with: a session with the secret that it sent, or one error.
 
-What any bytes of a body become, without sockets, is in `tests/resources/test_reading.py`.
+What any bytes of a body become, without sockets, is in `tests/resources/test_responses.py`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from flavours import Flavour
+from backends import Backend
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from faults.answers import answer, chunked, head, session
 from faults.calling import client_of, mint
 from faults.fault import Fault
+from faults.responses import answer, chunked, head, session
 from openai_realtime import RealtimeError
 
 if TYPE_CHECKING:
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
 SECRET = "ek_any_bytes_0123456789"
 PROMPT = 2.0
@@ -85,7 +85,7 @@ anything = st.one_of(
 def says(content: bytes, cuts: list[int], ending: str) -> Fault:
     """Return the fault that sends these bytes, cut into as many writes, and then goes."""
 
-    def play(talk: Talk) -> None:
+    def play(talk: Dialogue) -> None:
         bounds = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
         for start, end in pairwise(bounds):
             talk.send(content[start:end])
@@ -112,7 +112,7 @@ def test_any_bytes_are_a_session_or_one_error(
     name: str, plain: FaultServer, content: bytes, cuts: list[int], ending: str
 ) -> None:
     async def body() -> None:
-        async with client_of(Flavour(name), plain, max_retries=0) as client:
+        async with client_of(Backend(name), plain, max_retries=0) as client:
             plain.play(says(content, cuts, ending), times=1)
             started = time.monotonic()
             error: RealtimeError | None = None
@@ -130,4 +130,4 @@ def test_any_bytes_are_a_session_or_one_error(
             await mint(client, plain)
 
     plain.hang_up()
-    Flavour(name).run(body)
+    Backend(name).run(body)

@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
-from faults.bad_answers import API_KEY
+from faults.bad_responses import API_KEY
 from faults.fault import FAULTS, Fault
 
 if TYPE_CHECKING:
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 MIB = 1024 * 1024
 MAX_GROWTH = 8 * MIB
 BOMBS = [
@@ -36,7 +36,7 @@ BOMBS = [
 ]
 
 
-def play_by_nonce(talk: Talk) -> None:
+def play_by_nonce(talk: Dialogue) -> None:
     """Play the fault that the request names."""
     fault = FAULTS.get(talk.request.nonce)
     if fault is None:
@@ -45,10 +45,10 @@ def play_by_nonce(talk: Talk) -> None:
         fault.play(talk)
 
 
-def measured(flavour: Flavour, server: FaultServer, bombs: list[str]) -> tuple[str, list[str]]:
+def measured(backend: Backend, server: FaultServer, bombs: list[str]) -> tuple[str, list[str]]:
     """Return by how much a process of its own grew, and what was raised there."""
     server.play(Fault("by nonce", "request", play_by_nonce))
-    arguments = [str(flavour), server.base_url, API_KEY, "a good answer", *bombs]
+    arguments = [str(backend), server.base_url, API_KEY, "a good answer", *bombs]
     process = subprocess.run(
         [sys.executable, "-m", "faults.measuring", *arguments],
         cwd=Path(__file__).parents[1],
@@ -62,7 +62,7 @@ def measured(flavour: Flavour, server: FaultServer, bombs: list[str]) -> tuple[s
     return growth, raised
 
 
-def test_r11_memory_is_bounded(flavour: Flavour, plain: FaultServer) -> None:
-    growth, raised = measured(flavour, plain, BOMBS)
+def test_r11_memory_is_bounded(backend: Backend, plain: FaultServer) -> None:
+    growth, raised = measured(backend, plain, BOMBS)
     assert len(raised) == len(BOMBS)
     assert int(growth) <= MAX_GROWTH, f"{int(growth) / MIB:.1f} MiB"

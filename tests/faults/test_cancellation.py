@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from flavours import Flavour, limit_connections
+from backends import Backend, limit_connections
 
 from faults.calling import (
     assert_no_new_descriptors,
@@ -30,16 +30,16 @@ from openai_realtime import RealtimeSessionsClient, RetryPolicy, Timeout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from faults.fault_server_dialogue import Dialogue
     from faults.names import SlowNames
     from faults.server import FaultServer
-    from faults.talk import Talk
 
 PROMPT = 0.05
 CANCELLATIONS = 4000
 AT_ONCE = 40
 
 pytestmark = pytest.mark.parametrize(
-    "backend", ["asyncio-httptools", "asyncio-h11", "trio-httptools"]
+    "backend_name", ["asyncio-httptools", "asyncio-h11", "trio-httptools"]
 )
 
 
@@ -79,59 +79,59 @@ STAGES = [
 
 
 @pytest.mark.parametrize("fault", STAGES)
-def test_r8_prompt_at_every_stage(backend: str, secure: FaultServer, fault: str) -> None:
-    flavour = Flavour.parse(backend)
+def test_r8_prompt_at_every_stage(backend_name: str, secure: FaultServer, fault: str) -> None:
+    backend = Backend.parse(backend_name)
     params = {"instructions": "x" * 6_000_000} if fault == "request_is_not_read" else {}
 
     async def body() -> None:
-        async with client_of(flavour, secure) as client:
+        async with client_of(backend, secure) as client:
             secure.play(fault)
             await prompt_cancellation(client, secure, lambda: secure.played, **params)
             secure.behave()
             await mint(client, secure)
 
-    flavour.run(body)
+    backend.run(body)
     assert secure.played == 1
 
 
 def test_r8_prompt_while_a_name_is_looked_up(
-    backend: str, plain: FaultServer, slow_names: Callable[[float], SlowNames]
+    backend_name: str, plain: FaultServer, slow_names: Callable[[float], SlowNames]
 ) -> None:
-    flavour = Flavour.parse(backend)
+    backend = Backend.parse(backend_name)
     names = slow_names(3)
 
     async def body() -> None:
-        async with client_of(flavour, plain, base_url=by_name(plain)) as client:
+        async with client_of(backend, plain, base_url=by_name(plain)) as client:
             await prompt_cancellation(client, plain, lambda: names.asked)
             names.release()
             assert plain.records == []
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_r8_prompt_during_backoff(backend: str, plain: FaultServer) -> None:
-    flavour = Flavour.parse(backend)
+def test_r8_prompt_during_backoff(backend_name: str, plain: FaultServer) -> None:
+    backend = Backend.parse(backend_name)
 
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play("status_429_retry_wait")
             await prompt_cancellation(client, plain, lambda: plain.played)
             plain.behave()
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(plain.requests) == 2
 
 
 def test_r8_prompt_while_waiting_for_a_connection(
-    backend: str, plain: FaultServer, monkeypatch: pytest.MonkeyPatch
+    backend_name: str, plain: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flavour = Flavour.parse(backend)
+    backend = Backend.parse(backend_name)
     limit_connections(monkeypatch, 1)
 
     async def body() -> None:
-        async with client_of(flavour, plain) as client, anyio.create_task_group() as group:
+        async with client_of(backend, plain) as client, anyio.create_task_group() as group:
             plain.play("silence_after_the_request")
             group.start_soon(client.sessions.create)
             while not plain.played:
@@ -139,25 +139,25 @@ def test_r8_prompt_while_waiting_for_a_connection(
             await prompt_cancellation(client, plain, lambda: True)
             assert plain.played == 1
             group.cancel_scope.cancel()
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.behave()
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
 @pytest.mark.parametrize("fault", [None, "fin_before_the_answer", "status_503", "in_pieces"])
 def test_r8_at_every_suspension_point(
-    backend: str, scheme: str, fault: str | None, request: pytest.FixtureRequest
+    backend_name: str, scheme: str, fault: str | None, request: pytest.FixtureRequest
 ) -> None:
     """For every n, cancel at suspension number n, until the call is over before it comes."""
-    flavour = Flavour.parse(backend)
+    backend = Backend.parse(backend_name)
     server: FaultServer = request.getfixturevalue(scheme)
     before = open_descriptors()
 
     async def body() -> None:
-        async with client_of(flavour, server, retry=RetryPolicy(base_delay=0)) as client:
+        async with client_of(backend, server, retry=RetryPolicy(base_delay=0)) as client:
             for is_reused in (False, True):
                 step = 0
                 while await cancelled(client, step, is_reused=is_reused):
@@ -172,10 +172,10 @@ def test_r8_at_every_suspension_point(
         if is_reused:
             await mint(client, server)
         else:
-            await flavour.close_idle(client)
+            await backend.close_idle(client)
         return got_there
 
-    flavour.run(body)
+    backend.run(body)
     server.hang_up()
     assert_no_new_descriptors(before, server)
 
@@ -184,7 +184,7 @@ def together(count: int) -> Fault:
     """Return a fault that answers nobody before so many have asked."""
     all_there = threading.Barrier(count)
 
-    def wait_for_the_others(talk: Talk) -> None:
+    def wait_for_the_others(talk: Dialogue) -> None:
         # What was cancelled may still be on its way: it is nobody.
         if talk.request.nonce.startswith("together"):
             all_there.wait(5)
@@ -206,10 +206,10 @@ async def assert_full_capacity(
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
 def test_r8_random_cancellations(
-    backend: str, scheme: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    backend_name: str, scheme: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """4,000 over plain http, a tenth of that over TLS, at any moment of their calls."""
-    flavour = Flavour.parse(backend)
+    backend = Backend.parse(backend_name)
     server: FaultServer = request.getfixturevalue(scheme)
     limit_connections(monkeypatch, AT_ONCE)
     calls = CANCELLATIONS // AT_ONCE // (10 if scheme == "secure" else 1)
@@ -227,7 +227,7 @@ def test_r8_random_cancellations(
             cancelled += scope.cancelled_caught
 
     async def body() -> None:
-        async with client_of(flavour, server, timeout=Timeout(pool=5)) as client:
+        async with client_of(backend, server, timeout=Timeout(pool=5)) as client:
             await assert_full_capacity(client, server, AT_ONCE)
             async with anyio.create_task_group() as group:
                 for number in range(AT_ONCE):
@@ -235,7 +235,7 @@ def test_r8_random_cancellations(
                     group.start_soon(cancel_many, client, 0.002 * (1 + number % 8))
             await assert_full_capacity(client, server, AT_ONCE)
 
-    flavour.run(body)
+    backend.run(body)
     assert cancelled == calls * AT_ONCE
     server.hang_up()
     assert_no_new_descriptors(before, server)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.answers import LIFETIME, head, session
 from faults.calling import client_of, ends_within, mint
 from faults.fault import FAULTS, Fault
+from faults.responses import LIFETIME, head, session
 from openai_realtime import APITimeoutError
 
 if TYPE_CHECKING:
-    from flavours import Flavour
+    from backends import Backend
 
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
 HOUR = 3600.0
 
@@ -46,13 +46,13 @@ def wall_clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
 
 @pytest.mark.parametrize("hours", [-1, +1])
 def test_r13_a_wall_clock_that_is_moved_changes_nothing(
-    flavour: Flavour, plain: FaultServer, hours: int, wall_clock: WallClock
+    backend: Backend, plain: FaultServer, hours: int, wall_clock: WallClock
 ) -> None:
-    def move_and_fail(talk: Talk) -> None:
+    def move_and_fail(talk: Dialogue) -> None:
         wall_clock.moved += hours * HOUR
         FAULTS["status_503"].play(talk)
 
-    def move_and_answer(talk: Talk) -> None:
+    def move_and_answer(talk: Dialogue) -> None:
         beginning, rest = stamped(talk.mint(), wall_clock.real())
         talk.send(beginning)
         wall_clock.moved += hours * HOUR
@@ -61,11 +61,11 @@ def test_r13_a_wall_clock_that_is_moved_changes_nothing(
 
     turns = [move_and_fail, move_and_answer]
 
-    def play_next(talk: Talk) -> None:
+    def play_next(talk: Dialogue) -> None:
         turns.pop(0)(talk)
 
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play(Fault("clock", "request", play_next), times=2)
             minted = await mint(client, plain, timeout=2)
             assert minted.meta.attempts == 2
@@ -77,28 +77,28 @@ def test_r13_a_wall_clock_that_is_moved_changes_nothing(
             assert not minted.client_secret.is_expired
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
     assert turns == []
 
 
 @pytest.mark.parametrize("hours", [-1, +1])
 def test_r13_nor_the_deadline(
-    flavour: Flavour, plain: FaultServer, hours: int, wall_clock: WallClock
+    backend: Backend, plain: FaultServer, hours: int, wall_clock: WallClock
 ) -> None:
-    def move_and_drip(talk: Talk) -> None:
+    def move_and_drip(talk: Dialogue) -> None:
         talk.send(head(200, ("Content-Length", "100")))
         wall_clock.moved += hours * HOUR
         talk.drip(b" " * 50, pause=0.02)
 
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play(Fault("drip", "request", move_and_drip), times=1)
-            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
+            with ends_within(backend, 0.2), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=0.2)
             assert caught.value.phase == "total"
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def stamped(secret: str, now: float) -> tuple[bytes, bytes]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
 from faults.calling import assert_no_new_descriptors, client_of, mint, open_descriptors
 from faults.fault import Fault
@@ -30,19 +30,19 @@ from openai_realtime import (
 )
 
 if TYPE_CHECKING:
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 PROMPT = 0.1
 
 
-def late_answer(talk: Talk) -> None:
+def late_answer(talk: Dialogue) -> None:
     talk.pause(0.12)
     talk.answer_well()
 
 
-def late_body(talk: Talk) -> None:
+def late_body(talk: Dialogue) -> None:
     talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
     talk.pause(0.12)
     talk.send(b"null")
@@ -58,13 +58,13 @@ def late_body(talk: Talk) -> None:
     ],
 )
 def test_r12_not_after_a_timeout(
-    flavour: Flavour, scheme: str, late: Any, limits: Any, request: pytest.FixtureRequest
+    backend: Backend, scheme: str, late: Any, limits: Any, request: pytest.FixtureRequest
 ) -> None:
     """The late answer arrives, and is nobody's."""
     server: FaultServer = request.getfixturevalue(scheme)
 
     async def body() -> None:
-        async with client_of(flavour, server, max_retries=0) as client:
+        async with client_of(backend, server, max_retries=0) as client:
             await mint(client, server)
             server.play(Fault("late", "request", late), times=1)
             with pytest.raises(APITimeoutError):
@@ -73,16 +73,16 @@ def test_r12_not_after_a_timeout(
             await anyio.sleep(0.06)
             await mint(client, server)
 
-    flavour.run(body)
+    backend.run(body)
     connections = [request.connection for request in server.requests]
     assert connections == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
 @pytest.mark.parametrize("late", [late_answer, late_body])
-def test_r12_not_after_a_cancellation(backend: str, plain: FaultServer, late: Any) -> None:
+def test_r12_not_after_a_cancellation(backend_name: str, plain: FaultServer, late: Any) -> None:
     async def body() -> None:
-        async with client_of(Flavour(backend), plain) as client:
+        async with client_of(Backend(backend_name), plain) as client:
             await mint(client, plain)
             plain.play(Fault("late", "request", late), times=1)
             with anyio.move_on_after(0.08) as scope:
@@ -92,7 +92,7 @@ def test_r12_not_after_a_cancellation(backend: str, plain: FaultServer, late: An
             await anyio.sleep(0.06)
             await mint(client, plain)
 
-    anyio.run(body, backend=backend)
+    anyio.run(body, backend=backend_name)
     first, cancelled, next_one, last = (request.connection for request in plain.requests)
     assert first == cancelled != next_one
     assert next_one == last
@@ -107,18 +107,18 @@ RETIRED = [("status_500", InternalServerError), ("status_503", InternalServerErr
     [*((*row, True) for row in KEPT), *((*row, False) for row in RETIRED)],
 )
 def test_r12_not_after_a_server_error(
-    flavour: Flavour, plain: FaultServer, fault: str, kind: type[APIError], is_kept: bool
+    backend: Backend, plain: FaultServer, fault: str, kind: type[APIError], is_kept: bool
 ) -> None:
     """A whole answer that is only unwelcome costs no connection."""
 
     async def body() -> None:
-        async with client_of(flavour, plain, max_retries=0) as client:
+        async with client_of(backend, plain, max_retries=0) as client:
             plain.play(fault, times=1)
             with pytest.raises(kind):
                 await client.sessions.create()
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(plain.records) == (1 if is_kept else 2)
 
 
@@ -132,7 +132,7 @@ def test_r12_not_after_a_server_error(
     ],
 )
 def test_r12_closing_during_flight(
-    flavour: Flavour, scheme: str, fault: str, request: pytest.FixtureRequest
+    backend: Backend, scheme: str, fault: str, request: pytest.FixtureRequest
 ) -> None:
     """Closing waits for nobody, may be repeated, and the call in flight still comes to an end."""
     server: FaultServer = request.getfixturevalue(scheme)
@@ -157,9 +157,9 @@ def test_r12_closing_during_flight(
             await client.sessions.create()
 
     async def body() -> None:
-        client = client_of(flavour, server)
+        client = client_of(backend, server)
         started = time.monotonic()
-        if flavour.is_sync:
+        if backend.is_sync:
             with ThreadPoolExecutor(1) as pool:
                 in_flight = pool.submit(anyio.run, call, client)
                 await close(client)
@@ -170,14 +170,14 @@ def test_r12_closing_during_flight(
                 group.start_soon(close, client)
         assert time.monotonic() - started < 1
 
-    flavour.run(body)
+    backend.run(body)
     assert server.played == 1, "nothing is sent any more"
     server.hang_up()
     assert_no_new_descriptors(before, server)
     gc.collect()
 
 
-def test_r12_closing_during_backoff_ends_the_retries(flavour: Flavour, plain: FaultServer) -> None:
+def test_r12_closing_during_backoff_ends_the_retries(backend: Backend, plain: FaultServer) -> None:
     plain.play("status_429_retry_soon")
     slow = RetryPolicy(base_delay=0.2, max_retries=50)
 
@@ -191,8 +191,8 @@ def test_r12_closing_during_backoff_ends_the_retries(flavour: Flavour, plain: Fa
         await client.aclose()
 
     async def body() -> None:
-        client = client_of(flavour, plain, retry=slow)
-        if flavour.is_sync:
+        client = client_of(backend, plain, retry=slow)
+        if backend.is_sync:
             with ThreadPoolExecutor(1) as pool:
                 in_flight = pool.submit(anyio.run, call, client)
                 await close(client)
@@ -203,7 +203,7 @@ def test_r12_closing_during_backoff_ends_the_retries(flavour: Flavour, plain: Fa
                     group.start_soon(call, client)
                     group.start_soon(close, client)
 
-    flavour.run(body)
+    backend.run(body)
     # One more may have been on its way when the client was closed.
     assert plain.played <= 2
 
@@ -214,10 +214,10 @@ def test_r12_a_client_that_nobody_closed_leaves_nothing_when_its_loop_ends(
     before = open_descriptors()
 
     async def body() -> None:
-        await mint(client_of(Flavour("asyncio"), plain), plain)
+        await mint(client_of(Backend("asyncio"), plain), plain)
 
-    for backend in ("asyncio", "trio"):
-        anyio.run(body, backend=backend)
+    for backend_name in ("asyncio", "trio"):
+        anyio.run(body, backend=backend_name)
         gc.collect()
     plain.hang_up()
     assert_no_new_descriptors(before, plain, within=0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
 from faults.calling import OVERRUN, by_name, client_of, ends_within, mint
 from faults.fault import FAULTS, Fault
@@ -24,81 +24,81 @@ from openai_realtime import (
 )
 
 if TYPE_CHECKING:
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
 # The longest wait before a retry, whatever is drawn.
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 LONG_BACKOFF = RetryPolicy(base_delay=0.2, max_retries=50)
 
 
 def test_r1_slow_name_resolution(
-    flavour: Flavour, plain: FaultServer, slow_names: Callable[[float], SlowNames]
+    backend: Backend, plain: FaultServer, slow_names: Callable[[float], SlowNames]
 ) -> None:
     names = slow_names(3.0)
 
     async def body() -> None:
-        async with client_of(flavour, plain, base_url=by_name(plain)) as client:
-            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
+        async with client_of(backend, plain, base_url=by_name(plain)) as client:
+            with ends_within(backend, 0.2), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=0.2)
             names.release()
             assert caught.value.phase == "total"
             assert not caught.value.possibly_acted
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
     assert names.asked >= 1
     assert len(plain.requests) == 1
 
 
-def test_r1_retries_and_backoff(flavour: Flavour, plain: FaultServer) -> None:
+def test_r1_retries_and_backoff(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain, retry=LONG_BACKOFF) as client:
+        async with client_of(backend, plain, retry=LONG_BACKOFF) as client:
             plain.play("status_503")
             # The last retry may be cut off, where the machine held it up.
             kinds = (InternalServerError, APITimeoutError)
             with Stopwatch() as watch, pytest.raises(kinds) as caught:
                 await client.sessions.create(timeout=0.5)
-            watch.assert_within(0, 0.5 + OVERRUN[flavour.name])
+            watch.assert_within(0, 0.5 + OVERRUN[backend.name])
             assert caught.value.attempts - len(plain.requests) in {0, 1}
             plain.behave()
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_r1_retries_that_each_take_their_time(flavour: Flavour, plain: FaultServer) -> None:
+def test_r1_retries_that_each_take_their_time(backend: Backend, plain: FaultServer) -> None:
     """No attempt reaches the limit of its phase, and all together reach the call's."""
 
-    def slow_error(talk: Talk) -> None:
+    def slow_error(talk: Dialogue) -> None:
         talk.pause(0.15)
         FAULTS["status_503"].play(talk)
 
     async def body() -> None:
-        async with client_of(flavour, plain, max_retries=50) as client:
+        async with client_of(backend, plain, max_retries=50) as client:
             plain.play(Fault("slow_error", "request", slow_error))
-            with ends_within(flavour, 0.4), pytest.raises(APITimeoutError) as caught:
+            with ends_within(backend, 0.4), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=0.4)
             assert caught.value.phase == "total"
             plain.behave()
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_r1_a_slow_credential(backend: str, plain: FaultServer) -> None:
-    flavour = Flavour(backend)
+@pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
+def test_r1_a_slow_credential(backend_name: str, plain: FaultServer) -> None:
+    backend = Backend(backend_name)
 
     async def key() -> str:
         await anyio.sleep(3)
         raise AssertionError
 
     async def body() -> None:
-        async with client_of(flavour, plain, api_key=key) as client:
-            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
+        async with client_of(backend, plain, api_key=key) as client:
+            with ends_within(backend, 0.2), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=0.2)
             assert caught.value.phase == "total"
 
-    flavour.run(body)
+    backend.run(body)
     assert plain.records == []

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faults.answers import Header, answer, encoded
 from faults.calling import client_of
 from faults.fault import Fault
-from faults.hunting import assert_nowhere, shown_by, shown_by_logs
+from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
+from faults.responses import Header, answer, encoded
 from openai_realtime import APIError, APIResponseValidationError, APIStatusError
 from openai_realtime.secrets import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flavours import Flavour
+    from backends import Backend
 
     from faults.server import FaultServer
     from openai_realtime.observe import Event
@@ -99,7 +99,7 @@ def hidden() -> Iterator[str]:
 @pytest.mark.parametrize("echo", ECHOES, ids=lambda echo: echo.name)
 @pytest.mark.parametrize("resource", ["sessions", "calls"])
 def test_s6_no_error_shows_what_a_server_repeats(
-    flavour: Flavour,
+    backend: Backend,
     plain: FaultServer,
     echo: Echo,
     resource: str,
@@ -112,7 +112,7 @@ def test_s6_no_error_shows_what_a_server_repeats(
 
     async def body() -> APIError:
         async with client_of(
-            flavour, plain, api_key=KEY, max_retries=0, on_event=events.append
+            backend, plain, api_key=KEY, max_retries=0, on_event=events.append
         ) as client:
             call: Any = client.sessions.create
             if resource == "calls":
@@ -121,7 +121,7 @@ def test_s6_no_error_shows_what_a_server_repeats(
                 await call()
             return caught.value
 
-    error = flavour.run(body)
+    error = backend.run(body)
     assert isinstance(error, APIStatusError | APIResponseValidationError)
     assert_nowhere(hidden(), shown_by(error))
     assert_nowhere(hidden(), [("attributes", everything_in(vars(error)))])
@@ -140,7 +140,7 @@ def everything_in_event(event: Event) -> str:
 
 
 def test_s6_a_success_shows_neither_key_nor_secret(
-    flavour: Flavour, plain: FaultServer, all_logs: pytest.LogCaptureFixture
+    backend: Backend, plain: FaultServer, all_logs: pytest.LogCaptureFixture
 ) -> None:
     session = {
         "client_secret": {"value": SECRET, "expires_at": 0},
@@ -157,10 +157,10 @@ def test_s6_a_success_shows_neither_key_nor_secret(
     events: list[Event] = []
 
     async def body() -> Any:
-        async with client_of(flavour, plain, api_key=KEY, on_event=events.append) as client:
+        async with client_of(backend, plain, api_key=KEY, on_event=events.append) as client:
             return await client.sessions.create()
 
-    minted = flavour.run(body)
+    minted = backend.run(body)
     shown = [
         ("repr", f"{minted!r} {minted} {minted.meta!r}"),
         ("headers", everything_in(minted.meta.headers)),
@@ -175,7 +175,7 @@ def test_s6_a_success_shows_neither_key_nor_secret(
 
 @pytest.mark.parametrize("status", [200, 400])
 def test_s10_what_a_server_says_is_one_short_line(
-    flavour: Flavour, plain: FaultServer, status: int, all_logs: pytest.LogCaptureFixture
+    backend: Backend, plain: FaultServer, status: int, all_logs: pytest.LogCaptureFixture
 ) -> None:
     long = "x" * 50_000
     details = {
@@ -191,12 +191,12 @@ def test_s10_what_a_server_says_is_one_short_line(
     plain.play(Fault("long", "request", lambda talk: talk.send(content)))
 
     async def body() -> APIError:
-        async with client_of(flavour, plain, max_retries=0) as client:
+        async with client_of(backend, plain, max_retries=0) as client:
             with pytest.raises(APIError) as caught:
                 await client.sessions.create()
             return caught.value
 
-    error = flavour.run(body)
+    error = backend.run(body)
     assert len(str(error)) < 2000
     assert str(error).isprintable()
     for fact in (error.code, error.param, error.type, error.request_id):

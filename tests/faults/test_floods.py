@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 import pytest
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
 from faults.calling import OVERRUN
 from faults.machine_delays import Stopwatch
@@ -22,7 +22,7 @@ from openai_realtime import APIConnectionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 LONGEST_HOLD = 0.05
 CHUNKED = "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
 FLOODS = {
@@ -64,7 +64,7 @@ def flooding(request: pytest.FixtureRequest) -> Iterator[str]:
         process.kill()
 
 
-def test_a_flood_ends_in_time_and_holds_nothing_up(flavour: Flavour, flooding: str) -> None:
+def test_a_flood_ends_in_time_and_holds_nothing_up(backend: Backend, flooding: str) -> None:
     holds: list[float] = []
 
     async def tick() -> None:
@@ -76,18 +76,18 @@ def test_a_flood_ends_in_time_and_holds_nothing_up(flavour: Flavour, flooding: s
             last = now
 
     async def body() -> Stopwatch:
-        async with flavour.client(base_url=flooding, api_key="sk-x", max_retries=0) as client:
+        async with backend.client(base_url=flooding, api_key="sk-x", max_retries=0) as client:
             with pytest.raises(APIConnectionError):  # what is imported is imported now
                 await client.sessions.create(timeout=0.2)
             async with anyio.create_task_group() as group:
-                if not flavour.is_sync:
+                if not backend.is_sync:
                     group.start_soon(tick)
                 with Stopwatch() as watch, pytest.raises(APIConnectionError):
                     await client.sessions.create(timeout=0.3)
                 group.cancel_scope.cancel()
             return watch
 
-    watch = flavour.run(body)
-    watch.assert_within(0, 0.3 + OVERRUN[flavour.name])
+    watch = backend.run(body)
+    watch.assert_within(0, 0.3 + OVERRUN[backend.name])
     if max(holds, default=0.0) >= LONGEST_HOLD:
         assert max(holds) < LONGEST_HOLD + watch.held_up, f"held up for {max(holds):.3f} s"

@@ -1,4 +1,4 @@
-"""Every fault, on every flavour of client, on fresh and on reused connections.
+"""Every fault, on every backend of client, on fresh and on reused connections.
 
 Each cell proves at once: the exception and its phase (R4, R10, R11, S1, S8), how many requests were
 made (R3, R4, R7), that time limits hold (R1), that no descriptor leaks and the next call succeeds
@@ -11,25 +11,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from flavours import ON_BOTH_PARSERS
+from backends import ON_BOTH_PARSERS
 
-from faults.cells import play_cell
 from faults.fault import FAULTS
+from faults.matrix_runner import play_cell
 from faults.rows import How, Over, Row
 from faults.server import FaultServer
 from faults.table import ROWS
 
 if TYPE_CHECKING:
-    from flavours import Flavour
+    from backends import Backend
 
 
-def is_played(row: Row, over: Over, how: How, flavour: Flavour) -> bool:
+def is_played(row: Row, over: Over, how: How, backend: Backend) -> bool:
     """Leave out what another cell tells already.
 
     Every row is played on every backend over both parsers; in every way that it can come about, on
     asyncio over httptools and in threads over h11.
     """
-    if str(flavour) in {"asyncio-httptools", "sync-h11"}:
+    if str(backend) in {"asyncio-httptools", "sync-h11"}:
         return True
     return over == row.over[-1] and how == row.how[-1]
 
@@ -39,29 +39,29 @@ CELLS = [
         row,
         over,
         how,
-        flavour,
-        id=f"{row.fault}{'_once' if row.times else ''}-{over}-{how}-{flavour}",
+        backend,
+        id=f"{row.fault}{'_once' if row.times else ''}-{over}-{how}-{backend}",
     )
     for row in ROWS
     for over in row.over
     for how in row.how
-    for flavour in ON_BOTH_PARSERS
-    if is_played(row, over, how, flavour)
+    for backend in ON_BOTH_PARSERS
+    if is_played(row, over, how, backend)
 ]
 
 
-@pytest.mark.parametrize(("row", "over", "how", "flavour"), CELLS)
+@pytest.mark.parametrize(("row", "over", "how", "backend"), CELLS)
 def test_cell(
     row: Row,
     over: str,
     how: How,
-    flavour: Flavour,
+    backend: Backend,
     elsewhere: FaultServer,
     request: pytest.FixtureRequest,
     all_logs: pytest.LogCaptureFixture,
 ) -> None:
     server: FaultServer = request.getfixturevalue("plain" if over == "plain" else "secure")
-    play_cell(flavour, server, row, how, all_logs)
+    play_cell(backend, server, row, how, all_logs)
     assert elsewhere.records == []
 
 

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
-from faults.answers import answer, session
 from faults.calling import OVERRUN, by_name, client_of, ends_within, mint
 from faults.fault import Fault
 from faults.machine_delays import Stopwatch
 from faults.names import NoNames, SlowNames
+from faults.responses import answer, session
 from openai_realtime import (
     APIConnectionError,
     APITimeoutError,
@@ -28,10 +28,10 @@ from openai_realtime import (
 )
 
 if TYPE_CHECKING:
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 PHASES = [
     ("handshake_stalls", Timeout(connect=0.15), "connect"),
     ("handshake_is_dripped", Timeout(connect=0.15), "connect"),
@@ -43,94 +43,94 @@ PHASES = [
 
 @pytest.mark.parametrize(("fault", "limits", "phase"), PHASES)
 def test_r2_each_phase_has_its_limit(
-    flavour: Flavour, secure: FaultServer, fault: str, limits: Timeout, phase: str
+    backend: Backend, secure: FaultServer, fault: str, limits: Timeout, phase: str
 ) -> None:
     instructions = "x" * (6_000_000 if phase == "send" else 1)
 
     async def body() -> None:
-        async with client_of(flavour, secure, max_retries=0) as client:
+        async with client_of(backend, secure, max_retries=0) as client:
             secure.play(fault)
             with Stopwatch() as watch, pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=limits, instructions=instructions)
             assert caught.value.phase == phase
             # Encoding millions of characters is not waiting, but takes its time all the same.
             encoding = 0.5 if phase == "send" else 0
-            watch.assert_within(0.13, 0.15 + OVERRUN[flavour.name] + encoding)
+            watch.assert_within(0.13, 0.15 + OVERRUN[backend.name] + encoding)
             secure.behave()
             await mint(client, secure)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_r2_silence_is_what_the_read_limit_limits(flavour: Flavour, plain: FaultServer) -> None:
+def test_r2_silence_is_what_the_read_limit_limits(backend: Backend, plain: FaultServer) -> None:
     """An answer that comes slowly, but comes, is read to its end."""
 
-    def slowly(talk: Talk) -> None:
+    def slowly(talk: Dialogue) -> None:
         whole = answer(session(talk.mint()))
         for start in range(0, len(whole), 25):
             talk.send(whole[start : start + 25])
             talk.pause(0.05)
 
     async def body() -> None:
-        async with client_of(flavour, plain, max_retries=0) as client:
+        async with client_of(backend, plain, max_retries=0) as client:
             plain.play(Fault("slowly", "request", slowly))
             started = time.monotonic()
             await mint(client, plain, timeout=Timeout(read=0.4))
             assert time.monotonic() - started > 0.4
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_r2_connecting_is_one_phase(
-    flavour: Flavour, secure: FaultServer, slow_names: Callable[[float], SlowNames]
+    backend: Backend, secure: FaultServer, slow_names: Callable[[float], SlowNames]
 ) -> None:
     """Name resolution, TCP and TLS share one limit, and do not have one each."""
     slow_names(0.2)
 
     async def body() -> None:
-        async with client_of(flavour, secure, base_url=by_name(secure), max_retries=0) as client:
+        async with client_of(backend, secure, base_url=by_name(secure), max_retries=0) as client:
             secure.play("handshake_stalls")
-            with ends_within(flavour, 0.3), pytest.raises(APITimeoutError) as caught:
+            with ends_within(backend, 0.3), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=Timeout(connect=0.3))
             assert caught.value.phase == "connect"
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_r2_slow_names_have_the_limit_of_connecting(
-    flavour: Flavour, plain: FaultServer, slow_names: Callable[[float], SlowNames]
+    backend: Backend, plain: FaultServer, slow_names: Callable[[float], SlowNames]
 ) -> None:
     names = slow_names(3.0)
 
     async def body() -> None:
-        async with client_of(flavour, plain, base_url=by_name(plain), max_retries=0) as client:
-            with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
+        async with client_of(backend, plain, base_url=by_name(plain), max_retries=0) as client:
+            with ends_within(backend, 0.2), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=Timeout(connect=0.2))
             assert caught.value.phase == "connect"
             names.release()
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_r2_every_limit_is_cut_to_what_is_left(flavour: Flavour, secure: FaultServer) -> None:
+def test_r2_every_limit_is_cut_to_what_is_left(backend: Backend, secure: FaultServer) -> None:
     limits = Timeout(total=0.2, connect=5, read=5, pool=5)
 
     async def body() -> None:
-        async with client_of(flavour, secure) as client:
+        async with client_of(backend, secure) as client:
             for fault in ("handshake_stalls", "silence_after_the_request"):
                 secure.play(fault)
-                with ends_within(flavour, 0.2), pytest.raises(APITimeoutError) as caught:
+                with ends_within(backend, 0.2), pytest.raises(APITimeoutError) as caught:
                     await client.sessions.create(timeout=limits)
                 assert caught.value.phase == "total"
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_r3_a_retry_that_cannot_finish_is_not_begun(flavour: Flavour, plain: FaultServer) -> None:
+def test_r3_a_retry_that_cannot_finish_is_not_begun(backend: Backend, plain: FaultServer) -> None:
     """It fails at once with the server's own error, not later with a time limit's."""
 
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             for fault, kind in (
                 ("status_429_retry_late", RateLimitError),
                 ("status_503_retry_late", InternalServerError),
@@ -143,20 +143,20 @@ def test_r3_a_retry_that_cannot_finish_is_not_begun(flavour: Flavour, plain: Fau
                 watch.assert_within(0, 0.5)
                 assert (caught.value.attempts, len(plain.requests)) == (1, 1)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_r4_a_name_that_does_not_exist_is_looked_up_once(
-    flavour: Flavour, plain: FaultServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, plain: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = NoNames()
     monkeypatch.setattr(socket, "getaddrinfo", names.resolve)
 
     async def body() -> None:
-        async with client_of(flavour, plain, base_url=by_name(plain)) as client:
+        async with client_of(backend, plain, base_url=by_name(plain)) as client:
             with pytest.raises(APIConnectionError, match="could not be resolved") as caught:
                 await client.sessions.create()
             assert (caught.value.phase, caught.value.attempts) == ("connect", 1)
             assert not caught.value.possibly_acted
 
-    flavour.run(body)
+    backend.run(body)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
 from faults.calling import client_of, mint
 from openai_realtime import (
@@ -29,44 +29,44 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("name", ["asyncio", "sync"])
 def test_r5_an_outage_is_not_multiplied(name: str, plain: FaultServer) -> None:
     """A thousand calls, half of them of a copy, which shares the budget."""
-    flavour = Flavour(name)
+    backend = Backend(name)
 
     async def body() -> None:
-        async with client_of(flavour, plain, retry=RetryPolicy(base_delay=0)) as client:
+        async with client_of(backend, plain, retry=RetryPolicy(base_delay=0)) as client:
             plain.play("status_503")
             for caller in [client, client.with_options(timeout=5)] * 500:
                 with pytest.raises(InternalServerError):
                     await caller.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert 1000 <= len(plain.requests) <= 1040
 
 
 @pytest.mark.parametrize("fault", ["fin_before_the_answer", "rst_mid_body", "status_500"])
 def test_r6_minting_is_repeated_and_orphans_are_counted(
-    flavour: Flavour, plain: FaultServer, fault: str
+    backend: Backend, plain: FaultServer, fault: str
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play(fault, times=2)
             session = await mint(client, plain)
             assert (session.meta.attempts, session.meta.possible_orphans) == (3, 2)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(plain.requests) == 3
 
 
-def test_r6_what_was_not_sent_makes_no_orphan(flavour: Flavour, secure: FaultServer) -> None:
+def test_r6_what_was_not_sent_makes_no_orphan(backend: Backend, secure: FaultServer) -> None:
     async def body() -> None:
-        async with client_of(flavour, secure) as client:
+        async with client_of(backend, secure) as client:
             secure.play("handshake_is_cut", times=2)
             session = await mint(client, secure)
             assert (session.meta.attempts, session.meta.possible_orphans) == (3, 0)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 AMBIGUOUS = [
     "fin_before_the_answer",
     "rst_before_the_answer",
@@ -84,10 +84,10 @@ AMBIGUOUS = [
 @pytest.mark.parametrize("fault", AMBIGUOUS)
 @pytest.mark.parametrize("how", ["fresh", "reused"])
 def test_r6_actions_are_not_repeated_when_they_may_have_happened(
-    flavour: Flavour, plain: FaultServer, fault: str, how: str
+    backend: Backend, plain: FaultServer, fault: str, how: str
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             if how == "reused":
                 await mint(client, plain)
             before = len(plain.requests)
@@ -102,16 +102,16 @@ def test_r6_actions_are_not_repeated_when_they_may_have_happened(
             plain.behave()
             await client.calls.hangup("rtc_1")
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_r6_an_action_that_meets_a_closed_connection_is_repeated_only_while_unsent(
-    flavour: Flavour, plain: FaultServer
+    backend: Backend, plain: FaultServer
 ) -> None:
     """A server that closes at once is noticed before the request is written, or just too late."""
 
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play("fin_on_accept")
             with pytest.raises(APIConnectionError) as caught:
                 await client.calls.hangup("rtc_1", timeout=5)
@@ -122,38 +122,38 @@ def test_r6_an_action_that_meets_a_closed_connection_is_repeated_only_while_unse
             plain.behave()
             await client.calls.hangup("rtc_1")
 
-    flavour.run(body)
+    backend.run(body)
     assert len(plain.requests) == 1
 
 
 @pytest.mark.parametrize("fault", ["refuse", "handshake_is_cut", "handshake_is_reset"])
 def test_r6_actions_are_repeated_when_provably_unsent(
-    flavour: Flavour, secure: FaultServer, fault: str
+    backend: Backend, secure: FaultServer, fault: str
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, secure) as client:
+        async with client_of(backend, secure) as client:
             secure.play(fault)
             with pytest.raises(APIConnectionError) as caught:
                 await client.calls.hangup("rtc_1")
             assert (caught.value.phase, caught.value.attempts) == ("connect", 3)
             assert not caught.value.possibly_acted
 
-    flavour.run(body)
+    backend.run(body)
     assert secure.requests == []
 
 
 def test_r6_a_deadline_that_ends_before_sending_says_so(
-    flavour: Flavour, secure: FaultServer
+    backend: Backend, secure: FaultServer
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, secure) as client:
+        async with client_of(backend, secure) as client:
             secure.play("handshake_stalls")
             with pytest.raises(APITimeoutError) as caught:
                 await client.calls.hangup("rtc_1", timeout=0.15)
             assert caught.value.phase == "total"
             assert not caught.value.possibly_acted
 
-    flavour.run(body)
+    backend.run(body)
 
 
 STALE = [
@@ -169,13 +169,13 @@ STALE = [
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
 @pytest.mark.parametrize(("fault", "requests"), STALE)
 def test_r7_minting_has_a_free_resend(
-    flavour: Flavour, scheme: str, fault: str, requests: int, request: pytest.FixtureRequest
+    backend: Backend, scheme: str, fault: str, requests: int, request: pytest.FixtureRequest
 ) -> None:
     """Free: it happens where there are no retries."""
     server: FaultServer = request.getfixturevalue(scheme)
 
     async def body() -> None:
-        async with client_of(flavour, server, max_retries=0) as client:
+        async with client_of(backend, server, max_retries=0) as client:
             await mint(client, server)
             server.play(fault, times=1)
             await mint(client, server)
@@ -187,17 +187,17 @@ def test_r7_minting_has_a_free_resend(
             with pytest.raises(APIConnectionError):
                 await mint(client, server)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(server.requests) == 2 + requests
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_r7_many_stale_connections_cost_one_resend(backend: str, plain: FaultServer) -> None:
+@pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
+def test_r7_many_stale_connections_cost_one_resend(backend_name: str, plain: FaultServer) -> None:
     """Where one connection has gone stale, others have too: the resend goes out on a new one."""
-    flavour = Flavour.parse(backend)
+    backend = Backend.parse(backend_name)
 
     async def body() -> None:
-        async with client_of(flavour, plain, max_retries=0) as client:
+        async with client_of(backend, plain, max_retries=0) as client:
             async with anyio.create_task_group() as group:
                 for _ in range(4):
                     group.start_soon(mint, client, plain)
@@ -206,29 +206,29 @@ def test_r7_many_stale_connections_cost_one_resend(backend: str, plain: FaultSer
             await mint(client, plain)
             assert len(plain.records) == connections + 1
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_r7_actions_ride_no_connection_that_idled_for_over_a_second(
-    flavour: Flavour, plain: FaultServer
+    backend: Backend, plain: FaultServer
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             await mint(client, plain)
             await client.calls.hangup("rtc_1")
             await anyio.sleep(1.05)
             await client.calls.hangup("rtc_2")
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
     connections = [request.connection for request in plain.requests]
     assert connections == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("fault", ["rst_when_written_to", "fin_before_the_answer"])
-def test_r7_actions_have_no_free_resend(flavour: Flavour, plain: FaultServer, fault: str) -> None:
+def test_r7_actions_have_no_free_resend(backend: Backend, plain: FaultServer, fault: str) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             await mint(client, plain)
             plain.play(fault, times=1)
             started = time.monotonic()
@@ -238,5 +238,5 @@ def test_r7_actions_have_no_free_resend(flavour: Flavour, plain: FaultServer, fa
             assert caught.value.possibly_acted
             assert caught.value.attempts == 1
 
-    flavour.run(body)
+    backend.run(body)
     assert len(plain.records) == 1

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
-from faults.answers import answer, encoded, session
-from faults.bad_answers import API_KEY, LOCATION_SECRET, REDIRECTS
+from faults.bad_responses import API_KEY, LOCATION_SECRET, REDIRECTS
 from faults.calling import assert_no_new_descriptors, client_of, mint, open_descriptors, wait_until
 from faults.fault import Fault
-from faults.hunting import assert_nowhere, shown_by, shown_by_logs
+from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
+from faults.responses import answer, encoded, session
 from openai_realtime import (
     APIError,
     APIStatusError,
@@ -35,10 +35,10 @@ from openai_realtime import (
 )
 
 if TYPE_CHECKING:
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 OFFER = "v=0\r\n"
 
 
@@ -53,7 +53,7 @@ def everything_in(value: Any) -> str:
 
 @pytest.mark.parametrize("status", REDIRECTS)
 def test_s1_a_location_is_redacted(
-    flavour: Flavour,
+    backend: Backend,
     plain: FaultServer,
     elsewhere: FaultServer,
     status: int,
@@ -63,7 +63,7 @@ def test_s1_a_location_is_redacted(
 
     async def body() -> list[APIError]:
         raised: list[APIError] = []
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play(f"status_{status}")
             for call in (client.sessions.create(), client.calls.create(sdp=OFFER)):
                 with pytest.raises(RedirectError) as caught:
@@ -71,7 +71,7 @@ def test_s1_a_location_is_redacted(
                 raised.append(caught.value)
         return raised
 
-    for error in flavour.run(body):
+    for error in backend.run(body):
         assert error.attempts == 1
         assert_nowhere([LOCATION_SECRET], shown_by(error))
         assert_nowhere([LOCATION_SECRET], [("attributes", everything_in(vars(error)))])
@@ -96,9 +96,9 @@ OVERRIDES = [
 ]
 
 
-def test_s3_headers_of_ours_cannot_be_overridden(flavour: Flavour, plain: FaultServer) -> None:
+def test_s3_headers_of_ours_cannot_be_overridden(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             for name in OVERRIDES:
                 with pytest.raises(ParameterError):
                     await client.sessions.create(extra_headers={name: "chunked"})
@@ -108,14 +108,14 @@ def test_s3_headers_of_ours_cannot_be_overridden(flavour: Flavour, plain: FaultS
             assert plain.records == []
             await mint(client, plain)
 
-    flavour.run(body)
+    backend.run(body)
     names = plain.requests[0].header_names
     assert len(names) == len(set(names))
     assert plain.requests[0].headers["authorization"] == f"Bearer {API_KEY}"
     assert plain.requests[0].headers["host"] == f"127.0.0.1:{plain.port}"
 
 
-def echo_everywhere(talk: Talk) -> None:
+def echo_everywhere(talk: Dialogue) -> None:
     """Quote the key wherever an answer has room for it."""
     key = talk.request.headers["authorization"]
     body = encoded(
@@ -126,49 +126,49 @@ def echo_everywhere(talk: Talk) -> None:
 
 
 def test_s6_a_key_that_is_echoed(
-    flavour: Flavour, plain: FaultServer, all_logs: pytest.LogCaptureFixture
+    backend: Backend, plain: FaultServer, all_logs: pytest.LogCaptureFixture
 ) -> None:
     plain.play(Fault("echo", "request", echo_everywhere))
 
     async def body() -> AuthenticationError:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             with pytest.raises(AuthenticationError) as caught:
                 await client.sessions.create()
             return caught.value
 
-    error = flavour.run(body)
+    error = backend.run(body)
     assert_nowhere([API_KEY], shown_by(error))
     assert_nowhere([API_KEY], [("attributes", everything_in(vars(error)))])
     assert_nowhere([API_KEY], shown_by_logs(all_logs))
 
 
 def test_s6_a_secret_that_is_echoed_in_a_success(
-    flavour: Flavour, plain: FaultServer, all_logs: pytest.LogCaptureFixture
+    backend: Backend, plain: FaultServer, all_logs: pytest.LogCaptureFixture
 ) -> None:
     """Only the fields that carry the secret have it: what is shown of the rest is masked or gone."""
 
-    def play(talk: Talk) -> None:
+    def play(talk: Dialogue) -> None:
         secret = talk.mint()
         talk.send(answer(session(secret), 200, ("X-Request-Id", secret), ("X-Echo", secret)))
 
     plain.play(Fault("echo", "request", play))
 
     async def body() -> Any:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             return await mint(client, plain)
 
-    minted = flavour.run(body)
+    minted = backend.run(body)
     assert_nowhere([*plain.given, API_KEY], [("repr", f"{minted!r} {minted} {minted.meta!r}")])
     assert_nowhere([*plain.given, API_KEY], shown_by_logs(all_logs))
 
 
 def test_s6_copies_keep_the_mask_and_pickles_are_refused(
-    flavour: Flavour, plain: FaultServer
+    backend: Backend, plain: FaultServer
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             minted = await mint(client, plain)
-            own: Any = client.wrapped if flavour.is_sync else client  # type: ignore[attr-defined]  # the sync client inside
+            own: Any = client.wrapped if backend.is_sync else client  # type: ignore[attr-defined]  # the sync client inside
             for secretive in (own, own.with_options(timeout=1), minted, minted.client_secret):
                 for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
                     with pytest.raises(TypeError, match="cannot be pickled"):
@@ -179,15 +179,15 @@ def test_s6_copies_keep_the_mask_and_pickles_are_refused(
                 assert same.client_secret.value == minted.client_secret.value
                 assert type(same.client_secret.value) is type(minted.client_secret.value)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 HANGING = ["handshake_stalls", "request_is_not_read", "silence_after_the_request", "dripped_body"]
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
 @pytest.mark.parametrize("fault", HANGING)
-def test_s6_a_cancellation_shows_no_key(backend: str, secure: FaultServer, fault: str) -> None:
+def test_s6_a_cancellation_shows_no_key(backend_name: str, secure: FaultServer, fault: str) -> None:
     """What is cancelled leaves a traceback too, through frames that were just sending the key."""
     shown: list[str] = []
     params = {"instructions": "x" * (6_000_000 if fault == "request_is_not_read" else 1)}
@@ -201,7 +201,7 @@ def test_s6_a_cancellation_shows_no_key(backend: str, secure: FaultServer, fault
             raise
 
     async def body() -> None:
-        async with client_of(Flavour(backend), secure) as client:
+        async with client_of(Backend(backend_name), secure) as client:
             secure.play(fault)
             async with anyio.create_task_group() as group:
                 group.start_soon(call, client)
@@ -210,7 +210,7 @@ def test_s6_a_cancellation_shows_no_key(backend: str, secure: FaultServer, fault
                 await anyio.sleep(0.02)
                 group.cancel_scope.cancel()
 
-    anyio.run(body, backend=backend)
+    anyio.run(body, backend=backend_name)
     assert "Cancelled" in "".join(shown[-5:])
     assert_nowhere([API_KEY], [("traceback", "".join(shown))])
 
@@ -244,15 +244,15 @@ def test_s6_an_interrupt_shows_no_key_and_leaves_nothing_open(
     assert_no_new_descriptors(before, secure)
 
 
-def test_s7_no_cookie_is_kept(flavour: Flavour, plain: FaultServer) -> None:
+def test_s7_no_cookie_is_kept(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play("set_cookie", times=1)
             await mint(client, plain)
             await mint(client, plain)
             await client.with_options(timeout=5).sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert len(plain.requests) == 3
     assert all("cookie" not in request.headers for request in plain.requests)
 
@@ -261,28 +261,28 @@ def test_s7_no_cookie_is_kept(flavour: Flavour, plain: FaultServer) -> None:
     "call_id", ["../sessions", "a/b", "a?b", "a#b", "a b", "a\r\nX: y", "", "é", "a%2fb", "x" * 129]
 )
 def test_s7_ids_are_checked_before_they_enter_a_path(
-    flavour: Flavour, plain: FaultServer, call_id: str
+    backend: Backend, plain: FaultServer, call_id: str
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             for action in (client.calls.hangup, client.calls.reject):
                 with pytest.raises(ParameterError):
                     await action(call_id)
 
-    flavour.run(body)
+    backend.run(body)
     assert plain.records == []
 
 
-def test_s6_status_errors_have_headers_to_look_at(flavour: Flavour, plain: FaultServer) -> None:
+def test_s6_status_errors_have_headers_to_look_at(backend: Backend, plain: FaultServer) -> None:
     """What is harmless stays: a mask that hid everything would prove nothing."""
 
     async def body() -> APIStatusError:
-        async with client_of(flavour, plain, max_retries=0) as client:
+        async with client_of(backend, plain, max_retries=0) as client:
             plain.play("status_429_retry_soon")
             with pytest.raises(APIStatusError) as caught:
                 await client.sessions.create()
             return caught.value
 
-    error = flavour.run(body)
+    error = backend.run(body)
     assert error.headers["retry-after"] == "0"
     assert "Incorrect API key" in str(error)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from flavours import Flavour
+from backends import Backend
 
-from faults.bad_answers import API_KEY
+from faults.bad_responses import API_KEY
 from faults.calling import (
     QUICK,
     assert_no_new_descriptors,
@@ -37,8 +37,8 @@ from faults.forking import CALLS, CHILDREN
 from openai_realtime import APIConnectionError, RealtimeSessionsClient, SyncRealtimeSessionsClient
 
 if TYPE_CHECKING:
+    from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
-    from faults.talk import Talk
 
 CALLERS = 32
 CALLS_EACH = 12
@@ -48,7 +48,7 @@ def trouble() -> Fault:
     """Return a fault that is slow at times, hangs up at times, and otherwise answers well."""
     chances = random.Random(9)
 
-    def play(talk: Talk) -> None:
+    def play(talk: Dialogue) -> None:
         talk.pause(chances.uniform(0, 0.02))
         if chances.random() < 0.1:
             FAULTS["fin_mid_headers"].play(talk)
@@ -88,8 +88,10 @@ def test_r9_threads_share_a_client(scheme: str, request: pytest.FixtureRequest) 
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_r9_tasks_share_a_client(backend: str, scheme: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
+def test_r9_tasks_share_a_client(
+    backend_name: str, scheme: str, request: pytest.FixtureRequest
+) -> None:
     server: FaultServer = request.getfixturevalue(scheme)
     server.play(trouble())
     good = 0
@@ -105,13 +107,13 @@ def test_r9_tasks_share_a_client(backend: str, scheme: str, request: pytest.Fixt
 
     async def body() -> None:
         async with (
-            client_of(Flavour(backend), server) as client,
+            client_of(Backend(backend_name), server) as client,
             anyio.create_task_group() as group,
         ):
             for number in range(CALLERS):
                 group.start_soon(call_often, client, number)
 
-    anyio.run(body, backend=backend)
+    anyio.run(body, backend=backend_name)
     assert good > CALLERS * CALLS_EACH / 2
 
 
@@ -129,16 +131,16 @@ FORKS = [
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize(("flavour", "moment", "scheme"), FORKS)
+@pytest.mark.parametrize(("backend", "moment", "scheme"), FORKS)
 def test_r9_parent_and_forked_children(
-    flavour: str,
+    backend: str,
     moment: str,
     scheme: str,
     request: pytest.FixtureRequest,
 ) -> None:
     """In a process of its own: this one has threads, which no fork survives."""
     server: FaultServer = request.getfixturevalue(scheme)
-    arguments = ["-m", "faults.forking", flavour, moment, server.base_url, API_KEY]
+    arguments = ["-m", "faults.forking", backend, moment, server.base_url, API_KEY]
     process = subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         cwd=Path(__file__).parents[1],
@@ -153,7 +155,7 @@ def test_r9_parent_and_forked_children(
     rounds = 2 if moment == "unused" else 3
     assert len(answers) == CALLS * (rounds + len(CHILDREN))
     assert_no_connection_is_shared(server)
-    if flavour == "sync" or moment in {
+    if backend == "sync" or moment in {
         "running",
         "inherited",
     }:  # else the parent has another loop each time
@@ -182,7 +184,7 @@ def test_r9_event_loops_in_turn(
 ) -> None:
     """Nobody closes the client, and nothing is left over: a ResourceWarning would be an error."""
     server: FaultServer = request.getfixturevalue(scheme)
-    client = client_of(Flavour("asyncio"), server)
+    client = client_of(Backend("asyncio"), server)
     before = open_descriptors()
 
     async def body() -> None:
@@ -192,8 +194,8 @@ def test_r9_event_loops_in_turn(
             for _ in range(4):
                 group.start_soon(mint, client, server)
 
-    for backend in backends:
-        anyio.run(body, backend=backend)
+    for backend_name in backends:
+        anyio.run(body, backend=backend_name)
         server.hang_up()
         assert_no_new_descriptors(before, server, within=0)
     gc.collect()
@@ -204,7 +206,7 @@ def test_r9_event_loops_in_turn(
     "backends", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio")]
 )
 def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -> None:
-    client = client_of(Flavour("asyncio"), plain)
+    client = client_of(Backend("asyncio"), plain)
     before = open_descriptors()
     both_there = threading.Barrier(2)
 
@@ -220,7 +222,7 @@ def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -
 
     with ThreadPoolExecutor(2) as pool:
         run = partial(anyio.run, body)
-        for loop in [pool.submit(run, backend=backend) for backend in backends]:
+        for loop in [pool.submit(run, backend=backend_name) for backend_name in backends]:
             loop.result(timeout=20)
     plain.hang_up()
     assert_no_new_descriptors(before, plain, within=0)
@@ -229,7 +231,7 @@ def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -
 
 def test_r9_closing_in_one_loop_leaves_nothing_in_the_other(plain: FaultServer) -> None:
     """Connections can only be closed by their own loop: the other's go when it ends."""
-    client = client_of(Flavour("asyncio"), plain)
+    client = client_of(Backend("asyncio"), plain)
     before = open_descriptors()
     used, closed = threading.Event(), threading.Event()
 

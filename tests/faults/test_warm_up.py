@@ -22,7 +22,7 @@ from openai_realtime.transports.sync_engine import SyncConnection
 from openai_realtime.transports.trio_engine import TrioConnection
 
 if TYPE_CHECKING:
-    from flavours import Flavour
+    from backends import Backend
 
     from faults.server import FaultServer
 
@@ -33,15 +33,15 @@ def server(request: pytest.FixtureRequest) -> FaultServer:
     return found
 
 
-def test_the_first_calls_find_connections(flavour: Flavour, server: FaultServer) -> None:
+def test_the_first_calls_find_connections(backend: Backend, server: FaultServer) -> None:
     async def body() -> None:
-        async with client_of(flavour, server) as client:
+        async with client_of(backend, server) as client:
             await client.warm_up(3)
             assert wait_until(lambda: len(server.records) == 3)
             assert server.requests == []
             handshakes = 3 if server.base_url.startswith("https") else 0
             assert wait_until(lambda: server.handshakes == handshakes)
-            if flavour.is_sync:
+            if backend.is_sync:
                 await mint(client, server)
             else:
                 async with anyio.create_task_group() as group:
@@ -52,26 +52,26 @@ def test_the_first_calls_find_connections(flavour: Flavour, server: FaultServer)
             await client.warm_up(4)
             assert wait_until(lambda: len(server.records) == 4)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_connection_that_died_meanwhile_costs_no_error(
-    flavour: Flavour, server: FaultServer
+    backend: Backend, server: FaultServer
 ) -> None:
     async def body() -> None:
-        async with client_of(flavour, server, max_retries=0) as client:
+        async with client_of(backend, server, max_retries=0) as client:
             await client.warm_up(2)
             assert wait_until(lambda: server.open_connections == 2)
             server.hang_up()
             session = await mint(client, server)
             assert session.meta.attempts == 1
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_what_cannot_be_opened(flavour: Flavour, plain: FaultServer) -> None:
+def test_what_cannot_be_opened(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
-        async with client_of(flavour, plain) as client:
+        async with client_of(backend, plain) as client:
             plain.play("refuse")
             with pytest.raises(APIConnectionError, match="Could not connect") as caught:
                 await client.warm_up(2)
@@ -84,56 +84,56 @@ def test_what_cannot_be_opened(flavour: Flavour, plain: FaultServer) -> None:
         with pytest.raises(ClientClosedError):
             await client.warm_up()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_certificate_that_is_not_trusted(
-    flavour: Flavour, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
 
     async def body() -> None:
-        async with client_of(flavour, secure) as client:
+        async with client_of(backend, secure) as client:
             with pytest.raises(CertificateError):
                 await client.warm_up()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize("limits", [Timeout(total=0.3), Timeout(connect=0.3)])
-def test_a_handshake_that_stalls(flavour: Flavour, secure: FaultServer, limits: Timeout) -> None:
+def test_a_handshake_that_stalls(backend: Backend, secure: FaultServer, limits: Timeout) -> None:
     async def body() -> None:
-        async with client_of(flavour, secure, timeout=limits) as client:
+        async with client_of(backend, secure, timeout=limits) as client:
             secure.play("handshake_stalls")
-            with ends_within(flavour, 0.3), pytest.raises(APITimeoutError):
+            with ends_within(backend, 0.3), pytest.raises(APITimeoutError):
                 await client.warm_up(2)
             secure.behave()
             await mint(client, secure)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_a_client_of_ones_own_is_left_alone(flavour: Flavour, plain: FaultServer) -> None:
+def test_a_client_of_ones_own_is_left_alone(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
-        own: Any = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
-        async with client_of(flavour, plain, http_client=own) as client:
+        own: Any = httpx.Client() if backend.is_sync else httpx.AsyncClient()
+        async with client_of(backend, plain, http_client=own) as client:
             await client.warm_up()
             await mint(client, plain)
             assert len(plain.records) == 1
         await own.aclose() if isinstance(own, httpx.AsyncClient) else own.close()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_closed_while_it_warms_up(
-    flavour: Flavour, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kinds = {"asyncio": AsyncioConnection, "trio": TrioConnection, "sync": SyncConnection}
-    kind: Any = kinds[flavour.name]
+    kind: Any = kinds[backend.name]
     usual = kind.open
 
     async def body() -> None:
-        client: Any = client_of(flavour, secure)
+        client: Any = client_of(backend, secure)
 
         async def open_and_close(connection: Any, limit: float) -> None:
             await usual(connection, limit)
@@ -143,10 +143,10 @@ def test_closed_while_it_warms_up(
             usual(connection, limit)
             client.wrapped.close()
 
-        is_sync = flavour.is_sync
+        is_sync = backend.is_sync
         monkeypatch.setattr(kind, "open", open_and_close_blocking if is_sync else open_and_close)
         await client.warm_up(4)
         assert wait_until(lambda: secure.open_connections == 0)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(secure.records) == 4

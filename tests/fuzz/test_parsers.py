@@ -43,12 +43,12 @@ from openai_realtime import (
     WebhookVerificationError,
     WebhookVerifier,
 )
-from openai_realtime.cli.admission import anyone_on_this_machine, bearer_tokens
+from openai_realtime.cli.auth import anyone_on_this_machine, bearer_tokens
 from openai_realtime.cli.failures import failure_of
 from openai_realtime.cli.report import meta_line, session_rows
 from openai_realtime.configuration import Configuration
-from openai_realtime.core.answers import status_error
 from openai_realtime.core.body import MAX_BODY_BYTES, whole_body
+from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.meta import parse_duration, response_meta
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text, visible
 from openai_realtime.core.retry import RetryPolicy, parse_http_date, parse_retry_after
@@ -57,11 +57,11 @@ from openai_realtime.core.wire import Headers, Response
 from openai_realtime.dialects import flat_answer, nested_answer
 from openai_realtime.mint.addresses import client_address
 from openai_realtime.mint.bodies import check_content_type
-from openai_realtime.mint.origins import Origins
-from openai_realtime.mint.refusals import RefusalError
+from openai_realtime.mint.cors import Origins
+from openai_realtime.mint.endpoint_errors import EndpointError
 from openai_realtime.resources.calls import action_call, create_call
-from openai_realtime.resources.minting import is_retired
-from openai_realtime.resources.reading import read_minted
+from openai_realtime.resources.create_operation import is_retired
+from openai_realtime.resources.responses import parse_response
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS, ClientSecret, parse_expiry
 
 CONFIGURATION = Configuration.resolve({"api_key": KEY})
@@ -110,10 +110,10 @@ def check_error(sent: tuple[int, list[tuple[bytes, bytes]], bytes]) -> None:
 
 def check_success(sent: tuple[list[tuple[bytes, bytes]], bytes]) -> None:
     response = response_of(200, *sent)
-    for model, normalise in MODELS.items():
+    for model, parse_shape in MODELS.items():
         meta = response_meta(response, Sanitizer((KEY,)), attempts=1, elapsed=0, possible_orphans=0)
         try:
-            minted = read_minted(response, meta, model, normalise, lifetime=60)
+            minted = parse_response(response, meta, model, parse_shape, lifetime=60)
         except APIResponseValidationError as error:
             assert_safe(error, *everything_in(error.body), longest=9000)
         else:
@@ -177,9 +177,9 @@ def assert_unique(body: bytes) -> None:
 
 
 def check_answer(value: dict[str, Any]) -> None:
-    for normalise in (flat_answer, nested_answer):
+    for parse_shape in (flat_answer, nested_answer):
         before = json.dumps(value)
-        assert isinstance(normalise(value), dict)
+        assert isinstance(parse_shape(value), dict)
         assert json.dumps(value) == before, "what came is not changed"
 
 
@@ -259,7 +259,7 @@ def check_request(raw: list[tuple[bytes, bytes]]) -> None:
     allowed = origins.answer_headers(RequestHeaders(scope=scope)).get("Access-Control-Allow-Origin")
     assert allowed in {None, "https://app.example"}
     for check in (origins.check, check_content_type, origins.preflight_headers):
-        with suppress(RefusalError):
+        with suppress(EndpointError):
             check(RequestHeaders(scope=scope))
     rules: list[Any] = [bearer_tokens("--token-file", f"ann {KEY}"), anyone_on_this_machine()]
     for authorize in rules:

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from programs import program
+from executables import program
 
 
 class RedisProcess:

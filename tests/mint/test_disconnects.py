@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from openai_realtime.asgi import BodyReceive
-from openai_realtime.mint.disconnects import unless_disconnected
+from openai_realtime.mint.disconnects import cancel_on_disconnect
 
 END_OF_BODY = {"type": "http.request", "body": b"", "more_body": False}
 
@@ -32,7 +32,7 @@ def test_only_a_disconnect_stops_the_work(backend: str) -> None:
         body_receive = BodyReceive(receive)
         await body_receive()
         with pytest.raises(ClientDisconnect):
-            await unless_disconnected(body_receive, work)
+            await cancel_on_disconnect(body_receive, work)
 
     anyio.run(body, backend=backend)
     assert (messages, stopped) == ([], [True])

@@ -9,7 +9,7 @@ import pytest
 from mint.service import app_for, ask, browser
 from openai_realtime.mint import limiter
 from openai_realtime.mint.limiter import Limiter
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 
 class Clock:
@@ -90,7 +90,7 @@ def test_what_a_client_sends_buys_no_more(provider: MockRealtimeServer, header: 
 
 
 def test_a_mint_that_fails_counts(provider: MockRealtimeServer) -> None:
-    provider.respond_next(MockAnswer(400))
+    provider.respond_next(MockResponse(400))
     with browser(app_for(provider, limits="2/minute")) as page:
         assert [ask(page).status_code for _ in range(3)] == [502, 200, 429]
 
@@ -100,7 +100,7 @@ def test_counting_in_memory_never_waits() -> None:
     memory = Limiter("memory://", "1/minute", "1/minute")
     for is_first in (True, False):
         with pytest.raises(StopIteration) as ended:
-            memory.spend("ann").send(None)
+            memory.hit("ann").send(None)
         assert (ended.value.value is None) == is_first
     for nothing in (memory.open(), memory.check(), memory.aclose()):
         with pytest.raises(StopIteration):
@@ -113,10 +113,10 @@ def test_threads_share_one_limit() -> None:
 
     def insist(_: int) -> int:
         at_once.wait()
-        return sum(asyncio.run(spend_all()))
+        return sum(asyncio.run(hit_all()))
 
-    async def spend_all() -> list[bool]:
-        return [await memory.spend("ann") is None for _ in range(200)]
+    async def hit_all() -> list[bool]:
+        return [await memory.hit("ann") is None for _ in range(200)]
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(insist, range(8))) == 500
@@ -125,13 +125,13 @@ def test_threads_share_one_limit() -> None:
 def test_the_longest_wait_is_told(clock: Clock) -> None:
     async def body() -> None:
         memory = Limiter("memory://", "2/minute; 1/second", "2/hour")
-        assert await memory.spend("ann") is None
-        refused = await memory.spend("ann")
+        assert await memory.hit("ann") is None
+        refused = await memory.hit("ann")
         assert refused is not None
         assert (refused.reason.code, refused.retry_after) == ("too_many_requests", 1)
         clock.now += 1
-        assert await memory.spend("ann") is None
-        busy = await memory.spend("ann")
+        assert await memory.hit("ann") is None
+        busy = await memory.hit("ann")
         assert busy is not None
         assert (busy.reason.code, busy.retry_after) == ("busy", 3599)
 

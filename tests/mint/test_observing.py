@@ -19,7 +19,7 @@ from openai_realtime import APIStatusError, RealtimeError, RealtimeSessionsClien
 from openai_realtime.mint import mint_app, readiness
 from openai_realtime.mint.access_log import AccessEntry, described
 from openai_realtime.mint.metrics import Metrics
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -42,7 +42,7 @@ def test_one_line_a_request_with_facts_and_no_secrets(
         minted = ask(page, {"origin": PAGE})
         ask(page, {"origin": "https://evil.example"})
         ask(page, {"x-user": ""})
-        provider.respond_next(MockAnswer(401, json={"error": {"message": "no: ek_abcdefghijkl"}}))
+        provider.respond_next(MockResponse(401, json={"error": {"message": "no: ek_abcdefghijkl"}}))
         ask(page)
         page.options(PATH)
     told = records(all_logs)
@@ -83,7 +83,7 @@ def test_a_providers_failure_stands_in_the_line(
 ) -> None:
     error = {"message": "Wrong key: sk-1234567890abcdef", "code": "invalid_api_key"}
     provider.respond_next(
-        MockAnswer(401, json={"error": error}, headers={"x-request-id": "req_provider"})
+        MockResponse(401, json={"error": error}, headers={"x-request-id": "req_provider"})
     )
     with browser(app_for(provider)) as page:
         answer = ask(page)
@@ -122,9 +122,9 @@ def test_nobody_writes_the_log_but_the_service(all_logs: pytest.LogCaptureFixtur
     good = {"client_secret": {"value": "opaque-secret"}, "model": f"model-{OPAQUE}\x1b" + "x" * 900}
     with MockRealtimeServer(api_key=OPAQUE) as provider, browser(app_for(provider)) as page:
         provider.respond_next(
-            MockAnswer(401, json={"error": details}, headers=headers),
-            MockAnswer(200, json={"error": details}, headers=headers),
-            MockAnswer(200, json=good, headers=headers),
+            MockResponse(401, json={"error": details}, headers=headers),
+            MockResponse(200, json={"error": details}, headers=headers),
+            MockResponse(200, json=good, headers=headers),
         )
         answers = [ask(page) for _ in range(3)]
         page.request(f"ODD\x1b\n{'X' * 5000}", PATH)

@@ -18,7 +18,7 @@ from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import mint_endpoint
 from openai_realtime.mint.pool_opener import PoolOpener
 from openai_realtime.secret_pool import SecretPool
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 BACKENDS = ["asyncio", "trio"]
 POOLED: Any = {
@@ -165,7 +165,9 @@ def test_a_pool_that_failed_says_why_and_is_no_reason_to_refuse(
     async def body() -> None:
         async with client_of(provider, max_retries=0) as client:
             pool = client.secret_pool(**{**POOLED, "size": 1, "min_size": 1, "concurrency": 1})
-            refused = MockAnswer(401, json={"error": {"message": "no", "code": "invalid_api_key"}})
+            refused = MockResponse(
+                401, json={"error": {"message": "no", "code": "invalid_api_key"}}
+            )
             provider.respond_next(refused)
             async with visiting(mounted(app_for(provider, pool=pool))) as page:
                 assert (await page.post(f"/voice{PATH}", json={})).status_code == 200

@@ -14,7 +14,7 @@ from openai_realtime import (
 )
 from openai_realtime.mint import mint_endpoint
 from openai_realtime.secret_pool import SecretPool
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 POOLED = {
     "model": "gpt-realtime-mini",
@@ -105,7 +105,7 @@ def test_the_service_opens_a_secret_pool_and_answers_from_it(
 def test_a_secret_pool_that_cannot_mint_is_fallen_back_from(
     provider: MockRealtimeServer, pool: SecretPool
 ) -> None:
-    refused = MockAnswer(401, json={"error": {"message": "no"}})
+    refused = MockResponse(401, json={"error": {"message": "no"}})
     provider.respond_next(refused)
     with browser(app_for(provider, pool=pool)) as page:
         until(lambda: pool.stats().failures == 1)

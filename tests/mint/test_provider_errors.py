@@ -14,13 +14,13 @@ from openai_realtime import (
     RealtimeError,
 )
 from openai_realtime.mint.provider_errors import refusal_for
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 LEAK = "provider-said-this"
 
 
-def failure(status: int, code: str = LEAK, **headers: str) -> MockAnswer:
-    return MockAnswer(
+def failure(status: int, code: str = LEAK, **headers: str) -> MockResponse:
+    return MockResponse(
         status,
         json={"error": {"message": f"{LEAK} sk-1234567890abcdef1234", "code": code}},
         headers={"x-request-id": "req_provider", "x-leak": LEAK, **headers},
@@ -44,19 +44,19 @@ def failure(status: int, code: str = LEAK, **headers: str) -> MockAnswer:
         (failure(503, **{"retry-after": "70"}), 503, "provider_unavailable", "70"),
         (failure(529), 503, "provider_unavailable", None),
         (failure(302, location="https://evil.example/"), 502, "provider_failed", None),
-        (MockAnswer(200, json={LEAK: LEAK}), 502, "provider_failed", None),
-        (MockAnswer(200, json={"client_secret": None}), 502, "provider_failed", None),
-        (MockAnswer(200, body=f"<html>{LEAK}".encode()), 502, "provider_failed", None),
-        (MockAnswer(drop="before"), 503, "provider_unavailable", None),
-        (MockAnswer(drop="during"), 503, "provider_unavailable", None),
-        (MockAnswer(delay=30), 503, "provider_unavailable", None),
+        (MockResponse(200, json={LEAK: LEAK}), 502, "provider_failed", None),
+        (MockResponse(200, json={"client_secret": None}), 502, "provider_failed", None),
+        (MockResponse(200, body=f"<html>{LEAK}".encode()), 502, "provider_failed", None),
+        (MockResponse(drop="before"), 503, "provider_unavailable", None),
+        (MockResponse(drop="during"), 503, "provider_unavailable", None),
+        (MockResponse(delay=30), 503, "provider_unavailable", None),
     ],
     ids=str,
 )
 def test_the_provider_is_not_echoed(
     provider: MockRealtimeServer,
     caplog: pytest.LogCaptureFixture,
-    answer: MockAnswer,
+    answer: MockResponse,
     status: int,
     code: str,
     retry_after: str | None,

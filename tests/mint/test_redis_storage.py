@@ -17,8 +17,8 @@ from mint.redis_process import RedisProcess
 from mint.service import app_for, ask, browser, until
 from openai_realtime import ConfigurationError
 from openai_realtime.mint import limiter as limiter_module
+from openai_realtime.mint.endpoint_errors import TOO_BUSY, TOO_OFTEN
 from openai_realtime.mint.limiter import Limiter, LimiterUnavailableError
-from openai_realtime.mint.refusals import TOO_BUSY, TOO_OFTEN
 from openai_realtime.testing import MockRealtimeServer
 
 NO_SERVER = "redis://:hunter2@127.0.0.1:1/0"
@@ -52,7 +52,7 @@ def run(
 
 
 async def refusals(limiter: Limiter, *principals: str) -> list[str | None]:
-    verdicts = [await limiter.spend(principal) for principal in principals]
+    verdicts = [await limiter.hit(principal) for principal in principals]
     return [None if verdict is None else verdict.reason.code for verdict in verdicts]
 
 
@@ -77,7 +77,7 @@ def test_what_is_refused_counts_against_nothing(redis: RedisProcess) -> None:
 def test_the_race_for_the_last_mint_costs_the_losers_nothing(redis: RedisProcess) -> None:
     async def body(limiter: Limiter) -> None:
         users = [f"user{number}" for number in range(60)]
-        verdicts = await asyncio.gather(*map(limiter.spend, users))
+        verdicts = await asyncio.gather(*map(limiter.hit, users))
         minted = [user for user, verdict in zip(users, verdicts, strict=True) if verdict is None]
         assert len(minted) == 7
         keys = {key.rpartition(b":")[2].decode() for key in redis.command("KEYS", "*principal*")}
@@ -96,7 +96,7 @@ def put_events(redis: RedisProcess, key: str, *ages: float) -> None:
 def test_windows_move_and_keys_expire(redis: RedisProcess) -> None:
     async def body(limiter: Limiter) -> None:
         put_events(redis, ANN, 10, 20)
-        refused = await limiter.spend("ann")
+        refused = await limiter.hit("ann")
         assert refused is not None
         assert 15 < refused.retry_after <= 40
         put_events(redis, ANN, 10, 61, 62)
@@ -116,7 +116,7 @@ def test_a_clock_that_is_set_back_locks_no_principal_out(redis: RedisProcess) ->
     async def body(limiter: Limiter) -> None:
         put_events(redis, ANN, -3600, -3600)
         put_events(redis, EVERYBODY, -3600, -3600, -3600)
-        refused = await limiter.spend("ann")
+        refused = await limiter.hit("ann")
         assert refused is not None
         # Nothing is forgiven, and nothing is held against ann for longer than a window.
         assert 59 < refused.retry_after <= 60
@@ -160,7 +160,7 @@ def test_redis_decides_as_memory_does(redis: RedisProcess, monkeypatch: pytest.M
             # Sevens stay three seconds away from the ends of all windows.
             pass_time(chance.choice([0, 0, 7, 14]))
             principal = chance.choice(["ann", "bob"])
-            expected, verdict = await memory.spend(principal), await limiter.spend(principal)
+            expected, verdict = await memory.hit(principal), await limiter.hit(principal)
             if expected is None or verdict is None:
                 assert verdict is expected
                 continue
@@ -197,7 +197,7 @@ def test_a_redis_that_cannot_count_is_unusable(
 
     async def body(limiter: Limiter) -> None:
         with pytest.raises(LimiterUnavailableError, match=cause):
-            await limiter.spend("ann")
+            await limiter.hit("ann")
 
     run(body, redis.url)
 
@@ -231,7 +231,7 @@ def test_a_redis_that_is_silent_is_given_up_in_time(redis: RedisProcess) -> None
         assert await refusals(limiter, "ann") == [None]
         redis.signal(signal.SIGSTOP)
         began = time.monotonic()
-        many = [limiter.spend(f"user{number}") for number in range(100)]
+        many = [limiter.hit(f"user{number}") for number in range(100)]
         failed = await asyncio.gather(*many, limiter.check(), return_exceptions=True)
         assert {type(error) for error in failed} == {LimiterUnavailableError}
         assert time.monotonic() - began < 10, "2 seconds, and a busy machine's"
@@ -246,7 +246,7 @@ def test_cancelled_steps_leave_no_response_for_others(redis: RedisProcess) -> No
     chance = random.Random(13)
 
     async def one(limiter: Limiter, number: int) -> None:
-        asking = asyncio.ensure_future(limiter.spend(f"user{number % 10}"))
+        asking = asyncio.ensure_future(limiter.hit(f"user{number % 10}"))
         await asyncio.sleep(chance.random() * 0.003)
         asking.cancel()
         await asyncio.wait([asking])
@@ -255,7 +255,7 @@ def test_cancelled_steps_leave_no_response_for_others(redis: RedisProcess) -> No
         await asyncio.gather(*(one(limiter, number) for number in range(500)))
         # Everybody's own verdict, each from a principal's own events.
         fresh = [f"fresh{number}" for number in range(100)]
-        verdicts = await asyncio.gather(*map(limiter.spend, [*fresh, *fresh, *fresh]))
+        verdicts = await asyncio.gather(*map(limiter.hit, [*fresh, *fresh, *fresh]))
         codes = [verdict and verdict.reason.code for verdict in verdicts]
         assert codes.count(None) == 200
         assert all(codes[number::100].count(None) == 2 for number in range(100))
@@ -278,7 +278,7 @@ def test_each_event_loop_has_connections_of_its_own_and_none_stays_open(
     until(lambda: connections(redis) == 1)  # the one that asks
 
     async def body(limiter: Limiter) -> None:
-        await asyncio.gather(*(limiter.spend("ann") for _ in range(50)))
+        await asyncio.gather(*(limiter.hit("ann") for _ in range(50)))
         assert 1 < connections(redis) <= 9
         await limiter.aclose()
         await limiter.aclose()
@@ -305,7 +305,7 @@ def test_redis_on_trio_is_refused_at_start(provider: MockRealtimeServer) -> None
     async def body() -> None:
         limiter = Limiter(NO_SERVER, "2/minute", "2/minute")
         with pytest.raises(LimiterUnavailableError, match="on trio use memory://"):
-            await limiter.spend("ann")
+            await limiter.hit("ann")
         with pytest.raises(LimiterUnavailableError, match="on trio use memory://"):
             await limiter.check()
         await limiter.aclose()

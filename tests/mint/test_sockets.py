@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from mint.service import PATH, app_for, serving
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 
 def request_bytes(*lines: str, body: bytes = b"") -> bytes:
@@ -69,7 +69,7 @@ def test_an_endless_body_is_refused_after_4_kib_and_the_connection_closed(
 def test_when_the_browser_hangs_up_so_do_we(
     provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    provider.respond_next(MockAnswer(delay=60))
+    provider.respond_next(MockResponse(delay=60))
     caplog.set_level("INFO")
     upstream: set[socket.socket] = provider._http._open
     with serving(app_for(provider)) as address:
@@ -100,7 +100,7 @@ def test_a_browser_that_hangs_up_before_its_body_is_there(
 
 
 def test_a_server_that_stops_does_not_wait_for_the_provider(provider: MockRealtimeServer) -> None:
-    provider.respond_next(MockAnswer(delay=60))
+    provider.respond_next(MockResponse(delay=60))
     with connected_to_service(provider) as page:
         page.sendall(request_bytes("Content-Length: 2", body=b"{}"))
         wait_until(lambda: len(provider.requests) == 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from flavours import Flavour
+from backends import Backend
 
 from openai_realtime import ConfigurationError, InternalServerError, SyncRealtimeSessionsClient
 from openai_realtime.observe import (
@@ -19,25 +19,25 @@ from openai_realtime.observe import (
     PoolLevel,
     RetryScheduled,
 )
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BUSY = MockAnswer(503, headers={"retry-after-ms": "1", "x-request-id": "req_busy"})
+BUSY = MockResponse(503, headers={"retry-after-ms": "1", "x-request-id": "req_busy"})
 
 
-def test_the_events_of_a_call(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_the_events_of_a_call(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     events: list[Event] = []
 
     async def body() -> None:
         realtime_server.respond_next(BUSY)
-        async with flavour.client(on_event=events.append) as client:
+        async with backend.client(on_event=events.append) as client:
             await client.sessions.create(
                 instructions="a secret plan", extra_query={"key": "hidden"}
             )
 
-    flavour.run(body)
+    backend.run(body)
     started, sent, finished, scheduled, again, answered, over = events
     assert isinstance(started, CallStarted)
     assert started.operation == "sessions.create"
@@ -62,7 +62,7 @@ def test_the_events_of_a_call(flavour: Flavour, realtime_server: MockRealtimeSer
     assert not any(text in shown for text in ("a secret plan", "hidden", "ek_", "sk-"))
 
 
-def test_a_fallback_and_a_resend_are_told(flavour: Flavour) -> None:
+def test_a_fallback_and_a_resend_are_told(backend: Backend) -> None:
     causes: list[str] = []
 
     def note(event: Event) -> None:
@@ -71,27 +71,27 @@ def test_a_fallback_and_a_resend_are_told(flavour: Flavour) -> None:
 
     async def body() -> None:
         with MockRealtimeServer(dialect="ga") as server:
-            async with flavour.client(
+            async with backend.client(
                 base_url=server.base_url, api_key=server.api_key, on_event=note
             ) as client:
                 await client.sessions.create()
                 server.hang_up()
                 await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert causes[:3] == ["first", "fallback", "first"]
     assert set(causes[3:]) <= {"resend"}  # where the hang-up was not noticed beforehand
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
 def test_a_cancelled_call_ends_its_events(
-    backend: str, realtime_server: MockRealtimeServer
+    backend_name: str, realtime_server: MockRealtimeServer
 ) -> None:
-    flavour, events = Flavour(backend), list[Event]()
-    realtime_server.respond_next(MockAnswer(delay=5.0))
+    backend, events = Backend(backend_name), list[Event]()
+    realtime_server.respond_next(MockResponse(delay=5.0))
 
     async def body() -> None:
-        async with flavour.client(on_event=events.append) as client:
+        async with backend.client(on_event=events.append) as client:
             with anyio.move_on_after(5) as scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(client.sessions.create)
@@ -99,7 +99,7 @@ def test_a_cancelled_call_ends_its_events(
                         await anyio.sleep(0.005)
                     scope.cancel()
 
-    flavour.run(body)
+    backend.run(body)
     finished, over = events[-2:]
     assert isinstance(finished, AttemptFinished)
     assert isinstance(over, CallFinished)
@@ -111,8 +111,8 @@ def test_a_call_cancelled_between_attempts_too(realtime_server: MockRealtimeServ
     events: list[Event] = []
 
     async def body() -> None:
-        realtime_server.respond_next(MockAnswer(503, headers={"retry-after": "20"}))
-        async with Flavour("asyncio").client(on_event=events.append) as client:
+        realtime_server.respond_next(MockResponse(503, headers={"retry-after": "20"}))
+        async with Backend("asyncio").client(on_event=events.append) as client:
             with anyio.move_on_after(10) as scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(client.sessions.create)
@@ -125,17 +125,17 @@ def test_a_call_cancelled_between_attempts_too(realtime_server: MockRealtimeServ
 
 
 def test_a_faulty_hook_breaks_nothing_and_is_told_once(
-    flavour: Flavour, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+    backend: Backend, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(event: Event) -> None:
         raise (KeyError if isinstance(event, CallStarted) else ValueError)("of the hook")
 
     async def body() -> None:
-        async with flavour.client(on_event=fail) as client:
+        async with backend.client(on_event=fail) as client:
             for _ in range(2):
                 await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert len(realtime_server.requests) == 2
     warnings = [entry.getMessage() for entry in caplog.records if entry.name == "openai_realtime"]
     assert warnings == [
@@ -145,30 +145,30 @@ def test_a_faulty_hook_breaks_nothing_and_is_told_once(
 
 
 def test_the_log_goes_on_beside_a_hook(
-    flavour: Flavour, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+    backend: Backend, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     events: list[Event] = []
 
     async def body() -> None:
-        async with flavour.client(on_event=events.append) as client:
+        async with backend.client(on_event=events.append) as client:
             with caplog.at_level(logging.DEBUG, "openai_realtime"):
                 await client.sessions.create()
             told = len(caplog.records)
             await client.sessions.create()
             assert len(caplog.records) == told > 0
 
-    flavour.run(body)
+    backend.run(body)
     assert len(events) == 8
 
 
 def test_a_copy_may_have_another_hook_or_none(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     first: list[Event] = []
     second: list[Event] = []
 
     async def body() -> None:
-        async with flavour.client(on_event=first.append) as client:
+        async with backend.client(on_event=first.append) as client:
             await client.with_options(on_event=second.append).sessions.create()
             await client.with_options(on_event=None).sessions.create()
             assert first == []
@@ -176,7 +176,7 @@ def test_a_copy_may_have_another_hook_or_none(
             await client.with_options(timeout=5).sessions.create()
             assert len(first) == 4
 
-    flavour.run(body)
+    backend.run(body)
 
 
 async def coroutine(event: Event) -> None: ...

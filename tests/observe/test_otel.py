@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-from flavours import Flavour
+from backends import Backend
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -28,12 +28,12 @@ from openai_realtime import (
 )
 from openai_realtime.observe import PoolLevel
 from openai_realtime.otel import OpenTelemetry
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BUSY = MockAnswer(503, headers={"retry-after-ms": "1", "x-request-id": "req_busy"})
+BUSY = MockResponse(503, headers={"retry-after-ms": "1", "x-request-id": "req_busy"})
 
 
 class Telemetry:
@@ -78,17 +78,17 @@ def telemetry() -> Iterator[Telemetry]:
 
 
 def test_a_call_its_attempts_and_their_place(
-    flavour: Flavour, realtime_server: MockRealtimeServer, telemetry: Telemetry
+    backend: Backend, realtime_server: MockRealtimeServer, telemetry: Telemetry
 ) -> None:
     tracer = telemetry.tracers.get_tracer("the user's")
 
     async def body() -> None:
         realtime_server.respond_next(BUSY)
-        async with flavour.client(on_event=telemetry.hook) as client:
+        async with backend.client(on_event=telemetry.hook) as client:
             with tracer.start_as_current_span("a user's span"):
                 await client.sessions.create(instructions="plan")
 
-    flavour.run(body)
+    backend.run(body)
     first, second, call, outer = telemetry.spans
     assert (outer.name, call.name, first.name) == ("a user's span", "sessions.create", "POST")
     assert call.kind is SpanKind.INTERNAL
@@ -177,24 +177,24 @@ def test_a_port_that_the_url_does_not_name_is_its_schemes(
 @pytest.mark.parametrize(
     ("answer", "error", "kind", "status"),
     [
-        (MockAnswer(401, {"error": {"message": "sk-hidden"}}), AuthenticationError, "401", 401),
-        (MockAnswer(json={"id": "ek_hidden"}), Exception, "APIResponseValidationError", 200),
-        (MockAnswer(delay=3), APITimeoutError, "APITimeoutError", None),
-        (MockAnswer(drop="before"), APIConnectionError, "APIConnectionError", None),
+        (MockResponse(401, {"error": {"message": "sk-hidden"}}), AuthenticationError, "401", 401),
+        (MockResponse(json={"id": "ek_hidden"}), Exception, "APIResponseValidationError", 200),
+        (MockResponse(delay=3), APITimeoutError, "APITimeoutError", None),
+        (MockResponse(drop="before"), APIConnectionError, "APIConnectionError", None),
     ],
 )
 def test_errors_are_told_by_type(
-    flavour: Flavour,
+    backend: Backend,
     realtime_server: MockRealtimeServer,
     telemetry: Telemetry,
-    answer: MockAnswer,
+    answer: MockResponse,
     error: type[Exception],
     kind: str,
     status: int | None,
 ) -> None:
     async def body() -> None:
         realtime_server.respond_next(answer)
-        async with flavour.client(on_event=telemetry.hook, timeout=0.5, max_retries=0) as client:
+        async with backend.client(on_event=telemetry.hook, timeout=0.5, max_retries=0) as client:
             with pytest.raises(error):
                 await client.sessions.create(
                     instructions="a hidden plan",
@@ -202,7 +202,7 @@ def test_errors_are_told_by_type(
                     extra_headers={"X-Mine": "hidden"},
                 )
 
-    flavour.run(body)
+    backend.run(body)
     (attempt,) = telemetry.attempts()
     assert attempt["error.type"] == kind
     assert attempt.get("http.response.status_code") == status
@@ -211,15 +211,15 @@ def test_errors_are_told_by_type(
     assert not any(text in everything for text in ("hidden", "sk-", "ek_", "plan", "token="))
 
 
-def test_a_fallback_is_seen(flavour: Flavour, telemetry: Telemetry) -> None:
+def test_a_fallback_is_seen(backend: Backend, telemetry: Telemetry) -> None:
     async def body() -> None:
         with MockRealtimeServer(dialect="ga") as server:
-            async with flavour.client(
+            async with backend.client(
                 base_url=server.base_url, api_key=server.api_key, on_event=telemetry.hook
             ) as client:
                 await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     told = [attempt["openai_realtime.attempt.cause"] for attempt in telemetry.attempts()]
     assert told == ["first", "fallback"]
     assert "openai_realtime.retries" not in telemetry.points()
@@ -232,12 +232,12 @@ def span_id(span: ReadableSpan) -> int:
 
 
 def test_a_hundred_calls_at_once_keep_apart(
-    flavour: Flavour, realtime_server: MockRealtimeServer, telemetry: Telemetry
+    backend: Backend, realtime_server: MockRealtimeServer, telemetry: Telemetry
 ) -> None:
     tracer = telemetry.tracers.get_tracer("the user's")
 
     async def body() -> None:
-        client: Any = flavour.client(
+        client: Any = backend.client(
             on_event=telemetry.hook, retry=RetryPolicy(20, base_delay=0.001)
         )
         realtime_server.respond_next(*[BUSY] * 20)
@@ -251,7 +251,7 @@ def test_a_hundred_calls_at_once_keep_apart(
                 client.wrapped.sessions.create()
 
         async with client:
-            if flavour.is_sync:
+            if backend.is_sync:
                 with ThreadPoolExecutor(16) as pool:
                     list(pool.map(one_blocking, range(100)))
             else:
@@ -259,7 +259,7 @@ def test_a_hundred_calls_at_once_keep_apart(
                     for number in range(100):
                         group.start_soon(one, number)
 
-    flavour.run(body)
+    backend.run(body)
     calls = {span_id(span): span for span in telemetry.spans if span.name == "sessions.create"}
     users = {span_id(span) for span in telemetry.spans if "user" in span.name}
     assert {span.parent.span_id for span in calls.values() if span.parent} == users
@@ -272,10 +272,10 @@ def test_a_hundred_calls_at_once_keep_apart(
 def test_a_cancelled_call_leaves_no_span_open(
     backend: str, realtime_server: MockRealtimeServer, telemetry: Telemetry
 ) -> None:
-    realtime_server.respond_next(MockAnswer(delay=5.0))
+    realtime_server.respond_next(MockResponse(delay=5.0))
 
     async def body() -> None:
-        async with Flavour(backend).client(on_event=telemetry.hook) as client:
+        async with Backend(backend).client(on_event=telemetry.hook) as client:
             with anyio.move_on_after(5) as scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(client.sessions.create)

@@ -6,7 +6,7 @@ import pytest
 
 from openai_realtime import BadRequestError, SyncRealtimeSessionsClient
 from openai_realtime.observe import Event
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 BUSY = {"retry-after-ms": "1"}
 
@@ -18,7 +18,7 @@ def test_a_message_that_quotes_the_instructions_is_in_no_repr(
     events: list[Event] = []
     quoting = {"error": {"message": "instructions: 'a secret plan' is no good"}}
     realtime_server.respond_next(
-        MockAnswer(status, quoting, headers=BUSY), MockAnswer(400, quoting)
+        MockResponse(status, quoting, headers=BUSY), MockResponse(400, quoting)
     )
     with (
         SyncRealtimeSessionsClient(on_event=events.append) as client,

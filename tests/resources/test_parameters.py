@@ -12,7 +12,7 @@ from openai_realtime.configuration import Configuration
 from openai_realtime.providers import azure_preview
 from openai_realtime.resources import client_secrets, transcription_sessions
 from openai_realtime.resources.calls import ACTIONS
-from openai_realtime.resources.minting import mint_call
+from openai_realtime.resources.create_operation import mint_call
 from openai_realtime.resources.parameters import Parameters, merge_objects
 from openai_realtime.resources.sessions import CREATE
 
@@ -114,7 +114,7 @@ def test_a_misspelt_option_is_told_too(misspelt: str, meant: str) -> None:
 
 def test_an_option_is_not_meant_where_there_is_none() -> None:
     with pytest.raises(ParameterError, match=r"timeout is not a known parameter \("):
-        CREATE.parameters.plain({"timeout": 1})
+        CREATE.parameters.validate({"timeout": 1})
 
 
 @pytest.mark.parametrize(

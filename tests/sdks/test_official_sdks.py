@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from programs import program
+from executables import program
 
 from openai_realtime.testing import MockRealtimeServer
 

@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 import respx
-from flavours import Flavour
+from backends import Backend
 
 from openai_realtime import (
     APIConnectionError,
@@ -24,8 +24,8 @@ from openai_realtime import (
 )
 from openai_realtime.testing import (
     MOCK_API_KEY,
-    MockAnswer,
     MockRealtimeServer,
+    MockResponse,
     RealtimeRoutes,
     mock_realtime,
 )
@@ -150,13 +150,13 @@ def test_any_key_will_do_when_it_is_told_so() -> None:
 def test_scripted_answers_come_in_order_and_then_the_usual() -> None:
     with MockRealtimeServer() as server:
         server.respond_next(
-            MockAnswer(418, json={"a": 1}, headers={"x-mine": "1"}),
-            MockAnswer(299, body=b'"text"', headers={"Content-Type": "application/problem+json"}),
+            MockResponse(418, json={"a": 1}, headers={"x-mine": "1"}),
+            MockResponse(299, body=b'"text"', headers={"Content-Type": "application/problem+json"}),
         )
         assert post(server) == (418, {"a": 1})
         assert post(server) == (299, "text")
         assert post(server)[0] == 200
-        server.respond_next(MockAnswer(500))
+        server.respond_next(MockResponse(500))
         server.forget_script()
         assert post(server)[0] == 200
         assert len(server.requests) == 4
@@ -164,7 +164,7 @@ def test_scripted_answers_come_in_order_and_then_the_usual() -> None:
 
 def test_a_script_is_of_answers_and_a_stopped_server_stays_so() -> None:
     server = MockRealtimeServer().start()
-    with pytest.raises(TypeError, match="MockAnswer"):
+    with pytest.raises(TypeError, match="MockResponse"):
         server.respond_next(503)  # type: ignore[arg-type]  # wrong on purpose
     server.stop()
     with pytest.raises(RuntimeError, match="make another one"):
@@ -194,7 +194,7 @@ def test_mock_realtime_without_respx_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_it_stops_while_an_answer_is_awaited() -> None:
     server = MockRealtimeServer().start()
-    server.respond_next(MockAnswer(delay=60))
+    server.respond_next(MockResponse(delay=60))
     host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(b"POST /v1/x HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
@@ -215,11 +215,11 @@ def test_a_garbled_request_is_answered_with_400(realtime_server: MockRealtimeSer
     assert realtime_server.requests == []
 
 
-def test_respx_users_get_the_typed_model_from_both_clients(flavour: Flavour) -> None:
+def test_respx_users_get_the_typed_model_from_both_clients(backend: Backend) -> None:
     """The mission's own sentence: mock the sessions URL, get the model."""
 
     async def body() -> Any:
-        async with flavour.client(api_key="sk-test") as client:
+        async with backend.client(api_key="sk-test") as client:
             return await client.sessions.create(voice="verse")
 
     with respx.mock:
@@ -230,7 +230,7 @@ def test_respx_users_get_the_typed_model_from_both_clients(flavour: Flavour) -> 
                 headers={"x-request-id": "req_1"},
             )
         )
-        session: Any = flavour.run(body)
+        session: Any = backend.run(body)
     assert session.client_secret.value == "ek_1"
     assert (session.voice, session.meta.request_id) == ("verse", "req_1")
     assert json.loads(route.calls.last.request.content) == {"voice": "verse"}
@@ -238,13 +238,13 @@ def test_respx_users_get_the_typed_model_from_both_clients(flavour: Flavour) -> 
 
 
 @pytest.mark.parametrize("mocker", ["httpcore", "httpx"])
-def test_the_routes_behave_as_the_server_does(flavour: Flavour, mocker: str) -> None:
+def test_the_routes_behave_as_the_server_does(backend: Backend, mocker: str) -> None:
     async def body() -> None:
         options: dict[str, Any] = {
             "api_key": "sk-right",
             "base_url": "https://gateway.example/ai/v1",
         }
-        async with flavour.client(**options) as client:
+        async with backend.client(**options) as client:
             session = await client.sessions.create(voice="verse")
             assert session.voice == "verse"
             transcription = await client.transcription_sessions.create()
@@ -258,7 +258,7 @@ def test_the_routes_behave_as_the_server_does(flavour: Flavour, mocker: str) -> 
         routes = mock_realtime(
             router, base_url="https://gateway.example/ai/v1/", api_key="sk-right"
         )
-        flavour.run(body)
+        backend.run(body)
     assert routes.route.call_count == len(routes.requests) == 4
 
 
@@ -268,12 +268,12 @@ def test_the_global_router_is_the_default() -> None:
     with SyncRealtimeSessionsClient(api_key="sk-any", max_retries=0) as client:
         first, second = client.sessions.create(), client.sessions.create(voice="verse")
         assert first.client_secret.value != second.client_secret.value
-        realtime.respond_next(MockAnswer(401), MockAnswer(drop="before"))
+        realtime.respond_next(MockResponse(401), MockResponse(drop="before"))
         with pytest.raises(AuthenticationError):
             client.sessions.create()
         with pytest.raises(APIConnectionError, match="was lost"):
             client.sessions.create()
-        realtime.respond_next(MockAnswer(500))
+        realtime.respond_next(MockResponse(500))
         realtime.forget_script()
         assert client.sessions.create().meta.status == 200
     assert [request.json for request in realtime.requests][:2] == [{}, {"voice": "verse"}]

@@ -10,7 +10,7 @@ import h2.connection
 import h2.events
 import trustme
 
-from transports.talking import served
+from transports.server_dialogue import served
 from transports.tls_server import SESSION
 
 

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 import trustme
-from flavours import ON_BOTH_PARSERS, Flavour, limit_connections
+from backends import ON_BOTH_PARSERS, Backend, limit_connections
 
 from openai_realtime import (
     APIConnectionError,
@@ -25,35 +25,35 @@ from openai_realtime import (
     SyncRealtimeSessionsClient,
     Timeout,
 )
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
+from openai_realtime.testing import MockRealtimeServer, MockResponse
 from openai_realtime.transports import asyncio_connection, asyncio_engine
 from openai_realtime.transports.tls import trusted_context
-from transports.talking import served
+from transports.server_dialogue import served
 from transports.tls_server import ANSWER, TlsServer
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 
 
 def tls_client(
-    flavour: Flavour, host: str, tls: TlsServer, **options: Any
+    backend: Backend, host: str, tls: TlsServer, **options: Any
 ) -> RealtimeSessionsClient:
-    return flavour.client(base_url=f"https://{host}:{tls.port}/v1", api_key="sk-x", **options)
+    return backend.client(base_url=f"https://{host}:{tls.port}/v1", api_key="sk-x", **options)
 
 
 @pytest.mark.usefixtures("trusted")
-def test_tls_and_one_handshake_for_many_calls(flavour: Flavour, tls: TlsServer) -> None:
+def test_tls_and_one_handshake_for_many_calls(backend: Backend, tls: TlsServer) -> None:
     async def body() -> None:
-        async with tls_client(flavour, "localhost", tls) as client:
+        async with tls_client(backend, "localhost", tls) as client:
             for _ in range(3):
                 assert (await client.sessions.create()).client_secret.value == "ek_tls"
 
-    flavour.run(body)
+    backend.run(body)
     assert (tls.connections, tls.requests) == (1, 3)
 
 
 @pytest.mark.parametrize("why", ["unknown authority", "wrong host"])
 def test_a_certificate_that_is_not_trusted(
-    flavour: Flavour, tls: TlsServer, why: str, request: pytest.FixtureRequest
+    backend: Backend, tls: TlsServer, why: str, request: pytest.FixtureRequest
 ) -> None:
     host = "localhost"
     if why == "wrong host":
@@ -61,12 +61,12 @@ def test_a_certificate_that_is_not_trusted(
         host = "127.0.0.1"
 
     async def body() -> None:
-        async with tls_client(flavour, host, tls) as client:
+        async with tls_client(backend, host, tls) as client:
             with pytest.raises(CertificateError, match="not trusted") as caught:
                 await client.sessions.create()
             assert (caught.value.attempts, caught.value.phase) == (1, "connect")
 
-    flavour.run(body)
+    backend.run(body)
     assert (tls.connections, tls.requests) == (1, 0)
 
 
@@ -85,15 +85,15 @@ def test_tls_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_waiting_for_a_free_connection(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit_connections(monkeypatch, 1)
-    slow = MockAnswer(json={"client_secret": {"value": "ek_slow"}}, delay=0.4)
+    slow = MockResponse(json={"client_secret": {"value": "ek_slow"}}, delay=0.4)
 
     async def body() -> None:
-        async with flavour.client(timeout=Timeout(pool=0.1)) as client:
+        async with backend.client(timeout=Timeout(pool=0.1)) as client:
             realtime_server.respond_next(slow)
-            if flavour.is_sync:
+            if backend.is_sync:
                 sync: Any = client.wrapped  # type: ignore[attr-defined]  # the sync client inside
                 with ThreadPoolExecutor(1) as pool:
                     first = pool.submit(sync.sessions.create)
@@ -113,11 +113,11 @@ def test_waiting_for_a_free_connection(
             assert (caught.value.phase, caught.value.attempts) == ("pool", 1)
             await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_what_is_over_before_anything_was_sent_has_not_acted(
-    realtime_server: MockRealtimeServer, flavour: Flavour
+    realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
     is_slow = False
 
@@ -129,7 +129,7 @@ def test_what_is_over_before_anything_was_sent_has_not_acted(
     async def body() -> None:
         nonlocal is_slow
         timeout = Timeout(total=0.05)
-        async with flavour.client(api_key=api_key) as client:
+        async with backend.client(api_key=api_key) as client:
             await client.sessions.create()
             is_slow = True
             with pytest.raises(APITimeoutError) as raised:
@@ -137,24 +137,24 @@ def test_what_is_over_before_anything_was_sent_has_not_acted(
             assert (raised.value.possibly_acted, raised.value.attempts) == (False, 0)
             assert "never sent" in str(raised.value)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(realtime_server.requests) == 1
 
 
 def test_when_one_connection_is_stale_the_older_ones_are_too(
-    realtime_server: MockRealtimeServer, flavour: Flavour
+    realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
     async def body() -> None:
-        async with flavour.client(max_retries=0) as client:
+        async with backend.client(max_retries=0) as client:
             await client.warm_up(3)
-            realtime_server.respond_next(MockAnswer(drop="before"))
+            realtime_server.respond_next(MockResponse(drop="before"))
             session = await client.sessions.create()
             assert (session.meta.attempts, session.meta.possible_orphans) == (2, 1)
             older, new = {request.connection for request in realtime_server.requests}
             await client.sessions.create()
             assert realtime_server.requests[-1].connection in {older, new}
 
-    flavour.run(body)
+    backend.run(body)
     assert len({request.connection for request in realtime_server.requests}) == 2
 
 
@@ -166,7 +166,7 @@ def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
         if last:
             await client.aclose()
         else:
-            await Flavour("asyncio").close_idle(client)
+            await Backend("asyncio").close_idle(client)
         return session.client_secret.value
 
     first = asyncio.run(mint(last=False))
@@ -175,16 +175,16 @@ def test_two_event_loops_in_turn(realtime_server: MockRealtimeServer) -> None:
 
 
 def test_an_unencrypted_answer_where_tls_was_asked_for(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
         base_url = realtime_server.base_url.replace("http:", "https:")
-        async with flavour.client(base_url=base_url) as client:
+        async with backend.client(base_url=base_url) as client:
             with pytest.raises(APIConnectionError, match="TLS handshake failed") as caught:
                 await client.sessions.create(timeout=5)
         assert caught.value.attempts == 1
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_threads_of_a_sync_client_close_cleanly(realtime_server: MockRealtimeServer) -> None:
@@ -203,7 +203,7 @@ def test_where_there_is_no_poll(
         for _ in range(2):
             client.sessions.create(instructions="x" * 900_000)
         client.sessions.create(timeout=Timeout(connect=1))
-        realtime_server.respond_next(MockAnswer(delay=1))
+        realtime_server.respond_next(MockResponse(delay=1))
         with pytest.raises(APITimeoutError):
             client.sessions.create(timeout=0.2)
     gone = SyncRealtimeSessionsClient(base_url="http://127.0.0.1:9", max_retries=0)
@@ -229,7 +229,7 @@ def test_what_the_proactor_event_loop_read_ahead(
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("is_read", [True, False])
 def test_session_tickets_that_come_late_cost_no_connection(
-    flavour: Flavour, authority: trustme.CA, is_read: bool
+    backend: Backend, authority: trustme.CA, is_read: bool
 ) -> None:
     """They come while the connection idles, and are read at once, or when it is needed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -258,7 +258,7 @@ def test_session_tickets_that_come_late_cost_no_connection(
     async def body() -> None:
         with served(talk) as port:
             base_url = f"https://localhost:{port}/v1"
-            async with flavour.client(base_url=base_url, api_key="sk-x") as client:
+            async with backend.client(base_url=base_url, api_key="sk-x") as client:
                 await client.warm_up()
                 if is_read:
                     await anyio.sleep(0.3)
@@ -267,19 +267,19 @@ def test_session_tickets_that_come_late_cost_no_connection(
                 for _ in range(2):
                     await client.sessions.create(timeout=5)
 
-    flavour.run(body)
+    backend.run(body)
     assert len(accepted) == 1
 
 
 def test_a_forked_child_starts_afresh(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process id is all that tells; the tests of faults fork for real."""
 
     async def body() -> None:
-        client = flavour.client()
+        client = backend.client()
         await client.sessions.create()
-        parents = flavour.engine(client)._pool()
+        parents = backend.engine(client)._pool()
         with monkeypatch.context() as child:
             process = os.getpid() + 1
             child.setattr(os, "getpid", lambda: process)
@@ -290,20 +290,20 @@ def test_a_forked_child_starts_afresh(
         assert len({*others}) == 1
         assert first not in others
         # This process is its own child: nothing is really inherited.
-        assert parents.has_idle is not flavour.is_sync
+        assert parents.has_idle is not backend.is_sync
         parents.close_idle()
         await anyio.lowlevel.checkpoint()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_closing_leaves_a_parents_connections_alone(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def body() -> None:
-        client = flavour.client()
+        client = backend.client()
         await client.sessions.create()
-        parents = flavour.engine(client)._pool()
+        parents = backend.engine(client)._pool()
         with monkeypatch.context() as child:
             process = os.getpid() + 1
             child.setattr(os, "getpid", lambda: process)
@@ -312,7 +312,7 @@ def test_closing_leaves_a_parents_connections_alone(
         parents.close_idle()
         await anyio.lowlevel.checkpoint()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_nothing_is_read_while_a_process_forks(realtime_server: MockRealtimeServer) -> None:

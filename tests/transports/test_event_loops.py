@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from openai_realtime import RealtimeSessionsClient
-from openai_realtime.testing import MockAnswer
+from openai_realtime.testing import MockResponse
 from openai_realtime.transports import pool
 
 if TYPE_CHECKING:
@@ -142,10 +142,10 @@ def test_greenlets_share_a_client_and_a_killed_one_loses_no_slot(
 ) -> None:
     good = {"client_secret": {"value": "ek_1"}}
     realtime_server.respond_next(
-        MockAnswer(json=good), *[MockAnswer(json=good, delay=0.5) for _ in range(4)]
+        MockResponse(json=good), *[MockResponse(json=good, delay=0.5) for _ in range(4)]
     )
     for _ in range(8):
-        realtime_server.respond_next(MockAnswer(json=good, delay=0.05))
+        realtime_server.respond_next(MockResponse(json=good, delay=0.05))
     process = subprocess.run(
         [sys.executable, "-c", GREENLETS, realtime_server.base_url, realtime_server.api_key],
         cwd=Path(__file__).parents[1],

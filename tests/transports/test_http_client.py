@@ -11,8 +11,8 @@ import httpx
 import httpx2
 import pytest
 import trustme
-from faults.hunting import assert_nowhere, shown_by
-from flavours import Flavour
+from backends import Backend
+from faults.leak_checks import assert_nowhere, shown_by
 
 from openai_realtime import (
     APIConnectionError,
@@ -24,8 +24,8 @@ from openai_realtime import (
     RetryPolicy,
     SyncRealtimeSessionsClient,
 )
-from openai_realtime.testing import MockAnswer, MockRealtimeServer
-from transports.talking import served
+from openai_realtime.testing import MockRealtimeServer, MockResponse
+from transports.server_dialogue import served
 from transports.tls_server import TlsServer
 
 QUICK = RetryPolicy(base_delay=0.001)
@@ -33,8 +33,8 @@ API_KEY = "sk-own-0123456789"
 SECRET = "ek_0123456789abcdef"
 
 
-def own_client(flavour: Flavour, library: Any = httpx, **options: Any) -> Any:
-    return library.Client(**options) if flavour.is_sync else library.AsyncClient(**options)
+def own_client(backend: Backend, library: Any = httpx, **options: Any) -> Any:
+    return library.Client(**options) if backend.is_sync else library.AsyncClient(**options)
 
 
 async def close(own: Any) -> None:
@@ -46,25 +46,25 @@ async def close(own: Any) -> None:
 
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda module: module.__name__)
 def test_a_client_of_ones_own(
-    flavour: Flavour, library: Any, realtime_server: MockRealtimeServer
+    backend: Backend, library: Any, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
         own = own_client(
-            flavour, library, headers={"X-Own": "1"}, cookies={"a": "b"}, follow_redirects=True
+            backend, library, headers={"X-Own": "1"}, cookies={"a": "b"}, follow_redirects=True
         )
-        client = flavour.client(http_client=own, retry=QUICK)
+        client = backend.client(http_client=own, retry=QUICK)
         await client.warm_up()
         assert realtime_server.requests == []
-        realtime_server.respond_next(MockAnswer(503))
+        realtime_server.respond_next(MockResponse(503))
         session = await client.sessions.create(voice="verse")
         assert (session.voice, session.meta.attempts) == ("verse", 2)
         headers = realtime_server.requests[0].headers
         assert headers["authorization"] == f"Bearer {realtime_server.api_key}"
         assert not {"cookie", "x-own"} & set(headers)
-        realtime_server.respond_next(MockAnswer(307, headers={"location": "/v1/elsewhere"}))
+        realtime_server.respond_next(MockResponse(307, headers={"location": "/v1/elsewhere"}))
         with pytest.raises(RedirectError):
             await client.sessions.create()
-        realtime_server.respond_next(MockAnswer(delay=30))
+        realtime_server.respond_next(MockResponse(delay=30))
         with pytest.raises(APITimeoutError):
             await client.sessions.create(timeout=0.2)
         await client.aclose()
@@ -72,27 +72,27 @@ def test_a_client_of_ones_own(
         with pytest.raises(ClientClosedError):
             await client.sessions.create()
         await close(own)
-        another = flavour.client(http_client=own)
+        another = backend.client(http_client=own)
         assert another.is_closed
         with pytest.raises(ClientClosedError):
             await another.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize("wrong", [object(), httpx.Timeout(1), "client", httpx.MockTransport])
-def test_only_an_http_client_can_be_one(flavour: Flavour, wrong: object) -> None:
+def test_only_an_http_client_can_be_one(backend: Backend, wrong: object) -> None:
     with pytest.raises(
         ConfigurationError, match=r"must be an httpx\.(Async)?Client \(or httpx2's\)$"
     ):
-        flavour.client(api_key="sk-x", http_client=wrong)
+        backend.client(api_key="sk-x", http_client=wrong)
 
 
-def test_a_client_of_the_other_flavour(flavour: Flavour) -> None:
-    other = httpx.AsyncClient() if flavour.is_sync else httpx.Client()
-    its = "async" if flavour.is_sync else "sync"
+def test_a_client_of_the_other_flavour(backend: Backend) -> None:
+    other = httpx.AsyncClient() if backend.is_sync else httpx.Client()
+    its = "async" if backend.is_sync else "sync"
     with pytest.raises(ConfigurationError, match=f"this one is for the {its} client"):
-        flavour.client(api_key="sk-x", http_client=other)
+        backend.client(api_key="sk-x", http_client=other)
 
 
 def test_the_sync_deadline_is_checked_between_reads(realtime_server: MockRealtimeServer) -> None:
@@ -114,21 +114,21 @@ def test_the_sync_deadline_is_checked_between_reads(realtime_server: MockRealtim
 
 @pytest.mark.parametrize("chunk", [b"x" * 65536, b"x" * 2_000_000])
 def test_an_oversized_response(
-    flavour: Flavour, realtime_server: MockRealtimeServer, chunk: bytes
+    backend: Backend, realtime_server: MockRealtimeServer, chunk: bytes
 ) -> None:
-    realtime_server.respond_next(MockAnswer(body=chunk * 40))
+    realtime_server.respond_next(MockResponse(body=chunk * 40))
 
     async def body() -> None:
-        own = own_client(flavour)
+        own = own_client(backend)
         with pytest.raises(APIConnectionError, match="larger than 1 MiB"):
-            await flavour.client(http_client=own).sessions.create()
+            await backend.client(http_client=own).sessions.create()
         await close(own)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_an_event_hook_that_reads_the_response(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
         read: list[bytes] = []
@@ -139,13 +139,13 @@ def test_an_event_hook_that_reads_the_response(
         async def async_hook(response: httpx.Response) -> None:
             read.append(await response.aread())
 
-        hooks = {"response": [hook if flavour.is_sync else async_hook]}
-        own = own_client(flavour, event_hooks=hooks)
-        session = await flavour.client(http_client=own).sessions.create()
+        hooks = {"response": [hook if backend.is_sync else async_hook]}
+        own = own_client(backend, event_hooks=hooks)
+        session = await backend.client(http_client=own).sessions.create()
         assert session.client_secret.value.encode() in read[0]
         await close(own)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 # What a server does after the request, and how that reads: (bytes, phase, retryable, message).
@@ -178,7 +178,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda module: module.__name__)
 @pytest.mark.parametrize("failure", FAILURES)
-def test_how_a_failure_reads(flavour: Flavour, library: Any, failure: str) -> None:
+def test_how_a_failure_reads(backend: Backend, library: Any, failure: str) -> None:
     sent, retryable, message = FAILURES[failure]
 
     def talk(connection: socket.socket) -> None:
@@ -186,9 +186,9 @@ def test_how_a_failure_reads(flavour: Flavour, library: Any, failure: str) -> No
         connection.sendall(sent)
 
     async def body() -> None:
-        own = own_client(flavour, library, trust_env=False)
+        own = own_client(backend, library, trust_env=False)
         with served(talk) as port:
-            client = flavour.client(
+            client = backend.client(
                 http_client=own, base_url=f"http://127.0.0.1:{port}", api_key=API_KEY, max_retries=0
             )
             with pytest.raises(APIConnectionError, match=message) as caught:
@@ -200,16 +200,16 @@ def test_how_a_failure_reads(flavour: Flavour, library: Any, failure: str) -> No
         assert "\n" not in str(error)
         assert_nowhere([API_KEY, SECRET], shown_by(error))
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_a_refused_connection_says_what_the_system_said(flavour: Flavour) -> None:
+def test_a_refused_connection_says_what_the_system_said(backend: Backend) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
     async def body() -> None:
-        own = own_client(flavour, trust_env=False)
-        client = flavour.client(
+        own = own_client(backend, trust_env=False)
+        client = backend.client(
             http_client=own, base_url=f"http://127.0.0.1:{port}", api_key=API_KEY, max_retries=0
         )
         with pytest.raises(APIConnectionError, match="Connection refused") as caught:
@@ -218,13 +218,13 @@ def test_a_refused_connection_says_what_the_system_said(flavour: Flavour) -> Non
         assert_nowhere([API_KEY], shown_by(caught.value))
         await close(own)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_a_certificate_that_is_not_trusted(flavour: Flavour, tls: TlsServer) -> None:
+def test_a_certificate_that_is_not_trusted(backend: Backend, tls: TlsServer) -> None:
     async def body() -> None:
-        own = own_client(flavour, trust_env=False, verify=ssl.create_default_context())
-        client = flavour.client(
+        own = own_client(backend, trust_env=False, verify=ssl.create_default_context())
+        client = backend.client(
             http_client=own, base_url=f"https://127.0.0.1:{tls.port}", api_key=API_KEY
         )
         with pytest.raises(CertificateError, match="not trusted") as caught:
@@ -232,18 +232,18 @@ def test_a_certificate_that_is_not_trusted(flavour: Flavour, tls: TlsServer) -> 
         assert (caught.value.attempts, caught.value.phase) == (1, "connect")
         await close(own)
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_a_proxy_that_refuses_is_not_quoted(flavour: Flavour, authority: trustme.CA) -> None:
+def test_a_proxy_that_refuses_is_not_quoted(backend: Backend, authority: trustme.CA) -> None:
     def talk(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(f"HTTP/1.1 407 {SECRET}\r\nContent-Length: 0\r\n\r\n".encode())
 
     async def body() -> None:
         with served(talk) as port:
-            own = own_client(flavour, trust_env=False, proxy=f"http://127.0.0.1:{port}")
-            client = flavour.client(
+            own = own_client(backend, trust_env=False, proxy=f"http://127.0.0.1:{port}")
+            client = backend.client(
                 http_client=own, base_url="https://api.example/v1", api_key=API_KEY
             )
             with pytest.raises(APIConnectionError, match="proxy refused") as caught:
@@ -252,12 +252,12 @@ def test_a_proxy_that_refuses_is_not_quoted(flavour: Flavour, authority: trustme
             assert_nowhere([SECRET, API_KEY], shown_by(caught.value))
             await close(own)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 @pytest.mark.parametrize("flavour_name", ["asyncio", "trio"])
 def test_a_cancelled_call_shows_no_key(flavour_name: str) -> None:
-    flavour = Flavour(flavour_name)
+    backend = Backend(flavour_name)
     caught: list[BaseException] = []
 
     asked = threading.Event()
@@ -278,7 +278,7 @@ def test_a_cancelled_call_shows_no_key(flavour_name: str) -> None:
 
         with served(silent) as port:
             async with httpx.AsyncClient(trust_env=False) as own:
-                client = flavour.client(
+                client = backend.client(
                     http_client=own, base_url=f"http://127.0.0.1:{port}", api_key=API_KEY
                 )
                 async with anyio.create_task_group() as group:
@@ -288,6 +288,6 @@ def test_a_cancelled_call_shows_no_key(flavour_name: str) -> None:
                             await anyio.sleep(0.005)
                     group.cancel_scope.cancel()
 
-    flavour.run(body)
+    backend.run(body)
     assert "Cancelled" in repr(caught[0])
     assert_nowhere([API_KEY], shown_by(caught[0]))

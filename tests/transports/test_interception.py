@@ -15,7 +15,7 @@ import httpx2
 import pytest
 import respx
 import wrapt
-from flavours import ON_HTTPTOOLS, Flavour
+from backends import ON_HTTPTOOLS, Backend
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
 from openai_realtime import ClientClosedError, ConfigurationError
@@ -25,30 +25,30 @@ from openai_realtime.transports.httpx_client import PlainAsyncEngine, PlainSyncE
 from openai_realtime.transports.sync_engine import ThreadEngine
 from openai_realtime.transports.trio_engine import TrioEngine
 
-FLAVOURS = ON_HTTPTOOLS
+BACKENDS = ON_HTTPTOOLS
 ENGINES = {"asyncio": AsyncioEngine, "sync": ThreadEngine, "trio": TrioEngine}
 
 
-def carrier(flavour: Flavour) -> str | None:
+def carrier(backend: Backend) -> str | None:
     """Return the library that a client's calls go through, or None for its own connections."""
 
     async def body() -> Any:
-        async with flavour.client(api_key="sk-x") as client:
-            return flavour.engine(client)
+        async with backend.client(api_key="sk-x") as client:
+            return backend.engine(client)
 
-    engine = flavour.run(body)
+    engine = backend.run(body)
     if not isinstance(engine, PlainSyncEngine | PlainAsyncEngine):
-        assert isinstance(engine, ENGINES[flavour.name])
+        assert isinstance(engine, ENGINES[backend.name])
         return None
-    assert isinstance(engine, PlainSyncEngine) is flavour.is_sync
+    assert isinstance(engine, PlainSyncEngine) is backend.is_sync
     name: str = engine._library.__name__
     return name
 
 
-def method_of(flavour: Flavour, package: Any) -> tuple[type[Any], str]:
+def method_of(backend: Backend, package: Any) -> tuple[type[Any], str]:
     """Return where an interceptor of a package puts its function."""
     kind = "ConnectionPool" if "httpcore" in package.__name__ else "HTTPTransport"
-    if flavour.is_sync:
+    if backend.is_sync:
         return getattr(package, kind), "handle_request"
     return getattr(package, f"Async{kind}"), "handle_async_request"
 
@@ -137,26 +137,26 @@ def observed(genuine: Any) -> Any:
     ],
 )
 def test_a_method_that_is_replaced(
-    flavour: Flavour,
+    backend: Backend,
     package: Any,
     library: str,
     replace: Callable[[Any], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    owner, name = method_of(flavour, package)
-    assert carrier(flavour) is None
+    owner, name = method_of(backend, package)
+    assert carrier(backend) is None
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, replace(getattr(owner, name)))
-        assert carrier(flavour) == library
-        assert carrier(flavour) == library  # what was found is not taken for the package's own
-    assert carrier(flavour) is None
+        assert carrier(backend) == library
+        assert carrier(backend) == library  # what was found is not taken for the package's own
+    assert carrier(backend) is None
 
 
 @PACKAGES
 def test_a_class_that_is_replaced(
-    flavour: Flavour, package: Any, library: str, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, package: Any, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner, name = method_of(flavour, package)
+    owner, name = method_of(backend, package)
     kinds: list[tuple[Any, str | None]] = [
         (mock.MagicMock(), library),
         (type("Replaced", (owner,), {name: as_a_function(None)}), library),
@@ -166,59 +166,59 @@ def test_a_class_that_is_replaced(
     for replaced, expected in kinds:
         with monkeypatch.context() as patched:
             patched.setattr(package, owner.__name__, replaced)
-            assert carrier(flavour) == expected
-            assert carrier(flavour) == expected
-    assert carrier(flavour) is None
+            assert carrier(backend) == expected
+            assert carrier(backend) == expected
+    assert carrier(backend) is None
 
 
 @PACKAGES
 def test_what_is_not_loaded_whole(
-    flavour: Flavour, package: Any, library: str, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, package: Any, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for odd in (None, types.ModuleType(package.__name__), mock.MagicMock()):
         with monkeypatch.context() as patched:
             patched.setitem(sys.modules, package.__name__, odd)
-            assert carrier(flavour) is None
+            assert carrier(backend) is None
     with monkeypatch.context() as patched:
         patched.delitem(sys.modules, package.__name__)
-        assert carrier(flavour) is None
+        assert carrier(backend) is None
 
 
-def test_what_only_looks_on(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_looks_on(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrapper of wrapt's, by which OpenTelemetry and others instrument, is what it wraps."""
     for package in (httpx, httpcore, httpx2, httpcore2):
-        owner, name = method_of(flavour, package)
+        owner, name = method_of(backend, package)
         monkeypatch.setattr(owner, name, observed(getattr(owner, name)))
-        assert carrier(flavour) is None
+        assert carrier(backend) is None
 
 
 def test_opentelemetry_with_and_without_a_mock(
-    flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instrumentor = HTTPXClientInstrumentor()
-    owner, name = method_of(flavour, httpx)
+    owner, name = method_of(backend, httpx)
     genuine = getattr(owner, name)
     instrumentor.instrument()
     try:
         assert getattr(owner, name) is not genuine
-        assert carrier(flavour) is None
+        assert carrier(backend) is None
         with monkeypatch.context() as patched:
             patched.setattr(owner, name, as_a_function(None))
-            assert carrier(flavour) == "httpx"
-        assert carrier(flavour) is None
+            assert carrier(backend) == "httpx"
+        assert carrier(backend) is None
     finally:
         instrumentor.uninstrument()
-    assert carrier(flavour) is None
+    assert carrier(backend) is None
 
 
-def test_httpx2_under_the_name_of_httpx(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_httpx2_under_the_name_of_httpx(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `httpx2.alias_httpx()` does to a process: its methods are then httpx2's own."""
     monkeypatch.setitem(sys.modules, "httpx", httpx2)
     monkeypatch.setitem(sys.modules, "httpcore", httpcore2)
-    assert carrier(flavour) is None
-    owner, name = method_of(flavour, httpx2)
+    assert carrier(backend) is None
+    owner, name = method_of(backend, httpx2)
     monkeypatch.setattr(owner, name, as_a_function(None))
-    assert carrier(flavour) == "httpx2"
+    assert carrier(backend) == "httpx2"
 
 
 @pytest.mark.parametrize(
@@ -231,37 +231,37 @@ def test_httpx2_under_the_name_of_httpx(flavour: Flavour, monkeypatch: pytest.Mo
     ],
 )
 def test_a_mocker_of_respx_with_routers(
-    flavour: Flavour, targets: list[str], library: str | None, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, targets: list[str], library: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mocker: Any = respx.mocks.Mocker.registry["httpx"]
     monkeypatch.setattr(mocker, "targets", targets)
-    assert carrier(flavour) is None
+    assert carrier(backend) is None
     monkeypatch.setattr(mocker, "routers", [respx.Router()])
-    assert carrier(flavour) == library
+    assert carrier(backend) == library
 
 
-def test_a_respx_that_is_loaded_half(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_respx_that_is_loaded_half(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "respx.mocks", types.ModuleType("respx.mocks"))
-    assert carrier(flavour) is None
+    assert carrier(backend) is None
 
 
-def test_a_client_that_is_closed_says_so(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner, name = method_of(flavour, httpx)
-    client = flavour.client(api_key="sk-x")
-    flavour.run(client.aclose)
+def test_a_client_that_is_closed_says_so(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, name = method_of(backend, httpx)
+    client = backend.client(api_key="sk-x")
+    backend.run(client.aclose)
     monkeypatch.setattr(owner, name, as_a_function(None))
     with pytest.raises(ClientClosedError):
-        flavour.engine(client)
+        backend.engine(client)
     with pytest.raises(ClientClosedError):
-        flavour.run(client.warm_up)
+        backend.run(client.warm_up)
 
 
-def test_httpcore2_without_httpx2(flavour: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner, name = method_of(flavour, httpcore2)
+def test_httpcore2_without_httpx2(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, name = method_of(backend, httpcore2)
     monkeypatch.setitem(sys.modules, "httpx2", None)
     monkeypatch.setattr(owner, name, as_a_function(None))
     with pytest.raises(ConfigurationError, match="pip install httpx2"):
-        carrier(flavour)
+        carrier(backend)
 
 
 def test_sentry_and_opentelemetry_divert_no_call(realtime_server: MockRealtimeServer) -> None:

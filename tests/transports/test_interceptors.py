@@ -12,7 +12,7 @@ import pytest
 import pytest_httpx
 import respx
 import vcr
-from flavours import Flavour
+from backends import Backend
 
 from openai_realtime import APIConnectionError, ClientClosedError, RetryPolicy
 from openai_realtime.testing import MockRealtimeServer
@@ -29,18 +29,18 @@ async def mint(client: Any) -> str:
     return secret
 
 
-def secrets_around(flavour: Flavour, intercepted: AbstractContextManager[Any]) -> list[str]:
+def secrets_around(backend: Backend, intercepted: AbstractContextManager[Any]) -> list[str]:
     """Return what is minted before, twice while, and twice after something intercepts.
 
     One client is made before, and one meanwhile.
     """
 
     async def body() -> list[str]:
-        async with flavour.client() as early:
+        async with backend.client() as early:
             secrets = [await mint(early)]
             with intercepted:
                 await early.warm_up(3)
-                late = flavour.client()
+                late = backend.client()
                 secrets += [await mint(early), await mint(late)]
             secrets += [await mint(early), await mint(late)]
             await late.aclose()
@@ -48,7 +48,7 @@ def secrets_around(flavour: Flavour, intercepted: AbstractContextManager[Any]) -
                 await mint(late)
         return secrets
 
-    return flavour.run(body)
+    return backend.run(body)
 
 
 def assert_only_meanwhile(secrets: list[str], server: MockRealtimeServer) -> None:
@@ -60,7 +60,7 @@ def assert_only_meanwhile(secrets: list[str], server: MockRealtimeServer) -> Non
 
 
 @pytest.mark.parametrize("mocker", ["httpcore", "httpx", "httpcore2"])
-def test_respx(flavour: Flavour, realtime_server: MockRealtimeServer, mocker: str) -> None:
+def test_respx(backend: Backend, realtime_server: MockRealtimeServer, mocker: str) -> None:
     """`httpcore2` is the mocker that pytest-httpx2 adds."""
     router = respx.mock(using=mocker, assert_all_called=False)
     url = f"{realtime_server.base_url}/realtime/sessions"
@@ -75,7 +75,7 @@ def test_respx(flavour: Flavour, realtime_server: MockRealtimeServer, mocker: st
             calls.extend(route.calls)
             router.__exit__()
 
-    secrets = secrets_around(flavour, Intercepted())
+    secrets = secrets_around(backend, Intercepted())
     assert_only_meanwhile(secrets, realtime_server)
     assert len(calls) == 2
     for call in calls:
@@ -84,9 +84,9 @@ def test_respx(flavour: Flavour, realtime_server: MockRealtimeServer, mocker: st
 
 
 @pytest.mark.parametrize("mocker", ["httpcore", "httpx", "httpcore2"])
-def test_respx_that_raises(flavour: Flavour, mocker: str) -> None:
+def test_respx_that_raises(backend: Backend, mocker: str) -> None:
     async def body() -> None:
-        async with flavour.client(api_key="sk-x", retry=QUICK) as client:
+        async with backend.client(api_key="sk-x", retry=QUICK) as client:
             with pytest.raises(APIConnectionError, match="Could not connect") as caught:
                 await mint(client)
             assert (caught.value.attempts, caught.value.phase) == (3, "connect")
@@ -95,36 +95,36 @@ def test_respx_that_raises(flavour: Flavour, mocker: str) -> None:
         router.post("https://api.openai.com/v1/realtime/sessions").mock(
             side_effect=httpx.ConnectError
         )
-        flavour.run(body)
+        backend.run(body)
         assert router.calls.call_count == 3
 
 
 @pytest.mark.parametrize("mocker", ["httpcore", "httpx", "httpcore2"])
 def test_respx_that_lets_through(
-    flavour: Flavour, realtime_server: MockRealtimeServer, mocker: str
+    backend: Backend, realtime_server: MockRealtimeServer, mocker: str
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             for _ in range(2):
                 assert (await mint(client)).startswith("ek_")
 
     with respx.mock(using=mocker) as router:
         router.route(host="127.0.0.1").pass_through()
-        flavour.run(body)
+        backend.run(body)
         assert router.calls.called  # httpcore's calls count twice: in the pool, and below it
     assert len(realtime_server.requests) == 2
 
 
-def test_a_call_that_is_not_mocked_says_so(flavour: Flavour) -> None:
+def test_a_call_that_is_not_mocked_says_so(backend: Backend) -> None:
     with respx.mock, pytest.raises(respx.models.AllMockedAssertionError, match="not mocked"):
-        flavour.run(lambda: mint(flavour.client(api_key="sk-x")))
+        backend.run(lambda: mint(backend.client(api_key="sk-x")))
 
 
-def test_vcrpy(flavour: Flavour, realtime_server: MockRealtimeServer, tmp_path: Path) -> None:
+def test_vcrpy(backend: Backend, realtime_server: MockRealtimeServer, tmp_path: Path) -> None:
     cassette = str(tmp_path / "cassette.yaml")
 
     async def body() -> list[str]:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             with vcr.use_cassette(cassette, filter_headers=["authorization"]) as recorded:
                 secrets = [await mint(client)]
                 assert (recorded.play_count, len(realtime_server.requests)) == (0, 1)
@@ -135,42 +135,42 @@ def test_vcrpy(flavour: Flavour, realtime_server: MockRealtimeServer, tmp_path: 
             assert len(realtime_server.requests) == 2
         return secrets
 
-    recorded, replayed, real = flavour.run(body)
+    recorded, replayed, real = backend.run(body)
     assert recorded == replayed != real
     assert realtime_server.api_key not in Path(cassette).read_text("utf-8")
 
 
-def test_pytest_httpx(flavour: Flavour, httpx_mock: pytest_httpx.HTTPXMock) -> None:
+def test_pytest_httpx(backend: Backend, httpx_mock: pytest_httpx.HTTPXMock) -> None:
     httpx_mock.add_exception(httpx.ReadTimeout("late"))
     httpx_mock.add_response(json=MOCKED)
 
     async def body() -> None:
-        async with flavour.client(api_key="sk-x", retry=QUICK) as client:
+        async with backend.client(api_key="sk-x", retry=QUICK) as client:
             session = await client.sessions.create()
             assert (session.client_secret.value, session.meta.attempts) == ("ek_mocked", 2)
 
-    flavour.run(body)
+    backend.run(body)
     urls = {str(request.url) for request in httpx_mock.get_requests()}
     assert urls == {"https://api.openai.com/v1/realtime/sessions"}
 
 
-def test_pytest_httpx2(flavour: Flavour, httpx2_mock: respx.MockRouter) -> None:
+def test_pytest_httpx2(backend: Backend, httpx2_mock: respx.MockRouter) -> None:
     url = "https://api.openai.com/v1/realtime/sessions"
     route = httpx2_mock.post(url).respond(json=MOCKED)
-    assert flavour.run(lambda: mint(flavour.client(api_key="sk-x"))) == "ek_mocked"
+    assert backend.run(lambda: mint(backend.client(api_key="sk-x"))) == "ek_mocked"
     assert route.called
 
 
 @pytest.mark.parametrize("given", ["transport", "http_client"])
 def test_a_transport_that_was_handed_in_before(
-    flavour: Flavour, given: str, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own: Any
     if given == "transport":
-        own = httpx.HTTPTransport() if flavour.is_sync else httpx.AsyncHTTPTransport()
+        own = httpx.HTTPTransport() if backend.is_sync else httpx.AsyncHTTPTransport()
     else:
-        own = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
-    client = flavour.client(api_key="sk-x", **{given: own})
+        own = httpx.Client() if backend.is_sync else httpx.AsyncClient()
+    client = backend.client(api_key="sk-x", **{given: own})
     response = httpx.Response(200, json=MOCKED)
 
     async def async_response(*_: object) -> httpx.Response:
@@ -179,7 +179,7 @@ def test_a_transport_that_was_handed_in_before(
     # As pytest-httpx and vcrpy do.
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: response)
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", async_response)
-    assert flavour.run(lambda: mint(client)) == "ek_mocked"
+    assert backend.run(lambda: mint(client)) == "ek_mocked"
 
 
 PYTEST_FILE = """

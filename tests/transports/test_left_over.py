@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 import pytest
 import trustme
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
-from transports.talking import served
+from transports.server_dialogue import served
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 
 
 def answer(secret: str, size: int = 0) -> bytes:
@@ -25,21 +25,21 @@ def answer(secret: str, size: int = 0) -> bytes:
     return head % (len(body) + len(padding)) + body + padding
 
 
-def three_secrets(flavour: Flavour, **options: Any) -> list[str]:
+def three_secrets(backend: Backend, **options: Any) -> list[str]:
     got: list[str] = []
 
     async def body() -> None:
-        async with flavour.client(api_key="sk-x", timeout=5, **options) as client:
+        async with backend.client(api_key="sk-x", timeout=5, **options) as client:
             for _ in range(3):
                 got.append(str.__str__((await client.sessions.create()).client_secret.value))
                 await anyio.sleep(0.02)
 
-    flavour.run(body)
+    backend.run(body)
     return got
 
 
 @pytest.mark.parametrize("size", [100, 65_536, 65_537])
-def test_in_the_same_segment(flavour: Flavour, size: int) -> None:
+def test_in_the_same_segment(backend: Backend, size: int) -> None:
     """asyncio takes up to 256 KiB at once, of which anyio hands out 64."""
     count = 0
 
@@ -51,13 +51,13 @@ def test_in_the_same_segment(flavour: Flavour, size: int) -> None:
             connection.sendall(answer(f"ek_{count}", size) + behind)
 
     with served(talk) as port:
-        got = three_secrets(flavour, base_url=f"http://127.0.0.1:{port}/v1")
+        got = three_secrets(backend, base_url=f"http://127.0.0.1:{port}/v1")
     assert got == ["ek_1", "ek_2", "ek_3"]
 
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("records", [1, 2])
-def test_in_tls_within_a_proxys_tls(flavour: Flavour, records: int, authority: trustme.CA) -> None:
+def test_in_tls_within_a_proxys_tls(backend: Backend, records: int, authority: trustme.CA) -> None:
     """Two inner records, in one of the proxy's or in two that come in one segment."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -92,7 +92,7 @@ def test_in_tls_within_a_proxys_tls(flavour: Flavour, records: int, authority: t
 
     with served(talk) as port:
         proxy = f"https://localhost:{port}"
-        got = three_secrets(flavour, base_url="https://localhost:9/v1", proxy=proxy)
+        got = three_secrets(backend, base_url="https://localhost:9/v1", proxy=proxy)
     assert got == ["ek_1", "ek_2", "ek_3"]
 
 

@@ -15,7 +15,7 @@ import pytest
 import openai_realtime
 
 if TYPE_CHECKING:
-    from flavours import Flavour
+    from backends import Backend
 
     from openai_realtime.testing import MockRealtimeServer
     from transports.tls_server import TlsServer
@@ -93,19 +93,19 @@ def stacks_at_write(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_few_frames_from_the_call_to_the_socket(
-    flavour: Flavour, realtime_server: MockRealtimeServer, stacks_at_write: list[list[str]]
+    backend: Backend, realtime_server: MockRealtimeServer, stacks_at_write: list[list[str]]
 ) -> None:
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             await client.sessions.create()  # on a new connection
             await client.sessions.create()  # on the one that is idle
 
-    if flavour.name == "asyncio":
+    if backend.name == "asyncio":
         # Windows' usual event loop writes without the socket's own methods.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             runner.run(body())
     else:
-        flavour.run(body)
+        backend.run(body)
     assert len(realtime_server.requests) == len(stacks_at_write) == 2
     for stack in stacks_at_write:
         assert stack[-1].endswith("Sessions.create")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import respx
 import trustme
-from flavours import ON_BOTH_PARSERS, Flavour
+from backends import ON_BOTH_PARSERS, Backend
 
 from openai_realtime import APIConnectionError, ConfigurationError, SyncRealtimeSessionsClient
 from openai_realtime.testing import MockRealtimeServer
@@ -19,7 +19,7 @@ from openai_realtime.transports.http1 import Origin
 from openai_realtime.transports.proxies import Proxy, ProxyRules
 from transports.tls_server import TlsServer
 
-FLAVOURS = ON_BOTH_PARSERS
+BACKENDS = ON_BOTH_PARSERS
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_what_is_no_proxy(url: str) -> None:
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_wrong_variable_is_named_when_it_applies(
-    flavour: Flavour,
+    backend: Backend,
     name: str,
     realtime_server: MockRealtimeServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -135,15 +135,15 @@ def test_a_wrong_variable_is_named_when_it_applies(
     monkeypatch.setenv(name, "ftp://user:secret@p")
 
     async def body() -> None:
-        async with flavour.client() as client:
+        async with backend.client() as client:
             await client.sessions.create()  # plain http, to which no proxy applies
-        async with flavour.client(base_url="https://h.example", api_key="sk-x") as client:
+        async with backend.client(base_url="https://h.example", api_key="sk-x") as client:
             for call in (client.sessions.create, client.warm_up):
                 with pytest.raises(ConfigurationError, match=f"^{name} is unusable") as caught:
                     await call()
                 assert "secret" not in str(caught.value)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_socks_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ def proxy(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Con
     indirect=["proxy"],
 )
 def test_https_goes_through_the_proxy_and_stays_encrypted(
-    flavour: Flavour,
+    backend: Backend,
     tls: TlsServer,
     proxy: ConnectProxy,
     by: str,
@@ -251,13 +251,13 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
 
     async def body() -> None:
         base_url = f"https://localhost:{tls.port}/v1"
-        async with flavour.client(base_url=base_url, api_key="sk-secret", **options) as client:
+        async with backend.client(base_url=base_url, api_key="sk-secret", **options) as client:
             if is_warm:
                 await client.warm_up()
             for _ in range(2):
                 assert (await client.sessions.create()).client_secret.value == "ek_tls"
 
-    flavour.run(body)
+    backend.run(body)
     (head,) = proxy.asked  # one tunnel for both calls
     if by == "socks":
         return
@@ -269,29 +269,29 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("proxy", [None, "tls"], indirect=True)
 def test_what_an_interceptor_lets_through_goes_the_same_way(
-    flavour: Flavour, tls: TlsServer, proxy: ConnectProxy
+    backend: Backend, tls: TlsServer, proxy: ConnectProxy
 ) -> None:
     async def body() -> None:
         base_url = f"https://localhost:{tls.port}/v1"
         url = proxy.url.replace("://", "://user:pass@")
-        async with flavour.client(base_url=base_url, api_key="sk-secret", proxy=url) as client:
+        async with backend.client(base_url=base_url, api_key="sk-secret", proxy=url) as client:
             assert (await client.sessions.create()).client_secret.value == "ek_tls"
 
     # respx's mocker of httpcore lets nothing through to a proxy, whoever asks it.
     with respx.mock(using="httpx") as router:
         router.route().pass_through()
-        flavour.run(body)
+        backend.run(body)
     (head,) = proxy.asked
     assert head.startswith(b"CONNECT localhost:%d HTTP/1.1" % tls.port)
     assert b"sk-secret" not in head
     assert b"proxy-authorization: basic dxnlcjpwyxnz" in head.lower()
 
 
-def test_a_proxy_that_refuses(flavour: Flavour, proxy: ConnectProxy) -> None:
+def test_a_proxy_that_refuses(backend: Backend, proxy: ConnectProxy) -> None:
     proxy.status = b"407 Proxy Authentication Required"
 
     async def body() -> None:
-        async with flavour.client(
+        async with backend.client(
             base_url="https://h.example", api_key="sk-x", proxy=proxy.url
         ) as client:
             with pytest.raises(
@@ -300,15 +300,15 @@ def test_a_proxy_that_refuses(flavour: Flavour, proxy: ConnectProxy) -> None:
                 await client.sessions.create()
             assert caught.value.attempts == 1
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_plain_http_is_never_sent_through_a_proxy(
-    flavour: Flavour, realtime_server: MockRealtimeServer, proxy: ConnectProxy
+    backend: Backend, realtime_server: MockRealtimeServer, proxy: ConnectProxy
 ) -> None:
     async def body() -> None:
-        async with flavour.client(proxy=proxy.url) as client:
+        async with backend.client(proxy=proxy.url) as client:
             await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert proxy.asked == []

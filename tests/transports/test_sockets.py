@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from openai_realtime import APIConnectionError, APITimeoutError, Timeout
-from openai_realtime.testing import MockAnswer
+from openai_realtime.testing import MockResponse
 from openai_realtime.transports import sockets
 from openai_realtime.transports.sockets import Address, Lookup, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flavours import Flavour
+    from backends import Backend
 
     from openai_realtime.testing import MockRealtimeServer
 
@@ -71,79 +71,79 @@ def black_hole(address: str, port: int) -> Iterator[None]:
 
 
 def test_each_black_hole_costs_a_fraction_of_a_second(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(realtime_server.base_url.rpartition(":")[2].partition("/")[0])
     names(monkeypatch, far=["127.0.0.2", "127.0.0.3", "127.0.0.1"])
 
     async def body() -> float:
-        async with flavour.client(**reach(realtime_server, "far")) as client:
+        async with backend.client(**reach(realtime_server, "far")) as client:
             started = time.monotonic()
             await client.sessions.create(timeout=5)
             return time.monotonic() - started
 
     with black_hole("127.0.0.2", port), black_hole("127.0.0.3", port):
-        elapsed = flavour.run(body)
+        elapsed = backend.run(body)
     # Linux sends a SYN again after one second: to be faster, another address was tried.
     assert 0.45 < elapsed < 0.95
 
 
 def test_a_black_hole_alone_is_a_timeout(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(realtime_server.base_url.rpartition(":")[2].partition("/")[0])
     names(monkeypatch, far=["127.0.0.2", "127.0.0.3"])
     limits = Timeout(connect=0.4)
 
     async def body() -> APITimeoutError:
-        async with flavour.client(max_retries=0, **reach(realtime_server, "far")) as client:
+        async with backend.client(max_retries=0, **reach(realtime_server, "far")) as client:
             with pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=limits)
             return caught.value
 
     with black_hole("127.0.0.2", port), black_hole("127.0.0.3", port):
-        error = flavour.run(body)
+        error = backend.run(body)
     assert (error.phase, error.possibly_acted) == ("connect", False)
 
 
 def test_one_that_refuses_beside_a_black_hole(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first may still accept: it is waited for."""
     port = int(realtime_server.base_url.rpartition(":")[2].partition("/")[0])
     names(monkeypatch, far=["127.0.0.2", "127.0.0.4"])
 
     async def body() -> APITimeoutError:
-        async with flavour.client(max_retries=0, **reach(realtime_server, "far")) as client:
+        async with backend.client(max_retries=0, **reach(realtime_server, "far")) as client:
             with pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=Timeout(connect=0.6))
             return caught.value
 
     with black_hole("127.0.0.2", port):
-        assert flavour.run(body).phase == "connect"
+        assert backend.run(body).phase == "connect"
 
 
 def test_an_address_that_refuses_costs_nothing(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names(monkeypatch, far=["127.0.0.2", "::1", "127.0.0.1"], gone=["127.0.0.2", "127.0.0.3"])
 
     async def body() -> None:
-        async with flavour.client(**reach(realtime_server, "far")) as client:
+        async with backend.client(**reach(realtime_server, "far")) as client:
             started = time.monotonic()
             await client.sessions.create(timeout=5)
             assert time.monotonic() - started < sockets.STAGGER_SECONDS
-        async with flavour.client(max_retries=0, **reach(realtime_server, "gone")) as client:
+        async with backend.client(max_retries=0, **reach(realtime_server, "gone")) as client:
             with pytest.raises(APIConnectionError, match="Connection refused") as caught:
                 await client.sessions.create(timeout=5)
             assert caught.value.phase == "connect"
             assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_name_without_any_address_here_is_not_loopback(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`x.localhost` is a name like any other, until it has been resolved."""
     names(
@@ -156,16 +156,16 @@ def test_a_name_without_any_address_here_is_not_loopback(
 
     async def body() -> None:
         base_url = reach(realtime_server, "far.localhost")["base_url"]
-        async with flavour.client(base_url=base_url) as client:
+        async with backend.client(base_url=base_url) as client:
             for call in (client.sessions.create, client.warm_up):
                 with pytest.raises(APIConnectionError, match="not this machine") as caught:
                     await call()
                 assert (caught.value.phase, caught.value.retryable) == ("connect", False)
         base_url = reach(realtime_server, "near.localhost")["base_url"]
-        async with flavour.client(base_url=base_url) as client:
+        async with backend.client(base_url=base_url) as client:
             await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_the_families_take_turns() -> None:
@@ -244,22 +244,22 @@ def getaddrinfo(*arguments, **options):
         return usual(*arguments, **options)
     time.sleep(60)
 usual, socket.getaddrinfo = socket.getaddrinfo, getaddrinfo
-from flavours import Flavour
+from backends import Backend
 from openai_realtime import APITimeoutError
-flavour = Flavour.parse(sys.argv[1])
+backend = Backend.parse(sys.argv[1])
 async def body():
-    async with flavour.client(base_url="http://h.localhost:9", api_key="sk-x") as client:
+    async with backend.client(base_url="http://h.localhost:9", api_key="sk-x") as client:
         try:
             await client.sessions.create(timeout=0.2)
         except APITimeoutError:
             print("timed out")
-flavour.run(body)
+backend.run(body)
 """
 
 
-def test_the_interpreter_ends_while_a_look_up_hangs(flavour: Flavour) -> None:
+def test_the_interpreter_ends_while_a_look_up_hangs(backend: Backend) -> None:
     process = subprocess.run(
-        [sys.executable, "-c", HANGING, str(flavour)],
+        [sys.executable, "-c", HANGING, str(backend)],
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
@@ -269,13 +269,13 @@ def test_the_interpreter_ends_while_a_look_up_hangs(flavour: Flavour) -> None:
     assert (process.returncode, process.stdout, process.stderr) == (0, "timed out\n", "")
 
 
-def test_no_descriptor_is_left(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_no_descriptor_is_left(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     """A call without any is an error that says so, and a later one with some succeeds."""
 
     async def body() -> None:
-        async with flavour.client(max_retries=0) as client:
+        async with backend.client(max_retries=0) as client:
             secret = {"client_secret": {"value": "ek_1"}}
-            realtime_server.respond_next(MockAnswer(json=secret, headers={"connection": "close"}))
+            realtime_server.respond_next(MockResponse(json=secret, headers={"connection": "close"}))
             await client.sessions.create()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             highest = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all
@@ -295,5 +295,5 @@ def test_no_descriptor_is_left(flavour: Flavour, realtime_server: MockRealtimeSe
             assert (caught.value.phase, caught.value.possibly_acted) == ("connect", False)
             await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     gc.collect()

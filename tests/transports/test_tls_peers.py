@@ -19,7 +19,7 @@ from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.connection import Connection
 from openai_realtime.transports.tls import TlsLayer, trusted_context
 from transports.outcomes import REQUEST, receive
-from transports.talking import served
+from transports.server_dialogue import served
 
 if TYPE_CHECKING:
     import trustme

@@ -20,8 +20,8 @@ import httpx
 import httpx2
 import pytest
 import trustme
-from faults.hunting import assert_nowhere, shown_by
-from flavours import Flavour
+from backends import Backend
+from faults.leak_checks import assert_nowhere, shown_by
 
 from openai_realtime import (
     APIConnectionError,
@@ -34,7 +34,7 @@ from openai_realtime import (
     SyncRealtimeSessionsClient,
 )
 from transports.h2_server import http2_served
-from transports.talking import served
+from transports.server_dialogue import served
 from transports.tls_server import ANSWER, SESSION
 
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda module: module.__name__)
@@ -43,24 +43,24 @@ API_KEY = "sk-transport-0123456789"
 URL = "https://api.example/v1"
 
 
-def client_over(flavour: Flavour, transport: Any, **options: Any) -> Any:
-    return flavour.client(
+def client_over(backend: Backend, transport: Any, **options: Any) -> Any:
+    return backend.client(
         **{"base_url": URL, "api_key": API_KEY, "retry": QUICK, "transport": transport, **options}
     )
 
 
-def mint(flavour: Flavour, transport: Any, **options: Any) -> Any:
+def mint(backend: Backend, transport: Any, **options: Any) -> Any:
     """Return the session that one call gets."""
 
     async def body() -> Any:
-        async with client_over(flavour, transport, **options) as client:
+        async with client_over(backend, transport, **options) as client:
             return await client.sessions.create(voice="verse")
 
-    return flavour.run(body)
+    return backend.run(body)
 
 
 @LIBRARIES
-def test_a_mock_transport(flavour: Flavour, library: Any) -> None:
+def test_a_mock_transport(backend: Backend, library: Any) -> None:
     seen: list[Any] = []
 
     def handler(request: Any) -> Any:
@@ -73,7 +73,7 @@ def test_a_mock_transport(flavour: Flavour, library: Any) -> None:
             200, json={"client_secret": {"value": "ek_1"}}, headers={"x-request-id": "req_1"}
         )
 
-    session = mint(flavour, library.MockTransport(handler))
+    session = mint(backend, library.MockTransport(handler))
     assert session.client_secret.value == "ek_1"
     assert (session.meta.attempts, session.meta.request_id) == (3, "req_1")
     request = seen[-1]
@@ -97,7 +97,7 @@ def test_an_async_handler(backend: str) -> None:
         await anyio.lowlevel.checkpoint()
         return httpx.Response(200, content=SESSION)
 
-    session = mint(Flavour(backend), httpx.MockTransport(handler))
+    session = mint(Backend(backend), httpx.MockTransport(handler))
     assert session.client_secret.value == "ek_tls"
 
 
@@ -110,7 +110,7 @@ def test_an_asgi_application(backend: str, library: Any) -> None:
         await send({"type": "http.response.body", "body": SESSION})
 
     transport = library.ASGITransport(application)
-    assert mint(Flavour(backend), transport).client_secret.value == "ek_tls"
+    assert mint(Backend(backend), transport).client_secret.value == "ek_tls"
 
 
 @LIBRARIES
@@ -120,7 +120,7 @@ def test_a_wsgi_application(library: Any) -> None:
         return [SESSION]
 
     transport = library.WSGITransport(application)
-    assert mint(Flavour("sync"), transport).client_secret.value == "ek_tls"
+    assert mint(Backend("sync"), transport).client_secret.value == "ek_tls"
 
 
 @contextmanager
@@ -143,9 +143,9 @@ def unix_served(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(flavour: Flavour, library: Any, **options: Any) -> Iterator[Any]:
+def opened(backend: Backend, library: Any, **options: Any) -> Iterator[Any]:
     """Yield a transport with connections, and close it at the end, on the event loop of its own."""
-    if flavour.is_sync:
+    if backend.is_sync:
         with library.HTTPTransport(**options) as transport:
             yield transport
     else:
@@ -154,47 +154,47 @@ def opened(flavour: Flavour, library: Any, **options: Any) -> Iterator[Any]:
 
 
 @LIBRARIES
-def test_a_unix_socket(flavour: Flavour, library: Any) -> None:
+def test_a_unix_socket(backend: Backend, library: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "s")
-        with unix_served(path), opened(flavour, library, uds=path) as transport:
-            session = mint(flavour, transport, base_url="http://localhost/v1")
+        with unix_served(path), opened(backend, library, uds=path) as transport:
+            session = mint(backend, transport, base_url="http://localhost/v1")
     assert session.client_secret.value == "ek_tls"
 
 
 @LIBRARIES
-def test_http_2(flavour: Flavour, library: Any, authority: trustme.CA) -> None:
+def test_http_2(backend: Backend, library: Any, authority: trustme.CA) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     paths: list[str] = []
 
     async def body() -> None:
-        if flavour.is_sync:
+        if backend.is_sync:
             transport = library.HTTPTransport(http2=True, verify=trusting)
         else:
             transport = library.AsyncHTTPTransport(http2=True, verify=trusting)
         base_url = f"https://localhost:{port}/v1"
-        async with client_over(flavour, transport, base_url=base_url) as client:
+        async with client_over(backend, transport, base_url=base_url) as client:
             for _ in range(2):
                 assert (await client.sessions.create()).client_secret.value == "ek_tls"
-        if flavour.is_sync:
+        if backend.is_sync:
             transport.close()
         else:
             await transport.aclose()
 
     with http2_served(authority.issue_cert("localhost"), paths) as port:
-        flavour.run(body)
+        backend.run(body)
     assert paths == ["/v1/realtime/sessions"] * 2
 
 
 def test_a_class_whose_module_was_renamed(
-    flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the official SDK does, which shows `BaseTransport` as its own."""
     for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport):
         monkeypatch.setattr(kind, "__module__", "openai")
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=SESSION))
-    assert mint(flavour, transport).client_secret.value == "ek_tls"
+    assert mint(backend, transport).client_secret.value == "ek_tls"
 
 
 class OwnTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -219,11 +219,11 @@ class OwnTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.is_closed = True
 
 
-def test_it_stays_its_owners(flavour: Flavour) -> None:
+def test_it_stays_its_owners(backend: Backend) -> None:
     transport = OwnTransport(lambda: httpx.Response(200, content=SESSION))
 
     async def body() -> None:
-        client = client_over(flavour, transport)
+        client = client_over(backend, transport)
         await client.warm_up(3)
         assert transport.requests == []
         copied = client.with_options(timeout=5)
@@ -233,12 +233,12 @@ def test_it_stays_its_owners(flavour: Flavour) -> None:
             with pytest.raises(ClientClosedError):
                 await closed.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert not transport.is_closed
     assert len(transport.requests) == 1
 
 
-def test_no_redirect_is_followed_and_no_cookie_kept(flavour: Flavour) -> None:
+def test_no_redirect_is_followed_and_no_cookie_kept(backend: Backend) -> None:
     responses = [
         httpx.Response(307, headers={"location": f"{URL}/x", "set-cookie": "a=b; Path=/"}),
         httpx.Response(200, content=SESSION),
@@ -246,12 +246,12 @@ def test_no_redirect_is_followed_and_no_cookie_kept(flavour: Flavour) -> None:
     transport = OwnTransport(lambda: responses[len(transport.requests) - 1])
 
     async def body() -> None:
-        async with client_over(flavour, transport) as client:
+        async with client_over(backend, transport) as client:
             with pytest.raises(RedirectError):
                 await client.sessions.create()
             await client.sessions.create()
 
-    flavour.run(body)
+    backend.run(body)
     assert len(transport.requests) == 2
     assert "cookie" not in transport.requests[1].headers
 
@@ -283,24 +283,24 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.is_closed = True
 
 
-def test_a_body_without_end(flavour: Flavour) -> None:
+def test_a_body_without_end(backend: Backend) -> None:
     stream = Endless(b"x" * 65536)
     with pytest.raises(APIConnectionError, match="larger than 1 MiB"):
-        mint(flavour, OwnTransport(lambda: httpx.Response(200, stream=stream)))
+        mint(backend, OwnTransport(lambda: httpx.Response(200, stream=stream)))
     assert stream.is_closed
 
 
-def test_the_deadline(flavour: Flavour) -> None:
+def test_the_deadline(backend: Backend) -> None:
     stream = Endless(b" ", pause=0.01)
     started = time.monotonic()
     with pytest.raises(APITimeoutError, match="within 0.2 s") as caught:
-        mint(flavour, OwnTransport(lambda: httpx.Response(200, stream=stream)), timeout=0.2)
+        mint(backend, OwnTransport(lambda: httpx.Response(200, stream=stream)), timeout=0.2)
     assert caught.value.phase == "total"
     assert stream.is_closed
     assert time.monotonic() - started < 10
 
 
-def test_a_deadline_that_passed_before(flavour: Flavour) -> None:
+def test_a_deadline_that_passed_before(backend: Backend) -> None:
     transport = OwnTransport(lambda: httpx.Response(200, content=SESSION))
 
     def slow_key() -> str:
@@ -308,12 +308,12 @@ def test_a_deadline_that_passed_before(flavour: Flavour) -> None:
         return API_KEY
 
     with pytest.raises(APITimeoutError) as caught:
-        mint(flavour, transport, api_key=slow_key, timeout=0.05)
+        mint(backend, transport, api_key=slow_key, timeout=0.05)
     assert (caught.value.possibly_acted, caught.value.attempts) == (False, 0)
     assert transport.requests == []
 
 
-def test_a_compressed_body_is_bounded_too(flavour: Flavour) -> None:
+def test_a_compressed_body_is_bounded_too(backend: Backend) -> None:
     bomb = gzip.compress(b" " * 20_000_000)
     headers = {"content-encoding": "gzip"}
 
@@ -326,22 +326,22 @@ def test_a_compressed_body_is_bounded_too(flavour: Flavour) -> None:
 
     with (
         served(bombed) as port,
-        opened(flavour, httpx) as transport,
+        opened(backend, httpx) as transport,
         pytest.raises(APIConnectionError, match="larger than 1 MiB when decompressed"),
     ):
-        mint(flavour, transport, base_url=f"http://127.0.0.1:{port}")
+        mint(backend, transport, base_url=f"http://127.0.0.1:{port}")
     small = httpx.Response(200, content=gzip.compress(SESSION), headers=headers)
-    assert mint(flavour, OwnTransport(lambda: small)).client_secret.value == "ek_tls"
+    assert mint(backend, OwnTransport(lambda: small)).client_secret.value == "ek_tls"
 
 
-def test_a_handler_that_fails_shows_where(flavour: Flavour) -> None:
+def test_a_handler_that_fails_shows_where(backend: Backend) -> None:
     """What is not httpx's comes through as it is, and with the lines of the user's own code alone."""
 
     def handler(request: httpx.Request) -> httpx.Response:
         raise AssertionError("the handler's own")
 
     with pytest.raises(AssertionError, match="the handler's own") as caught:
-        mint(flavour, httpx.MockTransport(handler))
+        mint(backend, httpx.MockTransport(handler))
     names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert names[-1] == "handler"
     files = {frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)}
@@ -352,12 +352,12 @@ def test_a_handler_that_fails_shows_where(flavour: Flavour) -> None:
 @pytest.mark.parametrize(
     "wrong", [object(), "reqwest", httpx.MockTransport, httpx.AsyncHTTPTransport]
 )
-def test_what_is_no_transport(flavour: Flavour, wrong: Any) -> None:
+def test_what_is_no_transport(backend: Backend, wrong: Any) -> None:
     with pytest.raises(
         ConfigurationError,
         match=r"transport must be an httpx\.(Async)?BaseTransport \(or httpx2's\)$",
     ):
-        flavour.client(api_key="sk-x", transport=wrong)
+        backend.client(api_key="sk-x", transport=wrong)
 
 
 @LIBRARIES
@@ -370,19 +370,19 @@ def test_a_transport_of_the_other_flavour(library: Any) -> None:
         SyncRealtimeSessionsClient(api_key="sk-x", transport=asynchronous)
 
 
-def test_what_does_not_go_together(flavour: Flavour) -> None:
+def test_what_does_not_go_together(backend: Backend) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200))
-    own: Any = httpx.Client() if flavour.is_sync else httpx.AsyncClient()
+    own: Any = httpx.Client() if backend.is_sync else httpx.AsyncClient()
     with pytest.raises(ConfigurationError, match="transport=… or http_client=…, not both"):
-        client_over(flavour, transport, http_client=own)
+        client_over(backend, transport, http_client=own)
     with pytest.raises(ConfigurationError, match="proxy=… or transport=…, not both"):
-        client_over(flavour, transport, proxy="http://proxy.example:3128")
+        client_over(backend, transport, proxy="http://proxy.example:3128")
     with pytest.raises(ConfigurationError, match="base_url is unusable"):
-        client_over(flavour, transport, base_url="http://api.example/v1")
+        client_over(backend, transport, base_url="http://api.example/v1")
 
 
 @pytest.mark.parametrize("name", ["transport", "http_client"])
-def test_a_copy_has_the_same(flavour: Flavour, name: str) -> None:
-    client = client_over(flavour, httpx.MockTransport(lambda _: httpx.Response(200)))
+def test_a_copy_has_the_same(backend: Backend, name: str) -> None:
+    client = client_over(backend, httpx.MockTransport(lambda _: httpx.Response(200)))
     with pytest.raises(ConfigurationError, match=f"{name}: fixed when a client is made"):
         client.with_options(**{name: None})

@@ -48,7 +48,7 @@ from openai_realtime import (
 )
 from openai_realtime.errors import Phase
 from openai_realtime.mint import Authorize, ServiceOptions, mint_app
-from openai_realtime.mint.secrets_source import SecretSource
+from openai_realtime.mint.secret_issuer import SecretSource
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
 from openai_realtime.resources.transcription_sessions import (
     AsyncTranscriptionSessions,
@@ -57,8 +57,8 @@ from openai_realtime.resources.transcription_sessions import (
 from openai_realtime.secret_pool import PoolStats, SecretPool, SyncSecretPool
 from openai_realtime.secrets import EphemeralKey
 from openai_realtime.testing import (
-    MockAnswer,
     MockRealtimeServer,
+    MockResponse,
     RealtimeRoutes,
     RecordedRequest,
     mock_realtime,
@@ -409,7 +409,7 @@ def a_mock_server() -> None:
         assert_type(server.base_url, str)
         assert_type(server.api_key, str)
         assert_type(server.requests, list[RecordedRequest])
-        server.respond_next(MockAnswer(429, json={"error": {}}), MockAnswer(drop="before"))
+        server.respond_next(MockResponse(429, json={"error": {}}), MockResponse(drop="before"))
     assert_type(mock_realtime(), RealtimeRoutes)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 import uvicorn
-from programs import program
+from executables import program
 
 from webhooks.calls import Handler
 

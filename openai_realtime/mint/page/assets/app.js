@@ -46,7 +46,7 @@ function showMuted(isMuted) {
   document.body.classList.toggle("muted", isMuted);
 }
 
-function complain({ message, remedy, needsToken, retryAfter }) {
+function print_message({ message, remedy, needsToken, retryAfter }) {
   byId("problem").textContent = message;
   byId("remedy").textContent = remedy;
   byId("notice").hidden = false;
@@ -100,12 +100,12 @@ const ON = {
     events.show(event, false);
     transcript.show(event);
     if (event.type === "error") {
-      complain({ message: "The server reports an error.", remedy: event.error?.message ?? "" });
+      print_message({ message: "The server reports an error.", remedy: event.error?.message ?? "" });
     }
   },
   failed(failure) {
     settle("failed");
-    complain(failure);
+    print_message(failure);
   },
 };
 

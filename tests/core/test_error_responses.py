@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_realtime import errors
-from openai_realtime.core.answers import status_error
+from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text
 from openai_realtime.core.retry import RetryPolicy
 from openai_realtime.core.strict_json import Json, decode_json, nests_too_deeply

@@ -11,7 +11,7 @@ DEMAND_SECONDS = 30.0
 """How long a request is remembered: after this time it counts 1/e, after twice that 1/e²."""
 
 
-class Demand:
+class DemandEstimate:
     """The requests of about the last 30 seconds, each fading exponentially: rate times 30 s."""
 
     __slots__ = ("_at", "_count")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from faults.answers import good_answer
+from faults.responses import good_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Record:
     requests: list[Received] = field(default_factory=list[Received])
 
 
-class Talk:
+class Dialogue:
     """A connection as its thread sees it; only `hang_up` is for other threads."""
 
     def __init__(

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from openai_realtime.core.stock import Limits
 from openai_realtime.errors import ParameterError
-from openai_realtime.resources.minting import mint_call
+from openai_realtime.resources.create_operation import mint_call
 from openai_realtime.resources.sessions import CREATE
+from openai_realtime.secret_pool.inventory import Limits
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
@@ -29,7 +29,7 @@ _PERSONAL = frozenset({"safety_identifier", "openai-safety-identifier"})
 
 
 @dataclass(frozen=True, slots=True)
-class Pooling:
+class PoolConfig:
     """What a pool was made with, checked."""
 
     name: str
@@ -40,7 +40,7 @@ class Pooling:
     """What each session is created with."""
 
     @classmethod
-    def of(cls, configuration: Configuration, params: SecretPoolParams) -> Pooling:
+    def of(cls, configuration: Configuration, params: SecretPoolParams) -> PoolConfig:
         """Split and check a pool's keyword arguments; raises `ParameterError`."""
         given = cast("Mapping[str, object]", params)
         session = {name: value for name, value in given.items() if name not in _OWN}

@@ -15,7 +15,7 @@ _UNFIT = ("unfit", "does not fit its type")
 
 
 @dataclass(frozen=True, slots=True)
-class ByType:
+class TaggedUnion:
     """Annotates the model for what has no known `type` with those for the types that are known.
 
     A discriminator that is a function would have pydantic make Python objects of the JSON first, and

@@ -1,7 +1,7 @@
 """The secret pool of the sync client: it mints in threads of its own.
 
-Owns: minting in the background and waiting, and the lock around the stock. Must not know: how many
-to hold, who is served first, when to try again (`core/stock.py` decides).
+Owns: minting in the background and waiting, and the lock around the inventory. Must not know: how many
+to hold, who is served first, when to try again (`secret_pool/inventory.py` decides).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from openai_realtime.resources.sessions import Sessions
-from openai_realtime.secret_pool.pool import Pool
+from openai_realtime.secret_pool.base import Pool
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.exchange import RetryContext
-    from openai_realtime.core.pool_stats import PoolStats
+    from openai_realtime.secret_pool.stats import PoolStats
     from openai_realtime.types.secret_pool import SecretPoolParams
     from openai_realtime.types.session import RealtimeSessionCreateResponse
 
@@ -50,33 +50,33 @@ class SyncSecretPool(Pool[Sessions]):
         # executor's threads are waited for, and cannot be told to begin while the process ends.)
         self._threads = [
             threading.Thread(target=work, name=f"secret pool {self.name}", daemon=True)
-            for work in (self._refill, *[self._mint] * self._stock.limits.concurrency)
+            for work in (self._refill, *[self._mint] * self._inventory.limits.concurrency)
         ]
 
     def acquire(
         self, *, min_ttl: float | None = None, timeout: float | None = None
     ) -> RealtimeSessionCreateResponse:
         """Return a session whose secret is nobody else's: as `SecretPool.acquire`, blocking."""
-        ttl, patience = self._asked(min_ttl, timeout)
+        ttl, timeout = self._asked(min_ttl, timeout)
         with self._lock:
-            session = self._stock.take(ttl)
+            session = self._inventory.take(ttl)
             self._nudged.set()
             if session is not None:
                 return session
             served = threading.Event()
-            waiter = self._stock.wait(ttl, served.set)
+            waiter = self._inventory.wait(ttl, served.set)
         try:
-            served.wait(patience)
+            served.wait(timeout)
             with self._locked():
-                return self._outcome(waiter, patience)
+                return self._outcome(waiter, timeout)
         finally:
             with self._locked():
-                self._stock.leave(waiter)
+                self._inventory.leave(waiter)
 
     def stats(self) -> PoolStats:
         """Return what the pool holds and wants now, and has been through."""
         with self._locked():
-            return self._stock.stats()
+            return self._inventory.stats()
 
     def close(self) -> None:
         """Give up all secrets; who waits, and who asks from now on, gets `ClientClosedError`.
@@ -86,7 +86,7 @@ class SyncSecretPool(Pool[Sessions]):
         if self._is_inherited:
             return
         with self._lock:
-            self._stock.close(self._closed())
+            self._inventory.close(self._closed())
         self._nudged.set()
         if self._is_open:
             self._threads[0].join()
@@ -100,10 +100,10 @@ class SyncSecretPool(Pool[Sessions]):
         while not is_closed:
             self._nudged.clear()
             with self._lock:
-                is_closed = self._stock.is_closed
-                count = self._stock.begin()
+                is_closed = self._inventory.is_closed
+                count = self._inventory.reserve()
                 news = self._news()
-                pause = self._stock.next_wake()
+                pause = self._inventory.next_wake()
             for _ in range(count):
                 self._orders.put(True)
             self._tell(news)
@@ -122,7 +122,7 @@ class SyncSecretPool(Pool[Sessions]):
             else:
                 seconds = self._lives(session)
                 with self._lock:
-                    self._stock.made(session, seconds)
+                    self._inventory.mint_succeeded(session, seconds)
             self._nudged.set()
 
     def __enter__(self) -> Self:

@@ -102,15 +102,15 @@ def limit_connections(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 @dataclass(frozen=True)
-class Flavour:
+class Backend:
     """One way to call: the async client on a backend, or the sync client, over one HTTP parser."""
 
     name: str
     parser: str = "httptools"
 
     @classmethod
-    def parse(cls, text: str) -> Flavour:
-        """Return the flavour that `str()` made a text of."""
+    def parse(cls, text: str) -> Backend:
+        """Return the backend that `str()` made a text of."""
         return cls(*text.split("-"))
 
     def __str__(self) -> str:
@@ -147,7 +147,7 @@ class Flavour:
 
 
 BACKENDS = ("asyncio", "trio", "sync")
-ON_HTTPTOOLS = tuple(map(Flavour, BACKENDS))
-ON_H11 = tuple(Flavour(name, "h11") for name in BACKENDS)
+ON_HTTPTOOLS = tuple(map(Backend, BACKENDS))
+ON_H11 = tuple(Backend(name, "h11") for name in BACKENDS)
 
 ON_BOTH_PARSERS = ON_HTTPTOOLS + ON_H11

@@ -4,7 +4,7 @@ from typing import get_type_hints
 
 import pytest
 
-from openai_realtime.cli import places
+from openai_realtime.cli import parameter_paths
 from openai_realtime.types.call import CallAcceptParams, CallCreateParams, CallRejectParams
 from openai_realtime.types.session import SessionCreateParams
 from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
@@ -14,10 +14,10 @@ from openai_realtime.types.translation import TranslationClientSecretCreateParam
 @pytest.mark.parametrize(
     ("table", "params"),
     [
-        (places.SESSION, SessionCreateParams),
-        (places.TRANSCRIPTION, TranscriptionSessionCreateParams),
-        (places.TRANSLATION, TranslationClientSecretCreateParams),
-        (places.CALL, CallAcceptParams),
+        (parameter_paths.SESSION, SessionCreateParams),
+        (parameter_paths.TRANSCRIPTION, TranscriptionSessionCreateParams),
+        (parameter_paths.TRANSLATION, TranslationClientSecretCreateParams),
+        (parameter_paths.CALL, CallAcceptParams),
     ],
 )
 def test_every_place_is_a_parameter_there_is(table: dict[str, str], params: type) -> None:
@@ -33,7 +33,7 @@ def test_every_parameter_with_an_option_is_one_there_is() -> None:
         CallRejectParams,
     )
     known = {name for params in every for name in get_type_hints(params)}
-    assert {name.partition(".")[0] for name in places.OPTION_OF} <= known
+    assert {name.partition(".")[0] for name in parameter_paths.OPTION_OF} <= known
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_every_parameter_with_an_option_is_one_there_is() -> None:
     ],
 )
 def test_the_option_of_a_parameter(parameter: str, option: str) -> None:
-    assert places.OPTION_OF[parameter] == option
+    assert parameter_paths.OPTION_OF[parameter] == option

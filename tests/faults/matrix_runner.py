@@ -1,4 +1,4 @@
-"""Plays one row of the table on one flavour of client, and checks all that is promised of it.
+"""Plays one row of the table on one backend of client, and checks all that is promised of it.
 
 Owns: what is true of every cell. Must not know: any single fault.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from faults.bad_answers import API_KEY, LOCATION_SECRET
+from faults.bad_responses import API_KEY, LOCATION_SECRET
 from faults.calling import (
     OVERRUN,
     assert_no_new_descriptors,
@@ -19,7 +19,7 @@ from faults.calling import (
     open_descriptors,
 )
 from faults.fault import FAULTS
-from faults.hunting import assert_nowhere, shown_by, shown_by_logs
+from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
 from faults.machine_delays import Stopwatch
 from faults.rows import SOON, How, Row
 from faults.server import FaultServer
@@ -27,7 +27,7 @@ from openai_realtime import APIConnectionError, RealtimeError, RealtimeSessionsC
 
 if TYPE_CHECKING:
     import pytest
-    from flavours import Flavour
+    from backends import Backend
 
 # These strike when a connection is made: what was reused must be gone, so that one is.
 _ON_CONNECTING = {"refuse", "accept", "handshake"}
@@ -45,13 +45,13 @@ class Outcome:
 
 
 def play_cell(
-    flavour: Flavour, server: FaultServer, row: Row, how: How, logs: pytest.LogCaptureFixture
+    backend: Backend, server: FaultServer, row: Row, how: How, logs: pytest.LogCaptureFixture
 ) -> None:
     """Play the row; raises `AssertionError` where anything is not as promised."""
     descriptors = open_descriptors()
 
     async def body() -> Outcome:
-        async with client_of(flavour, server) as client:
+        async with client_of(backend, server) as client:
             if how == "reused":
                 await mint(client, server)
                 if FAULTS[row.fault].moment in _ON_CONNECTING:
@@ -61,9 +61,9 @@ def play_cell(
             await mint(client, server, timeout=_AMPLE)
             return outcome
 
-    outcome = flavour.run(body)
+    outcome = backend.run(body)
     _check_outcome(row, how, outcome)
-    _check_time(row, flavour, outcome)
+    _check_time(row, backend, outcome)
     secrets = [API_KEY, LOCATION_SECRET, *server.given]
     if outcome.error is not None:
         assert_nowhere(secrets, shown_by(outcome.error))
@@ -103,8 +103,8 @@ def _check_outcome(row: Row, how: How, outcome: Outcome) -> None:
         assert outcome.plays == row.plays, repr(error)
 
 
-def _check_time(row: Row, flavour: Flavour, outcome: Outcome) -> None:
+def _check_time(row: Row, backend: Backend, outcome: Outcome) -> None:
     if row.timeout is None:
         outcome.watch.assert_within(0, SOON)
     else:
-        outcome.watch.assert_within(row.timeout - 0.02, row.timeout + OVERRUN[flavour.name])
+        outcome.watch.assert_within(row.timeout - 0.02, row.timeout + OVERRUN[backend.name])

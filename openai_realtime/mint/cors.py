@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.refusals import METHOD, ORIGIN, RefusalError
+from openai_realtime.mint.endpoint_errors import METHOD, ORIGIN, EndpointError
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -46,10 +46,10 @@ class Origins:
         return cls(allowed, credentials)
 
     def check(self, headers: Headers) -> None:
-        """Raise `RefusalError` when a page asks that is not on the list."""
+        """Raise `EndpointError` when a page asks that is not on the list."""
         given = headers.getlist("origin")
         if given and (len(given) > 1 or given[0] not in self.allowed):
-            raise RefusalError(ORIGIN)
+            raise EndpointError(ORIGIN)
 
     def answer_headers(self, headers: Headers) -> dict[str, str]:
         """Return what every answer carries; pages that are not on the list can read none of it."""
@@ -63,13 +63,13 @@ class Origins:
         return answer
 
     def preflight_headers(self, headers: Headers) -> dict[str, str]:
-        """Return what a preflight's answer carries besides; raises `RefusalError`.
+        """Return what a preflight's answer carries besides; raises `EndpointError`.
 
         The answer does not depend on what is asked for: POST, with JSON and a token of the app's.
         """
         self.check(headers)
         if headers.get("origin") is None or headers.get("access-control-request-method") != "POST":
-            raise RefusalError(METHOD, headers={"Allow": "POST"})
+            raise EndpointError(METHOD, headers={"Allow": "POST"})
         return {
             "Access-Control-Allow-Methods": "POST",
             "Access-Control-Allow-Headers": "Authorization, Content-Type",

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import anyio
 import pytest
-from flavours import Flavour  # noqa: TC002 - as in every test
+from backends import Backend  # noqa: TC002 - as in every test
 from late_secret import answer_late
 
 from openai_realtime import ClientClosedError
-from openai_realtime.secret_pool import pool as secret_pool
+from openai_realtime.secret_pool import base as secret_pool
 from openai_realtime.testing import MockRealtimeServer
 
 # Only the pool is told: a connection opened under a false process id would never be closed.
@@ -27,13 +27,13 @@ REFUSED = "The pool 'shared' was opened in the parent process: open one in each 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_no_secret_is_given_to_parent_and_child(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     """In a process of its own: this one has threads, which no fork survives."""
     process = subprocess.run(
         # Python warns of any fork beside threads: a pool has them.
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-m", "forked_pool",
-         flavour.name, realtime_server.base_url, realtime_server.api_key],
+         backend.name, realtime_server.base_url, realtime_server.api_key],
         cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (process.returncode, process.stderr) == (0, "")
@@ -47,15 +47,15 @@ def test_no_secret_is_given_to_parent_and_child(
 
 
 def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process id is all that tells: to the child, another one comes while it waits."""
     answer_late(realtime_server)
 
     async def body() -> None:
-        client = flavour.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
+        client = backend.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
         pool = client.secret_pool(size=1, min_size=0, concurrency=1, name="shared")
-        stock = getattr(pool, "wrapped", pool)._stock
+        inventory = getattr(pool, "wrapped", pool)._inventory
 
         async def wait() -> None:
             with pytest.raises(ClientClosedError, match="in the parent process"):
@@ -66,9 +66,9 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(wait)
                     with anyio.fail_after(10):
-                        while not stock._line:
+                        while not inventory._line:
                             await anyio.sleep(0.002)
-                    (waiter,) = stock._line
+                    (waiter,) = inventory._line
                     wake = waiter.wake
 
                     def fork_and_wake() -> None:
@@ -79,16 +79,16 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
             kept = await pool.acquire(timeout=0)
             assert kept.client_secret.value == "ek_late", "it is the parent's still"
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_closing_in_the_child_closes_nothing(
-    flavour: Flavour, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the real fork above; but a child that leaves by `os._exit` tells no coverage."""
 
     async def body() -> None:
-        client = flavour.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
+        client = backend.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
         pool = client.secret_pool(size=1, name="shared")
         async with client, pool:
             assert (await pool.acquire()).client_secret.value
@@ -97,4 +97,4 @@ def test_closing_in_the_child_closes_nothing(
                 await pool.__aexit__(None, None, None)
             assert (await pool.acquire()).client_secret.value, "it is open"
 
-    flavour.run(body)
+    backend.run(body)

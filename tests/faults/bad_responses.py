@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Callable
 from functools import cache, partial
 
-from faults.answers import answer, chunked, encoded, head, session
 from faults.fault import add
-from faults.talk import Talk
+from faults.fault_server_dialogue import Dialogue
+from faults.responses import answer, chunked, encoded, head, session
 
 API_KEY = "sk-faults-0123456789abcdef"
 
@@ -21,7 +21,7 @@ LOCATION_SECRET = "ek_in_the_location_0123456789"
 _BODY_BYTES = 2 * 1024 * 1024
 
 
-def says(name: str, make: Callable[[Talk], bytes]) -> None:
+def says(name: str, make: Callable[[Dialogue], bytes]) -> None:
     """Put a fault into the table that is an answer, and nothing else."""
     add(name, "request", lambda talk: talk.send(make(talk)))
 
@@ -93,7 +93,7 @@ says("headers_over_64_kib", lambda talk: _with_headers(talk.mint(), 80))
 says("headers_below_64_kib", lambda talk: _with_headers(talk.mint(), 50))
 
 
-def _after_interim_answers(talk: Talk, *, count: int) -> bytes:
+def _after_interim_answers(talk: Dialogue, *, count: int) -> bytes:
     return head(103, ("Link", "</x>; rel=preload")) * count + answer(session(talk.mint()))
 
 
@@ -172,19 +172,19 @@ repeats("no_content", head(204))
 says("set_cookie", lambda talk: answer(session(talk.mint()), 200, ("Set-Cookie", "a=b; Path=/")))
 
 
-def _redirect(talk: Talk, *, status: int) -> bytes:
+def _redirect(talk: Dialogue, *, status: int) -> bytes:
     location = f"{talk.elsewhere}?key={LOCATION_SECRET}"
     body = b"" if status == 304 else encoded({"moved": "elsewhere"})
     return answer(body, status, ("Location", location))
 
 
-def _error(talk: Talk, *headers: tuple[str, str], status: int) -> bytes:
+def _error(talk: Dialogue, *headers: tuple[str, str], status: int) -> bytes:
     """Return an error that quotes what it was sent, as servers have been seen to do."""
     echo = f"Incorrect API key {talk.request.headers.get('authorization')}, not {talk.mint()}"
     return answer(encoded({"error": {"message": echo, "code": None}}), status, *headers)
 
 
-def _retry_after(talk: Talk, *, status: int, seconds: str) -> bytes:
+def _retry_after(talk: Dialogue, *, status: int, seconds: str) -> bytes:
     return _error(talk, ("Retry-After", seconds), status=status)
 
 

@@ -1,7 +1,7 @@
 """The secret pool of the async client: it mints in tasks of its own.
 
 Owns: minting in the background and waiting, on asyncio and trio. Must not know: how many to hold,
-who is served first, when to try again (`core/stock.py` decides).
+who is served first, when to try again (`secret_pool/inventory.py` decides).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import anyio.lowlevel
 
 from openai_realtime.errors import ClientClosedError
 from openai_realtime.resources.sessions import AsyncSessions
-from openai_realtime.secret_pool.pool import Pool
+from openai_realtime.secret_pool.base import Pool
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from anyio.abc import TaskGroup
 
-    from openai_realtime.core.pool_stats import PoolStats
+    from openai_realtime.secret_pool.stats import PoolStats
     from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 
@@ -53,23 +53,23 @@ class SecretPool(Pool[AsyncSessions]):
         when it is asked in another event loop than the one that opened it;
         `ParameterError` when `min_ttl` is more than a secret lives.
         """
-        ttl, patience = self._asked(min_ttl, timeout)
+        ttl, timeout = self._asked(min_ttl, timeout)
         self._refuse_another_loop()
         # No full checkpoint: a hit shall not wait for whatever else the event loop has to do. Hits
         # in a row starve nobody for long, for they end when the pool is empty.
         await anyio.lowlevel.checkpoint_if_cancelled()
-        session = self._stock.take(ttl)
+        session = self._inventory.take(ttl)
         self._nudged.set()
         if session is not None:
             return session
         served = anyio.Event()
-        waiter = self._stock.wait(ttl, served.set)
+        waiter = self._inventory.wait(ttl, served.set)
         try:
-            with anyio.move_on_after(patience):
+            with anyio.move_on_after(timeout):
                 await served.wait()
-            return self._outcome(waiter, patience)
+            return self._outcome(waiter, timeout)
         finally:
-            self._stock.leave(waiter)
+            self._inventory.leave(waiter)
 
     def _refuse_another_loop(self) -> None:
         """Raise where the tasks that mint could not wake the caller, who would wait in vain."""
@@ -82,15 +82,15 @@ class SecretPool(Pool[AsyncSessions]):
 
     def stats(self) -> PoolStats:
         """Return what the pool holds and wants now, and has been through."""
-        return self._stock.stats()
+        return self._inventory.stats()
 
     async def _refill(self) -> None:
         while not self._is_inherited:
             self._nudged = anyio.Event()
-            for _ in range(self._stock.begin()):
+            for _ in range(self._inventory.reserve()):
                 self._tasks.start_soon(self._mint)
             self._tell(self._news())
-            with anyio.move_on_after(self._stock.next_wake()):
+            with anyio.move_on_after(self._inventory.next_wake()):
                 await self._nudged.wait()
 
     async def _mint(self) -> None:
@@ -99,10 +99,10 @@ class SecretPool(Pool[AsyncSessions]):
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
             self._failed(error)
         except BaseException:
-            self._stock.abandoned()
+            self._inventory.mint_cancelled()
             raise
         else:
-            self._stock.made(session, self._lives(session))
+            self._inventory.mint_succeeded(session, self._lives(session))
         self._nudged.set()
 
     async def __aenter__(self) -> Self:
@@ -121,7 +121,7 @@ class SecretPool(Pool[AsyncSessions]):
     ) -> None:
         if self._is_inherited:
             return  # the tasks, and the event loop's side in the kernel, are the parent's
-        self._stock.close(self._closed())
+        self._inventory.close(self._closed())
         self._tell(self._news())
         self._tasks.cancel_scope.cancel()
         # What ends the body is kept from the task group: it would wrap it, or swallow it.

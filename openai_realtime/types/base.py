@@ -89,7 +89,7 @@ class WireModel(BaseModel):
     __hash__ = None  # type: ignore[assignment]  # a mutable model, as pydantic's own are
 
 
-class Answer(WireModel):
+class ResponseModel(WireModel):
     """A whole answer."""
 
     @property

@@ -18,7 +18,7 @@ from openai_realtime.dialects import nested_answer
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import calls
 from openai_realtime.testing import browsers
-from openai_realtime.testing.messages import MockAnswer, RecordedRequest, refusal
+from openai_realtime.testing.messages import MockResponse, RecordedRequest, refusal
 from openai_realtime.testing.minted import MINTS, SDP_ANSWER, new_id
 from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockPhone
 from openai_realtime.testing.phone_calls import MockCall, unknown_call
@@ -65,16 +65,16 @@ class MockRealtime:
         self._numbers = itertools.count(1)
         self._peers = peers
         self._minted: dict[str, _Minted] = {}
-        self._script: deque[MockAnswer] = deque()
+        self._script: deque[MockResponse] = deque()
         self._calls: dict[str, MockCall] = {}
         self._knows_every_call = False
 
-    def respond_next(self, *answers: MockAnswer) -> None:
+    def respond_next(self, *answers: MockResponse) -> None:
         """Answer the next requests with `answers`, one each; after them, as usual again."""
         for answer in answers:
             given = cast("object", answer)
-            if not isinstance(given, MockAnswer):
-                message = "respond_next takes MockAnswer(…)s"
+            if not isinstance(given, MockResponse):
+                message = "respond_next takes MockResponse(…)s"
                 raise TypeError(message)
         self._script.extend(answers)
 
@@ -99,7 +99,7 @@ class MockRealtime:
         for secret, minted in self._minted.items():
             self._minted[secret] = _Minted(minted.session, expires_at=0)
 
-    def answer(self, request: RecordedRequest) -> MockAnswer:
+    def answer(self, request: RecordedRequest) -> MockResponse:
         """Record a request and return its answer, scripted or usual.
 
         A browser's question whether it may ask (CORS) is neither recorded nor scripted.
@@ -114,7 +114,7 @@ class MockRealtime:
             answer = self._usual_answer(request)
         return browsers.readable(answer, request)
 
-    def _usual_answer(self, request: RecordedRequest) -> MockAnswer:
+    def _usual_answer(self, request: RecordedRequest) -> MockResponse:
         number = next(self._numbers)
         answer = self._checked(request)
         headers = {
@@ -122,9 +122,9 @@ class MockRealtime:
             "openai-processing-ms": "1",
             **answer.headers,
         }
-        return MockAnswer(answer.status, answer.json, answer.body, headers)
+        return MockResponse(answer.status, answer.json, answer.body, headers)
 
-    def _checked(self, request: RecordedRequest) -> MockAnswer:
+    def _checked(self, request: RecordedRequest) -> MockResponse:
         endpoint, *below = self._profile.route(request.path.partition("?")[0])
         if endpoint is None:
             return refusal(404, f"Invalid URL ({request.method} {request.path})")
@@ -134,7 +134,7 @@ class MockRealtime:
             told = str(error).partition(" (extra_body")[0]  # advice of the client's, not a server's
             return refusal(400, told, code="invalid_value", param=error.param)
 
-    def _refused(self, request: RecordedRequest, endpoint: str) -> MockAnswer | None:
+    def _refused(self, request: RecordedRequest, endpoint: str) -> MockResponse | None:
         path, _, query = request.path.partition("?")
         version = parse_qs(query).get("api-version", [None])[0]
         if request.method != "POST":
@@ -145,12 +145,12 @@ class MockRealtime:
             return refusal(400, "api-version is not what it must be here", param="api-version")
         return self._profile.refused(endpoint, request.headers)
 
-    def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockAnswer:
+    def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockResponse:
         if below:
             call_id, action = below
             given = self._json(request) if request.body else {}
             given = {name: given[name] for name in given if name != "type"}
-            decided = self._decide(call_id, action, calls.ACTIONS[action].plain(given))
+            decided = self._decide(call_id, action, calls.ACTIONS[action].validate(given))
             if action == "hangup" and self._peers is not None:
                 self._peers.hang_up(call_id)
             return decided
@@ -162,18 +162,18 @@ class MockRealtime:
         self._minted[_secret_in(answer)[0]] = _Minted(
             cast("JsonObject", nested_answer(session).get("session", {})), _secret_in(session)[1]
         )
-        return MockAnswer(self._profile.success, answer)
+        return MockResponse(self._profile.success, answer)
 
-    def _decide(self, call_id: str, action: str, given: JsonObject) -> MockAnswer:
+    def _decide(self, call_id: str, action: str, given: JsonObject) -> MockResponse:
         call = self._calls.get(call_id)
         if call is not None:
             return call.act(action, given)
-        return unknown_call() if self._knows_every_call else MockAnswer(body=b"")
+        return unknown_call() if self._knows_every_call else MockResponse(body=b"")
 
     def _take_call(self, call: MockCall) -> None:
         self._calls[call.call_id] = call
 
-    def _begin_call(self, request: RecordedRequest) -> MockAnswer:
+    def _begin_call(self, request: RecordedRequest) -> MockResponse:
         kind = request.headers.get("content-type", "").partition(";")[0]
         session: Json = None
         if kind == "application/sdp":
@@ -183,7 +183,7 @@ class MockRealtime:
             given: JsonObject = {"sdp": offer}
             if "session" in request.parts:
                 given["session"] = session = decode_json(request.parts["session"][1].encode())
-            calls.CREATE.plain(given)
+            calls.CREATE.validate(given)
         else:
             return refusal(415, f"Content type {kind} is not supported")
         if not offer.startswith("v=0"):
@@ -199,7 +199,7 @@ class MockRealtime:
         call.act("accept", {})
         self._take_call(call)
         headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
-        return MockAnswer(201, body=answer, headers=headers)
+        return MockResponse(201, body=answer, headers=headers)
 
     def _json(self, request: RecordedRequest) -> JsonObject:
         try:

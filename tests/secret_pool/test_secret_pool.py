@@ -19,7 +19,7 @@ from typing import Any
 
 import anyio
 import pytest
-from flavours import Flavour  # noqa: TC002 - as in every test
+from backends import Backend  # noqa: TC002 - as in every test
 from late_secret import answer_late
 
 from openai_realtime import (
@@ -34,11 +34,11 @@ from openai_realtime import (
     SyncRealtimeSessionsClient,
 )
 from openai_realtime.core.events import Event, PoolLevel
-from openai_realtime.secret_pool import SecretPool, threads
-from openai_realtime.testing import MockAnswer, MockRealtimeServer, RecordedRequest
+from openai_realtime.secret_pool import SecretPool, sync_pool
+from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest
 
 QUICK = RetryPolicy(max_retries=0, base_delay=0.02, max_delay=0.05)
-DOWN = MockAnswer(500, json={"error": {"message": "down"}})
+DOWN = MockResponse(500, json={"error": {"message": "down"}})
 
 
 def options(server: MockRealtimeServer, **more: Any) -> dict[str, Any]:
@@ -53,12 +53,12 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 def test_each_secret_is_given_once_and_the_level_is_kept(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     levels: list[Event] = []
 
     async def body() -> None:
-        client = flavour.client(**options(realtime_server, on_event=levels.append))
+        client = backend.client(**options(realtime_server, on_event=levels.append))
         async with client, client.secret_pool(size=5, voice="verse", name="verse") as pool:
             await until(lambda: pool.stats().ready == 5)
             assert (pool.stats().hits, pool.stats().minted) == (0, 5)
@@ -73,7 +73,7 @@ def test_each_secret_is_given_once_and_the_level_is_kept(
         assert (stats.wanted, stats.minted) == (5, 35)
         assert (stats.waiting, stats.minting, stats.failures) == (0, 0, 0)
 
-    flavour.run(body)
+    backend.run(body)
     told = [event for event in levels if isinstance(event, PoolLevel)]
     assert {event.pool for event in told} == {"verse"}
     assert 5 in {event.wanted for event in told}
@@ -85,15 +85,15 @@ def test_each_secret_is_given_once_and_the_level_is_kept(
 class BehindServer(MockRealtimeServer):
     """A server behind a gateway whose clock is an hour behind, and writes the Date."""
 
-    def answer(self, request: RecordedRequest) -> MockAnswer:
+    def answer(self, request: RecordedRequest) -> MockResponse:
         date = formatdate(time.time() - 3600, usegmt=True)
         return replace(super().answer(request), headers={"Date": date})
 
 
-def test_a_gateways_clock_makes_no_secret_live_longer(flavour: Flavour) -> None:
+def test_a_gateways_clock_makes_no_secret_live_longer(backend: Backend) -> None:
     async def body(server: MockRealtimeServer) -> None:
         lifetime: Any = {"client_secret": {"expires_after": {"seconds": 10}}}
-        client = flavour.client(**options(server))
+        client = backend.client(**options(server))
         async with client, client.secret_pool(size=1, min_ttl=1, **lifetime) as pool:
             session = await pool.acquire()
             assert 5 < (session.client_secret.seconds_left or 0) <= 10
@@ -101,15 +101,15 @@ def test_a_gateways_clock_makes_no_secret_live_longer(flavour: Flavour) -> None:
                 await pool.acquire(min_ttl=9.5)
 
     with BehindServer() as server:
-        flavour.run(lambda: body(server))
+        backend.run(lambda: body(server))
 
 
 def test_failures_are_told_and_outlived(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
         realtime_server.respond_next(*[DOWN] * 40)
-        client = flavour.client(**options(realtime_server))
+        client = backend.client(**options(realtime_server))
         async with client, client.secret_pool(size=2, concurrency=1) as pool:
             await until(lambda: pool.stats().failures > 0)
             with pytest.raises(InternalServerError, match="is empty, and this is why") as raised:
@@ -122,23 +122,23 @@ def test_failures_are_told_and_outlived(
             await until(lambda: pool.stats().ready == 2)
             assert pool.stats().backing_off == 0
 
-    flavour.run(body)
+    backend.run(body)
 
 
-def test_a_wrong_key_is_told_at_once(flavour: Flavour, realtime_server: MockRealtimeServer) -> None:
+def test_a_wrong_key_is_told_at_once(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
-        client = flavour.client(**options(realtime_server, api_key="sk-wrong", retry=RetryPolicy()))
+        client = backend.client(**options(realtime_server, api_key="sk-wrong", retry=RetryPolicy()))
         async with client, client.secret_pool() as pool:
             for _ in range(3):
                 with pytest.raises(AuthenticationError, match="Check the API key|is empty"):
                     await pool.acquire()
         assert len(realtime_server.requests) <= 9
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_fault_in_a_credential_callable_is_told_as_it_is(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     raised: list[LookupError] = []
 
@@ -147,69 +147,69 @@ def test_a_fault_in_a_credential_callable_is_told_as_it_is(
         raise raised[-1]
 
     async def body() -> None:
-        client = flavour.client(**options(realtime_server, api_key=no_key))
+        client = backend.client(**options(realtime_server, api_key=no_key))
         async with client, client.secret_pool() as pool:
             with pytest.raises(LookupError, match="vault") as caught:
                 await pool.acquire()
             # The user's own error itself: a copy of it may lack what its class does not pass on.
             assert any(caught.value is error for error in raised)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_an_acquire_waits_no_longer_than_it_may(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        realtime_server.respond_next(*[MockAnswer(delay=2)] * 8)
-        client = flavour.client(**options(realtime_server, timeout=20))
+        realtime_server.respond_next(*[MockResponse(delay=2)] * 8)
+        client = backend.client(**options(realtime_server, timeout=20))
         async with client, client.secret_pool() as pool:
             with pytest.raises(APITimeoutError, match="no secret within 0.05 s") as raised:
                 await pool.acquire(timeout=0.05)
             assert raised.value.phase == "pool"
             assert pool.stats().waiting == 0
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_secrets_that_live_too_short_are_told(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
         secret = {"value": "ek_short", "expires_at": int(time.time()) + 20}
-        realtime_server.respond_next(*[MockAnswer(json={"client_secret": secret})] * 8)
-        client = flavour.client(**options(realtime_server))
+        realtime_server.respond_next(*[MockResponse(json={"client_secret": secret})] * 8)
+        client = backend.client(**options(realtime_server))
         async with client, client.secret_pool() as pool:
             with pytest.raises(APIResponseValidationError, match="live for .* too short") as raised:
                 await pool.acquire()
             assert "Lower min_ttl=" in str(raised.value)
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_an_unknown_expiry_is_taken_for_a_minute(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
         secret = {"value": "ek_without_expiry", "expires_at": 0}
-        realtime_server.respond_next(MockAnswer(json={"client_secret": secret}))
-        client = flavour.client(**options(realtime_server))
+        realtime_server.respond_next(MockResponse(json={"client_secret": secret}))
+        client = backend.client(**options(realtime_server))
         async with client, client.secret_pool(size=1) as pool:
             await until(lambda: pool.stats().ready == 1)
             other = await pool.acquire(min_ttl=100)
             assert other.client_secret.value != "ek_without_expiry"
             assert (await pool.acquire()).client_secret.value == "ek_without_expiry"
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_closing_wakes_who_waits_and_refuses_who_comes(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        realtime_server.respond_next(*[MockAnswer(delay=2)] * 8)
+        realtime_server.respond_next(*[MockResponse(delay=2)] * 8)
         told: list[str] = []
-        client = flavour.client(**options(realtime_server))
+        client = backend.client(**options(realtime_server))
 
         async def wait() -> None:
             with pytest.raises(ClientClosedError) as raised:
@@ -217,7 +217,7 @@ def test_closing_wakes_who_waits_and_refuses_who_comes(
             told.append(str(raised.value))
 
         pool = client.secret_pool(name="gone")
-        block = "`with` block" if flavour.is_sync else "`async with` block"
+        block = "`with` block" if backend.is_sync else "`async with` block"
         with pytest.raises(
             ClientClosedError, match=f"'gone' is not open: use it inside its {block}"
         ):
@@ -234,14 +234,14 @@ def test_closing_wakes_who_waits_and_refuses_who_comes(
             assert pool.stats().ready == 0
         assert told == ["The pool 'gone' is closed"] * 3
 
-    flavour.run(body)
+    backend.run(body)
 
 
 def test_a_client_closed_under_its_pool_closes_the_pool(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        client = flavour.client(**options(realtime_server))
+        client = backend.client(**options(realtime_server))
         async with client.secret_pool(size=1, name="gone") as pool:
             await until(lambda: pool.stats().ready == 1)
             await client.aclose()
@@ -251,7 +251,7 @@ def test_a_client_closed_under_its_pool_closes_the_pool(
             with pytest.raises(ClientClosedError, match="client of the pool 'gone' is closed"):
                 await pool.acquire()
 
-    flavour.run(body)
+    backend.run(body)
 
 
 # --- What a pool is made with -----------------------------------------------------------------
@@ -363,9 +363,9 @@ def test_served_and_cancelled_in_the_same_moment(
         async with client, pool, anyio.create_task_group() as tasks:
             tasks.start_soon(caller)
             await until(lambda: pool.stats().waiting == 1)
-            (waiter,) = pool._stock._line
+            (waiter,) = pool._inventory._line
             wake = waiter.wake
-            # Called in the very step in which the stock serves the waiter.
+            # Called in the very step in which the inventory serves the waiter.
             both = (scope.cancel, wake) if first == "cancelled" else (wake, scope.cancel)
             waiter.wake = lambda: [each() for each in both]
             await ended.wait()
@@ -394,7 +394,7 @@ def test_an_interrupted_thread_takes_no_secret_away(
         client.secret_pool(size=1, min_size=0, concurrency=1) as pool,
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(threads, "threading", SimpleNamespace(Event=Interrupted))
+            patch.setattr(sync_pool, "threading", SimpleNamespace(Event=Interrupted))
             with pytest.raises(KeyboardInterrupt):
                 pool.acquire()
         assert pool.acquire(timeout=0).client_secret.value == "ek_late", "it went back"
@@ -446,12 +446,12 @@ def test_an_exception_or_a_cancellation_leaves_the_block_as_it_is(
 
 
 def test_five_hundred_acquires_a_second(
-    flavour: Flavour, realtime_server: MockRealtimeServer
+    backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     got: list[str] = []
 
     async def body() -> None:
-        client = flavour.client(**options(realtime_server))
+        client = backend.client(**options(realtime_server))
         async with client, client.secret_pool(size=400, min_size=400) as pool:
             await until(lambda: pool.stats().ready == 400)
             began = time.perf_counter()
@@ -464,7 +464,7 @@ def test_five_hundred_acquires_a_second(
             await until(lambda: pool.stats().ready == 400)
             assert pool.stats().minted == 900
 
-    flavour.run(body)
+    backend.run(body)
     assert len(set(got)) == 500
 
 
@@ -498,7 +498,7 @@ if closes == "True":
 def test_a_process_ends_without_its_mints_and_without_a_word(
     closes: bool, realtime_server: MockRealtimeServer
 ) -> None:
-    realtime_server.respond_next(*[MockAnswer(delay=20)] * 8)
+    realtime_server.respond_next(*[MockResponse(delay=20)] * 8)
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", ENDING, realtime_server.base_url,

@@ -26,7 +26,7 @@ _SHORTEST_REST = (
 )
 
 
-class Outage:
+class Backoff:
     """From the first failure in a row to the next success. Times are on the context's clock."""
 
     def __init__(self, context: RetryContext) -> None:

@@ -59,13 +59,13 @@ OPTION_OF = {
     "status_code": "--status-code",
     **{
         prefix + place: spelled(option)
-        for prefix, places in (
+        for prefix, parameter_paths in (
             ("", SESSION),
             ("", TRANSLATION),
             ("", CALL),
             ("session.", CALL),
         )
-        for option, place in places.items()
+        for option, place in parameter_paths.items()
     },
 }
 """The option that sets a parameter, by the parameter's dotted name."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from openai_realtime.cli import listener, service
-from openai_realtime.cli.listener import Connection, Listener, connection_limit
+from openai_realtime.cli import acceptor, service
+from openai_realtime.cli.acceptor import Connection, ConnectionAcceptor, connection_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -67,10 +67,10 @@ def serving(
 ) -> Generator[Address]:
     """Serve `app` as the command does, with other limits."""
     with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as place:
-        patch.setattr(listener, "HEAD_SECONDS", head)
-        patch.setattr(listener, "TRANSFER_SECONDS", transfer)
-        patch.setattr(listener, "_GRACE_SECONDS", grace)
-        patch.setattr(listener, "_CHECK_SECONDS", 0.02)
+        patch.setattr(acceptor, "HEAD_SECONDS", head)
+        patch.setattr(acceptor, "TRANSFER_SECONDS", transfer)
+        patch.setattr(acceptor, "_GRACE_SECONDS", grace)
+        patch.setattr(acceptor, "_CHECK_SECONDS", 0.02)
         patch.setattr(service, "connection_limit", lambda: limit)
         address = place.getsockname()
         server = service._Server(app, place, introduction="")  # type: ignore[arg-type]  # any app
@@ -266,8 +266,8 @@ def test_a_request_behind_another_one_counts_too(app: App) -> None:
 WITHOUT_DESCRIPTORS = """
 import asyncio, resource, socket, sys
 sys.path[:0] = ["tests"]
-from cli.test_listener import App
-from openai_realtime.cli import listener, service
+from cli.test_acceptor import App
+from openai_realtime.cli import acceptor, service
 from openai_realtime.cli.choices import LogFormat
 from openai_realtime.cli.service_log import tell_on_stderr
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
@@ -311,7 +311,7 @@ def test_a_socket_that_cannot_be_used_is_counted(caplog: pytest.LogCaptureFixtur
     never: Any = None
 
     async def body() -> None:
-        accepting = Listener(never, 1)
+        accepting = ConnectionAcceptor(never, 1)
         accepting._descriptors = 1
         closed = socket.socket()
         closed.close()
@@ -328,7 +328,7 @@ def test_a_connection_that_is_lost_is_not_kept() -> None:
     never: Any = None
 
     async def body() -> None:
-        accepting = Listener(never, 1)
+        accepting = ConnectionAcceptor(never, 1)
         accepting._descriptors = 1
         connection = Connection(accepting, asyncio.Protocol())
         connection.connection_made(asyncio.Transport())

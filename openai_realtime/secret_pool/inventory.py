@@ -1,10 +1,11 @@
-"""A stock of things that expire: what is there, who waits, how many are to be made now.
+"""An inventory of items that expire: what is there, who waits, how many are to be made now.
 
-Owns: every decision of a secret pool but the back-off (`core/outage.py`). Must not know: secrets,
+Owns: every decision of a secret pool but the back-off (`secret_pool/backoff.py`). Must not know: secrets,
 tasks, threads, locks, or how one is made. A shell does no more than this:
 
-    count = stock.begin()           make so many, and say how each went: `made`, `failed`, `abandoned`
-    sleep(stock.next_wake())        then ask again; sooner when somebody has asked or one has ended
+    count = inventory.reserve()           make so many, and say how each went: `mint_succeeded`,
+                                          `mint_failed`, `mint_cancelled`
+    sleep(inventory.next_wake())        then ask again; sooner when somebody has asked or one has ended
 
     who asks           gets the one that expires soonest of those that live long enough, so that
                        few expire unused; else waits, first come, first served
@@ -14,7 +15,7 @@ tasks, threads, locks, or how one is made. A shell does no more than this:
                        is given out still, until it expires or there is no room
 
 Whatever happens in whatever order: nothing expired is given, nothing is given twice, no more than
-max_size are kept, and no more than `concurrency` are in the making.
+max_size are held, and no more than `concurrency` are in the making.
 
 Not safe where threads share it: a shell with threads holds a lock around it.
 """
@@ -26,10 +27,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from openai_realtime.core.demand import Demand
-from openai_realtime.core.outage import Outage
-from openai_realtime.core.pool_stats import PoolStats
 from openai_realtime.errors import APIError, APIResponseValidationError
+from openai_realtime.secret_pool.backoff import Backoff
+from openai_realtime.secret_pool.demand import DemandEstimate
+from openai_realtime.secret_pool.stats import PoolStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,19 +47,19 @@ _SHORTEST_SLEEP = 0.001  # seconds: a clock may say that it is a hair too early
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a stock may hold, and how much may happen at once."""
+    """How much an inventory may hold, and how much may happen at once."""
 
     min_size: int
     max_size: int
     concurrency: int
     """How many may be in the making at once."""
     min_ttl: float
-    """Seconds that a thing must still live to count as ready."""
+    """Seconds that an item must still live to count as ready."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept(Generic[T]):
-    thing: T
+class _Entry(Generic[T]):
+    item: T
     expires: float
     renew_at: float
     """From now on it no longer counts."""
@@ -66,46 +67,46 @@ class _Kept(Generic[T]):
 
 @dataclass(eq=False, slots=True)
 class Waiter(Generic[T]):
-    """Somebody who waits for a thing that lives at least `min_ttl` seconds: served, or told why not."""
+    """Somebody who waits for an item that lives at least `min_ttl` seconds: served, or told why not."""
 
     min_ttl: float
     wake: Callable[[], object]
     """Called once, when it is served or told. It must not call back."""
     error: Exception | None = None
-    served: _Kept[T] | None = field(default=None, repr=False)
+    served: _Entry[T] | None = field(default=None, repr=False)
 
 
-class Stock(Generic[T]):
-    """The stock. Times are seconds on the context's monotonic clock."""
+class SecretInventory(Generic[T]):
+    """The inventory. Times are seconds on the context's monotonic clock."""
 
     def __init__(self, limits: Limits, context: RetryContext) -> None:
         self.limits = limits
         self._clock = context.clock
-        self._demand = Demand(limits.max_size, self._clock())
-        self._outage = Outage(context)
-        self._kept: list[_Kept[T]] = []  # by expiry, soonest first
-        self._line: deque[Waiter[T]] = deque()
-        self._making = 0
+        self._demand = DemandEstimate(limits.max_size, self._clock())
+        self._backoff = Backoff(context)
+        self._entries: list[_Entry[T]] = []  # by expiry, soonest first
+        self._waiters: deque[Waiter[T]] = deque()
+        self._minting = 0
         self._hits = self._misses = self._minted = self._unused = self._failures = 0
         self._closed: Exception | None = None
 
     # --- Who asks ----------------------------------------------------------------------------
 
     def take(self, min_ttl: float) -> T | None:
-        """Return a thing that lives at least `min_ttl` seconds, never to be given again, or None."""
+        """Return an item that lives at least `min_ttl` seconds, never to be given again, or None."""
         if self._closed is not None:
             return None
         now = self._clock()
         self._demand.note(now)
-        index = bisect_left(self._kept, now + min_ttl, key=_expiry)
+        index = bisect_left(self._entries, now + min_ttl, key=_expiry)
         # One that expires this very moment is expired, even for somebody content with 0 seconds.
-        while index < len(self._kept) and self._kept[index].expires <= now:
+        while index < len(self._entries) and self._entries[index].expires <= now:
             index += 1
-        if index == len(self._kept):
+        if index == len(self._entries):
             self._misses += 1
             return None
         self._hits += 1
-        return self._kept.pop(index).thing
+        return self._entries.pop(index).item
 
     def wait(self, min_ttl: float, wake: Callable[[], object]) -> Waiter[T]:
         """Put somebody in line for whom `take` had nothing; `leave` must follow, whatever happens.
@@ -114,79 +115,81 @@ class Stock(Generic[T]):
         while it rests from it.
         """
         waiter = Waiter[T](min_ttl, wake)
-        self._line.append(waiter)
-        error = self._outage.error
+        self._waiters.append(waiter)
+        error = self._backoff.error
         if self._closed is not None:
             self._tell(waiter, self._closed)
-        elif error is not None and not _may_pass(error) and self._outage.rest(self._clock()):
+        elif error is not None and not _may_pass(error) and self._backoff.rest(self._clock()):
             self._tell(waiter, error)
         return waiter
 
     def collect(self, waiter: Waiter[T]) -> T | None:
         """Return what a waiter was served, never to be given again; None when it was not."""
-        kept, waiter.served = waiter.served, None
-        return None if kept is None else kept.thing
+        entry, waiter.served = waiter.served, None
+        return None if entry is None else entry.item
 
     def leave(self, waiter: Waiter[T]) -> None:
         """Let a waiter go: out of the line, and what it was served and never collected goes back."""
-        kept, waiter.served = waiter.served, None
-        if kept is not None:
-            self._offer(kept)
-        elif waiter in self._line:
-            self._line.remove(waiter)
+        entry, waiter.served = waiter.served, None
+        if entry is not None:
+            self._offer(entry)
+        elif waiter in self._waiters:
+            self._waiters.remove(waiter)
 
     # --- Who makes ---------------------------------------------------------------------------
 
-    def begin(self) -> int:
+    def reserve(self) -> int:
         """Return how many to begin making now; each is to be heard of again, once."""
         now = self._clock()
-        while self._kept and self._kept[0].expires <= now:
+        while self._entries and self._entries[0].expires <= now:
             self._discard_soonest()
-        fresh = sum(kept.renew_at > now for kept in self._kept)
-        missing = max(0, self.wanted(now) - fresh) + len(self._line)
-        count = min(missing, self._outage.allowed(self.limits.concurrency, now)) - self._making
-        self._making += max(0, count)
+        fresh = sum(entry.renew_at > now for entry in self._entries)
+        missing = max(0, self.wanted(now) - fresh) + len(self._waiters)
+        count = min(missing, self._backoff.allowed(self.limits.concurrency, now)) - self._minting
+        self._minting += max(0, count)
         return max(0, count)
 
-    def made(self, thing: T, seconds: float) -> None:
-        """Take a thing that lives for `seconds`; too few of them are a failure."""
+    def mint_succeeded(self, item: T, seconds: float) -> None:
+        """Take an item that lives for `seconds`; too few of them are a failure."""
         use = seconds - self.limits.min_ttl
         if use < _SHORTEST_USE:
-            self.failed(_too_short(seconds))
+            self.mint_failed(_too_short(seconds))
             return
-        self._making -= 1
+        self._minting -= 1
         self._minted += 1
-        self._outage.ended()
+        self._backoff.ended()
         now = self._clock()
-        self._offer(_Kept(thing, now + seconds, now + use - min(_LONGEST_LEAD, use / 4)))
-        for waiter in [each for each in self._line if each.min_ttl > seconds]:
+        self._offer(_Entry(item, now + seconds, now + use - min(_LONGEST_LEAD, use / 4)))
+        for waiter in [each for each in self._waiters if each.min_ttl > seconds]:
             self._tell(waiter, _too_short(seconds))  # for the next one would live no longer
 
-    def failed(self, error: Exception) -> None:
+    def mint_failed(self, error: Exception) -> None:
         """Take note that one could not be made. Who waits goes on waiting if a later try may help."""
-        self._making -= 1
+        self._minting -= 1
         self._failures += 1
-        self._outage.began(error, self._clock())
+        self._backoff.began(error, self._clock())
         if not _may_pass(error):
             self._tell_all(error)
 
-    def abandoned(self) -> None:
+    def mint_cancelled(self) -> None:
         """Take note that the making of one was given up: cancelled."""
-        self._making -= 1
+        self._minting -= 1
 
     def next_wake(self) -> float:
-        """Return in how many seconds `begin` is to be asked again, if nothing happens before."""
+        """Return in how many seconds `reserve` is to be asked again, if nothing happens before."""
         now = self._clock()
-        moments = [kept.renew_at for kept in self._kept if kept.renew_at > now]
-        moments += [kept.expires for kept in self._kept[:1]]
+        moments = [entry.renew_at for entry in self._entries if entry.renew_at > now]
+        moments += [entry.expires for entry in self._entries[:1]]
         seconds = min(moments, default=now + _LONGEST_SLEEP) - now
-        return max(_SHORTEST_SLEEP, min(seconds, self._outage.rest(now) or seconds, _LONGEST_SLEEP))
+        return max(
+            _SHORTEST_SLEEP, min(seconds, self._backoff.rest(now) or seconds, _LONGEST_SLEEP)
+        )
 
     def close(self, error: Exception) -> None:
         """Give up everything: who waits, and who asks from now on, is told `error`."""
         if self._closed is None:
             self._closed = error
-            while self._kept:
+            while self._entries:
                 self._discard_soonest()
             self._tell_all(error)
 
@@ -200,10 +203,10 @@ class Stock(Generic[T]):
     @property
     def error(self) -> Exception | None:
         """What the last try failed with; None when it succeeded."""
-        return self._outage.error
+        return self._backoff.error
 
     def wanted(self, now: float) -> int:
-        """Return how many things there ought to be."""
+        """Return how many items there ought to be."""
         if self._closed is not None:
             return 0
         asked = int(self._demand.count(now) + 0.5)
@@ -213,46 +216,47 @@ class Stock(Generic[T]):
         """Return the figures of this moment."""
         now = self._clock()
         return PoolStats(
-            ready=len(self._kept) - bisect_left(self._kept, now + self.limits.min_ttl, key=_expiry),
+            ready=len(self._entries)
+            - bisect_left(self._entries, now + self.limits.min_ttl, key=_expiry),
             wanted=self.wanted(now),
-            minting=self._making,
-            waiting=len(self._line),
+            minting=self._minting,
+            waiting=len(self._waiters),
             hits=self._hits,
             misses=self._misses,
             minted=self._minted,
             unused=self._unused,
             failures=self._failures,
-            backing_off=self._outage.rest(now),
-            last_error=self._outage.last_error,
+            backing_off=self._backoff.rest(now),
+            last_error=self._backoff.last_error,
         )
 
     # --- Inside ------------------------------------------------------------------------------
 
-    def _offer(self, kept: _Kept[T]) -> None:
-        """Give a thing to the first in line that it will do for, else keep it."""
+    def _offer(self, entry: _Entry[T]) -> None:
+        """Give an item to the first in line that it will do for, else keep it."""
         now = self._clock()
-        for waiter in self._line:
-            if kept.expires > now and kept.expires >= now + waiter.min_ttl:
-                waiter.served = kept
-                self._line.remove(waiter)
+        for waiter in self._waiters:
+            if entry.expires > now and entry.expires >= now + waiter.min_ttl:
+                waiter.served = entry
+                self._waiters.remove(waiter)
                 waiter.wake()
                 return
-        insort(self._kept, kept, key=_expiry)
-        if len(self._kept) > self.limits.max_size or self._closed is not None:
+        insort(self._entries, entry, key=_expiry)
+        if len(self._entries) > self.limits.max_size or self._closed is not None:
             self._discard_soonest()
 
     def _discard_soonest(self) -> None:
-        del self._kept[0]
+        del self._entries[0]
         self._unused += 1
 
     def _tell(self, waiter: Waiter[T], error: Exception) -> None:
         waiter.error = error
-        self._line.remove(waiter)
+        self._waiters.remove(waiter)
         waiter.wake()
 
     def _tell_all(self, error: Exception) -> None:
-        while self._line:
-            self._tell(self._line[0], error)
+        while self._waiters:
+            self._tell(self._waiters[0], error)
 
 
 def _may_pass(error: Exception) -> bool:
@@ -266,5 +270,5 @@ def _too_short(seconds: float) -> APIResponseValidationError:
     )
 
 
-def _expiry(kept: _Kept[T]) -> float:
-    return kept.expires
+def _expiry(entry: _Entry[T]) -> float:
+    return entry.expires

@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport
     """There once the connection is made."""
 
-    def __init__(self, listener: Listener, protocol: asyncio.Protocol) -> None:
+    def __init__(self, listener: ConnectionAcceptor, protocol: asyncio.Protocol) -> None:
         self.requests: int = 0
         """How many requests have a complete head and are still being handled."""
         self._listener = listener
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
 _current: ContextVar[Connection] = ContextVar("connection")
 
 
-class Listener:
+class ConnectionAcceptor:
     """Accepts connections, and closes those that wait too long or stand in the way of new ones.
 
     At the limit, a new connection takes the place of the oldest one without a complete request head,

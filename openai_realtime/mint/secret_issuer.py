@@ -59,7 +59,7 @@ def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
         raise ConfigurationError(message)
     params: Mapping[str, object] = pool._params  # noqa: SLF001 - of the same package
     given = {name: value for name, value in params.items() if name not in _PER_CALL}
-    pooled = CREATE.parameters.plain(given, params.get("extra_body"))
+    pooled = CREATE.parameters.validate(given, params.get("extra_body"))
     pooled.pop("client_secret", None)  # it says how long the secrets live
     both = plan.session.keys() | pooled.keys()
     nothing = object()
@@ -82,7 +82,7 @@ def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
         raise ConfigurationError(message)
 
 
-class Mint:
+class SecretIssuer:
     """Gives secrets for one session plan."""
 
     def __init__(

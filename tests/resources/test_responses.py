@@ -14,7 +14,7 @@ from openai_realtime import (
 )
 from openai_realtime.core.wire import Headers, Response
 from openai_realtime.dialects import flat_answer
-from openai_realtime.resources.reading import read_minted
+from openai_realtime.resources.responses import parse_response
 
 SECRET = "ek_0123456789"
 GOOD: dict[str, Any] = {"client_secret": {"value": SECRET, "expires_at": 7}}
@@ -24,7 +24,7 @@ def read(body: object, **headers: str) -> RealtimeSessionCreateResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = Response(200, Headers(named), content)
-    return read_minted(
+    return parse_response(
         response, ResponseMeta(attempts=2), RealtimeSessionCreateResponse, flat_answer
     )
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from pydantic import ValidationError
 
-from openai_realtime.core.answers import server_message
+from openai_realtime.core.error_responses import server_message
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, Sanitizer, secrets_in
 from openai_realtime.core.strict_json import Json, decode_json, nests_too_deeply
 from openai_realtime.errors import APIResponseValidationError
 from openai_realtime.secrets import MASK
-from openai_realtime.types.client_secret import MintedAnswer
+from openai_realtime.types.client_secret import SecretResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.core.wire import Response
     from openai_realtime.dialects import JsonObject
-    from openai_realtime.types.client_secret import Minted, MintedSecret
+    from openai_realtime.types.client_secret import FlatSecretResponse, NestedSecretResponse
 
 
-M = TypeVar("M", bound=MintedAnswer)
+M = TypeVar("M", bound=SecretResponse)
 
 # pydantic's error types, as said of a secret.
 _TOLD = {
@@ -38,16 +38,16 @@ _SAYS_MORE = frozenset({"body", "client_secret", "data", "error", "response", "r
 _HINT = "Check that base_url is a Realtime API, and that nothing on the way rewrites its answers"
 
 
-def read_minted(  # noqa: PLR0913 - a response, and all that is known of its request
+def parse_response(  # noqa: PLR0913 - a response, and all that is known of its request
     response: Response,
     meta: ResponseMeta,
     model: type[M],
-    normalise: Callable[[JsonObject], JsonObject],
+    parse_shape: Callable[[JsonObject], JsonObject],
     *,
     dropped: tuple[str, ...] = (),
     lifetime: float | None = None,
 ) -> M:
-    """Return the model in a 2xx answer; `normalise` brings other shapes into the model's.
+    """Return the model in a 2xx answer; `parse_shape` brings other shapes into the model's.
 
     `lifetime` is how many seconds the secret was asked to live; None: the server was left to choose.
     Raises `APIResponseValidationError` when there is no usable secret. An optional field that does
@@ -61,9 +61,11 @@ def read_minted(  # noqa: PLR0913 - a response, and all that is known of its req
         except ValidationError:
             answer = None  # read again below, where what is wrong can be told
     if answer is None or not _SAYS_MORE.isdisjoint(answer.model_extra or ()):
-        answer, unreadable = _read_with_care(response, model, normalise, meta.sanitizer)
+        answer, unreadable = _read_with_care(response, model, parse_shape, meta.sanitizer)
     answer.received(response.headers.get("date"), lifetime)
-    meta.sanitizer.learn((cast("Minted | MintedSecret", answer).client_secret.value,))
+    meta.sanitizer.learn(
+        (cast("FlatSecretResponse | NestedSecretResponse", answer).client_secret.value,)
+    )
     if dropped or unreadable:
         meta = replace(meta, dropped=dropped, unreadable=unreadable)
     return answer.with_meta(meta)
@@ -82,7 +84,7 @@ def _is_plain(body: bytes) -> bool:
 def _read_with_care(
     response: Response,
     model: type[M],
-    normalise: Callable[[JsonObject], JsonObject],
+    parse_shape: Callable[[JsonObject], JsonObject],
     sanitizer: Sanitizer,
 ) -> tuple[M, dict[str, Json]]:
     """Return the answer without the optional fields that do not fit, and those fields."""
@@ -95,7 +97,7 @@ def _read_with_care(
     if value.get("error") is not None:
         text = server_message(value, sanitizer)
         _refuse(f"it reports an error: {text}", value, sanitizer)
-    value = normalise(value)
+    value = parse_shape(value)
     answer, problems = _validate(value, model)
     if answer is not None:
         return answer, {}

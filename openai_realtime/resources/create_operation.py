@@ -14,8 +14,8 @@ from openai_realtime.core.call import NO_HINTS, Call
 from openai_realtime.dialects import JsonObject, Translation
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
 from openai_realtime.resources.parameters import encode_json
-from openai_realtime.resources.reading import M, read_minted
-from openai_realtime.resources.requests import Asked
+from openai_realtime.resources.requests import CallArguments
+from openai_realtime.resources.responses import M, parse_response
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
@@ -49,7 +49,7 @@ Fallback = Callable[[APIStatusError], Call[M] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Mint(Generic[M]):
+class CreateOperation(Generic[M]):
     """A minting operation, in the dialect that its method speaks."""
 
     operation: str
@@ -60,10 +60,10 @@ class Mint(Generic[M]):
     """The dialect its parameters and its answer are in."""
     parameters: Parameters
     model: type[M]
-    normalise: Callable[[JsonObject], JsonObject]
+    parse_shape: Callable[[JsonObject], JsonObject]
     """Brings an answer of any shape into the model's."""
-    spell: Callable[[Mapping[str, object]], Mapping[str, object]] = dict
-    """Puts parameters as this endpoint's servers spell them."""
+    normalize: Callable[[Mapping[str, object]], Mapping[str, object]] = dict
+    """Puts parameters as this endpoint's servers normalize them."""
     translate: Translate | None = None
     """Returns a request in the other dialect and its endpoint; None: there is no other."""
     other_endpoints: frozenset[str] = frozenset()
@@ -75,9 +75,11 @@ class Mint(Generic[M]):
         self.model.model_rebuild()
 
 
-def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, object]) -> Call[M]:
+def mint_call(
+    configuration: Configuration, mint: CreateOperation[M], params: Mapping[str, object]
+) -> Call[M]:
     """Return the call; raises `ParameterError` when a parameter is wrong."""
-    asked = Asked.of(configuration, params)
+    asked = CallArguments.of(configuration, params)
     wanted = configuration.dialects.of(_place(configuration, mint), configuration.provider.dialect)
     translate = mint.translate
     if translate is None or wanted == mint.dialect:
@@ -87,20 +89,22 @@ def mint_call(configuration: Configuration, mint: Mint[M], params: Mapping[str, 
     return _translated_call(asked, mint, translate)
 
 
-def _place(configuration: Configuration, mint: Mint[M]) -> str:
+def _place(configuration: Configuration, mint: CreateOperation[M]) -> str:
     """Return what a dialect is remembered for: one endpoint of one server."""
     return f"{configuration.provider.base_url} {mint.endpoint}"
 
 
-def _native_call(asked: Asked, mint: Mint[M], fallback: Fallback[M] | None = None) -> Call[M]:
+def _native_call(
+    asked: CallArguments, mint: CreateOperation[M], fallback: Fallback[M] | None = None
+) -> Call[M]:
     provider = asked.configuration.provider
-    parameters = mint.spell(asked.parameters)
+    parameters = mint.normalize(asked.parameters)
     dropped: tuple[str, ...] = ()
     if mint.dialect == "beta" and provider.deployment is not None and mint.endpoint == "sessions":
         if parameters.get("model", provider.deployment) != provider.deployment:
             dropped = ("model",)
         parameters = {**parameters, "model": provider.deployment}
-    body = mint.parameters.plain(parameters, asked.extra_body)
+    body = mint.parameters.validate(parameters, asked.extra_body)
     is_nested = mint.dialect == "ga"
     if is_nested:
         fitted = _as_provider_takes(asked, Translation(body))
@@ -109,11 +113,11 @@ def _native_call(asked: Asked, mint: Mint[M], fallback: Fallback[M] | None = Non
 
 
 def _translated_call(
-    asked: Asked, mint: Mint[M], translate: Translate, learn: str | None = None
+    asked: CallArguments, mint: CreateOperation[M], translate: Translate, learn: str | None = None
 ) -> Call[M]:
     """Return the call in the other dialect; once it succeeds, that is remembered for `learn`."""
     provider = asked.configuration.provider
-    plain = mint.parameters.plain(mint.spell(asked.parameters), asked.extra_body)
+    plain = mint.parameters.validate(mint.normalize(asked.parameters), asked.extra_body)
     sent, endpoint = translate(plain)
     if mint.dialect == "beta":
         sent = _as_provider_takes(asked, sent)
@@ -127,8 +131,8 @@ def _translated_call(
 
 
 def _call(  # noqa: PLR0913 - a call and what may follow it
-    asked: Asked,
-    mint: Mint[M],
+    asked: CallArguments,
+    mint: CreateOperation[M],
     endpoint: str,
     body: JsonObject,
     dropped: tuple[str, ...],
@@ -143,8 +147,8 @@ def _call(  # noqa: PLR0913 - a call and what may follow it
     lifetime = requested_lifetime(body)
 
     def parse(response: Response, meta: ResponseMeta) -> M:
-        answer = read_minted(
-            response, meta, mint.model, mint.normalise, dropped=dropped, lifetime=lifetime
+        answer = parse_response(
+            response, meta, mint.model, mint.parse_shape, dropped=dropped, lifetime=lifetime
         )
         if learn is not None:
             asked.configuration.dialects.learn(learn, "ga" if is_nested else "beta")
@@ -172,7 +176,7 @@ def requested_lifetime(body: JsonObject) -> float | None:
 
 
 def _other_dialect(
-    asked: Asked, mint: Mint[M], translate: Translate, error: APIStatusError
+    asked: CallArguments, mint: CreateOperation[M], translate: Translate, error: APIStatusError
 ) -> Call[M] | None:
     """Return the call to make instead when `error` says that the dialect is retired, else None."""
     if not is_retired(error, mint.dialect):
@@ -198,7 +202,7 @@ def is_retired(error: APIStatusError, dialect: Dialect) -> bool:
     return error.status_code in _RETIRED_STATUSES and error.code not in _MISSING_MODEL
 
 
-def _as_provider_takes(asked: Asked, nested: Translation) -> Translation:
+def _as_provider_takes(asked: CallArguments, nested: Translation) -> Translation:
     """Return a nested request as the provider wants it, with what it cannot carry."""
     provider = asked.configuration.provider
     session = nested.body.get("session")
@@ -228,7 +232,9 @@ def _model_of(session: Json) -> Json:
     return session
 
 
-def _tell_dropped(asked: Asked, mint: Mint[M], dropped: tuple[str, ...]) -> tuple[str, ...]:
+def _tell_dropped(
+    asked: CallArguments, mint: CreateOperation[M], dropped: tuple[str, ...]
+) -> tuple[str, ...]:
     """Raise `ParameterError` for dropped parameters if asked to, else warn of them once."""
     if not dropped:
         return dropped

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
-class Narrator:
+class CallEventEmitter:
     """Tells one call's events."""
 
     __slots__ = (

@@ -12,7 +12,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ErrorCode:
     """Why a request gets no secret."""
 
     status: int
@@ -21,22 +21,24 @@ class Reason:
     message: str
 
 
-METHOD: Final = Reason(405, "method_not_allowed", "Ask with POST.")
-ORIGIN: Final = Reason(403, "origin_not_allowed", "This page may not ask for a voice session.")
-CONTENT_TYPE: Final = Reason(415, "not_json", "Send JSON, as application/json.")
-TOO_LARGE: Final = Reason(413, "body_too_large", "The request is too large.")
-TOO_SLOW: Final = Reason(408, "body_too_slow", "The request did not arrive in time.")
-MALFORMED: Final = Reason(400, "malformed_json", "The body is not a JSON object.")
-CHOICE: Final = Reason(400, "choice_not_allowed", "The body asks for what cannot be chosen.")
-UNAUTHORIZED: Final = Reason(401, "unauthorized", "Sign in first.")
-FORBIDDEN: Final = Reason(403, "forbidden", "You may not start a voice session.")
-TOO_OFTEN: Final = Reason(429, "too_many_requests", "Too many voice sessions. Wait a moment.")
-TOO_BUSY: Final = Reason(429, "busy", "Too many people are starting voice sessions. Wait a moment.")
-LIMITER_DOWN: Final = Reason(503, "limiter_unavailable", "Voice sessions are not available now.")
-PROVIDER_BUSY: Final = Reason(429, "provider_busy", "The voice service is busy. Wait a moment.")
-PROVIDER_DOWN: Final = Reason(503, "provider_unavailable", "The voice service does not answer.")
-PROVIDER_FAILED: Final = Reason(502, "provider_failed", "No voice session could be started.")
-INTERNAL: Final = Reason(500, "internal_error", "Something went wrong here.")
+METHOD: Final = ErrorCode(405, "method_not_allowed", "Ask with POST.")
+ORIGIN: Final = ErrorCode(403, "origin_not_allowed", "This page may not ask for a voice session.")
+CONTENT_TYPE: Final = ErrorCode(415, "not_json", "Send JSON, as application/json.")
+TOO_LARGE: Final = ErrorCode(413, "body_too_large", "The request is too large.")
+TOO_SLOW: Final = ErrorCode(408, "body_too_slow", "The request did not arrive in time.")
+MALFORMED: Final = ErrorCode(400, "malformed_json", "The body is not a JSON object.")
+CHOICE: Final = ErrorCode(400, "choice_not_allowed", "The body asks for what cannot be chosen.")
+UNAUTHORIZED: Final = ErrorCode(401, "unauthorized", "Sign in first.")
+FORBIDDEN: Final = ErrorCode(403, "forbidden", "You may not start a voice session.")
+TOO_OFTEN: Final = ErrorCode(429, "too_many_requests", "Too many voice sessions. Wait a moment.")
+TOO_BUSY: Final = ErrorCode(
+    429, "busy", "Too many people are starting voice sessions. Wait a moment."
+)
+LIMITER_DOWN: Final = ErrorCode(503, "limiter_unavailable", "Voice sessions are not available now.")
+PROVIDER_BUSY: Final = ErrorCode(429, "provider_busy", "The voice service is busy. Wait a moment.")
+PROVIDER_DOWN: Final = ErrorCode(503, "provider_unavailable", "The voice service does not answer.")
+PROVIDER_FAILED: Final = ErrorCode(502, "provider_failed", "No voice session could be started.")
+INTERNAL: Final = ErrorCode(500, "internal_error", "Something went wrong here.")
 
 REASONS: Final = (
     METHOD,
@@ -61,12 +63,12 @@ REASONS: Final = (
 _LONGEST_RETRY_AFTER = 86_400
 
 
-class RefusalError(Exception):
+class EndpointError(Exception):
     """A request gets no secret."""
 
     def __init__(
         self,
-        reason: Reason,
+        reason: ErrorCode,
         *,
         retry_after: float | None = None,
         headers: dict[str, str] | None = None,

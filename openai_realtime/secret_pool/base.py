@@ -12,7 +12,6 @@ import os
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openai_realtime.core.events import PoolLevel
-from openai_realtime.core.stock import Stock, Waiter
 from openai_realtime.errors import (
     APIError,
     APITimeoutError,
@@ -21,7 +20,8 @@ from openai_realtime.errors import (
     RealtimeError,
 )
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
-from openai_realtime.secret_pool.parameters import Pooling
+from openai_realtime.secret_pool.inventory import SecretInventory, Waiter
+from openai_realtime.secret_pool.pool_config import PoolConfig
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
@@ -48,14 +48,14 @@ class Pool(Generic[S]):
         context: RetryContext,
         params: SecretPoolParams,
     ) -> None:
-        pooling = Pooling.of(configuration, params)
-        self.name: str = pooling.name
-        self._params = pooling.session
-        self._lifetime = pooling.lifetime
+        config = PoolConfig.of(configuration, params)
+        self.name: str = config.name
+        self._params = config.session
+        self._lifetime = config.lifetime
         self._sessions: S = sessions
         self._context = context
-        self._patience = configuration.timeout.total
-        self._stock = Stock["RealtimeSessionCreateResponse"](pooling.limits, context)
+        self._timeout = configuration.timeout.total
+        self._inventory = SecretInventory["RealtimeSessionCreateResponse"](config.limits, context)
         self._is_open = False
         self._process = 0
         self._told: PoolLevel | None = None
@@ -84,27 +84,27 @@ class Pool(Generic[S]):
             message = f"The pool {self.name!r} is not open: use it inside its `{self._block}` block"
             raise ClientClosedError(message)
         self._refuse_inherited()
-        ttl = self._stock.limits.min_ttl if min_ttl is None else min_ttl
+        ttl = self._inventory.limits.min_ttl if min_ttl is None else min_ttl
         if not 0 <= ttl < self._lifetime:
             message = f"min_ttl must be from 0 to below {self._lifetime:g}, which the secrets live"
             raise ParameterError(message, param="min_ttl")
-        patience = self._patience if timeout is None else timeout
-        if not 0 <= patience < math.inf:
+        timeout = self._timeout if timeout is None else timeout
+        if not 0 <= timeout < math.inf:
             message = "timeout must be in seconds, finite and not negative"
             raise ParameterError(message, param="timeout")
-        return ttl, patience
+        return ttl, timeout
 
     def _outcome(
-        self, waiter: Waiter[RealtimeSessionCreateResponse], patience: float
+        self, waiter: Waiter[RealtimeSessionCreateResponse], timeout: float
     ) -> RealtimeSessionCreateResponse:
         """Return what a waiter got, or raise why it got nothing."""
         self._refuse_inherited()  # the fork may have come while it waited
-        session = self._stock.collect(waiter)
+        session = self._inventory.collect(waiter)
         if session is not None:
             return session
-        error = waiter.error or self._stock.error
+        error = waiter.error or self._inventory.error
         if error is None:
-            message = f"The pool {self.name!r} had no secret within {patience:g} s"
+            message = f"The pool {self.name!r} had no secret within {timeout:g} s"
             raise APITimeoutError(
                 message,
                 phase="pool",
@@ -132,9 +132,11 @@ class Pool(Generic[S]):
     def _failed(self, error: Exception) -> None:
         if isinstance(error, APIError):
             error.__traceback__ = None  # its frames would live as long as the pool remembers it
-        self._stock.failed(error)
+        self._inventory.mint_failed(error)
         if isinstance(error, ClientClosedError):
-            self._stock.close(ClientClosedError(f"The client of the pool {self.name!r} is closed"))
+            self._inventory.close(
+                ClientClosedError(f"The client of the pool {self.name!r} is closed")
+            )
 
     def _opening(self) -> None:
         if self._is_open:
@@ -150,7 +152,7 @@ class Pool(Generic[S]):
         """Return the level if somebody listens and it is not what was told last."""
         if self._context.listening() is None:
             return None
-        now = self._stock.stats()
+        now = self._inventory.stats()
         level = PoolLevel(self.name, now.ready, now.wanted, now.hits, now.misses)
         if level == self._told:
             return None
@@ -163,5 +165,5 @@ class Pool(Generic[S]):
             listener(news)
 
     def __repr__(self) -> str:
-        now = self._stock.stats()
+        now = self._inventory.stats()
         return f"{type(self).__name__}({self.name!r}, ready={now.ready}, wanted={now.wanted})"
