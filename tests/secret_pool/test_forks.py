@@ -66,9 +66,9 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(wait)
                     with anyio.fail_after(10):
-                        while not inventory._line:
+                        while not inventory._waiters:
                             await anyio.sleep(0.002)
-                    (waiter,) = inventory._line
+                    (waiter,) = inventory._waiters
                     wake = waiter.wake
 
                     def fork_and_wake() -> None:

@@ -213,12 +213,12 @@ class Secrets(RuleBasedStateMachine):
         if not hasattr(self, "inventory"):
             return
         stats, limits = self.inventory.stats(), self.inventory.limits
-        assert 0 <= stats.ready <= len(self.inventory._kept) <= limits.max_size
+        assert 0 <= stats.ready <= len(self.inventory._entries) <= limits.max_size
         assert limits.min_size * (not self.inventory.is_closed) <= stats.wanted <= limits.max_size
         assert stats.minting == self.making <= limits.concurrency
         assert stats.waiting == len(self.line)
         assert stats.minted == self.made
-        assert stats.minted == len(self.given) + stats.unused + len(self.inventory._kept), (
+        assert stats.minted == len(self.given) + stats.unused + len(self.inventory._entries), (
             "none is lost"
         )
         assert 0 <= self.budget.tokens <= 60

@@ -363,7 +363,7 @@ def test_served_and_cancelled_in_the_same_moment(
         async with client, pool, anyio.create_task_group() as tasks:
             tasks.start_soon(caller)
             await until(lambda: pool.stats().waiting == 1)
-            (waiter,) = pool._inventory._line
+            (waiter,) = pool._inventory._waiters
             wake = waiter.wake
             # Called in the very step in which the inventory serves the waiter.
             both = (scope.cancel, wake) if first == "cancelled" else (wake, scope.cancel)
