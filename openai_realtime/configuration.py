@@ -91,11 +91,11 @@ AnyClientOptions = AsyncClientOptions | SyncClientOptions
 class DialectCache:
     """What a client and its copies have found out about servers' dialects. Thread-safe."""
 
-    __slots__ = ("_learnt", "_told")
+    __slots__ = ("_learnt", "_warnings")
 
     def __init__(self) -> None:
         self._learnt: dict[str, Dialect] = {}
-        self._told: set[str] = set()
+        self._warnings: set[str] = set()
 
     def of(self, url: str, dialect: Dialect) -> Dialect:
         """Return the dialect to send to `url`, where `dialect` is wanted: `auto` is looked up."""
@@ -105,11 +105,11 @@ class DialectCache:
         """Remember that what was meant for `url` succeeds in `dialect`."""
         self._learnt[url] = dialect
 
-    def is_news(self, message: str) -> bool:
-        """Return whether `message` was never told before, and remember it."""
-        if message in self._told:
+    def is_first(self, warning: str) -> bool:
+        """Return whether this warning was never given before, and remember it."""
+        if warning in self._warnings:
             return False
-        self._told.add(message)
+        self._warnings.add(warning)
         return True
 
 

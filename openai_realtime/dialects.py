@@ -23,8 +23,7 @@ transports, types: it works on JSON, is pure, and total: what it does not know s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from openai_realtime.core.strict_json import Json
 
@@ -61,15 +60,14 @@ _NESTED_ONLY = frozenset({"reasoning", "parallel_tool_calls"})
 _LIFETIME: dict[Kind, str] = {"realtime": "expires_after", "transcription": "expires_at"}
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class TranslatedRequest(NamedTuple):
     """A request in the other shape, and the names of what it could not carry."""
 
     body: JsonObject
     dropped: tuple[str, ...] = ()
 
 
-def nested_request(flat: JsonObject, kind: Kind) -> Translation:
+def nested_request(flat: JsonObject, kind: Kind) -> TranslatedRequest:
     """Return a flat session request as a nested client-secret request."""
     rest = dict(flat)
     dropped = tuple(name for name in flat if name in _FLAT_ONLY[kind])
@@ -84,10 +82,10 @@ def nested_request(flat: JsonObject, kind: Kind) -> Translation:
     if isinstance(secret, dict) and _LIFETIME[kind] in secret:
         body["expires_after"] = secret[_LIFETIME[kind]]
     body["session"] = {"type": kind, **_nest(rest)}
-    return Translation(body, dropped)
+    return TranslatedRequest(body, dropped)
 
 
-def flat_request(nested: JsonObject) -> tuple[Translation, Kind]:
+def flat_request(nested: JsonObject) -> tuple[TranslatedRequest, Kind]:
     """Return a nested client-secret request as a flat session request, and the session's kind."""
     rest = dict(nested)
     lifetime = rest.pop("expires_after", None)
@@ -102,7 +100,7 @@ def flat_request(nested: JsonObject) -> tuple[Translation, Kind]:
     body = {**rest, **flat}
     if lifetime is not None:
         body["client_secret"] = {_LIFETIME[kind]: lifetime}
-    return Translation(body, tuple(f"session.{name}" for name in dropped)), kind
+    return TranslatedRequest(body, tuple(f"session.{name}" for name in dropped)), kind
 
 
 def flat_answer(answer: JsonObject) -> JsonObject:

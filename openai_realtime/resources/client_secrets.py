@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from openai_realtime.dialects import JsonObject, Translation, flat_request, nested_answer
+from openai_realtime.dialects import JsonObject, flat_request, nested_answer
 from openai_realtime.resources import parameter_hints
-from openai_realtime.resources.create_operation import CreateOperation, mint_call
+from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.nested_session import ClientSecretCreateResponse, ClientSecretParameters
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from openai_realtime.types.nested_session import ClientSecretCreateParams
 
 
-def _translate(nested: JsonObject) -> tuple[Translation, str]:
-    translation, kind = flat_request(nested)
-    return translation, "sessions" if kind == "realtime" else "transcription_sessions"
+def _translate(nested: JsonObject) -> Draft:
+    flat, kind = flat_request(nested)
+    return Draft("sessions" if kind == "realtime" else "transcription_sessions", "beta", *flat)
 
 
 CREATE = CreateOperation(
-    operation="client_secrets.create",
+    name="client_secrets.create",
     endpoint="client_secrets",
     dialect="ga",
     parameters=Parameters(ClientSecretParameters, parameter_hints.CLIENT_SECRETS),
@@ -53,7 +53,7 @@ class AsyncClientSecrets:
         errors are those of `sessions.create`. Returns the secret (`value`, `expires_at`) and the
         session it opens. A server that takes only the flat shape is asked in that shape.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, params))
+        return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
 class ClientSecrets:
@@ -65,4 +65,4 @@ class ClientSecrets:
 
     def create(self, /, **params: Unpack[ClientSecretCreateParams]) -> ClientSecretCreateResponse:
         """Mint a client secret: as `AsyncClientSecrets.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, params))
+        return self._driver.run(create_call(self._configuration, CREATE, params))

@@ -1,17 +1,29 @@
-"""Builds the call behind every `create`: in the dialect that the server takes, translated if need be."""
+"""Builds the call behind every `create`, in steps that follow one another.
+
+    validate            the parameters against their TypedDict; `extra_body` is merged over them
+    choose the dialect  the operation's own, or the other one where the server takes only that
+    translate           into the other dialect, if need be
+    fit                 to the provider: deployments, a model beside the session, a lifetime alone
+    encode              as JSON
+    make the request    and say what follows from its response
+
+Each step takes a `Draft` and returns another one, or what is made of it. A new endpoint is one more
+`CreateOperation`.
+"""
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
 from openai_realtime.core.call import NO_HINTS, Call
-from openai_realtime.dialects import JsonObject, Translation
+from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
 from openai_realtime.resources.parameters import encode_json
 from openai_realtime.resources.requests import CallArguments
@@ -22,7 +34,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.core.strict_json import Json
     from openai_realtime.core.wire import Response
-    from openai_realtime.providers import Dialect
+    from openai_realtime.providers import Dialect, Provider
     from openai_realtime.resources.parameters import Parameters
 
 _RETIRED_STATUSES = frozenset({404, 410})
@@ -30,136 +42,215 @@ _MISSING_MODEL = frozenset({"model_not_found"})
 _FLAT_SHAPE_IS_DISABLED = "beta_api_shape_disabled"
 _FLAT_SHAPE_IS_RETIRED = re.compile(r"\bGA API\b|\bbeta (?:realtime )?API\b", re.IGNORECASE)
 _BETA_HEADER = b"openai-beta"
-# What to do when a server takes a nested request for a flat one.
 NESTED_HINTS: Mapping[int | str, str] = MappingProxyType(
     {
         _FLAT_SHAPE_IS_DISABLED: "The OpenAI-Beta header asks for the retired flat shape: take it out "
         "of extra_headers, or out of what adds it on the way"
     }
 )
+"""What to do when a server takes a nested request for a flat one."""
 _BETA_HEADER_HINTS: Mapping[int | str, str] = MappingProxyType(
     dict.fromkeys(
         (_FLAT_SHAPE_IS_DISABLED, *_RETIRED_STATUSES),
         "Take the OpenAI-Beta header out of extra_headers: it asks for the retired flat shape",
     )
 )
-
-Translate = Callable[[JsonObject], tuple[Translation, str]]
-Fallback = Callable[[APIStatusError], Call[M] | None]
+_PACKAGE = str(Path(__file__).parents[1])
+_LIFETIME_PARAMETERS = frozenset({"client_secret", "expires_after"})
 
 
 @dataclass(frozen=True, slots=True)
 class CreateOperation(Generic[M]):
-    """A minting operation, in the dialect that its method speaks."""
+    """One `create` method: what it takes, where it goes, what it returns."""
 
-    operation: str
-    """The public method's name."""
+    name: str
+    """The public method's name, such as `sessions.create`."""
     endpoint: str
     """Its endpoint, a key of `Provider.paths`."""
     dialect: Dialect
-    """The dialect its parameters and its answer are in."""
+    """The dialect its parameters and its response are in: `beta` or `ga`."""
     parameters: Parameters
     model: type[M]
     parse_shape: Callable[[JsonObject], JsonObject]
-    """Brings an answer of any shape into the model's."""
-    normalize: Callable[[Mapping[str, object]], Mapping[str, object]] = dict
-    """Puts parameters as this endpoint's servers normalize them."""
-    translate: Translate | None = None
-    """Returns a request in the other dialect and its endpoint; None: there is no other."""
+    """Turns a response of any shape into the model's shape."""
+    normalize: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
+    """Renames parameters to what this endpoint's servers call them; None: nothing is renamed."""
+    translate: Callable[[JsonObject], Draft] | None = None
+    """Returns the request in the other dialect; None: there is no other."""
     other_endpoints: frozenset[str] = frozenset()
     """The endpoints that `translate` may name."""
 
     def prepare(self) -> None:
-        """Build the validators of parameters and answers, which the first call would build."""
+        """Build the validators of parameters and responses, which the first call would build."""
         self.parameters.encode({})
         self.model.model_rebuild()
 
 
-def mint_call(
-    configuration: Configuration, mint: CreateOperation[M], params: Mapping[str, object]
-) -> Call[M]:
-    """Return the call; raises `ParameterError` when a parameter is wrong."""
-    asked = CallArguments.of(configuration, params)
-    wanted = configuration.dialects.of(_place(configuration, mint), configuration.provider.dialect)
-    translate = mint.translate
-    if translate is None or wanted == mint.dialect:
-        return _native_call(asked, mint)
-    if wanted == "auto" and mint.endpoint in configuration.provider.paths:
-        return _native_call(asked, mint, partial(_other_dialect, asked, mint, translate))
-    return _translated_call(asked, mint, translate)
+class Draft(NamedTuple):
+    """A request on its way through the steps."""
 
-
-def _place(configuration: Configuration, mint: CreateOperation[M]) -> str:
-    """Return what a dialect is remembered for: one endpoint of one server."""
-    return f"{configuration.provider.base_url} {mint.endpoint}"
-
-
-def _native_call(
-    asked: CallArguments, mint: CreateOperation[M], fallback: Fallback[M] | None = None
-) -> Call[M]:
-    provider = asked.configuration.provider
-    parameters = mint.normalize(asked.parameters)
+    endpoint: str
+    dialect: Dialect
+    body: JsonObject
     dropped: tuple[str, ...] = ()
-    if mint.dialect == "beta" and provider.deployment is not None and mint.endpoint == "sessions":
-        if parameters.get("model", provider.deployment) != provider.deployment:
-            dropped = ("model",)
-        parameters = {**parameters, "model": provider.deployment}
-    body = mint.parameters.validate(parameters, asked.extra_body)
-    is_nested = mint.dialect == "ga"
-    if is_nested:
-        fitted = _as_provider_takes(asked, Translation(body))
-        body, dropped = fitted.body, fitted.dropped
-    return _call(asked, mint, mint.endpoint, body, dropped, is_nested=is_nested, fallback=fallback)
+    """The parameters that it cannot carry."""
 
 
-def _translated_call(
-    asked: CallArguments, mint: CreateOperation[M], translate: Translate, learn: str | None = None
+def create_call(
+    configuration: Configuration, operation: CreateOperation[M], params: Mapping[str, object]
 ) -> Call[M]:
-    """Return the call in the other dialect; once it succeeds, that is remembered for `learn`."""
-    provider = asked.configuration.provider
-    plain = mint.parameters.validate(mint.normalize(asked.parameters), asked.extra_body)
-    sent, endpoint = translate(plain)
-    if mint.dialect == "beta":
-        sent = _as_provider_takes(asked, sent)
-    elif provider.deployment is not None and endpoint == "sessions":
-        body = {**sent.body, "model": provider.deployment}
-        is_other = sent.body.get("model", provider.deployment) != provider.deployment
-        others = ("session.model",) if is_other else ()
-        sent = Translation(body, sent.dropped + others)
-    is_nested = mint.dialect == "beta"
-    return _call(asked, mint, endpoint, sent.body, sent.dropped, is_nested=is_nested, learn=learn)
+    """Return the call of a `create` method; raises `ParameterError` when a parameter is wrong."""
+    return _Creation(configuration, operation, params).call()
 
 
-def _call(  # noqa: PLR0913 - a call and what may follow it
-    asked: CallArguments,
-    mint: CreateOperation[M],
-    endpoint: str,
-    body: JsonObject,
-    dropped: tuple[str, ...],
-    *,
-    is_nested: bool,
-    learn: str | None = None,
-    fallback: Fallback[M] | None = None,
-) -> Call[M]:
-    url = asked.configuration.provider.url(endpoint)
-    request = asked.post(url, encode_json(body), b"application/json")
-    dropped = _tell_dropped(asked, mint, dropped)
-    lifetime = requested_lifetime(body)
+class _Creation(Generic[M]):
+    """One use of a `create` method."""
 
-    def parse(response: Response, meta: ResponseMeta) -> M:
-        answer = parse_response(
-            response, meta, mint.model, mint.parse_shape, dropped=dropped, lifetime=lifetime
+    __slots__ = ("_arguments", "_body", "_configuration", "_operation")
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        operation: CreateOperation[M],
+        params: Mapping[str, object],
+    ) -> None:
+        self._configuration = configuration
+        self._operation = operation
+        self._arguments = arguments = CallArguments.of(configuration, params)
+        given = arguments.parameters
+        if operation.normalize is not None:
+            given = operation.normalize(given)
+        self._body = operation.parameters.validate(given, arguments.extra_body)
+
+    def call(self) -> Call[M]:
+        """Return the call in the dialect that the server takes."""
+        operation, provider = self._operation, self._configuration.provider
+        dialect = self._configuration.dialects.of(self._cache_key(), provider.dialect)
+        if operation.translate is None or dialect == operation.dialect:
+            return self._own_call()
+        if dialect == "auto" and operation.endpoint in provider.paths:
+            return self._own_call(self._fallback)
+        return self._translated_call()
+
+    def _own_call(
+        self, fallback: Callable[[APIStatusError], Call[M] | None] | None = None
+    ) -> Call[M]:
+        operation = self._operation
+        draft = Draft(operation.endpoint, operation.dialect, self._body)
+        return self._call(draft, fallback=fallback)
+
+    def _translated_call(self, *, learns: bool = False) -> Call[M]:
+        """Return the call in the other dialect; with `learns`, its success is remembered."""
+        assert self._operation.translate is not None  # noqa: S101 - for the type checker
+        return self._call(self._operation.translate(self._body), learns=learns)
+
+    def _fallback(self, error: APIStatusError) -> Call[M] | None:
+        """Return the call to make instead when `error` says that the dialect is retired, else None."""
+        other_endpoints = self._operation.other_endpoints
+        if not is_retired(error, self._operation.dialect):
+            return None
+        if other_endpoints.isdisjoint(self._configuration.provider.paths):
+            return None
+        return self._translated_call(learns=True)
+
+    def _cache_key(self) -> str:
+        """Return what a dialect is remembered for: one endpoint of one server."""
+        return f"{self._configuration.provider.base_url} {self._operation.endpoint}"
+
+    def _call(
+        self,
+        draft: Draft,
+        *,
+        learns: bool = False,
+        fallback: Callable[[APIStatusError], Call[M] | None] | None = None,
+    ) -> Call[M]:
+        operation, arguments = self._operation, self._arguments
+        draft = _fitted(draft, self._configuration.provider, operation, arguments.parameters)
+        url = self._configuration.provider.url(draft.endpoint)
+        if draft.dropped:
+            self._warn_of_dropped(draft.dropped)
+        request = arguments.post(url, encode_json(draft.body), b"application/json")
+        lifetime = requested_lifetime(draft.body)
+
+        def parse(response: Response, meta: ResponseMeta) -> M:
+            model = parse_response(
+                response,
+                meta,
+                operation.model,
+                operation.parse_shape,
+                dropped=draft.dropped,
+                lifetime=lifetime,
+            )
+            if learns:
+                self._configuration.dialects.learn(self._cache_key(), draft.dialect)
+            return model
+
+        hints: Mapping[int | str, str] = NO_HINTS
+        if draft.dialect == "ga":
+            hints = NESTED_HINTS
+            if any(name.lower() == _BETA_HEADER for name, _ in request.headers):
+                hints, fallback = _BETA_HEADER_HINTS, None
+        return Call(
+            operation.name, request, parse, arguments.timeout, hints=hints, fallback=fallback
         )
-        if learn is not None:
-            asked.configuration.dialects.learn(learn, "ga" if is_nested else "beta")
-        return answer
 
-    hints: Mapping[int | str, str] = NO_HINTS
-    if is_nested:
-        hints = NESTED_HINTS
-        if any(name.lower() == _BETA_HEADER for name, _ in request.headers):
-            hints, fallback = _BETA_HEADER_HINTS, None
-    return Call(mint.operation, request, parse, asked.timeout, hints=hints, fallback=fallback)
+    def _warn_of_dropped(self, dropped: tuple[str, ...]) -> None:
+        """Raise `ParameterError` with `strict=True`; otherwise warn once."""
+        names, provider = ", ".join(dropped), self._configuration.provider.name
+        message = f"{self._operation.name}: {provider} cannot be told {names} in the dialect that it takes"
+        if self._arguments.is_strict:
+            message = f"{message}; leave it out, or drop strict=True"
+            raise ParameterError(message, param=dropped[0])
+        if self._configuration.dialects.is_first(message):
+            warnings.warn(
+                f"{message}: dropped (see meta.dropped; strict=True makes it an error)",
+                DroppedParameterWarning,
+                stacklevel=_level_of_caller(),
+            )
+
+
+def _level_of_caller() -> int:
+    """Return the `stacklevel` at which a warning points to the first line outside this package."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _fitted(
+    draft: Draft,
+    provider: Provider,
+    operation: CreateOperation[M],
+    parameters: Mapping[str, object],
+) -> Draft:
+    """Return a request as the provider wants it, with what it cannot carry."""
+    body, dropped = draft.body, draft.dropped
+    if draft.dialect == "beta":
+        deployment = provider.deployment
+        if deployment is None or draft.endpoint != "sessions":
+            return draft
+        if body.get("model", deployment) != deployment:
+            dropped = (*dropped, "model" if operation.dialect == "beta" else "session.model")
+        return Draft(draft.endpoint, draft.dialect, {**body, "model": deployment}, dropped)
+    if not provider.takes_session:
+        dropped = tuple(name for name in parameters if name not in _LIFETIME_PARAMETERS)
+        lifetime = body.get("expires_after")
+        seconds = lifetime.get("seconds") if isinstance(lifetime, dict) else None
+        body = {} if seconds is None else {"expires_after": {"seconds": seconds}}
+    elif provider.has_top_level_model and (model := _model_of(body.get("session"))) is not None:
+        body = {"model": model, **body}
+    else:
+        return draft
+    return Draft(draft.endpoint, draft.dialect, body, dropped)
+
+
+def _model_of(session: Json) -> Json:
+    """Return the model of a nested session: a transcription session's stands with its input."""
+    if isinstance(session, dict) and "model" in session:
+        return session["model"]
+    for step in ("audio", "input", "transcription", "model"):
+        session = session.get(step) if isinstance(session, dict) else None
+    return session
 
 
 def requested_lifetime(body: JsonObject) -> float | None:
@@ -175,23 +266,11 @@ def requested_lifetime(body: JsonObject) -> float | None:
     return None
 
 
-def _other_dialect(
-    asked: CallArguments, mint: CreateOperation[M], translate: Translate, error: APIStatusError
-) -> Call[M] | None:
-    """Return the call to make instead when `error` says that the dialect is retired, else None."""
-    if not is_retired(error, mint.dialect):
-        return None
-    configuration = asked.configuration
-    if mint.other_endpoints.isdisjoint(configuration.provider.paths):
-        return None
-    return _translated_call(asked, mint, translate, learn=_place(configuration, mint))
-
-
 def is_retired(error: APIStatusError, dialect: Dialect) -> bool:
     """Return whether a server says that it does not take the request's dialect (any more).
 
-    Of the nested one only its absence says so: what is disabled is the flat shape alone, and a
-    nested request that is refused with these words was taken for a flat one.
+    Only the nested endpoint's absence says so of the nested dialect: servers disable the flat shape
+    alone, and one that refuses a nested request with these words took it for a flat one.
     """
     says_flat_is_disabled = error.code == _FLAT_SHAPE_IS_DISABLED or (
         error.status_code == 400  # noqa: PLR2004 - "Bad Request"
@@ -200,53 +279,3 @@ def is_retired(error: APIStatusError, dialect: Dialect) -> bool:
     if says_flat_is_disabled:
         return dialect == "beta"
     return error.status_code in _RETIRED_STATUSES and error.code not in _MISSING_MODEL
-
-
-def _as_provider_takes(asked: CallArguments, nested: Translation) -> Translation:
-    """Return a nested request as the provider wants it, with what it cannot carry."""
-    provider = asked.configuration.provider
-    session = nested.body.get("session")
-    body = nested.body
-    dropped = nested.dropped
-    if not provider.takes_session:
-        given = [
-            name for name in asked.parameters if name not in {"expires_after", "client_secret"}
-        ]
-        dropped = tuple(given)
-        lifetime = body.get("expires_after")
-        seconds = lifetime.get("seconds") if isinstance(lifetime, dict) else None
-        body = {}
-        if seconds is not None:
-            body["expires_after"] = {"seconds": seconds}
-    elif provider.has_top_level_model and (model := _model_of(session)) is not None:
-        body = {"model": model, **body}
-    return Translation(body, dropped)
-
-
-def _model_of(session: Json) -> Json:
-    """Return the model of a nested session: a transcription session's stands with its input."""
-    if isinstance(session, dict) and "model" in session:
-        return session["model"]
-    for step in ("audio", "input", "transcription", "model"):
-        session = session.get(step) if isinstance(session, dict) else None
-    return session
-
-
-def _tell_dropped(
-    asked: CallArguments, mint: CreateOperation[M], dropped: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Raise `ParameterError` for dropped parameters if asked to, else warn of them once."""
-    if not dropped:
-        return dropped
-    names, provider = ", ".join(dropped), asked.configuration.provider.name
-    message = f"{mint.operation}: {provider} cannot be told {names} in the dialect that it takes"
-    if asked.is_strict:
-        message = f"{message}; leave it out, or drop strict=True"
-        raise ParameterError(message, param=dropped[0])
-    if asked.configuration.dialects.is_news(message):
-        warnings.warn(
-            f"{message}: dropped (see meta.dropped; strict=True makes it an error)",
-            DroppedParameterWarning,
-            stacklevel=2,
-        )
-    return dropped

@@ -145,7 +145,7 @@ def _extra_headers(options: Mapping[str, object], reserved: frozenset[str]) -> t
             message = "extra_headers: a header's name is not valid"
             raise ParameterError(message, param="extra_headers")
         if name.lower() in reserved:
-            message = f"extra_headers: {name} is set by the client and cannot be with_total"
+            message = f"extra_headers: {name} is set by the client and cannot be replaced"
             raise ParameterError(message, param="extra_headers")
         headers.append((name.encode("ascii"), _header_value(f"extra_headers: {name}", value)))
     if "safety_identifier" in options:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from openai_realtime.dialects import JsonObject, Translation, flat_answer, nested_request
+from openai_realtime.dialects import JsonObject, flat_answer, nested_request
 from openai_realtime.resources import parameter_hints
-from openai_realtime.resources.create_operation import CreateOperation, mint_call
+from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionParameters
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from openai_realtime.types.session import SessionCreateParams
 
 
-def _translate(flat: JsonObject) -> tuple[Translation, str]:
-    return nested_request(flat, "realtime"), "client_secrets"
+def _translate(flat: JsonObject) -> Draft:
+    return Draft("client_secrets", "ga", *nested_request(flat, "realtime"))
 
 
 CREATE = CreateOperation(
-    operation="sessions.create",
+    name="sessions.create",
     endpoint="sessions",
     dialect="beta",
     parameters=Parameters(SessionParameters, parameter_hints.SESSIONS),
@@ -58,7 +58,7 @@ class AsyncSessions:
         `APIError`: `APIStatusError` by status, `APIConnectionError`, `APITimeoutError`, or
         `APIResponseValidationError` when the server's success holds no usable secret.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, params))
+        return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
 class Sessions:
@@ -70,4 +70,4 @@ class Sessions:
 
     def create(self, /, **params: Unpack[SessionCreateParams]) -> RealtimeSessionCreateResponse:
         """Mint a realtime session: as `AsyncSessions.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, params))
+        return self._driver.run(create_call(self._configuration, CREATE, params))

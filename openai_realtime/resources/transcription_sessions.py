@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack, cast
 
-from openai_realtime.dialects import JsonObject, Translation, flat_answer, nested_request
+from openai_realtime.dialects import JsonObject, flat_answer, nested_request
 from openai_realtime.resources import parameter_hints
-from openai_realtime.resources.create_operation import CreateOperation, mint_call
+from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.transcription_session import (
     RealtimeTranscriptionSessionCreateResponse,
@@ -35,12 +35,12 @@ def _normalized(params: Mapping[str, object]) -> dict[str, object]:
     return spelled
 
 
-def _translate(flat: JsonObject) -> tuple[Translation, str]:
-    return nested_request(flat, "transcription"), "client_secrets"
+def _translate(flat: JsonObject) -> Draft:
+    return Draft("client_secrets", "ga", *nested_request(flat, "transcription"))
 
 
 CREATE = CreateOperation(
-    operation="transcription_sessions.create",
+    name="transcription_sessions.create",
     endpoint="transcription_sessions",
     dialect="beta",
     parameters=Parameters(TranscriptionSessionParameters, parameter_hints.TRANSCRIPTION_SESSIONS),
@@ -67,7 +67,7 @@ class AsyncTranscriptionSessions:
         Takes `TranscriptionSessionCreateParams`; options, return and errors are those of
         `sessions.create`.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, params))
+        return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
 class TranscriptionSessions:
@@ -81,4 +81,4 @@ class TranscriptionSessions:
         self, /, **params: Unpack[TranscriptionSessionCreateParams]
     ) -> RealtimeTranscriptionSessionCreateResponse:
         """Mint a transcription session: as `AsyncTranscriptionSessions.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, params))
+        return self._driver.run(create_call(self._configuration, CREATE, params))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from openai_realtime.dialects import nested_answer
-from openai_realtime.resources.create_operation import CreateOperation, mint_call
+from openai_realtime.resources.create_operation import CreateOperation, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.translation import (
     TranslationClientSecretCreateResponse,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openai_realtime.types.translation import TranslationClientSecretCreateParams
 
 CREATE = CreateOperation(
-    operation="translations.client_secrets.create",
+    name="translations.client_secrets.create",
     endpoint="translations",
     dialect="ga",
     parameters=Parameters(TranslationParameters),
@@ -45,7 +45,7 @@ class AsyncTranslationClientSecrets:
         Takes `expires_after` and `session`; options and errors are those of `sessions.create`.
         There is no flat shape of it, so `dialect` changes nothing here.
         """
-        return await self._driver.run(mint_call(self._configuration, CREATE, params))
+        return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
 class TranslationClientSecrets:
@@ -59,7 +59,7 @@ class TranslationClientSecrets:
         self, /, **params: Unpack[TranslationClientSecretCreateParams]
     ) -> TranslationClientSecretCreateResponse:
         """Mint a translation secret: as `AsyncTranslationClientSecrets.create`, blocking."""
-        return self._driver.run(mint_call(self._configuration, CREATE, params))
+        return self._driver.run(create_call(self._configuration, CREATE, params))
 
 
 class AsyncTranslations:

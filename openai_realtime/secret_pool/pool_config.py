@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, cast
 
 from openai_realtime.errors import ParameterError
-from openai_realtime.resources.create_operation import mint_call
+from openai_realtime.resources.create_operation import create_call
 from openai_realtime.resources.sessions import CREATE
 from openai_realtime.secret_pool.inventory import Limits
 
@@ -52,7 +52,7 @@ class PoolConfig:
             concurrency=_whole("concurrency", params.get("concurrency", 8), 1, 100),
             min_ttl=_seconds(params.get("min_ttl", 30.0)),
         )
-        mint_call(configuration, CREATE, session)  # what is wrong with them is told now
+        create_call(configuration, CREATE, session)  # what is wrong with them is told now
         lifetime = _lifetime(session, limits.min_ttl)
         name = given["name"] if "name" in given else _next_name()
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:  # noqa: PLR2004 - told below

@@ -12,7 +12,7 @@ from openai_realtime.configuration import Configuration
 from openai_realtime.providers import azure_preview
 from openai_realtime.resources import client_secrets, transcription_sessions
 from openai_realtime.resources.calls import ACTIONS
-from openai_realtime.resources.create_operation import mint_call
+from openai_realtime.resources.create_operation import create_call
 from openai_realtime.resources.parameters import Parameters, merge_objects
 from openai_realtime.resources.sessions import CREATE
 
@@ -20,7 +20,7 @@ CONFIGURATION = Configuration.resolve({"api_key": "sk-x"})
 
 
 def build(**params: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(mint_call(CONFIGURATION, CREATE, params).request.body)
+    body: dict[str, Any] = json.loads(create_call(CONFIGURATION, CREATE, params).request.body)
     return body
 
 
@@ -209,7 +209,7 @@ def test_options_that_are_none_are_absent() -> None:
     none: dict[str, Any] = dict.fromkeys(
         ["timeout", "safety_identifier", "strict", "extra_headers", "extra_query", "extra_body"]
     )
-    assert mint_call(CONFIGURATION, CREATE, none) is not None
+    assert create_call(CONFIGURATION, CREATE, none) is not None
     assert build(**none) == {}
 
 
@@ -220,11 +220,11 @@ def test_a_callers_header_or_query_takes_the_place_of_ours() -> None:
         "extra_headers": {"user-agent": "mine"},
         "extra_query": {"api-version": "2", "x": "1"},
     }
-    request = mint_call(configuration, CREATE, options).request
+    request = create_call(configuration, CREATE, options).request
     assert [value for name, value in request.headers if name.lower() == b"user-agent"] == [b"mine"]
     assert request.url.endswith("/sessions?api-version=2&x=1")
     with pytest.raises(ParameterError, match="Api-Key is set by the client"):
-        mint_call(configuration, CREATE, {"extra_headers": {"Api-Key": "x"}})
+        create_call(configuration, CREATE, {"extra_headers": {"Api-Key": "x"}})
 
 
 def test_extra_body_is_laid_over_the_parameters() -> None:

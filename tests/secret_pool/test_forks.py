@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import anyio
 import pytest
 from backends import Backend  # noqa: TC002 - as in every test
-from late_secret import answer_late
+from secret_pool.late_secret import answer_late
 
 from openai_realtime import ClientClosedError
 from openai_realtime.secret_pool import base as secret_pool
@@ -32,9 +32,9 @@ def test_no_secret_is_given_to_parent_and_child(
     """In a process of its own: this one has threads, which no fork survives."""
     process = subprocess.run(
         # Python warns of any fork beside threads: a pool has them.
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-m", "forked_pool",
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-m", "secret_pool.forked_pool",
          backend.name, realtime_server.base_url, realtime_server.api_key],
-        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30, check=False,
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (process.returncode, process.stderr) == (0, "")
     told = [line.split(" ", 1) for line in process.stdout.splitlines()]

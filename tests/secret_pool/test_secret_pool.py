@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 import pytest
 from backends import Backend  # noqa: TC002 - as in every test
-from late_secret import answer_late
+from secret_pool.late_secret import answer_late
 
 from openai_realtime import (
     APIResponseValidationError,
