@@ -103,7 +103,7 @@ def flat_request(nested: JsonObject) -> tuple[TranslatedRequest, Kind]:
     return TranslatedRequest(body, tuple(f"session.{name}" for name in dropped)), kind
 
 
-def flat_answer(answer: JsonObject) -> JsonObject:
+def flat_response(answer: JsonObject) -> JsonObject:
     """Return a server's answer, whatever its shape, as a flat session object.
 
     Finds the secret in `client_secret`, at the top, or in `session.client_secret`, and looks into
@@ -118,7 +118,7 @@ def flat_answer(answer: JsonObject) -> JsonObject:
     return {**around, **_flatten(inside), "client_secret": secret}
 
 
-def nested_answer(answer: JsonObject) -> JsonObject:
+def nested_response(answer: JsonObject) -> JsonObject:
     """Return a server's answer, whatever its shape, as `{value, expires_at, session}`."""
     answer = _unwrapped(answer)
     secret, session = _secret_and_session(answer)

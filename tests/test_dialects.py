@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from openai_realtime.core.strict_json import Json
 from openai_realtime.dialects import (
     Kind,
-    flat_answer,
     flat_request,
-    nested_answer,
+    flat_response,
     nested_request,
+    nested_response,
 )
 
 Object = dict[str, Any]
@@ -187,7 +187,7 @@ def test_requests_without_a_session() -> None:
     assert flat_request({"session": {"type": "transcription"}})[1] == "transcription"
 
 
-FLAT_ANSWER: Object = {
+FLAT_RESPONSE: Object = {
     "id": "sess_1",
     "object": "realtime.session",
     "expires_at": 0,
@@ -201,7 +201,7 @@ FLAT_ANSWER: Object = {
     "new": 1,
     "client_secret": {"value": "ek_1", "expires_at": 7},
 }
-NESTED_ANSWER: Object = {
+NESTED_RESPONSE: Object = {
     "value": "ek_1",
     "expires_at": 7,
     "session": {
@@ -226,10 +226,10 @@ NESTED_ANSWER: Object = {
 
 
 def test_answers_both_ways() -> None:
-    assert flat_answer(NESTED_ANSWER) == FLAT_ANSWER
-    assert nested_answer(FLAT_ANSWER) == NESTED_ANSWER
-    assert flat_answer(FLAT_ANSWER) == FLAT_ANSWER
-    assert nested_answer(NESTED_ANSWER) == NESTED_ANSWER
+    assert flat_response(NESTED_RESPONSE) == FLAT_RESPONSE
+    assert nested_response(FLAT_RESPONSE) == NESTED_RESPONSE
+    assert flat_response(FLAT_RESPONSE) == FLAT_RESPONSE
+    assert nested_response(NESTED_RESPONSE) == NESTED_RESPONSE
 
 
 SECRET: Object = {"value": "ek_1", "expires_at": 7}
@@ -252,8 +252,8 @@ SECRET: Object = {"value": "ek_1", "expires_at": 7}
 )
 def test_the_secret_is_found_wherever_it_is(answer: Object) -> None:
     before = copy.deepcopy(answer)
-    assert flat_answer(answer)["client_secret"] == SECRET
-    nested = nested_answer(answer)
+    assert flat_response(answer)["client_secret"] == SECRET
+    nested = nested_response(answer)
     assert (nested["value"], nested["expires_at"]) == ("ek_1", 7)
     assert answer == before
 
@@ -271,13 +271,13 @@ def test_the_secret_is_found_wherever_it_is(answer: Object) -> None:
     ],
 )
 def test_no_secret_is_invented(answer: Object) -> None:
-    assert not isinstance(flat_answer(answer).get("client_secret"), dict)
-    assert not isinstance(nested_answer(answer).get("value"), str)
+    assert not isinstance(flat_response(answer).get("client_secret"), dict)
+    assert not isinstance(nested_response(answer).get("value"), str)
 
 
 def test_a_secret_with_its_unknown_fields_survives() -> None:
-    answer: Object = {**NESTED_ANSWER, "scope": "x"}
-    assert flat_answer(answer)["scope"] == "x"
+    answer: Object = {**NESTED_RESPONSE, "scope": "x"}
+    assert flat_response(answer)["scope"] == "x"
     odd: Object = {
         "value": "ek_1",
         "session": {
@@ -285,7 +285,7 @@ def test_a_secret_with_its_unknown_fields_survives() -> None:
             "output_modalities": ["smell"],
         },
     }
-    assert flat_answer(odd) == {
+    assert flat_response(odd) == {
         "modalities": ["smell"],
         "audio": {"input": {"gain": 2}, "stereo": True},
         "client_secret": {"value": "ek_1"},
@@ -294,7 +294,7 @@ def test_a_secret_with_its_unknown_fields_survives() -> None:
 
 def test_a_flat_transcription_answer_becomes_a_nested_one() -> None:
     answer: Object = {"object": "realtime.transcription_session", "client_secret": SECRET}
-    assert nested_answer(answer)["session"] == {
+    assert nested_response(answer)["session"] == {
         "type": "transcription",
         "object": "realtime.transcription_session",
     }
@@ -362,14 +362,16 @@ def test_flat_to_nested_to_flat_is_the_identity(
 @given(CARRIED)
 def test_answers_there_and_back_are_the_identity(flat: Object) -> None:
     answer: Object = {**flat, "object": "realtime.session", "client_secret": SECRET}
-    assert flat_answer(nested_answer(answer)) == answer
+    assert flat_response(nested_response(answer)) == answer
 
 
-@given(st.dictionaries(st.sampled_from([*FLAT_ANSWER, *NESTED_ANSWER, "data", "type"]), ANYTHING))
+@given(
+    st.dictionaries(st.sampled_from([*FLAT_RESPONSE, *NESTED_RESPONSE, "data", "type"]), ANYTHING)
+)
 def test_everything_is_translated_without_a_fault_or_a_side_effect(value: dict[str, Json]) -> None:
     before = copy.deepcopy(value)
-    flat_answer(value)
-    nested_answer(value)
+    flat_response(value)
+    nested_response(value)
     nested_request(value, "realtime")
     flat_request(value)
     flat_request({"session": value})

@@ -28,14 +28,13 @@ from openai_realtime.cli.output import one_line
 from openai_realtime.cli.report import meta_line, session_rows
 from openai_realtime.cli.service_log import _JsonFormatter, _TextFormatter
 from openai_realtime.configuration import Configuration
-from openai_realtime.core.body import whole_body
 from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.meta import ResponseMeta, ShownHeaders, parse_duration, response_meta
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text, secrets_in, visible
 from openai_realtime.core.retry import RetryPolicy, parse_http_date, parse_retry_after
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.core.wire import Headers, Response
-from openai_realtime.dialects import flat_answer, nested_answer
+from openai_realtime.core.wire import Headers, Response, whole_body
+from openai_realtime.dialects import flat_response, nested_response
 from openai_realtime.mint.addresses import client_address
 from openai_realtime.mint.bodies import check_content_type
 from openai_realtime.mint.cors import Origins
@@ -222,8 +221,8 @@ def minted(body: bytes) -> Prepared:
 
     def work() -> None:
         for model, parse_shape in (
-            (RealtimeSessionCreateResponse, flat_answer),
-            (ClientSecretCreateResponse, nested_answer),
+            (RealtimeSessionCreateResponse, flat_response),
+            (ClientSecretCreateResponse, nested_response),
         ):
             meta = response_meta(response, sanitizer(), attempts=1, elapsed=0, possible_orphans=0)
             try:

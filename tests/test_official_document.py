@@ -19,7 +19,7 @@ from openai_realtime import (
     TranslationClientSecretCreateResponse,
 )
 from openai_realtime.core.wire import Headers, Response
-from openai_realtime.dialects import flat_answer, nested_answer
+from openai_realtime.dialects import flat_response, nested_response
 from openai_realtime.resources import calls, client_secrets, sessions, translations
 from openai_realtime.resources import transcription_sessions as transcriptions
 from openai_realtime.resources.responses import parse_response
@@ -134,17 +134,17 @@ def test_every_call_is_taken() -> None:
 
 
 ANSWERS: list[tuple[str, Any, Any]] = [
-    ("RealtimeSessionCreateRequest", RealtimeSessionCreateResponse, flat_answer),
+    ("RealtimeSessionCreateRequest", RealtimeSessionCreateResponse, flat_response),
     (
         "RealtimeTranscriptionSessionCreateResponse",
         RealtimeTranscriptionSessionCreateResponse,
-        flat_answer,
+        flat_response,
     ),
-    ("RealtimeCreateClientSecretResponse", ClientSecretCreateResponse, nested_answer),
+    ("RealtimeCreateClientSecretResponse", ClientSecretCreateResponse, nested_response),
     (
         "RealtimeTranslationClientSecretCreateResponse",
         TranslationClientSecretCreateResponse,
-        nested_answer,
+        nested_response,
     ),
 ]
 
@@ -167,6 +167,6 @@ def test_the_nested_session_is_read_by_the_flat_model() -> None:
         wrapped = {"value": "ek_1", "expires_at": 7, "session": example}
         response = Response(200, Headers(), json.dumps(wrapped).encode())
         answer = parse_response(
-            response, ResponseMeta(), RealtimeSessionCreateResponse, flat_answer
+            response, ResponseMeta(), RealtimeSessionCreateResponse, flat_response
         )
         assert answer.client_secret.value == "ek_1"

@@ -73,7 +73,7 @@ class Deadline(NamedTuple):
 def deadline_passed(total: float, *, possibly_acted: bool) -> APITimeoutError:
     """Return the error of a call that was not over `total` seconds after it began."""
     return APITimeoutError(
-        f"No answer within {total:g} s, all attempts together",
+        f"No response within {total:g} s, all attempts together",
         phase="total",
         retryable=False,
         possibly_acted=possibly_acted,

@@ -13,9 +13,9 @@ Owns: what is sent next, and what the call returns or raises. Must not know: eng
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
 
-from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.error_responses import shown_headers, status_error
 from openai_realtime.core.meta import response_meta
@@ -38,14 +38,15 @@ from openai_realtime.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from openai_realtime.core.event_emitter import CallEventEmitter
-    from openai_realtime.core.events import AttemptCause, Listener
+    from openai_realtime.core.deadline import Timeout
+    from openai_realtime.core.events import AttemptCause, CallEventEmitter, Listener
+    from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.secrets import Authorization
 
-
+T = TypeVar("T")
 NEITHER_IS_THERE = (
     "Neither the flat nor the nested endpoint is there: check base_url (it ends in /v1 at most "
     "providers)"
@@ -72,6 +73,26 @@ class RetryContext:
     """Uniform in [0, 1)."""
     listening: Callable[[], Listener | None] = no_listener
     """Says who listens to a call that begins now; None costs a call nothing."""
+
+
+NO_HINTS: Mapping[int | str, str] = MappingProxyType({})
+
+
+class Call(NamedTuple, Generic[T]):
+    """A request, how its response is read, and how it may be retried."""
+
+    operation: str
+    """The public method's name, such as `sessions.create`."""
+    request: Request
+    parse: Callable[[Response, ResponseMeta], T]
+    """Turns a 2xx response into the result, or raises `APIResponseValidationError`."""
+    timeout: Timeout
+    repeatable: bool = True
+    """Whether a second request does no harm. Minting is repeatable: a lost secret expires by itself."""
+    hints: Mapping[int | str, str] = NO_HINTS
+    """What to do about an error of this code or status, instead of the usual hint."""
+    fallback: Callable[[APIStatusError], Call[T] | None] | None = None
+    """Returns the call to make instead after an error response, or None to raise that error."""
 
 
 class Exchange(Generic[T]):
@@ -105,7 +126,7 @@ class Exchange(Generic[T]):
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         listener = context.listening()
         if listener is not None:
-            from openai_realtime.core.event_emitter import CallEventEmitter  # noqa: PLC0415 - few are listened to
+            from openai_realtime.core.events import CallEventEmitter  # noqa: PLC0415 - few are listened to
 
             self._emitter = CallEventEmitter(
                 listener, context.clock, context.budget, call.operation

@@ -1,23 +1,29 @@
-"""The values that travel: headers, a request, a response.
+"""The values that travel: headers, a request, a response, and a body within its bounds.
 
-Owns: their shape. Must not know: engines, retries, or what any endpoint means.
-
-Their fields are `Final`: type checkers see to it that nobody changes one. A frozen dataclass would see
-to it at run time, and take thrice as long to make; what is in a tuple would be shown by error reporters,
-and these hold keys and secrets.
+The fields of `Request` and `Response` are `Final`, which type checkers enforce. A frozen dataclass
+takes three times as long to make, and error reporters show what is in a tuple: these hold keys and
+secrets.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar, cast, overload
+from typing import Final, NoReturn, Self, TypeVar, cast, overload
+
+from openai_realtime.errors import APIConnectionError
 
 Header = tuple[bytes, bytes]
 T = TypeVar("T")
 
 _COOKIE = "set-cookie"
+MAX_BODY_BYTES = 1024 * 1024
+
+# zlib's window sizes: 16 + 15 reads gzip, 15 a zlib stream (what RFC 9110 calls deflate).
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 class Headers(Mapping[str, str]):
@@ -119,3 +125,62 @@ class Response:
     def is_success(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the definition of 2xx
+
+
+class BodyReader:
+    """Collects the chunks of a body: at most 1 MiB, before and after decompression.
+
+    No request asks for compression; some gateways compress all the same.
+    """
+
+    __slots__ = ("_chunks", "_headers", "_size")
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes; drops all of them once they are more than 1 MiB."""
+        self._size += len(chunk)
+        if self.is_too_large:
+            self._chunks.clear()
+        else:
+            self._chunks.append(chunk)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the body is larger than 1 MiB: there is no use in reading on."""
+        return self._size > MAX_BODY_BYTES
+
+    def finish(self) -> bytes:
+        """Return the whole body, decoded; raises `APIConnectionError` when it cannot be."""
+        if self.is_too_large:
+            _refuse("is larger than 1 MiB")
+        return whole_body(self._headers, b"".join(self._chunks))
+
+
+def whole_body(headers: Headers, body: bytes) -> bytes:
+    """Return a body of at most 1 MiB, decoded; raises `APIConnectionError` when it cannot be."""
+    named = headers.get("content-encoding")
+    if named is None:
+        return body
+    encoding = named.strip().lower()
+    if encoding in {"identity", ""}:
+        return body
+    if encoding not in _WINDOWS:
+        _refuse("is compressed in a way that was not asked for")
+    decoder = zlib.decompressobj(_WINDOWS[encoding])
+    decoded = b""
+    with suppress(zlib.error):
+        decoded = decoder.decompress(body, MAX_BODY_BYTES + 1)
+    if len(decoded) > MAX_BODY_BYTES:
+        _refuse("is larger than 1 MiB when decompressed")
+    if not decoder.eof:
+        _refuse("is compressed and damaged")
+    return decoded
+
+
+def _refuse(why: str) -> NoReturn:
+    message = f"The server's response {why}"
+    raise APIConnectionError(message, phase="receive", retryable=False, possibly_acted=True)

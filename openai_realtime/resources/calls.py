@@ -11,7 +11,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack, cast
 
-from openai_realtime.core.call import Call
+from openai_realtime.core.exchange import Call
 from openai_realtime.errors import APIResponseValidationError, ParameterError
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import NESTED_HINTS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from openai_realtime.dialects import JsonObject, flat_request, nested_answer
+from openai_realtime.dialects import JsonObject, flat_request, nested_response
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
@@ -31,7 +31,7 @@ CREATE = CreateOperation(
     dialect="ga",
     parameters=Parameters(ClientSecretParameters, parameter_hints.CLIENT_SECRETS),
     model=ClientSecretCreateResponse,
-    parse_shape=nested_answer,
+    parse_shape=nested_response,
     translate=_translate,
     other_endpoints=frozenset({"sessions", "transcription_sessions"}),
 )

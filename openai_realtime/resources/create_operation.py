@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from openai_realtime.core.call import NO_HINTS, Call
+from openai_realtime.core.exchange import NO_HINTS, Call
 from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
 from openai_realtime.resources.parameters import encode_json

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from openai_realtime.dialects import JsonObject, flat_answer, nested_request
+from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
@@ -30,7 +30,7 @@ CREATE = CreateOperation(
     dialect="beta",
     parameters=Parameters(SessionParameters, parameter_hints.SESSIONS),
     model=RealtimeSessionCreateResponse,
-    parse_shape=flat_answer,
+    parse_shape=flat_response,
     translate=_translate,
     other_endpoints=frozenset({"client_secrets"}),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack, cast
 
-from openai_realtime.dialects import JsonObject, flat_answer, nested_request
+from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
@@ -45,7 +45,7 @@ CREATE = CreateOperation(
     dialect="beta",
     parameters=Parameters(TranscriptionSessionParameters, parameter_hints.TRANSCRIPTION_SESSIONS),
     model=RealtimeTranscriptionSessionCreateResponse,
-    parse_shape=flat_answer,
+    parse_shape=flat_response,
     normalize=_normalized,
     translate=_translate,
     other_endpoints=frozenset({"client_secrets"}),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from openai_realtime.dialects import nested_answer
+from openai_realtime.dialects import nested_response
 from openai_realtime.resources.create_operation import CreateOperation, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.types.translation import (
@@ -26,7 +26,7 @@ CREATE = CreateOperation(
     dialect="ga",
     parameters=Parameters(TranslationParameters),
     model=TranslationClientSecretCreateResponse,
-    parse_shape=nested_answer,
+    parse_shape=nested_response,
 )
 
 

@@ -5,7 +5,7 @@ Owns: the public names. Must not know: how many to hold, who is served first, wh
 """
 
 from openai_realtime.secret_pool.async_pool import SecretPool
-from openai_realtime.secret_pool.stats import PoolStats
+from openai_realtime.secret_pool.inventory import PoolStats
 from openai_realtime.secret_pool.sync_pool import SyncSecretPool
 
 __all__ = ["PoolStats", "SecretPool", "SyncSecretPool"]

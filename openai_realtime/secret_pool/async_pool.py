@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from openai_realtime.secret_pool.stats import PoolStats
+    from openai_realtime.secret_pool.inventory import PoolStats
     from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 

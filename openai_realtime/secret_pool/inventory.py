@@ -22,6 +22,7 @@ Not safe where threads share it: a shell with threads holds a lock around it.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
@@ -29,8 +30,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openai_realtime.errors import APIError, APIResponseValidationError
 from openai_realtime.secret_pool.backoff import Backoff
-from openai_realtime.secret_pool.demand import DemandEstimate
-from openai_realtime.secret_pool.stats import PoolStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +38,40 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DEMAND_SECONDS = 30.0
+"""How long a request is remembered: after this time it counts 1/e, after twice that 1/e²."""
 _LONGEST_LEAD = 10.0  # seconds: how long before the end of its use the successor of one is made
 _SHORTEST_USE = 1.0  # seconds: what is of use for less than this is not worth keeping
 _LONGEST_SLEEP = 5.0  # seconds: what is wanted fades by itself, and is told
 _SHORTEST_SLEEP = 0.001  # seconds: a clock may say that it is a hair too early
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """What a pool holds and wants at one moment, and has been through since it began."""
+
+    ready: int
+    """Secrets that live for at least the pool's `min_ttl`."""
+    wanted: int
+    """How many it wants to have ready; 0 when it is closed."""
+    minting: int
+    """Mints that are going on."""
+    waiting: int
+    """Callers that wait."""
+    hits: int
+    """Acquires that were served at once."""
+    misses: int
+    """Acquires that were not."""
+    minted: int
+    """Secrets that arrived."""
+    unused: int
+    """Secrets that expired, made room for fresh ones, or were there when it closed."""
+    failures: int
+    """Mints that failed, their retries included."""
+    backing_off: float
+    """Seconds until the next try, while minting fails; else 0."""
+    last_error: Exception | None = field(repr=False)
+    """What failed last, even if it works again: it may quote what the server said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +103,25 @@ class Waiter(Generic[T]):
     """Called once, when it is served or told. It must not call back."""
     error: Exception | None = None
     served: _Entry[T] | None = field(default=None, repr=False)
+
+
+class DemandEstimate:
+    """The requests of about the last 30 seconds, each fading exponentially: rate times 30 s."""
+
+    __slots__ = ("_at", "_count")
+
+    def __init__(self, count: float, now: float) -> None:
+        self._count = count
+        self._at = now
+
+    def note(self, now: float) -> None:
+        """Count one request."""
+        self._count = self.count(now) + 1.0
+        self._at = now
+
+    def count(self, now: float) -> float:
+        """Return what is left of all requests at `now`."""
+        return self._count * math.exp((self._at - now) / DEMAND_SECONDS)
 
 
 class SecretInventory(Generic[T]):

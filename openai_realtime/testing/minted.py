@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from openai_realtime.dialects import nested_answer
+from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import (
     client_secrets,
@@ -99,7 +99,7 @@ def _nested_session(given: JsonObject) -> JsonObject:
         raise ParameterError(message, param="session.output_modalities")
     secret = _secret(given, "expires_after", 600)
     defaults = _TRANSCRIPTION if session.get("type") == "transcription" else _SESSION
-    usual = nested_answer({**defaults, "id": new_id("sess"), "client_secret": secret})
+    usual = nested_response({**defaults, "id": new_id("sess"), "client_secret": secret})
     return merge_objects(usual, {"session": session})
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import parse_qs
 
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.dialects import nested_answer
+from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import calls
 from openai_realtime.testing import browsers
@@ -160,7 +160,7 @@ class MockRealtime:
         session = MINTS[endpoint](self._profile.understood(given, endpoint))
         answer = self._profile.shaped(session)
         self._minted[_secret_in(answer)[0]] = _Minted(
-            cast("JsonObject", nested_answer(session).get("session", {})), _secret_in(session)[1]
+            cast("JsonObject", nested_response(session).get("session", {})), _secret_in(session)[1]
         )
         return MockResponse(self._profile.success, answer)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from openai_realtime import providers
-from openai_realtime.dialects import nested_answer
+from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ConfigurationError, ParameterError
 from openai_realtime.testing.messages import MockResponse, refusal
 
@@ -163,7 +163,7 @@ PROFILES: dict[ProviderName, Profile] = {
         understood=_litellm_takes,
         shaped=_litellm_answers,
     ),
-    "bifrost": Profile(providers.compatible(f"{_HOST}/v1"), shaped=nested_answer),
+    "bifrost": Profile(providers.compatible(f"{_HOST}/v1"), shaped=nested_response),
     "compatible": Profile(
         providers.compatible(f"{_HOST}/v1"),
         dialect="beta",

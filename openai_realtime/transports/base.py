@@ -10,9 +10,8 @@ import time
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Protocol
 
-from openai_realtime.core.call import Call, T
 from openai_realtime.core.deadline import deadline_passed
-from openai_realtime.core.exchange import Exchange, RetryContext
+from openai_realtime.core.exchange import Call, Exchange, RetryContext, T
 from openai_realtime.core.wire import Request, Response
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.secrets import Authorization

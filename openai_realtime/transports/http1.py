@@ -17,8 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from openai_realtime.core.body import MAX_BODY_BYTES, whole_body
-from openai_realtime.core.wire import Headers, Request, Response
+from openai_realtime.core.wire import MAX_BODY_BYTES, Headers, Request, Response, whole_body
 from openai_realtime.transports import parsers
 from openai_realtime.transports.exceptions import lost, not_http, too_much
 from openai_realtime.transports.parsers import MalformedResponseError

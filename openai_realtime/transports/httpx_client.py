@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, Self, TypeVar, 
 
 import anyio
 
-from openai_realtime.core.body import BodyReader
 from openai_realtime.core.deadline import deadline_passed
-from openai_realtime.core.wire import Headers, Request, Response
+from openai_realtime.core.wire import BodyReader, Headers, Request, Response
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.exceptions import client_closed, translated
 from openai_realtime.transports.http1 import Origin, origin_of

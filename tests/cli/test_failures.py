@@ -99,7 +99,7 @@ def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> N
     check_told(
         invoke(*QUICK, "--timeout", "0.2"),
         10,
-        "error: No answer within 0.2 s",
+        "error: No response within 0.2 s",
         "hint: Raise --timeout",
     )
 

@@ -20,7 +20,6 @@ from openai_realtime import (
     RetryPolicy,
     Timeout,
 )
-from openai_realtime.core.call import Call
 from openai_realtime.core.events import (
     AttemptFinished,
     AttemptSent,
@@ -30,7 +29,7 @@ from openai_realtime.core.events import (
     PoolLevel,
     RetryScheduled,
 )
-from openai_realtime.core.exchange import Exchange, RetryContext
+from openai_realtime.core.exchange import Call, Exchange, RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.secrets import MASK, ApiKey, Authorization
@@ -256,7 +255,7 @@ def test_a_timeout_at_the_deadline_is_the_deadlines(*, acted: bool) -> None:
     error = caught.value
     assert (error.phase, error.retryable, error.possibly_acted) == ("total", False, acted)
     assert str(error) == (
-        f"No answer within 1 s, all attempts together (POST {URL}, attempt 1). "
+        f"No response within 1 s, all attempts together (POST {URL}, attempt 1). "
         "Raise timeout=, or see whether the server is slow or out of reach"
     )
 

@@ -21,12 +21,11 @@ from openai_realtime import (
     ResponseMeta,
     Timeout,
 )
-from openai_realtime.core.body import BodyReader
-from openai_realtime.core.call import Call
 from openai_realtime.core.deadline import Deadline, deadline_passed
+from openai_realtime.core.exchange import Call
 from openai_realtime.core.meta import parse_duration, response_meta
 from openai_realtime.core.peer_text import Sanitizer
-from openai_realtime.core.wire import Headers, Request, Response
+from openai_realtime.core.wire import BodyReader, Headers, Request, Response
 from openai_realtime.secrets import MASK, ApiKey
 
 MIB = 1024 * 1024
@@ -35,7 +34,7 @@ MIB = 1024 * 1024
 @pytest.mark.parametrize("acted", [False, True])
 def test_a_passed_deadline_tells_the_total(*, acted: bool) -> None:
     error = deadline_passed(2.5, possibly_acted=acted)
-    assert str(error).startswith("No answer within 2.5 s, all attempts together")
+    assert str(error).startswith("No response within 2.5 s, all attempts together")
     assert (error.phase, error.retryable, error.possibly_acted) == ("total", False, acted)
 
 
@@ -154,7 +153,7 @@ def test_bodies_are_read_whole(body: bytes, size: int) -> None:
 def test_bodies_out_of_bounds(body: bytes, encoding: str | None, why: str) -> None:
     with pytest.raises(APIConnectionError) as caught:
         read(body, encoding)
-    assert caught.value.message == f"The server's answer {why}"
+    assert caught.value.message == f"The server's response {why}"
     assert (caught.value.phase, caught.value.retryable) == ("receive", False)
     assert caught.value.possibly_acted
 

@@ -47,14 +47,13 @@ from openai_realtime.cli.auth import anyone_on_this_machine, bearer_tokens
 from openai_realtime.cli.failures import failure_of
 from openai_realtime.cli.report import meta_line, session_rows
 from openai_realtime.configuration import Configuration
-from openai_realtime.core.body import MAX_BODY_BYTES, whole_body
 from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.meta import parse_duration, response_meta
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text, visible
 from openai_realtime.core.retry import RetryPolicy, parse_http_date, parse_retry_after
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.core.wire import Headers, Response
-from openai_realtime.dialects import flat_answer, nested_answer
+from openai_realtime.core.wire import MAX_BODY_BYTES, Headers, Response, whole_body
+from openai_realtime.dialects import flat_response, nested_response
 from openai_realtime.mint.addresses import client_address
 from openai_realtime.mint.bodies import check_content_type
 from openai_realtime.mint.cors import Origins
@@ -67,8 +66,8 @@ from openai_realtime.types.client_secret import MAX_UNIX_SECONDS, ClientSecret, 
 CONFIGURATION = Configuration.resolve({"api_key": KEY})
 VERIFIER = WebhookVerifier(deliveries.SECRET, clock=lambda: deliveries.NOW)
 MODELS: dict[Any, Any] = {
-    RealtimeSessionCreateResponse: flat_answer,
-    ClientSecretCreateResponse: nested_answer,
+    RealtimeSessionCreateResponse: flat_response,
+    ClientSecretCreateResponse: nested_response,
 }
 
 
@@ -177,7 +176,7 @@ def assert_unique(body: bytes) -> None:
 
 
 def check_answer(value: dict[str, Any]) -> None:
-    for parse_shape in (flat_answer, nested_answer):
+    for parse_shape in (flat_response, nested_response):
         before = json.dumps(value)
         assert isinstance(parse_shape(value), dict)
         assert json.dumps(value) == before, "what came is not changed"

@@ -13,7 +13,7 @@ from openai_realtime import (
     ResponseMeta,
 )
 from openai_realtime.core.wire import Headers, Response
-from openai_realtime.dialects import flat_answer
+from openai_realtime.dialects import flat_response
 from openai_realtime.resources.responses import parse_response
 
 SECRET = "ek_0123456789"
@@ -25,7 +25,7 @@ def read(body: object, **headers: str) -> RealtimeSessionCreateResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = Response(200, Headers(named), content)
     return parse_response(
-        response, ResponseMeta(attempts=2), RealtimeSessionCreateResponse, flat_answer
+        response, ResponseMeta(attempts=2), RealtimeSessionCreateResponse, flat_response
     )
 
 

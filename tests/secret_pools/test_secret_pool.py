@@ -20,7 +20,6 @@ from typing import Any
 import anyio
 import pytest
 from backends import Backend  # noqa: TC002 - as in every test
-from secret_pool.late_secret import answer_late
 
 from openai_realtime import (
     APIResponseValidationError,
@@ -36,6 +35,7 @@ from openai_realtime import (
 from openai_realtime.core.events import Event, PoolLevel
 from openai_realtime.secret_pool import SecretPool, sync_pool
 from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest
+from secret_pools.late_secret import answer_late
 
 QUICK = RetryPolicy(max_retries=0, base_delay=0.02, max_delay=0.05)
 DOWN = MockResponse(500, json={"error": {"message": "down"}})

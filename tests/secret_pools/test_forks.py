@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import anyio
 import pytest
 from backends import Backend  # noqa: TC002 - as in every test
-from secret_pool.late_secret import answer_late
 
 from openai_realtime import ClientClosedError
 from openai_realtime.secret_pool import base as secret_pool
 from openai_realtime.testing import MockRealtimeServer
+from secret_pools.late_secret import answer_late
 
 # Only the pool is told: a connection opened under a false process id would never be closed.
 CHILD = SimpleNamespace(getpid=lambda: -1)
@@ -32,7 +32,7 @@ def test_no_secret_is_given_to_parent_and_child(
     """In a process of its own: this one has threads, which no fork survives."""
     process = subprocess.run(
         # Python warns of any fork beside threads: a pool has them.
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-m", "secret_pool.forked_pool",
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-m", "secret_pools.forked_pool",
          backend.name, realtime_server.base_url, realtime_server.api_key],
         cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip

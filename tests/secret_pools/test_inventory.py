@@ -18,8 +18,13 @@ from openai_realtime.errors import (
     ClientClosedError,
     InternalServerError,
 )
-from openai_realtime.secret_pool.demand import DEMAND_SECONDS, DemandEstimate
-from openai_realtime.secret_pool.inventory import Limits, SecretInventory, Waiter
+from openai_realtime.secret_pool.inventory import (
+    DEMAND_SECONDS,
+    DemandEstimate,
+    Limits,
+    SecretInventory,
+    Waiter,
+)
 
 
 class Clock:
