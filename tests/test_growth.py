@@ -39,7 +39,7 @@ from openai_realtime.mint.addresses import client_address
 from openai_realtime.mint.bodies import check_content_type
 from openai_realtime.mint.cors import Origins
 from openai_realtime.mint.endpoint_errors import EndpointError
-from openai_realtime.resources.calls import action_call, create_call
+from openai_realtime.resources.calls import action_call, begin_call
 from openai_realtime.resources.create_operation import is_retired
 from openai_realtime.resources.responses import parse_response
 from openai_realtime.types.client_secret import ClientSecret, parse_expiry
@@ -239,7 +239,7 @@ def minted(body: bytes) -> Prepared:
 def begun(body: bytes) -> Prepared:
     configuration = Configuration.resolve({"api_key": KEY})
     calls: list[Any] = [
-        create_call(configuration, {"sdp": "v=0"}),
+        begin_call(configuration, {"sdp": "v=0"}),
         action_call(configuration, "hangup", "rtc_1", {}),
     ]
     response = Response(200, Headers({"location": body.decode("latin-1")}), body)

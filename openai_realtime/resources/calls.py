@@ -1,46 +1,44 @@
-"""`client.calls`: begin a WebRTC call, and accept, reject, refer or hang up a phone call.
+"""`client.calls`: begins a WebRTC call; accepts, rejects, refers or hangs up a call.
 
-Owns: the calls endpoints. Must not know: transports. None of these is repeated unless the request
-was provably never sent, or the server says so: each acts on somebody's call.
+Rules for this file:
+
+- No request is repeated unless it was provably never sent, or the server says so: each acts on
+  somebody's call.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import Unpack, cast
 
+from openai_realtime.configuration import Configuration
 from openai_realtime.core.exchange import Call
+from openai_realtime.core.meta import ResponseMeta
+from openai_realtime.core.wire import Request, Response
+from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIResponseValidationError, ParameterError
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import NESTED_HINTS
 from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
 from openai_realtime.resources.requests import CallArguments
+from openai_realtime.resources.signatures import takes
+from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.call import (
     CallAcceptParameters,
+    CallAcceptParams,
+    CallCreateParams,
     CallHangupParameters,
+    CallHangupParams,
     CallParameters,
     CallReferParameters,
+    CallReferParams,
     CallRejectParameters,
+    CallRejectParams,
     RealtimeCall,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.core.wire import Request, Response
-    from openai_realtime.dialects import JsonObject
-    from openai_realtime.transports.base import AsyncDriver, SyncDriver
-    from openai_realtime.types.call import (
-        CallAcceptParams,
-        CallCreateParams,
-        CallHangupParams,
-        CallReferParams,
-        CallRejectParams,
-    )
 
 _MAX_IDLE_SECONDS = 1.0
 _PART_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -55,7 +53,7 @@ ACTIONS = {
 }
 
 
-def create_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
+def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
     """Return the call behind `calls.create`."""
     asked = CallArguments.of(configuration, params)
     given = CREATE.validate(asked.parameters, asked.extra_body)
@@ -147,28 +145,53 @@ class AsyncCalls:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(CallCreateParams)
     async def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
         """Begin a WebRTC call: `POST {base_url}/realtime/calls`.
 
-        Takes the SDP offer, and the session's configuration unless the client holds an ephemeral
-        key. Returns the call's id and the SDP answer. Errors are those of `sessions.create`.
-        """
-        return await self._driver.run(create_call(self._configuration, params))
+        `sdp` is the peer's SDP offer; `session` configures the session, unless the client holds an
+        ephemeral key, whose session is configured already. Options are those of `sessions.create`.
+        Returns the call's id and the SDP answer.
 
+        Raises what `sessions.create` raises. The request is not repeated unless it was never sent, or
+        the server says so: a second one would begin a second call.
+        """
+        return await self._driver.run(begin_call(self._configuration, params))
+
+    @takes(CallAcceptParams)
     async def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
-        """Accept a phone call; the parameters are those of a nested realtime session."""
+        """Accept a phone call: `POST {base_url}/realtime/calls/{call_id}/accept`.
+
+        The parameters are those of a nested realtime session (`CallAcceptParams`); options are those
+        of `sessions.create`. Raises `NotFoundError` when the call is over, and otherwise what
+        `create` raises.
+        """
         await self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
+    @takes(CallRejectParams)
     async def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
-        """Reject a phone call, with SIP status `status_code` (default 603, decline)."""
+        """Reject a phone call: `POST {base_url}/realtime/calls/{call_id}/reject`.
+
+        `status_code` is the SIP status for the caller, 300–699; default 603, decline. Options and
+        errors are those of `accept`.
+        """
         await self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
+    @takes(CallReferParams)
     async def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
-        """Transfer a phone call to `target_uri`, a `tel:` or `sip:` URI."""
+        """Transfer a phone call: `POST {base_url}/realtime/calls/{call_id}/refer`.
+
+        `target_uri` is where it goes, a `tel:` or `sip:` URI. Options and errors are those of
+        `accept`.
+        """
         await self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
+    @takes(CallHangupParams)
     async def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
-        """End a call, whether it came by phone or by WebRTC."""
+        """End a call, by phone or by WebRTC: `POST {base_url}/realtime/calls/{call_id}/hangup`.
+
+        Options and errors are those of `accept`.
+        """
         await self._driver.run(action_call(self._configuration, "hangup", call_id, params))
 
 
@@ -179,22 +202,51 @@ class Calls:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(CallCreateParams)
     def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
-        """Begin a WebRTC call: as `AsyncCalls.create`, blocking."""
-        return self._driver.run(create_call(self._configuration, params))
+        """Begin a WebRTC call: `POST {base_url}/realtime/calls`.
 
+        `sdp` is the peer's SDP offer; `session` configures the session, unless the client holds an
+        ephemeral key, whose session is configured already. Options are those of `sessions.create`.
+        Returns the call's id and the SDP answer.
+
+        Raises what `sessions.create` raises. The request is not repeated unless it was never sent, or
+        the server says so: a second one would begin a second call.
+        """
+        return self._driver.run(begin_call(self._configuration, params))
+
+    @takes(CallAcceptParams)
     def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
-        """Accept a phone call: as `AsyncCalls.accept`, blocking."""
+        """Accept a phone call: `POST {base_url}/realtime/calls/{call_id}/accept`.
+
+        The parameters are those of a nested realtime session (`CallAcceptParams`); options are those
+        of `sessions.create`. Raises `NotFoundError` when the call is over, and otherwise what
+        `create` raises.
+        """
         self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
+    @takes(CallRejectParams)
     def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
-        """Reject a phone call: as `AsyncCalls.reject`, blocking."""
+        """Reject a phone call: `POST {base_url}/realtime/calls/{call_id}/reject`.
+
+        `status_code` is the SIP status for the caller, 300–699; default 603, decline. Options and
+        errors are those of `accept`.
+        """
         self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
+    @takes(CallReferParams)
     def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
-        """Transfer a phone call: as `AsyncCalls.refer`, blocking."""
+        """Transfer a phone call: `POST {base_url}/realtime/calls/{call_id}/refer`.
+
+        `target_uri` is where it goes, a `tel:` or `sip:` URI. Options and errors are those of
+        `accept`.
+        """
         self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
+    @takes(CallHangupParams)
     def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
-        """End a call: as `AsyncCalls.hangup`, blocking."""
+        """End a call, by phone or by WebRTC: `POST {base_url}/realtime/calls/{call_id}/hangup`.
+
+        Options and errors are those of `accept`.
+        """
         self._driver.run(action_call(self._configuration, "hangup", call_id, params))

@@ -1,23 +1,21 @@
-"""`client.client_secrets`: mint a client secret in the nested ("ga") shape.
-
-Owns: what `client_secrets.create` takes, answers, and becomes on a flat-only server. Must not know:
-transports.
-"""
+"""`client.client_secrets`: mints a client secret in the nested ("ga") shape."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
+from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import JsonObject, flat_request, nested_response
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
-from openai_realtime.types.nested_session import ClientSecretCreateResponse, ClientSecretParameters
-
-if TYPE_CHECKING:
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.base import AsyncDriver, SyncDriver
-    from openai_realtime.types.nested_session import ClientSecretCreateParams
+from openai_realtime.resources.signatures import takes
+from openai_realtime.transports.base import AsyncDriver, SyncDriver
+from openai_realtime.types.nested_session import (
+    ClientSecretCreateParams,
+    ClientSecretCreateResponse,
+    ClientSecretParameters,
+)
 
 
 def _translate(nested: JsonObject) -> Draft:
@@ -44,14 +42,23 @@ class AsyncClientSecrets:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(ClientSecretCreateParams)
     async def create(
         self, /, **params: Unpack[ClientSecretCreateParams]
     ) -> ClientSecretCreateResponse:
         """Mint a client secret: `POST {base_url}/realtime/client_secrets`.
 
-        Takes `expires_after` and `session` (`ClientSecretCreateParams` documents both); options and
-        errors are those of `sessions.create`. Returns the secret (`value`, `expires_at`) and the
-        session it opens. A server that takes only the flat shape is asked in that shape.
+        Takes `session` and `expires_after`, which `ClientSecretCreateParams` documents, and options.
+        Returns the secret (`value`, `expires_at`) and the `session` that it opens. A server that
+        takes only the flat shape gets the request in that shape; the return value has the same type.
+
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
         """
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
@@ -63,6 +70,20 @@ class ClientSecrets:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(ClientSecretCreateParams)
     def create(self, /, **params: Unpack[ClientSecretCreateParams]) -> ClientSecretCreateResponse:
-        """Mint a client secret: as `AsyncClientSecrets.create`, blocking."""
+        """Mint a client secret: `POST {base_url}/realtime/client_secrets`.
+
+        Takes `session` and `expires_after`, which `ClientSecretCreateParams` documents, and options.
+        Returns the secret (`value`, `expires_at`) and the `session` that it opens. A server that
+        takes only the flat shape gets the request in that shape; the return value has the same type.
+
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
+        """
         return self._driver.run(create_call(self._configuration, CREATE, params))

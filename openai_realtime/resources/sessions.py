@@ -1,23 +1,21 @@
-"""`client.sessions`: mint a realtime session with its ephemeral client secret.
-
-Owns: what `sessions.create` takes, answers, and becomes on a nested-only server. Must not know:
-transports.
-"""
+"""`client.sessions`: mints a realtime session with its ephemeral client secret."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
+from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
-from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionParameters
-
-if TYPE_CHECKING:
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.base import AsyncDriver, SyncDriver
-    from openai_realtime.types.session import SessionCreateParams
+from openai_realtime.resources.signatures import takes
+from openai_realtime.transports.base import AsyncDriver, SyncDriver
+from openai_realtime.types.session import (
+    RealtimeSessionCreateResponse,
+    SessionCreateParams,
+    SessionParameters,
+)
 
 
 def _translate(flat: JsonObject) -> Draft:
@@ -43,20 +41,24 @@ class AsyncSessions:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(SessionCreateParams)
     async def create(
         self, /, **params: Unpack[SessionCreateParams]
     ) -> RealtimeSessionCreateResponse:
         """Mint a realtime session: `POST {base_url}/realtime/sessions`.
 
-        Takes the session's parameters (`SessionCreateParams` documents each) and the per-call
-        options `timeout`, `safety_identifier`, `strict`, `extra_headers`, `extra_query`,
-        `extra_body`. Returns the session; `client_secret.value` is what the browser or phone gets.
-        A server that takes only the nested shape is asked in that shape, at
-        `/realtime/client_secrets`; the answer is the same.
+        Takes the session's parameters, which `SessionCreateParams` documents one by one, and options.
+        Returns the session; its `client_secret.value` is what the browser or phone gets. A server
+        that takes only the nested shape gets the request in that shape, at
+        `/realtime/client_secrets`; the return value has the same type.
 
-        Raises `ParameterError` before anything is sent when a parameter is wrong, else an
-        `APIError`: `APIStatusError` by status, `APIConnectionError`, `APITimeoutError`, or
-        `APIResponseValidationError` when the server's success holds no usable secret.
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
         """
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
@@ -68,6 +70,21 @@ class Sessions:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(SessionCreateParams)
     def create(self, /, **params: Unpack[SessionCreateParams]) -> RealtimeSessionCreateResponse:
-        """Mint a realtime session: as `AsyncSessions.create`, blocking."""
+        """Mint a realtime session: `POST {base_url}/realtime/sessions`.
+
+        Takes the session's parameters, which `SessionCreateParams` documents one by one, and options.
+        Returns the session; its `client_secret.value` is what the browser or phone gets. A server
+        that takes only the nested shape gets the request in that shape, at
+        `/realtime/client_secrets`; the return value has the same type.
+
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
+        """
         return self._driver.run(create_call(self._configuration, CREATE, params))

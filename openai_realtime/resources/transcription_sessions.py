@@ -1,38 +1,31 @@
-"""`client.transcription_sessions`: mint a transcription session with its client secret.
-
-Owns: what `transcription_sessions.create` takes, answers, and becomes on a nested-only server. Must
-not know: transports.
-"""
+"""`client.transcription_sessions`: mints a transcription session with its ephemeral client secret."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack, cast
+from collections.abc import Mapping
+from typing import Unpack, cast
 
+from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
+from openai_realtime.resources.signatures import takes
+from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.transcription_session import (
     RealtimeTranscriptionSessionCreateResponse,
+    TranscriptionSessionCreateParams,
     TranscriptionSessionParameters,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.base import AsyncDriver, SyncDriver
-    from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
-
-
-def _normalized(params: Mapping[str, object]) -> dict[str, object]:
-    """Return `params` with the secret's lifetime spelled as this endpoint's servers read it."""
-    spelled = dict(params)
+def _normalized(params: Mapping[str, object]) -> Mapping[str, object]:
+    """Return `params` with the secret's lifetime under the name that this endpoint knows."""
     secret = params.get("client_secret")
-    if isinstance(secret, dict) and "expires_after" in secret:
-        others = cast("dict[str, object]", secret).copy()
-        spelled["client_secret"] = {"expires_at": others.pop("expires_after"), **others}
-    return spelled
+    if not isinstance(secret, dict) or "expires_after" not in secret:
+        return params
+    others = cast("dict[str, object]", secret).copy()
+    return {**params, "client_secret": {"expires_at": others.pop("expires_after"), **others}}
 
 
 def _translate(flat: JsonObject) -> Draft:
@@ -59,13 +52,24 @@ class AsyncTranscriptionSessions:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(TranscriptionSessionCreateParams)
     async def create(
         self, /, **params: Unpack[TranscriptionSessionCreateParams]
     ) -> RealtimeTranscriptionSessionCreateResponse:
         """Mint a transcription session: `POST {base_url}/realtime/transcription_sessions`.
 
-        Takes `TranscriptionSessionCreateParams`; options, return and errors are those of
-        `sessions.create`.
+        Takes the session's parameters, which `TranscriptionSessionCreateParams` documents one by
+        one, and options. Returns the session; its `client_secret.value` is what the browser or phone
+        gets. A server that takes only the nested shape gets the request in that shape, at
+        `/realtime/client_secrets`; the return value has the same type.
+
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
         """
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
@@ -77,8 +81,23 @@ class TranscriptionSessions:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(TranscriptionSessionCreateParams)
     def create(
         self, /, **params: Unpack[TranscriptionSessionCreateParams]
     ) -> RealtimeTranscriptionSessionCreateResponse:
-        """Mint a transcription session: as `AsyncTranscriptionSessions.create`, blocking."""
+        """Mint a transcription session: `POST {base_url}/realtime/transcription_sessions`.
+
+        Takes the session's parameters, which `TranscriptionSessionCreateParams` documents one by
+        one, and options. Returns the session; its `client_secret.value` is what the browser or phone
+        gets. A server that takes only the nested shape gets the request in that shape, at
+        `/realtime/client_secrets`; the return value has the same type.
+
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
+        """
         return self._driver.run(create_call(self._configuration, CREATE, params))

@@ -1,24 +1,20 @@
-"""`client.translations.client_secrets`: mint a client secret for a translation session.
-
-Owns: the translations endpoint. Must not know: transports.
-"""
+"""`client.translations.client_secrets`: mints a client secret for a translation session."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
+from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import nested_response
 from openai_realtime.resources.create_operation import CreateOperation, create_call
 from openai_realtime.resources.parameters import Parameters
+from openai_realtime.resources.signatures import takes
+from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.translation import (
+    TranslationClientSecretCreateParams,
     TranslationClientSecretCreateResponse,
     TranslationParameters,
 )
-
-if TYPE_CHECKING:
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.transports.base import AsyncDriver, SyncDriver
-    from openai_realtime.types.translation import TranslationClientSecretCreateParams
 
 CREATE = CreateOperation(
     name="translations.client_secrets.create",
@@ -37,13 +33,23 @@ class AsyncTranslationClientSecrets:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(TranslationClientSecretCreateParams)
     async def create(
         self, /, **params: Unpack[TranslationClientSecretCreateParams]
     ) -> TranslationClientSecretCreateResponse:
         """Mint a translation secret: `POST {base_url}/realtime/translations/client_secrets`.
 
-        Takes `expires_after` and `session`; options and errors are those of `sessions.create`.
-        There is no flat shape of it, so `dialect` changes nothing here.
+        Takes `session` and `expires_after`, which `TranslationClientSecretCreateParams` documents,
+        and options. Returns the secret (`value`, `expires_at`) and the `session` that it opens. This
+        endpoint has no flat shape, so `dialect` changes nothing here.
+
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
         """
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
@@ -55,28 +61,42 @@ class TranslationClientSecrets:
         self._driver = driver
         self._configuration = configuration
 
+    @takes(TranslationClientSecretCreateParams)
     def create(
         self, /, **params: Unpack[TranslationClientSecretCreateParams]
     ) -> TranslationClientSecretCreateResponse:
-        """Mint a translation secret: as `AsyncTranslationClientSecrets.create`, blocking."""
+        """Mint a translation secret: `POST {base_url}/realtime/translations/client_secrets`.
+
+        Takes `session` and `expires_after`, which `TranslationClientSecretCreateParams` documents,
+        and options. Returns the secret (`value`, `expires_at`) and the `session` that it opens. This
+        endpoint has no flat shape, so `dialect` changes nothing here.
+
+        The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
+        `strict`, `extra_headers`, `extra_query` and `extra_body`.
+
+        Raises `ParameterError` before anything is sent when a parameter is wrong, and otherwise an
+        `APIError`: an `APIStatusError` by the response's status, `APITimeoutError` or another
+        `APIConnectionError` when there is no response, `APIResponseValidationError` when a 2xx
+        response has no usable secret.
+        """
         return self._driver.run(create_call(self._configuration, CREATE, params))
 
 
 class AsyncTranslations:
     """`client.translations` of the async client."""
 
+    client_secrets: AsyncTranslationClientSecrets
+    """Client secrets for translation sessions: `create`."""
+
     def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
-        self.client_secrets: AsyncTranslationClientSecrets = AsyncTranslationClientSecrets(
-            driver, configuration
-        )
-        """Client secrets for translation sessions: `create`."""
+        self.client_secrets = AsyncTranslationClientSecrets(driver, configuration)
 
 
 class Translations:
     """`client.translations` of the sync client."""
 
+    client_secrets: TranslationClientSecrets
+    """Client secrets for translation sessions: `create`."""
+
     def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
-        self.client_secrets: TranslationClientSecrets = TranslationClientSecrets(
-            driver, configuration
-        )
-        """Client secrets for translation sessions: `create`."""
+        self.client_secrets = TranslationClientSecrets(driver, configuration)

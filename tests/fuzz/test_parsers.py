@@ -58,7 +58,7 @@ from openai_realtime.mint.addresses import client_address
 from openai_realtime.mint.bodies import check_content_type
 from openai_realtime.mint.cors import Origins
 from openai_realtime.mint.endpoint_errors import EndpointError
-from openai_realtime.resources.calls import action_call, create_call
+from openai_realtime.resources.calls import action_call, begin_call
 from openai_realtime.resources.create_operation import is_retired
 from openai_realtime.resources.responses import parse_response
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS, ClientSecret, parse_expiry
@@ -137,7 +137,7 @@ def check_call(sent: tuple[list[tuple[bytes, bytes]], bytes]) -> None:
     response = response_of(201, *sent)
     meta = response_meta(response, Sanitizer((KEY,)), attempts=1, elapsed=0, possible_orphans=0)
     calls: list[Any] = [
-        create_call(CONFIGURATION, {"sdp": "v=0"}),
+        begin_call(CONFIGURATION, {"sdp": "v=0"}),
         action_call(CONFIGURATION, "hangup", "rtc_1", {}),
     ]
     for call in calls:
