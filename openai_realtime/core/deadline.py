@@ -1,7 +1,4 @@
-"""Time limits: what a caller may set, and the one deadline a call lives under.
-
-Owns: the arithmetic of time left. Must not know: how waiting is done, or what is waited for.
-"""
+"""Time limits: what a caller may set, and the deadline of one call."""
 
 from __future__ import annotations
 
@@ -19,15 +16,15 @@ if TYPE_CHECKING:
 class Timeout:
     """Time limits of a call, in seconds; each is positive and finite, or it is refused.
 
-    Whatever is set for one phase, it is cut to what is left of `total`.
+    The limit of a phase is never longer than what is left of `total`.
     """
 
     total: float = 30.0
-    """The whole call: name resolution, connecting, sending, reading, every retry and back-off."""
+    """The whole call: name resolution, connecting, sending, reading, retries and the waits between."""
     connect: float = 5.0
     """Opening one connection: name resolution, TCP and TLS."""
     read: float = 10.0
-    """Silence: the longest wait for the next bytes, of the answer or for the request to go out."""
+    """Silence: the longest wait until more bytes are received, or sent."""
     pool: float = 2.0
     """Waiting for a free connection, when 1,000 are busy."""
 
@@ -39,7 +36,7 @@ class Timeout:
                 raise ConfigurationError(message)
 
     def with_total(self, value: float | Timeout) -> Timeout:
-        """Return `value` if it is a `Timeout`; a bare number is these limits with another total."""
+        """Return `value` if it is a `Timeout`; for a number, these limits with that total."""
         if isinstance(value, Timeout):
             return value
         if not isinstance(cast("object", value), int | float):
@@ -65,13 +62,13 @@ class Deadline(NamedTuple):
         return left if left > 0 else 0.0
 
     def clamp(self, limit: float | None) -> float:
-        """Return `limit` (seconds; None: no limit of its own), cut to what is left."""
+        """Return `limit` in seconds, or what is left of the deadline if that is less; None: no limit."""
         remaining = self.remaining()
         return remaining if limit is None else min(limit, remaining)
 
 
 def deadline_passed(total: float, *, possibly_acted: bool) -> APITimeoutError:
-    """Return the error of a call that was not over `total` seconds after it began."""
+    """Return the error of a call that is not over `total` seconds after it began."""
     return APITimeoutError(
         f"No response within {total:g} s, all attempts together",
         phase="total",

@@ -1,4 +1,4 @@
-"""Error responses as exceptions."""
+"""Turns error responses into exceptions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from openai_realtime.core.wire import Headers
 if TYPE_CHECKING:
     from openai_realtime.core.wire import Response
 
-# A page says what it is about in its title, which comes early.
+# The title of a page is near its beginning.
 _MAX_PAGE_CHARACTERS = 16 * 1024
 _MAX_PATH_STEPS = 32
 
@@ -52,7 +52,7 @@ def status_error(
 ) -> errors.APIStatusError:
     """Return the exception for a response that is no 2xx.
 
-    `sanitizer` knows the credential of the request, and makes every text of the response safe to show.
+    `sanitizer` masks the credential of the request, and makes every text of the response safe to show.
     """
     status, body = response.status, _decoded(response.body)
     sanitizer.learn(secrets_in(body))
@@ -82,7 +82,7 @@ def status_error(
 
 
 def shown_headers(headers: Headers, sanitizer: Sanitizer) -> Headers:
-    """Return headers as an error shows them: safe, without the text of a Location."""
+    """Return headers as an error shows them: safe to show, without the value of Location."""
     return Headers(ShownHeaders(headers, sanitizer, hides_location=True))
 
 
@@ -95,7 +95,7 @@ def _status_class(status: int) -> type[errors.APIStatusError]:
 
 
 def _decoded(body: bytes) -> Json:
-    """Return the JSON value of an error's body, or its text where it is no JSON."""
+    """Return the JSON value of an error's body, or its text if it is no JSON."""
     try:
         return decode_json(body)
     except ValueError:
@@ -103,7 +103,7 @@ def _decoded(body: bytes) -> Json:
 
 
 def error_details(body: Json) -> dict[str, Json]:
-    """Return the object that carries code, type and param: `error` where it is one, else the root."""
+    """Return the object with code, type and param: `error` if that is an object, otherwise the root."""
     if not isinstance(body, dict):
         return {}
     inner = body.get("error")
@@ -111,31 +111,31 @@ def error_details(body: Json) -> dict[str, Json]:
 
 
 def server_message(body: Json, sanitizer: Sanitizer) -> str | None:
-    """Return the server's words in a decoded body, in at most 500 characters; None: it gave none."""
+    """Return the server's message in a decoded body, at most 500 characters; None if it has none."""
     if isinstance(body, str):
         page = sanitizer.mask(body, _MAX_PAGE_CHARACTERS)
-        return sanitizer.text(_words(_unescaped(_page_text(page)))) or None
+        return sanitizer.text(_one_line(_unescaped(_page_text(page)))) or None
     details = error_details(body)
     for name in ("message", "error", "detail", "title", "error_description"):
         value = details.get(name)
         if isinstance(value, str) and value.strip():
-            return sanitizer.text(_words(value))
+            return sanitizer.text(_one_line(value))
         if isinstance(value, list | dict) and value:
             return _as_json(value, sanitizer)
     return _as_json(body, sanitizer) if body else None
 
 
 def _as_json(value: Json, sanitizer: Sanitizer) -> str:
-    return sanitizer.text(_words(json.dumps(sanitizer.json(value), ensure_ascii=False)))
+    return sanitizer.text(_one_line(json.dumps(sanitizer.json(value), ensure_ascii=False)))
 
 
-def _words(text: str) -> str:
-    """Return `text` on one line: how a page or a message is laid out says nothing."""
+def _one_line(text: str) -> str:
+    """Return `text` on one line, with single spaces."""
     return " ".join(text.split())
 
 
 def _page_text(page: str) -> str:
-    """Return the title of an HTML page, else its text; what is no page stays as it is."""
+    """Return the title of an HTML page, or its text if it has none. Other text stays as it is."""
     first, *others = page.split("<")
     shown = [first]
     hidden = ""
@@ -143,7 +143,7 @@ def _page_text(page: str) -> str:
         tag, is_closed, text = piece.partition(">")
         name = (tag.split(maxsplit=1) or [""])[0].lower()
         if not is_closed:
-            text = f"<{piece}"  # no tag, but text that holds a "<"
+            text = f"<{piece}"  # not a tag, but text with a "<"
         elif name == "title" and text.strip():
             return text
         elif not hidden and name in _HIDDEN_TAGS:
@@ -156,7 +156,7 @@ def _page_text(page: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """Return `text` with the characters that HTML's references, such as `&amp;`, stand for."""
+    """Return `text` with HTML's character references, such as `&amp;`, replaced."""
     if "&" not in text:
         return text
     from html import unescape  # noqa: PLC0415 - few errors are pages
@@ -165,7 +165,7 @@ def _unescaped(text: str) -> str:
 
 
 def _name(value: Json) -> str | None:
-    """Return a code, type or param as text: some gateways send numbers, or a JSON path as a list."""
+    """Return a code, type or param as text: some gateways send numbers, or a path as a list."""
     if isinstance(value, list):
         return ".".join(map(str, value[:_MAX_PATH_STEPS])) or None
     if isinstance(value, bool | None):

@@ -1,7 +1,6 @@
-"""One call's attempts: the only retry logic, iterated by the sync and the async driver alike.
+"""One call and its attempts: the only retry logic, used by the sync and the async driver alike.
 
-Owns: what is sent next, and what the call returns or raises. Must not know: engines, sleeping,
-`await`. A driver does no more than this:
+A driver does no more than this:
 
     for attempt in exchange:
         with attempt:
@@ -48,22 +47,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NEITHER_IS_THERE = (
-    "Neither the flat nor the nested endpoint is there: check base_url (it ends in /v1 at most "
+    "Neither the flat nor the nested endpoint exists: check base_url (it ends in /v1 at most "
     "providers)"
 )
 
 
-# An engine's words around what a peer said.
+# Room for the message of a peer and what an engine says about it.
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
 def no_listener() -> Listener | None:
-    """Return who listens: no_listener does."""
+    """Return None: no callable takes the call's events."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryContext:
-    """What every call of a client shares: the policy, the budget, the clock and the random."""
+    """What every call of a client shares."""
 
     policy: RetryPolicy
     budget: RetryBudget
@@ -72,7 +71,7 @@ class RetryContext:
     random: Callable[[], float]
     """Uniform in [0, 1)."""
     listening: Callable[[], Listener | None] = no_listener
-    """Says who listens to a call that begins now; None costs a call nothing."""
+    """Returns the callable that takes the events of a call that begins now, or None."""
 
 
 NO_HINTS: Mapping[int | str, str] = MappingProxyType({})
@@ -98,9 +97,9 @@ class Call(NamedTuple, Generic[T]):
 class Exchange(Generic[T]):
     """The attempts of one call: iterate it, then ask for `result()`.
 
-    Each attempt is the exchange itself, as a `with` block that takes an answer or a connection error.
-    An `APIConnectionError` that leaves the block is judged here; any other exception (cancellation, a
-    fault in the caller's credential callable) ends the call.
+    Each attempt is the exchange itself, as a `with` block that takes a response or a connection error.
+    An `APIConnectionError` that leaves the block leads to another attempt or to the call's error; any
+    other exception (a cancellation, an error of the caller's credential callable) ends the call.
     """
 
     _attempts: int = 0
@@ -165,7 +164,7 @@ class Exchange(Generic[T]):
         return False
 
     def result(self) -> T:
-        """Return the call's answer, or raise what became of it."""
+        """Return the call's result, or raise its error."""
         if self._error is not None:
             raise self._error from self._error.__cause__
         return self._value
@@ -174,7 +173,7 @@ class Exchange(Generic[T]):
         """Return the request to send now, with its credential (None where the server wants none).
 
         The credential is masked in whatever comes back. Raises `APITimeoutError` when the call's time
-        is up already: a key took too long, or the process was held up.
+        is over: the credential callable took too long, or the process was suspended.
         """
         if not self.deadline.remaining():
             raise deadline_passed(self.call.timeout.total, possibly_acted=False)
@@ -186,11 +185,11 @@ class Exchange(Generic[T]):
         return request if authorization is None else request.with_header(authorization.header)
 
     def receive(self, response: Response) -> None:
-        """Take the attempt's answer."""
+        """Take the attempt's response."""
         self._response = response
 
     def _settle_response(self, response: Response) -> None:
-        """Parse an answer, plan another attempt, or fail."""
+        """Parse a response, plan another attempt, or fail."""
         sanitizer = self._sanitizer()
         if not response.is_success:
             error = status_error(response, policy=self._context.policy, sanitizer=sanitizer)
@@ -219,9 +218,9 @@ class Exchange(Generic[T]):
             self._finish(None)
 
     def _settle_failure(self, error: APIConnectionError) -> None:
-        """Plan another attempt after one that got no answer, or fail."""
+        """Plan another attempt after one without a response, or fail."""
         if isinstance(error, APITimeoutError) and self.deadline.remaining() <= 0:
-            # Whatever was waited for, it was cut to what was left of the whole call's time.
+            # The limit of this phase was cut to what was left of the whole call's time.
             error = deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
         self._settle_error(error, self._sanitizer(), None)
 
@@ -230,9 +229,9 @@ class Exchange(Generic[T]):
         return Sanitizer(() if self._authorization is None else (self._authorization.token,))
 
     def _settle_error(self, error: APIError, sanitizer: Sanitizer, status: int | None) -> None:
-        # Its frames' locals hold requests and bodies; the error carries all that may be told.
+        # The traceback's frames hold requests and bodies; the error itself carries what may be shown.
         error.__traceback__ = error.__context__ = None
-        # Its author may have quoted a peer that quoted the credential.
+        # It may quote a peer that quotes the credential.
         error.message = sanitizer.text(error.message, _MAX_MESSAGE_CHARACTERS)
         error.args = (error.message,)
         error.method = self.call.request.method
@@ -262,7 +261,7 @@ class Exchange(Generic[T]):
             self._emitter.retry_scheduled(delay, error)
 
     def _falls_back(self, error: APIError) -> bool:
-        """Go over to the call's fallback, if it has one for this error; that costs no retry."""
+        """Continue with the call's fallback, if it has one for this error; that costs no retry."""
         if not isinstance(error, APIStatusError) or self.call.fallback is None:
             return False
         other = self.call.fallback(error)
@@ -274,7 +273,7 @@ class Exchange(Generic[T]):
         return True
 
     def _resends(self, error: APIError) -> bool:
-        """Send once more at once when a kept connection had gone stale; that costs no retry."""
+        """Send again at once when the server had closed an idle connection; that costs no retry."""
         is_stale = isinstance(error, APIConnectionError) and error.stale
         if (
             self._resent
@@ -289,7 +288,7 @@ class Exchange(Generic[T]):
         return True
 
     def _first_of(self, error: APIError) -> APIError:
-        """Return the error to raise: the first, when the fallback's endpoint is not there either."""
+        """Return the error to raise: the first one, when the fallback's endpoint does not exist either."""
         first = self._before_fallback
         if first is None or not isinstance(error, NotFoundError):
             return error
@@ -298,7 +297,7 @@ class Exchange(Generic[T]):
         return first
 
     def _abandon(self, error: BaseException) -> None:
-        """Take note that something else ended the call: cancellation, a faulty credential callable."""
+        """End the call with an exception that is no `APIError`."""
         self._attempt_finished(error)
         self._end(error)
 

@@ -1,11 +1,11 @@
-"""How a call went: `answer.meta`, read from the response's headers."""
+"""How a call went: the `meta` of every response model, read from the response's headers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from openai_realtime.core.peer_text import (
     MAX_HEADER_CHARACTERS,
@@ -31,10 +31,10 @@ _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs"
 
 
 class ShownHeaders(Mapping[str, str]):
-    """A response's headers, each made safe to show when it is looked at.
+    """A response's headers, each made safe to show when it is read.
 
-    Left out are those whose name holds a secret. The text of `location` is masked with
-    `hides_location`: it may carry what was sent, or worse.
+    Headers whose name holds a secret are left out. With `hides_location`, the value of `location` is
+    masked: it may repeat what was sent.
     """
 
     __slots__ = ("_headers", "_hides_location", "_sanitizer")
@@ -66,50 +66,50 @@ class ShownHeaders(Mapping[str, str]):
         return f"Headers({', '.join(self)})"
 
     def __reduce__(self) -> tuple[type[Headers], tuple[dict[str, str]]]:
-        """Be pickled as it is shown."""
+        """Pickle what is shown."""
         return Headers, (dict(self),)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What the server said of its rate limits; None where it said nothing readable."""
+    """The server's rate limits; None where it sent no readable number."""
 
     limit_requests: int | None = None
     """Requests allowed per period."""
     remaining_requests: int | None = None
     """Requests left in this period."""
     reset_requests: float | None = None
-    """Seconds until the request limit is whole again."""
+    """Seconds until all requests are allowed again."""
     limit_tokens: int | None = None
     """Tokens allowed per period."""
     remaining_tokens: int | None = None
     """Tokens left in this period."""
     reset_tokens: float | None = None
-    """Seconds until the token limit is whole again."""
+    """Seconds until all tokens are allowed again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseMeta:
-    """How a call went. Beside the answer, never part of its JSON."""
+    """How a call went: never part of the response's JSON."""
 
-    status: int = 0
+    status: Final[int] = 0
     """The HTTP status; 0 on a model that did not come from a server."""
-    headers: Mapping[str, str] = field(default_factory=Headers)
+    headers: Final[Mapping[str, str]] = field(default_factory=Headers)
     """The response headers; look-ups ignore case. Secrets in them are masked, each is cut to 8 KiB, and
     control characters are escapes."""
-    attempts: int = 0
-    """How many requests were sent, the successful one included."""
-    elapsed: float = 0.0
-    """Seconds from the call to its answer, retries and waiting included."""
-    possible_orphans: int = 0
-    """How many earlier attempts may have minted a secret that nobody received."""
-    dropped: tuple[str, ...] = ()
+    attempts: Final[int] = 0
+    """How many requests were sent, with the successful one."""
+    elapsed: Final[float] = 0.0
+    """Seconds from the call to its response, with retries and waits."""
+    possible_orphans: Final[int] = 0
+    """How many earlier attempts may have minted a secret that was lost on the way."""
+    dropped: Final[tuple[str, ...]] = ()
     """Parameters that the server's dialect could not carry, such as `temperature`."""
-    unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
-    """Optional fields of the answer whose values did not fit their types, as the server sent them.
-    The secret was fine, so the answer was not refused; each such field has its default."""
-    sanitizer: Sanitizer = field(default_factory=Sanitizer, repr=False, compare=False)
-    """What makes texts of this response safe to show: it knows the call's secrets."""
+    unreadable: Final[Mapping[str, object]] = field(default_factory=dict[str, object], repr=False)
+    """Optional fields whose values did not fit their types, as the server sent them. The secret was
+    usable, so the response was accepted; each such field has its default."""
+    sanitizer: Final[Sanitizer] = field(default_factory=Sanitizer, repr=False, compare=False)
+    """Makes texts of this response safe to show: it knows the call's secrets."""
 
     @property
     def request_id(self) -> str | None:
@@ -147,7 +147,7 @@ def response_meta(
     elapsed: float,
     possible_orphans: int,
 ) -> ResponseMeta:
-    """Return the meta of a response that ended a call; `sanitizer` knows the secrets of the call."""
+    """Return the meta of a response that ended a call; `sanitizer` knows the call's secrets."""
     return ResponseMeta(
         response.status,
         ShownHeaders(response.headers, sanitizer),
@@ -161,7 +161,7 @@ def response_meta(
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id for the request, whichever of its shown headers it is in.
 
-    It goes into logs and messages: what held a secret, or looks like no id, is none.
+    It goes into logs and messages, so a text that held a secret or looks like no id is left out.
     """
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name, "")

@@ -1,12 +1,12 @@
-"""Makes a text that came from a peer safe to show: secrets masked, cut, control characters visible.
+"""Makes a text from a peer safe to show: masks secrets, cuts it, makes control characters visible.
 
-A peer is a server, a proxy, a gateway, a browser or a caller. What it sent passes here before it
-stands in an exception, a log line, a repr or on a terminal.
+A peer is a server, a proxy, a gateway, a browser or a caller. Its texts pass through this file before
+they get into an exception, a log line, a repr or a terminal.
 
 Rules for this file:
 
-- The work grows with the size of what came, and no faster, whatever it holds.
-- A text is cut by its own positions, and never in the middle of a secret.
+- The work grows at most in proportion to the size of the text, whatever it holds.
+- A text is cut at positions in the original text, and never in the middle of a secret.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_TEXT_CHARACTERS = 500
-"""The most that is shown of a message, a reason phrase or a proxy's words."""
+"""How much is shown of a message or a reason phrase."""
 MAX_NAME_CHARACTERS = 200
-"""The most that is shown of a code, a type, a content type or a member's name."""
+"""How much is shown of a code, a type, a content type or a member's name."""
 MAX_HEADER_CHARACTERS = 8 * 1024
-"""The most that is shown of one header."""
+"""How much is shown of one header."""
 MAX_BODY_CHARACTERS = 8 * 1024
-"""The most that is shown of a body, all its texts and names together."""
+"""How much is shown of a body, all its texts and names together."""
 
 _CUT = "…"
-_SHORTEST_CREDENTIAL = 4  # a shorter one, such as "x", is a placeholder: masked, it would hide all
-_SHORTEST_SECRET = 8  # a shorter one, such as "e", is a word
+_SHORTEST_CREDENTIAL = 4  # to mask a shorter one, such as "x", would mask every x
+_SHORTEST_SECRET = 8  # characters
 _MOST_SECRETS = 32  # a response holds one or two
-# So much of a secret is looked for: a longer one is known by how it begins, wherever it is cut.
+# A longer secret is found by its first characters: a peer may have cut it anywhere.
 _NEEDLE_CHARACTERS = 64
-_SCALAR_CHARACTERS = 8  # what a number, or a short text, takes of a body's room
+_SCALAR_CHARACTERS = 8  # counted for a number or a short text in a body
 
 _TOKEN = r"[^\s\"'<>,;)}\]]"  # noqa: S105 - a pattern
 _SECRET_MEMBER = "api[-_]?key|authorization|client_secret|key|secret|token|value"  # noqa: S105 - names
 _SECRET_PARAMETER = "api[-_]?key|access_token|client_secret|key|secret|sig|token"  # noqa: S105 - names
-# Each alternative takes all that it has looked at, or fails after a few characters. All begin with
-# one character of a class, which is looked for faster than alternatives are. The secret is the group
-# where there is one, else the whole.
+# Each alternative consumes all that it has looked at, or fails after a few characters, so that the
+# search is linear. All begin with one character of a class, because a class is searched for faster than
+# alternatives. If the match has a group, the group is the secret, otherwise the whole match.
 _SECRET_SHAPES = re.compile(
     rf"""
     [serwxbB"?&] (?:
@@ -66,13 +66,13 @@ _SECRET_SHAPES = re.compile(
 )
 _WORDS = re.compile(rf"[!-~]{{{_SHORTEST_SECRET},}}")
 _END_OF_TOKEN = re.compile(r"[^\w.~+/=-]", re.ASCII)
-_SPELT_ALIKE = re.compile(r"[\w.~-]*", re.ASCII)
-# How .NET and Go write these characters in JSON and HTML.
+_SAME_EVERYWHERE = re.compile(r"[\w.~-]*", re.ASCII)
+# .NET and Go escape these characters so in JSON and HTML.
 _JSON_CODES = {ord(character): f"\\u{ord(character):04x}" for character in "\"&'+<>"}
 _HTML_CODES = {ord(character): f"&#{ord(character)};" for character in "\"&'+<>"}
 _LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
-# Members whose text is a secret whatever it looks like (LiteLLM's secrets are opaque).
+# The text of a member with one of these names is a secret, whatever it looks like.
 _SECRET_MEMBERS = frozenset(
     {
         "access_token",
@@ -91,7 +91,7 @@ _SECRET_MEMBERS = frozenset(
         "x_api_key",
     }
 )
-_LONGEST_MEMBER_NAME = max(map(len, _SECRET_MEMBERS))
+_MAX_MEMBER_NAME = max(map(len, _SECRET_MEMBERS))
 
 
 def sanitize_text(text: str, secrets: Iterable[str] = (), limit: int = MAX_TEXT_CHARACTERS) -> str:
@@ -225,7 +225,7 @@ def _spellings(secret: str) -> Iterator[str]:
     """Yield a secret as it is, and as JSON, HTML and URLs spell it."""
     secret = str(secret)
     yield secret
-    if not _SPELT_ALIKE.fullmatch(secret):
+    if not _SAME_EVERYWHERE.fullmatch(secret):
         from html import escape  # noqa: PLC0415 - few secrets need it
         from urllib.parse import quote  # noqa: PLC0415 - few secrets need it
 
@@ -237,7 +237,7 @@ def _spellings(secret: str) -> Iterator[str]:
 
 def is_secret_name(name: str) -> bool:
     """Return whether the text of a member or header of this name is a secret, whatever it looks like."""
-    return len(name) <= _LONGEST_MEMBER_NAME and name.lower().replace("-", "_") in _SECRET_MEMBERS
+    return len(name) <= _MAX_MEMBER_NAME and name.lower().replace("-", "_") in _SECRET_MEMBERS
 
 
 def secrets_in(value: Json) -> list[str]:

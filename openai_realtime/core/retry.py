@@ -1,14 +1,12 @@
-"""When a failed attempt is tried again, and how long to wait first.
+"""When a failed attempt is retried, and how long to wait before it.
 
-Owns: the tables, the back-off, Retry-After, the retry budget. Must not know: engines or endpoints.
-
-    what failed                                        tried again
+    what failed                                        retried
     ------------------------------------------------   -----------------------------------------
     408 409 425 429 500 502 503 504 520–524 529        yes
-    429 with code insufficient_quota                   no: waiting does not buy credit
+    429 with code insufficient_quota                   no: waiting adds no credit
     any other status                                   only if the server says x-should-retry: true
     400 401 403 404 422 501 505, and all 3xx           no, whatever the server says
-    the connection failed or timed out                 yes, when the engine says that it may help
+    the connection failed or timed out                 yes, when the error is `retryable`
     certificate, malformed HTTP, unusable 2xx          no
 
 `x-should-retry: false` stops every retry. Waiting is full jitter, `uniform(0, min(8, 0.5 · 2ⁿ))`
@@ -34,15 +32,15 @@ if TYPE_CHECKING:
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
 FINAL_STATUSES = frozenset({400, 401, 403, 404, 422, 501, 505, *range(300, 400)})
 FINAL_CODES = frozenset({"insufficient_quota"})
-# Statuses after which the server may have minted all the same: it, or a gateway, gave up midway.
+# Statuses after which the server may have minted: it, or a gateway, gave up before the end.
 AMBIGUOUS_STATUSES = frozenset({408, 500, 502, 504, *range(520, 525)})
 
-# With a Retry-After these say: not now, come back then (RFC 9110 §15.6.4, RFC 6585 §4).
+# With a Retry-After these mean that the server did not act (RFC 9110 §15.6.4, RFC 6585 §4).
 _COME_BACK_STATUSES = frozenset({429, 503})
 
 _SECONDS = re.compile(r"\d{1,1000}(?:\.\d{1,1000})?", re.ASCII)
-_LONGEST_TOLD = 1e9  # far above what is ever waited for
-_LONGEST_DATE = 64  # characters: RFC 9110 §5.6.7 has dates of 29 to 33
+_MAX_RETRY_AFTER = 1e9  # seconds: far above what any policy waits for
+_MAX_DATE_CHARACTERS = 64  # RFC 9110 §5.6.7 has dates of 29 to 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +50,11 @@ class RetryPolicy:
     max_retries: int = 2
     """Retries after the first attempt; 0 turns retrying off."""
     base_delay: float = 0.5
-    """The back-off's first upper bound; it doubles with every retry."""
+    """The upper bound of the wait before the first retry; it doubles with every retry."""
     max_delay: float = 8.0
     """The highest upper bound that doubling reaches."""
     max_retry_after: float = 60.0
-    """The longest Retry-After waited for; a longer one fails at once."""
+    """The longest Retry-After to wait for; with a longer one the call fails at once."""
     statuses: frozenset[int] = field(default=RETRYABLE_STATUSES)
     """The statuses that are retried."""
 
@@ -73,11 +71,11 @@ class RetryPolicy:
 
 
 class RetryBudget:
-    """A token bucket that stops a fleet from multiplying an outage.
+    """A token bucket that limits how many retries a client adds to an outage.
 
-    It holds 500 tokens; a retry costs 14, or 5 after a 429; a call that succeeds after a retry gets
-    that retry's cost back, and one that succeeds at once gives 1 back. When it is empty, calls fail
-    with their real error instead of retrying. A client's copies share it. (Sizes after botocore.)
+    It holds 500 tokens. A retry costs 14, or 5 after a 429. A call that succeeds after a retry returns
+    that retry's cost; one that succeeds at once returns 1. When too few are left, a call raises its
+    error instead of retrying. A client's copies share it. The sizes are botocore's.
     """
 
     __slots__ = ("_capacity", "_lock", "_tokens")
@@ -118,7 +116,7 @@ def retry_cost(error: APIError) -> int:
 def is_retryable_status(
     status: int, code: str | None, headers: Mapping[str, str], policy: RetryPolicy
 ) -> bool:
-    """Return whether an error answer may be tried again, by the table above."""
+    """Return whether an error response may be retried, by the table above."""
     wish = headers.get("x-should-retry", "").strip().lower()
     if wish == "false" or status in FINAL_STATUSES or code in FINAL_CODES:
         return False
@@ -128,27 +126,27 @@ def is_retryable_status(
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Return how many seconds the server asks to wait; None when it names no readable number.
 
-    Reads `retry-after-ms`, else `retry-after` as seconds or as an HTTP date (RFC 9110 §10.2.3),
-    which is taken relative to the answer's own Date, so that no clock of ours is involved.
+    Reads `retry-after-ms`, else `retry-after` as seconds or as an HTTP date (RFC 9110 §10.2.3). A date
+    is taken relative to the response's own Date, so that this machine's clock does not count.
     Negative and malformed values are ignored.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _SECONDS.fullmatch(milliseconds):
-        return min(float(milliseconds) / 1000, _LONGEST_TOLD)
-    told = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(told):
-        return min(float(told), _LONGEST_TOLD)
-    until, now = parse_http_date(told), parse_http_date(headers.get("date", ""))
+        return min(float(milliseconds) / 1000, _MAX_RETRY_AFTER)
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        return min(float(value), _MAX_RETRY_AFTER)
+    until, now = parse_http_date(value), parse_http_date(headers.get("date", ""))
     if until is None or now is None or until < now:
         return None
     return until - now
 
 
 def parse_http_date(text: str) -> float | None:
-    """Return an HTTP date in Unix seconds; None when it is not one."""
+    """Return an HTTP date in Unix seconds; None when `text` is none."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few calls need it, at 10 ms
 
-    if len(text) > _LONGEST_DATE:
+    if len(text) > _MAX_DATE_CHARACTERS:
         return None
     try:
         moment = parsedate_to_datetime(text)
@@ -176,17 +174,17 @@ def plan_retry(  # noqa: PLR0913 - everything the decision depends on, so that i
     if retry >= policy.max_retries or not error.retryable:
         return None
     may_have_acted = error.possibly_acted or isinstance(error, APIStatusError)
-    if not repeatable and may_have_acted and not _told_to_retry(error):
+    if not repeatable and may_have_acted and not _server_asks_to_retry(error):
         return None
-    told = error.retry_after
-    if told is not None and told > policy.max_retry_after:
+    retry_after = error.retry_after
+    if retry_after is not None and retry_after > policy.max_retry_after:
         return None
-    delay = max(told or 0.0, backoff(retry, policy, random))
+    delay = max(retry_after or 0.0, backoff(retry, policy, random))
     return delay if delay < remaining else None
 
 
-def _told_to_retry(error: APIError) -> bool:
-    """Return whether the server says, in so many words, that it did not act and is to be asked again."""
+def _server_asks_to_retry(error: APIError) -> bool:
+    """Return whether the server says that it did not act, and that the request may be sent again."""
     if not isinstance(error, APIStatusError):
         return False
     wish = error.headers.get("x-should-retry", "").strip().lower()

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, and nothing beside it."""
+"""Decodes JSON strictly by RFC 8259."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 MAX_JSON_DEPTH = 64
 
-# One that is not closed goes to the end of the text, so that no part of it is looked at twice.
+# An unclosed string extends to the end of the text, so that no part of it is scanned twice.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(set(range(256)) - _LEVELS.keys())
@@ -27,7 +27,7 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
     """
     value: Json = None
     reason: str | None = None
-    members = _members_named_once if unique_names else None
+    members = _unique_members if unique_names else None
     try:
         text = body.decode("utf-8-sig")
         if nests_too_deeply(body):
@@ -35,7 +35,7 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
         else:
             value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=members)
             if b"\\u" in body:
-                value = _mended(value)
+                value = _without_lone_surrogates(value)
     except json.JSONDecodeError as error:
         value, reason = None, f"it is not JSON ({error.msg} at character {error.pos})"
     except UnicodeDecodeError:
@@ -45,7 +45,7 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
     except ValueError:
         value, reason = None, "it holds a number of thousands of digits"
     if reason is not None:
-        # Raised out here, so that no exception whose locals hold the body stays in the chain.
+        # Raised here, so that no exception whose frames hold the body stays in the chain.
         raise ValueError(reason)
     return value
 
@@ -53,8 +53,8 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
 def nests_too_deeply(body: bytes) -> bool:
     """Return whether JSON in `body` is nested deeper than 64 levels.
 
-    It is asked before the JSON is parsed: a parser that recurses may run out of stack, and from
-    Python 3.14 on the C scanner of `json` does not stop by itself.
+    It runs before the JSON is parsed: a recursive parser may run out of stack, and from Python 3.14 on
+    the C scanner of `json` does not stop by itself.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_JSON_DEPTH:
         return False
@@ -71,7 +71,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _NoJsonError(message)
 
 
-def _members_named_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+def _unique_members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) < len(pairs):
         message = "it names a member of an object twice"
@@ -79,12 +79,15 @@ def _members_named_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return members
 
 
-def _mended(value: Json) -> Json:
+def _without_lone_surrogates(value: Json) -> Json:
     """Return `value` with lone surrogates replaced: JSON can escape them, no encoding can hold them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_mended(item) for item in value]
+        return [_without_lone_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {str(_mended(name)): _mended(member) for name, member in value.items()}
+        return {
+            str(_without_lone_surrogates(name)): _without_lone_surrogates(member)
+            for name, member in value.items()
+        }
     return value

@@ -54,9 +54,9 @@ ACTIONS = {
 
 
 def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
-    """Return the call behind `calls.create`."""
-    asked = CallArguments.of(configuration, params)
-    given = CREATE.validate(asked.parameters, asked.extra_body)
+    """Return the call of `calls.create`."""
+    arguments = CallArguments.split(configuration, params)
+    given = CREATE.validate(arguments.parameters, arguments.extra_body)
     sdp = encode_text("sdp", str(given.pop("sdp")))
     if configuration.credential.is_ephemeral:
         if given:
@@ -67,45 +67,45 @@ def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Ca
         body, content_type = _multipart(sdp, given)
     url = configuration.provider.url("calls")
     request = _require_fresh_connection(
-        asked.post(url, body, content_type, accept=b"application/sdp")
+        arguments.post(url, body, content_type, accept=b"application/sdp")
     )
     return Call(
-        "calls.create", request, _read_call, asked.timeout, repeatable=False, hints=NESTED_HINTS
+        "calls.create", request, _read_call, arguments.timeout, repeatable=False, hints=NESTED_HINTS
     )
 
 
 def action_call(
     configuration: Configuration, action: str, call_id: str, params: Mapping[str, object]
 ) -> Call[None]:
-    """Return the call behind `calls.accept`, `.reject`, `.refer` or `.hangup`."""
+    """Return the call of `calls.accept`, `.reject`, `.refer` or `.hangup`."""
     checked = cast("object", call_id)
     if not isinstance(checked, str) or not _CALL_ID.fullmatch(checked):
         message = "call_id is 1 to 128 letters, digits, _ and -, such as rtc_123"
         raise ParameterError(message, param="call_id")
-    asked = CallArguments.of(configuration, params)
-    given = ACTIONS[action].validate(asked.parameters, asked.extra_body)
+    arguments = CallArguments.split(configuration, params)
+    given = ACTIONS[action].validate(arguments.parameters, arguments.extra_body)
     if action == "accept":
         given = {"type": "realtime", **given}
     body, content_type = (encode_json(given), b"application/json") if given else (b"", None)
     url = configuration.provider.url("calls", call_id, action)
-    request = _require_fresh_connection(asked.post(url, body, content_type))
+    request = _require_fresh_connection(arguments.post(url, body, content_type))
     return Call(
         f"calls.{action}",
         request,
         _read_nothing,
-        asked.timeout,
+        arguments.timeout,
         repeatable=False,
         hints={**NESTED_HINTS, 404: "The call is over, or call_id is not the one it began with"},
     )
 
 
 def _require_fresh_connection(request: Request) -> Request:
-    """Return the request for connections that are surely alive: it would not be sent twice."""
+    """Return the request for a connection that was used recently: it could not be sent again."""
     return replace(request, max_idle=_MAX_IDLE_SECONDS)
 
 
 def _multipart(sdp: bytes, rest: JsonObject) -> tuple[bytes, bytes]:
-    """Return a form of the offer and the session, each with its content type, and the form's own."""
+    """Return a multipart form of the offer and the session, and the form's content type."""
     boundary = secrets.token_hex(16).encode("ascii")
     parts = [("sdp", b"application/sdp", sdp)]
     for name, value in rest.items():
@@ -124,7 +124,7 @@ def _multipart(sdp: bytes, rest: JsonObject) -> tuple[bytes, bytes]:
 def _read_call(response: Response, meta: ResponseMeta) -> RealtimeCall:
     sdp = response.body.decode("utf-8", "replace")
     if not sdp.startswith("v=0"):
-        message = "The server answered with success but without an SDP answer"
+        message = "The server responded with success but without an SDP answer"
         raise APIResponseValidationError(message, possibly_acted=True)
     location = response.headers.get("location", "").partition("?")[0].rstrip("/")
     call_id = location.rpartition("/")[2]
@@ -132,9 +132,9 @@ def _read_call(response: Response, meta: ResponseMeta) -> RealtimeCall:
 
 
 def _read_nothing(response: Response, _meta: ResponseMeta) -> None:
-    """Take a success, which has no body worth reading; one that tells of an error is none."""
+    """Accept a success, whatever its body, unless the body is a page or reports an error."""
     if response.body.lstrip()[:1] == b"<" or b'"error"' in response.body:
-        message = "The server answered with success, but with a page or an error in it"
+        message = "The server responded with success, but with a page or an error in it"
         raise APIResponseValidationError(message, possibly_acted=True)
 
 

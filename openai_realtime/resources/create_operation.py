@@ -116,7 +116,7 @@ class _Creation(Generic[M]):
     ) -> None:
         self._configuration = configuration
         self._operation = operation
-        self._arguments = arguments = CallArguments.of(configuration, params)
+        self._arguments = arguments = CallArguments.split(configuration, params)
         given = arguments.parameters
         if operation.normalize is not None:
             given = operation.normalize(given)

@@ -1,8 +1,4 @@
-"""What is said of a name that is right in another shape or method than the one that was called.
-
-Owns: these sentences, a table a method, by the name's dotted place. Must not know: how a wrong name
-is found.
-"""
+"""What errors say about a parameter that belongs to another shape or method, by its dotted name."""
 
 from __future__ import annotations
 

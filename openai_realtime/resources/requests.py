@@ -1,8 +1,4 @@
-"""A method's keyword arguments as a request: its options become URL, headers and time limits.
-
-Owns: the split between options and parameters, and which headers a caller may add. Must not know:
-any endpoint's parameters, nor answers.
-"""
+"""Splits a method's keyword arguments into parameters and options, and makes the request."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 
-# Set by the client or the engine alone: another value would change who is asked, or the framing.
+# The client sets these alone: another value would change the server or the framing.
 _RESERVED_HEADERS = frozenset(
     {
         "accept-encoding",
@@ -49,15 +45,15 @@ _MAX_SAFETY_IDENTIFIER = 64
 
 
 class CallArguments(NamedTuple):
-    """What a method was called with."""
+    """The keyword arguments of one call, split into parameters and options."""
 
     configuration: Configuration
     parameters: Mapping[str, object]
     options: RequestOptions
 
     @classmethod
-    def of(cls, configuration: Configuration, params: Mapping[str, object]) -> CallArguments:
-        """Split a method's keyword arguments."""
+    def split(cls, configuration: Configuration, params: Mapping[str, object]) -> CallArguments:
+        """Return a method's keyword arguments, split; options that are None are left out."""
         if _OPTIONS.isdisjoint(params):
             return cls(configuration, params, {})
         return cls(
@@ -71,17 +67,17 @@ class CallArguments(NamedTuple):
 
     @property
     def extra_body(self) -> object:
-        """What is to be laid over the JSON body, or None."""
+        """What is merged over the JSON body, or None."""
         return self.options.get("extra_body")
 
     @property
     def is_strict(self) -> bool:
-        """Whether what the server's dialect cannot carry is an error."""
+        """Whether a parameter that the server's dialect cannot carry is an error."""
         return bool(self.options.get("strict", self.configuration.strict))
 
     @property
     def timeout(self) -> Timeout:
-        """The call's time limits; raises `ParameterError` when they are none."""
+        """The call's time limits; raises `ParameterError` when they are unusable."""
         if "timeout" not in self.options:
             return self.configuration.timeout
         try:
@@ -96,7 +92,7 @@ class CallArguments(NamedTuple):
         content_type: bytes | None,
         accept: bytes = b"application/json",
     ) -> Request:
-        """Return the POST of `body`; raises `ParameterError` on a wrong option."""
+        """Return a POST request with `body`; raises `ParameterError` when an option is wrong."""
         framing: tuple[Header, ...] = ((b"Accept", accept),)
         if content_type is not None:
             framing = (*framing, (b"Content-Type", content_type))
@@ -110,7 +106,7 @@ class CallArguments(NamedTuple):
     def _with_extra(self, ours: tuple[Header, ...]) -> tuple[Header, ...]:
         scheme = self.configuration.provider.auth
         reserved = _RESERVED_HEADERS | ({scheme.header.lower()} if scheme else set[str]())
-        # A caller's header takes the place of ours, which is no header of the same name twice.
+        # A caller's header replaces ours of the same name.
         headers = {name.lower(): (name, value) for name, value in ours}
         for name, value in _extra_headers({**self.options}, reserved):
             headers[name.lower()] = (name, value)

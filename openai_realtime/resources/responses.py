@@ -1,4 +1,4 @@
-"""From a 2xx response to a typed model, or to one error: never to a half-filled object."""
+"""Turns a 2xx response into its typed model, or raises one error."""
 
 from __future__ import annotations
 
@@ -25,20 +25,22 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=SecretResponse)
 
-# pydantic's error types, as said of a secret.
-_TOLD = {
+# What an error of pydantic's means for a secret.
+_MEANINGS = {
     "missing": "is missing",
     "model_type": "is not an object",
     "string_type": "is not text",
     "string_pattern_mismatch": "is empty or not visible ASCII text",
     "string_too_long": "is longer than 4096 characters",
 }
-# Members that make an answer another one than it seems: an error, or another shape around it.
-_SAYS_MORE = frozenset({"body", "client_secret", "data", "error", "response", "result", "session"})
-_HINT = "Check that base_url is a Realtime API, and that nothing on the way rewrites its answers"
+# With one of these members a response is an error, or has another shape than the model's.
+_OTHER_SHAPES = frozenset(
+    {"body", "client_secret", "data", "error", "response", "result", "session"}
+)
+_HINT = "Check that base_url is a Realtime API, and that nothing on the way rewrites its responses"
 
 
-def parse_response(  # noqa: PLR0913 - a response, and all that is known of its request
+def parse_response(  # noqa: PLR0913 - a response, and what is known of its request
     response: Response,
     meta: ResponseMeta,
     model: type[M],
@@ -47,28 +49,28 @@ def parse_response(  # noqa: PLR0913 - a response, and all that is known of its 
     dropped: tuple[str, ...] = (),
     lifetime: float | None = None,
 ) -> M:
-    """Return the model in a 2xx answer; `parse_shape` brings other shapes into the model's.
+    """Return the model in a 2xx response; `parse_shape` turns other shapes into the model's.
 
-    `lifetime` is how many seconds the secret was asked to live; None: the server was left to choose.
-    Raises `APIResponseValidationError` when there is no usable secret. An optional field that does
-    not fit its type costs nobody their secret: it gets its default and goes to `meta.unreadable`.
+    `lifetime` is the requested lifetime of the secret in seconds; None: the server chose it. Raises
+    `APIResponseValidationError` when there is no usable secret. An optional field that does not fit
+    its type is no error: it gets its default, and its value goes to `meta.unreadable`.
     """
-    answer: M | None = None
+    parsed: M | None = None
     unreadable: dict[str, Json] = {}
     if _is_plain(response.body):
         try:
-            answer = model.model_validate_json(response.body)
+            parsed = model.model_validate_json(response.body)
         except ValidationError:
-            answer = None  # read again below, where what is wrong can be told
-    if answer is None or not _SAYS_MORE.isdisjoint(answer.model_extra or ()):
-        answer, unreadable = _read_with_care(response, model, parse_shape, meta.sanitizer)
-    answer.received(response.headers.get("date"), lifetime)
+            parsed = None  # read again below, which says what is wrong
+    if parsed is None or not _OTHER_SHAPES.isdisjoint(parsed.model_extra or ()):
+        parsed, unreadable = _read_with_care(response, model, parse_shape, meta.sanitizer)
+    parsed.received(response.headers.get("date"), lifetime)
     meta.sanitizer.learn(
-        (cast("FlatSecretResponse | NestedSecretResponse", answer).client_secret.value,)
+        (cast("FlatSecretResponse | NestedSecretResponse", parsed).client_secret.value,)
     )
     if dropped or unreadable:
         meta = replace(meta, dropped=dropped, unreadable=unreadable)
-    return answer.with_meta(meta)
+    return parsed.with_meta(meta)
 
 
 def _is_plain(body: bytes) -> bool:
@@ -87,7 +89,7 @@ def _read_with_care(
     parse_shape: Callable[[JsonObject], JsonObject],
     sanitizer: Sanitizer,
 ) -> tuple[M, dict[str, Json]]:
-    """Return the answer without the optional fields that do not fit, and those fields."""
+    """Return the model without the optional fields that do not fit, and those fields."""
     value, problem = _decode(response, sanitizer)
     sanitizer.learn(secrets_in(value))
     sanitizer.learn(secrets_in({**response.headers}))
@@ -98,18 +100,18 @@ def _read_with_care(
         text = server_message(value, sanitizer)
         _refuse(f"it reports an error: {text}", value, sanitizer)
     value = parse_shape(value)
-    answer, problems = _validate(value, model)
-    if answer is not None:
-        return answer, {}
+    parsed, problems = _validate(value, model)
+    if parsed is not None:
+        return parsed, {}
     if wrong := {
         field: text for field, text in problems.items() if field[0] in model.SECRET_FIELDS
     }:
         problem = "; ".join(f"{'.'.join(field)} {text}" for field, text in wrong.items())
         _refuse(problem, value, sanitizer)
     unfit = {field[0] for field in problems}
-    answer, _ = _validate({name: value[name] for name in value if name not in unfit}, model)
-    assert answer is not None, "every field but the secret is optional"  # noqa: S101 - for the type checker
-    return answer, {name: value[name] for name in unfit}
+    parsed, _ = _validate({name: value[name] for name in value if name not in unfit}, model)
+    assert parsed is not None, "every field but the secret is optional"  # noqa: S101 - for the type checker
+    return parsed, {name: value[name] for name in unfit}
 
 
 def _decode(response: Response, sanitizer: Sanitizer) -> tuple[Json, str | None]:
@@ -118,8 +120,8 @@ def _decode(response: Response, sanitizer: Sanitizer) -> tuple[Json, str | None]
     try:
         return decode_json(response.body), None
     except ValueError as error:
-        told = response.headers.get("content-type", "not told")
-        kind = sanitizer.text(told, MAX_NAME_CHARACTERS)
+        content_type = response.headers.get("content-type", "not given")
+        kind = sanitizer.text(content_type, MAX_NAME_CHARACTERS)
         return None, f"{error}; its content type is {kind}"
 
 
@@ -130,14 +132,16 @@ def _validate(
         return model.model_validate(value), {}
     except ValidationError as error:
         return None, {
-            tuple(str(step) for step in problem["loc"]): _TOLD.get(problem["type"], problem["msg"])
+            tuple(str(step) for step in problem["loc"]): _MEANINGS.get(
+                problem["type"], problem["msg"]
+            )
             for problem in error.errors(include_url=False, include_input=False)
         }
 
 
 def _refuse(problem: str, value: Json, sanitizer: Sanitizer) -> NoReturn:
-    message = f"The server answered with success but without a usable client secret: {problem}"
-    # The shape of what came, every text masked: any of them could be the secret.
+    message = f"The server responded with success but without a usable client secret: {problem}"
+    # Every text is masked: any of them could be the secret.
     body = sanitizer.json(value, lambda _text, _limit: MASK)
     raise APIResponseValidationError(message, hint=_HINT, body=body)
 

@@ -1,8 +1,4 @@
-"""Secrets minted ahead of their users: `client.secret_pool(…)`, then `pool.acquire()`.
-
-Owns: the public names. Must not know: how many to hold, who is served first, when to try again
-(`secret_pool/inventory.py` decides).
-"""
+"""Client secrets minted ahead of their users: `client.secret_pool(…)`, then `pool.acquire()`."""
 
 from openai_realtime.secret_pool.async_pool import SecretPool
 from openai_realtime.secret_pool.inventory import PoolStats

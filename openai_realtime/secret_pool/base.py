@@ -1,8 +1,4 @@
-"""What the two secret pools share.
-
-Owns: checking what is asked, what an acquire returns or raises, what is told of a pool. Must not
-know: tasks, threads or locks.
-"""
+"""What the two secret pools share: everything but waiting and minting."""
 
 from __future__ import annotations
 
@@ -31,15 +27,15 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", AsyncSessions, Sessions)
 
-_UNKNOWN_LIFETIME = 60.0  # seconds: the endpoint's own default, where an answer names no expiry
+_DEFAULT_LIFETIME = 60.0  # seconds: the endpoint's own default, for a response without an expiry
 _DATE_STEP = 1.0  # a Date header has whole seconds: the server's clock may be that far ahead of it
 
 
-class Pool(Generic[S]):
-    """What both pools share: everything but waiting and minting."""
+class BasePool(Generic[S]):
+    """A pool whose subclasses wait and mint."""
 
     _block: str
-    """How it is opened."""
+    """The statement that opens it, for error messages."""
 
     def __init__(
         self,
@@ -48,7 +44,7 @@ class Pool(Generic[S]):
         context: RetryContext,
         params: SecretPoolParams,
     ) -> None:
-        config = PoolConfig.of(configuration, params)
+        config = PoolConfig.parse(configuration, params)
         self.name: str = config.name
         self._params = config.session
         self._lifetime = config.lifetime
@@ -58,16 +54,16 @@ class Pool(Generic[S]):
         self._inventory = SecretInventory["RealtimeSessionCreateResponse"](config.limits, context)
         self._is_open = False
         self._process = 0
-        self._told: PoolLevel | None = None
+        self._emitted: PoolLevel | None = None
 
     @property
     def was_opened(self) -> bool:
-        """Whether its `with` block was entered: a pool is opened once."""
+        """Whether its `with` block was entered. A pool is opened once."""
         return self._is_open
 
     @property
     def _is_inherited(self) -> bool:
-        """Whether it was opened before a fork, and this is the child: its secrets are the parent's."""
+        """Whether this is a forked child of the process that opened it: its secrets are the parent's."""
         return self._is_open and self._process != os.getpid()
 
     def _refuse_inherited(self) -> None:
@@ -78,8 +74,8 @@ class Pool(Generic[S]):
             )
             raise ClientClosedError(message)
 
-    def _asked(self, min_ttl: float | None, timeout: float | None) -> tuple[float, float]:
-        """Return `min_ttl` and `timeout` with their defaults, checked."""
+    def _checked(self, min_ttl: float | None, timeout: float | None) -> tuple[float, float]:
+        """Return `min_ttl` and `timeout`, checked, with their defaults."""
         if not self._is_open:
             message = f"The pool {self.name!r} is not open: use it inside its `{self._block}` block"
             raise ClientClosedError(message)
@@ -94,10 +90,10 @@ class Pool(Generic[S]):
             raise ParameterError(message, param="timeout")
         return ttl, timeout
 
-    def _outcome(
+    def _result(
         self, waiter: Waiter[RealtimeSessionCreateResponse], timeout: float
     ) -> RealtimeSessionCreateResponse:
-        """Return what a waiter got, or raise why it got nothing."""
+        """Return the session that a waiter got, or raise the reason why it got none."""
         self._refuse_inherited()  # the fork may have come while it waited
         session = self._inventory.collect(waiter)
         if session is not None:
@@ -112,57 +108,57 @@ class Pool(Generic[S]):
                 hint="Raise timeout=, or the pool's size= and concurrency=; see pool.stats()",
             )
         if not isinstance(error, RealtimeError):
-            raise error.with_traceback(None)  # which would grow with everybody who is told
-        # Several may be told the same error: each gets its own, with a traceback of its own.
-        told = copy.copy(error)
-        if isinstance(told, APIError):
+            raise error.with_traceback(None)  # it would grow with every caller that raises it
+        # Several callers may get the same error: each raises a copy, with its own traceback.
+        own = copy.copy(error)
+        if isinstance(own, APIError):
             hint = f"The pool {self.name!r} is empty, and this is why it could not mint"
-            told.hint = f"{told.hint}. {hint}" if told.hint else hint
-        raise told
+            own.hint = f"{own.hint}. {hint}" if own.hint else hint
+        raise own
 
-    def _lives(self, session: RealtimeSessionCreateResponse) -> float:
-        """Return for how many seconds a session that has just arrived lives, with certainty.
+    def _lifetime_left(self, session: RealtimeSessionCreateResponse) -> float:
+        """Return for how many seconds the secret of a session that has just arrived lives at least.
 
-        Never longer than was asked for: the clock of a gateway on the way may be behind.
+        It is never more than the lifetime asked for: the clock of a gateway on the way may be slow.
         """
         seconds = session.client_secret.seconds_left
-        told = _UNKNOWN_LIFETIME if seconds is None else seconds
-        return min(self._lifetime, told) - _DATE_STEP
+        stated = _DEFAULT_LIFETIME if seconds is None else seconds
+        return min(self._lifetime, stated) - _DATE_STEP
 
-    def _failed(self, error: Exception) -> None:
+    def _mint_failed(self, error: Exception) -> None:
         if isinstance(error, APIError):
-            error.__traceback__ = None  # its frames would live as long as the pool remembers it
+            error.__traceback__ = None  # its frames would live as long as the pool
         self._inventory.mint_failed(error)
         if isinstance(error, ClientClosedError):
             self._inventory.close(
                 ClientClosedError(f"The client of the pool {self.name!r} is closed")
             )
 
-    def _opening(self) -> None:
+    def _begin(self) -> None:
         if self._is_open:
             message = f"The pool {self.name!r} can be opened only once: make another one"
             raise RuntimeError(message)
         self._is_open = True
         self._process = os.getpid()
 
-    def _closed(self) -> ClientClosedError:
+    def _closed_error(self) -> ClientClosedError:
         return ClientClosedError(f"The pool {self.name!r} is closed")
 
-    def _news(self) -> PoolLevel | None:
-        """Return the level if somebody listens and it is not what was told last."""
+    def _new_level(self) -> PoolLevel | None:
+        """Return the level if there is a listener and the level has changed since it was last emitted."""
         if self._context.listening() is None:
             return None
         now = self._inventory.stats()
         level = PoolLevel(self.name, now.ready, now.wanted, now.hits, now.misses)
-        if level == self._told:
+        if level == self._emitted:
             return None
-        self._told = level
+        self._emitted = level
         return level
 
-    def _tell(self, news: PoolLevel | None) -> None:
+    def _emit_level(self, level: PoolLevel | None) -> None:
         listener = self._context.listening()
-        if news is not None and listener is not None:
-            listener(news)
+        if level is not None and listener is not None:
+            listener(level)
 
     def __repr__(self) -> str:
         now = self._inventory.stats()

@@ -1,23 +1,24 @@
-"""An inventory of items that expire: what is there, who waits, how many are to be made now.
+"""What a secret pool holds, which caller gets it, and how many mints begin now.
 
-Owns: every decision of a secret pool but the back-off (`secret_pool/backoff.py`). Must not know: secrets,
-tasks, threads, locks, or how one is made. A shell does no more than this:
+A pool does no more than this:
 
-    count = inventory.reserve()           make so many, and say how each went: `mint_succeeded`,
-                                          `mint_failed`, `mint_cancelled`
-    sleep(inventory.next_wake())        then ask again; sooner when somebody has asked or one has ended
+    count = inventory.reserve()      begin so many mints, and report how each ended: `mint_succeeded`,
+                                     `mint_failed` or `mint_cancelled`
+    sleep(inventory.next_wake())     then reserve again; earlier when `take` was called or a mint ended
 
-    who asks           gets the one that expires soonest of those that live long enough, so that
-                       few expire unused; else waits, first come, first served
-    how many           as many as were asked for in the last 30 s or so, from min_size to max_size,
-                       and one more for each who waits; it begins at max_size, for nobody knows yet
-    what counts        one does until the end of its use is near; then its successor is made, and it
-                       is given out still, until it expires or there is no room
+    which item      the one that expires first of those that live long enough, so that few expire
+                    unused; without one the caller waits, first come, first served
+    how many        as many as were taken in about the last 30 s, from min_size to max_size, and one
+                    more for each caller that waits; at first max_size, as the demand is unknown
+    what counts     an item counts until shortly before the end of its use; then its successor is
+                    minted. It is still given out until it expires or there is no room
 
-Whatever happens in whatever order: nothing expired is given, nothing is given twice, no more than
-max_size are held, and no more than `concurrency` are in the making.
+In whatever order the calls come: no expired item is given out, no item is given out twice, there are
+never more than max_size items, and never more than `concurrency` mints at once.
 
-Not safe where threads share it: a shell with threads holds a lock around it.
+Rules for this file:
+
+- It is not thread-safe: a pool with threads holds a lock around it.
 """
 
 from __future__ import annotations
@@ -39,51 +40,51 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEMAND_SECONDS = 30.0
-"""How long a request is remembered: after this time it counts 1/e, after twice that 1/e²."""
-_LONGEST_LEAD = 10.0  # seconds: how long before the end of its use the successor of one is made
-_SHORTEST_USE = 1.0  # seconds: what is of use for less than this is not worth keeping
-_LONGEST_SLEEP = 5.0  # seconds: what is wanted fades by itself, and is told
-_SHORTEST_SLEEP = 0.001  # seconds: a clock may say that it is a hair too early
+"""After this time a call of `take` counts 1/e, after twice this time 1/e²."""
+_MAX_LEAD = 10.0  # seconds between the mint of a successor and the end of an item's use
+_MIN_USE = 1.0  # seconds: an item with less use left is not kept
+_MAX_SLEEP = 5.0  # seconds: the demand falls by itself, and the new level is emitted
+_MIN_SLEEP = 0.001  # seconds: a timer may fire slightly too early
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """What a pool holds and wants at one moment, and has been through since it began."""
+    """A pool's figures at one moment, and its counts since it was made."""
 
     ready: int
     """Secrets that live for at least the pool's `min_ttl`."""
     wanted: int
     """How many it wants to have ready; 0 when it is closed."""
     minting: int
-    """Mints that are going on."""
+    """Mints that are running."""
     waiting: int
     """Callers that wait."""
     hits: int
-    """Acquires that were served at once."""
+    """Calls of `acquire` that returned at once."""
     misses: int
-    """Acquires that were not."""
+    """Calls of `acquire` that had to wait."""
     minted: int
     """Secrets that arrived."""
     unused: int
-    """Secrets that expired, made room for fresh ones, or were there when it closed."""
+    """Secrets that expired, were dropped for newer ones, or were left when the pool was closed."""
     failures: int
-    """Mints that failed, their retries included."""
+    """Mints that failed, after their retries."""
     backing_off: float
-    """Seconds until the next try, while minting fails; else 0."""
+    """Seconds until the next mint begins, while minting fails; otherwise 0."""
     last_error: Exception | None = field(repr=False)
-    """What failed last, even if it works again: it may quote what the server said."""
+    """The last failure, even if minting works again. It may quote the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an inventory may hold, and how much may happen at once."""
+    """How many items an inventory may hold, and how many mints may run at once."""
 
     min_size: int
     max_size: int
     concurrency: int
-    """How many may be in the making at once."""
+    """How many mints may run at once."""
     min_ttl: float
-    """Seconds that an item must still live to count as ready."""
+    """How many seconds an item must still live to count as ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +92,22 @@ class _Entry(Generic[T]):
     item: T
     expires: float
     renew_at: float
-    """From now on it no longer counts."""
+    """When its successor is minted: from then on it does not count."""
 
 
 @dataclass(eq=False, slots=True)
 class Waiter(Generic[T]):
-    """Somebody who waits for an item that lives at least `min_ttl` seconds: served, or told why not."""
+    """A caller that waits for an item that lives at least `min_ttl` seconds."""
 
     min_ttl: float
     wake: Callable[[], object]
-    """Called once, when it is served or told. It must not call back."""
+    """Called once, when there is an item or an error for it. It must not call the inventory."""
     error: Exception | None = None
-    served: _Entry[T] | None = field(default=None, repr=False)
+    entry: _Entry[T] | None = field(default=None, repr=False)
 
 
 class DemandEstimate:
-    """The requests of about the last 30 seconds, each fading exponentially: rate times 30 s."""
+    """How many items were taken in about the last 30 seconds, with exponential decay."""
 
     __slots__ = ("_at", "_count")
 
@@ -115,17 +116,17 @@ class DemandEstimate:
         self._at = now
 
     def note(self, now: float) -> None:
-        """Count one request."""
+        """Count one item."""
         self._count = self.count(now) + 1.0
         self._at = now
 
     def count(self, now: float) -> float:
-        """Return what is left of all requests at `now`."""
+        """Return the estimate at `now`."""
         return self._count * math.exp((self._at - now) / DEMAND_SECONDS)
 
 
 class SecretInventory(Generic[T]):
-    """The inventory. Times are seconds on the context's monotonic clock."""
+    """Items that expire, and the callers that wait for them. Times are seconds on the context's clock."""
 
     def __init__(self, limits: Limits, context: RetryContext) -> None:
         self.limits = limits
@@ -138,16 +139,16 @@ class SecretInventory(Generic[T]):
         self._hits = self._misses = self._minted = self._unused = self._failures = 0
         self._closed: Exception | None = None
 
-    # --- Who asks ----------------------------------------------------------------------------
+    # --- For callers -------------------------------------------------------------------------
 
     def take(self, min_ttl: float) -> T | None:
-        """Return an item that lives at least `min_ttl` seconds, never to be given again, or None."""
+        """Return an item that lives at least `min_ttl` seconds, and forget it; None if there is none."""
         if self._closed is not None:
             return None
         now = self._clock()
         self._demand.note(now)
         index = bisect_left(self._entries, now + min_ttl, key=_expiry)
-        # One that expires this very moment is expired, even for somebody content with 0 seconds.
+        # An item that expires at this moment is expired, even for `min_ttl=0`.
         while index < len(self._entries) and self._entries[index].expires <= now:
             index += 1
         if index == len(self._entries):
@@ -157,37 +158,37 @@ class SecretInventory(Generic[T]):
         return self._entries.pop(index).item
 
     def wait(self, min_ttl: float, wake: Callable[[], object]) -> Waiter[T]:
-        """Put somebody in line for whom `take` had nothing; `leave` must follow, whatever happens.
+        """Return a waiter for a caller that got None from `take`; the caller must `leave` in the end.
 
-        What waiting does not help against is told at once: that it is closed, or what cannot pass
-        while it rests from it.
+        Where waiting cannot help, the waiter gets its error at once: when the pool is closed, and
+        during the pause after an error that no retry can mend.
         """
         waiter = Waiter[T](min_ttl, wake)
         self._waiters.append(waiter)
         error = self._backoff.error
         if self._closed is not None:
-            self._tell(waiter, self._closed)
-        elif error is not None and not _may_pass(error) and self._backoff.rest(self._clock()):
-            self._tell(waiter, error)
+            self._fail(waiter, self._closed)
+        elif error is not None and not _is_temporary(error) and self._backoff.pause(self._clock()):
+            self._fail(waiter, error)
         return waiter
 
     def collect(self, waiter: Waiter[T]) -> T | None:
-        """Return what a waiter was served, never to be given again; None when it was not."""
-        entry, waiter.served = waiter.served, None
+        """Return the item that a waiter got, and forget it; None if it got none."""
+        entry, waiter.entry = waiter.entry, None
         return None if entry is None else entry.item
 
     def leave(self, waiter: Waiter[T]) -> None:
-        """Let a waiter go: out of the line, and what it was served and never collected goes back."""
-        entry, waiter.served = waiter.served, None
+        """Remove a waiter; an item that it got and did not collect goes back."""
+        entry, waiter.entry = waiter.entry, None
         if entry is not None:
             self._offer(entry)
         elif waiter in self._waiters:
             self._waiters.remove(waiter)
 
-    # --- Who makes ---------------------------------------------------------------------------
+    # --- For what mints ----------------------------------------------------------------------
 
     def reserve(self) -> int:
-        """Return how many to begin making now; each is to be heard of again, once."""
+        """Return how many mints to begin now; the end of each must be reported once."""
         now = self._clock()
         while self._entries and self._entries[0].expires <= now:
             self._discard_soonest()
@@ -198,50 +199,48 @@ class SecretInventory(Generic[T]):
         return max(0, count)
 
     def mint_succeeded(self, item: T, seconds: float) -> None:
-        """Take an item that lives for `seconds`; too few of them are a failure."""
+        """Take a minted item that lives for `seconds`; a lifetime too short to be of use is a failure."""
         use = seconds - self.limits.min_ttl
-        if use < _SHORTEST_USE:
+        if use < _MIN_USE:
             self.mint_failed(_too_short(seconds))
             return
         self._minting -= 1
         self._minted += 1
-        self._backoff.ended()
+        self._backoff.succeeded()
         now = self._clock()
-        self._offer(_Entry(item, now + seconds, now + use - min(_LONGEST_LEAD, use / 4)))
+        self._offer(_Entry(item, now + seconds, now + use - min(_MAX_LEAD, use / 4)))
         for waiter in [each for each in self._waiters if each.min_ttl > seconds]:
-            self._tell(waiter, _too_short(seconds))  # for the next one would live no longer
+            self._fail(waiter, _too_short(seconds))  # the next one would not live longer
 
     def mint_failed(self, error: Exception) -> None:
-        """Take note that one could not be made. Who waits goes on waiting if a later try may help."""
+        """Note a failed mint. Waiters go on waiting if a later mint may succeed."""
         self._minting -= 1
         self._failures += 1
-        self._backoff.began(error, self._clock())
-        if not _may_pass(error):
-            self._tell_all(error)
+        self._backoff.failed(error, self._clock())
+        if not _is_temporary(error):
+            self._fail_all(error)
 
     def mint_cancelled(self) -> None:
-        """Take note that the making of one was given up: cancelled."""
+        """Note a cancelled mint."""
         self._minting -= 1
 
     def next_wake(self) -> float:
-        """Return in how many seconds `reserve` is to be asked again, if nothing happens before."""
+        """Return in how many seconds to call `reserve` again, if nothing happens before."""
         now = self._clock()
         moments = [entry.renew_at for entry in self._entries if entry.renew_at > now]
         moments += [entry.expires for entry in self._entries[:1]]
-        seconds = min(moments, default=now + _LONGEST_SLEEP) - now
-        return max(
-            _SHORTEST_SLEEP, min(seconds, self._backoff.rest(now) or seconds, _LONGEST_SLEEP)
-        )
+        seconds = min(moments, default=now + _MAX_SLEEP) - now
+        return max(_MIN_SLEEP, min(seconds, self._backoff.pause(now) or seconds, _MAX_SLEEP))
 
     def close(self, error: Exception) -> None:
-        """Give up everything: who waits, and who asks from now on, is told `error`."""
+        """Drop all items; the waiters, and those of later calls of `wait`, get `error`."""
         if self._closed is None:
             self._closed = error
             while self._entries:
                 self._discard_soonest()
-            self._tell_all(error)
+            self._fail_all(error)
 
-    # --- What it says of itself --------------------------------------------------------------
+    # --- State -------------------------------------------------------------------------------
 
     @property
     def is_closed(self) -> bool:
@@ -250,18 +249,18 @@ class SecretInventory(Generic[T]):
 
     @property
     def error(self) -> Exception | None:
-        """What the last try failed with; None when it succeeded."""
+        """The error of the last mint; None when it succeeded."""
         return self._backoff.error
 
     def wanted(self, now: float) -> int:
-        """Return how many items there ought to be."""
+        """Return how many items the pool should hold at `now`."""
         if self._closed is not None:
             return 0
         asked = int(self._demand.count(now) + 0.5)
         return max(self.limits.min_size, min(self.limits.max_size, asked))
 
     def stats(self) -> PoolStats:
-        """Return the figures of this moment."""
+        """Return the figures at this moment."""
         now = self._clock()
         return PoolStats(
             ready=len(self._entries)
@@ -274,18 +273,16 @@ class SecretInventory(Generic[T]):
             minted=self._minted,
             unused=self._unused,
             failures=self._failures,
-            backing_off=self._backoff.rest(now),
+            backing_off=self._backoff.pause(now),
             last_error=self._backoff.last_error,
         )
 
-    # --- Inside ------------------------------------------------------------------------------
-
     def _offer(self, entry: _Entry[T]) -> None:
-        """Give an item to the first in line that it will do for, else keep it."""
+        """Give an item to the first waiter that it lives long enough for; otherwise keep it."""
         now = self._clock()
         for waiter in self._waiters:
             if entry.expires > now and entry.expires >= now + waiter.min_ttl:
-                waiter.served = entry
+                waiter.entry = entry
                 self._waiters.remove(waiter)
                 waiter.wake()
                 return
@@ -297,24 +294,24 @@ class SecretInventory(Generic[T]):
         del self._entries[0]
         self._unused += 1
 
-    def _tell(self, waiter: Waiter[T], error: Exception) -> None:
+    def _fail(self, waiter: Waiter[T], error: Exception) -> None:
         waiter.error = error
         self._waiters.remove(waiter)
         waiter.wake()
 
-    def _tell_all(self, error: Exception) -> None:
+    def _fail_all(self, error: Exception) -> None:
         while self._waiters:
-            self._tell(self._waiters[0], error)
+            self._fail(self._waiters[0], error)
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_temporary(error: Exception) -> bool:
     return isinstance(error, APIError) and error.retryable
 
 
 def _too_short(seconds: float) -> APIResponseValidationError:
     return APIResponseValidationError(
         f"The server's secrets live for {seconds:.0f} s only: too short for min_ttl",
-        hint="Lower min_ttl=, or raise client_secret.expires_after if the server heeds it",
+        hint="Lower min_ttl=, or raise client_secret.expires_after if the server respects it",
     )
 
 

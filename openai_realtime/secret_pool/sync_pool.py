@@ -1,8 +1,4 @@
-"""The secret pool of the sync client: it mints in threads of its own.
-
-Owns: minting in the background and waiting, and the lock around the inventory. Must not know: how many
-to hold, who is served first, when to try again (`secret_pool/inventory.py` decides).
-"""
+"""The secret pool of the sync client: mints in background threads."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from openai_realtime.resources.sessions import Sessions
-from openai_realtime.secret_pool.base import Pool
+from openai_realtime.secret_pool.base import BasePool
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,13 +20,13 @@ if TYPE_CHECKING:
     from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 
-class SyncSecretPool(Pool[Sessions]):
-    """Secrets of one session, ready: for threads. Made by `client.secret_pool(…)`.
+class SyncSecretPool(BasePool[Sessions]):
+    """A pool of sessions with fresh secrets, for threads: `client.secret_pool(…)` makes it.
 
-    Open it with `with` and share it between threads. Closing it waits for no mint: those that are
-    in flight end by themselves, and their secrets are given to nobody. Its threads are daemons, so
-    that a process that ends waits for none either. In a forked child `acquire` raises, and closing
-    does nothing: open one in each process.
+    Open it with `with`, and share it between threads. Closing it does not wait for mints that are in
+    flight: they end by themselves, and their secrets are dropped. Its threads are daemons: the
+    process may end while they mint. In a forked child `acquire` raises `ClientClosedError`, and
+    closing does nothing: open one pool in each process.
     """
 
     _block = "with"
@@ -44,10 +40,9 @@ class SyncSecretPool(Pool[Sessions]):
     ) -> None:
         super().__init__(sessions, configuration, context, params)
         self._lock = threading.Lock()
-        self._nudged = threading.Event()
+        self._changed = threading.Event()
         self._orders: SimpleQueue[bool] = SimpleQueue()
-        # Daemons, for a process that ends shall not wait for a mint that nobody is to get. (An
-        # executor's threads are waited for, and cannot be told to begin while the process ends.)
+        # Not an executor: the process would wait for its threads at exit.
         self._threads = [
             threading.Thread(target=work, name=f"secret pool {self.name}", daemon=True)
             for work in (self._refill, *[self._mint] * self._inventory.limits.concurrency)
@@ -56,11 +51,20 @@ class SyncSecretPool(Pool[Sessions]):
     def acquire(
         self, *, min_ttl: float | None = None, timeout: float | None = None
     ) -> RealtimeSessionCreateResponse:
-        """Return a session whose secret is nobody else's: as `SecretPool.acquire`, blocking."""
-        ttl, timeout = self._asked(min_ttl, timeout)
+        """Return a session whose secret lives at least `min_ttl` more seconds. No other caller gets it.
+
+        Returns at once when the pool has one. Otherwise it blocks until one is minted, at most
+        `timeout` seconds (0: does not block), first come, first served. Defaults: the pool's
+        `min_ttl`, the client's total timeout. The session of an interrupted caller stays in the pool.
+
+        Raises the provider's last error when minting fails; `APITimeoutError` when minting works but
+        no session came in time; `ClientClosedError` when the pool or its client is closed;
+        `ParameterError` when `min_ttl` is not less than the lifetime of the secrets.
+        """
+        ttl, timeout = self._checked(min_ttl, timeout)
         with self._lock:
             session = self._inventory.take(ttl)
-            self._nudged.set()
+            self._changed.set()
             if session is not None:
                 return session
             served = threading.Event()
@@ -68,47 +72,47 @@ class SyncSecretPool(Pool[Sessions]):
         try:
             served.wait(timeout)
             with self._locked():
-                return self._outcome(waiter, timeout)
+                return self._result(waiter, timeout)
         finally:
             with self._locked():
                 self._inventory.leave(waiter)
 
     def stats(self) -> PoolStats:
-        """Return what the pool holds and wants now, and has been through."""
+        """Return the pool's figures: what it holds and wants now, and counts since it was made."""
         with self._locked():
             return self._inventory.stats()
 
     def close(self) -> None:
-        """Give up all secrets; who waits, and who asks from now on, gets `ClientClosedError`.
+        """Drop all secrets; `acquire` raises `ClientClosedError` from now on, in waiting callers too.
 
-        In a forked child nothing happens: the pool is the parent's.
+        In a forked child it does nothing: the pool is the parent's.
         """
         if self._is_inherited:
             return
         with self._lock:
-            self._inventory.close(self._closed())
-        self._nudged.set()
+            self._inventory.close(self._closed_error())
+        self._changed.set()
         if self._is_open:
             self._threads[0].join()
 
     def _locked(self) -> AbstractContextManager[object]:
-        """Return the lock; in a forked child none, for a thread that is not there may hold it."""
+        """Return the lock; in a forked child none, because a thread of the parent may hold it."""
         return nullcontext() if self._is_inherited else self._lock
 
     def _refill(self) -> None:
         is_closed = False
         while not is_closed:
-            self._nudged.clear()
+            self._changed.clear()
             with self._lock:
                 is_closed = self._inventory.is_closed
                 count = self._inventory.reserve()
-                news = self._news()
+                level = self._new_level()
                 pause = self._inventory.next_wake()
             for _ in range(count):
                 self._orders.put(True)
-            self._tell(news)
+            self._emit_level(level)
             if not is_closed:
-                self._nudged.wait(pause)
+                self._changed.wait(pause)
         for _ in self._threads:
             self._orders.put(False)
 
@@ -116,17 +120,17 @@ class SyncSecretPool(Pool[Sessions]):
         while self._orders.get():
             try:
                 session = self._sessions.create(**self._params)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
+            except Exception as error:  # noqa: BLE001 - the callers that wait get it, whatever it is
                 with self._lock:
-                    self._failed(error)
+                    self._mint_failed(error)
             else:
-                seconds = self._lives(session)
+                seconds = self._lifetime_left(session)
                 with self._lock:
                     self._inventory.mint_succeeded(session, seconds)
-            self._nudged.set()
+            self._changed.set()
 
     def __enter__(self) -> Self:
-        self._opening()
+        self._begin()
         for thread in self._threads:
             thread.start()
         return self

@@ -75,7 +75,7 @@ def refusal(status: int, code: str | None = None) -> MockResponse:
         (
             MockResponse(200, {"client_secret": {"value": f"{SECRET} "}}),
             13,
-            ("error: The server answered with success but without a usable", "hint: Check"),
+            ("error: The server responded with success but without a usable", "hint: Check"),
         ),
     ],
 )

@@ -372,8 +372,8 @@ def test_when_the_fallback_is_not_there_either() -> None:
     with pytest.raises(NotFoundError) as caught:
         world.run(NOT_THERE, Response(404, Headers(), b'{"error":"nor here"}'))
     assert str(caught.value) == (
-        f"404: not there (POST {URL}, attempt 2). Neither the flat nor the nested endpoint is "
-        "there: check base_url (it ends in /v1 at most providers)"
+        f"404: not there (POST {URL}, attempt 2). Neither the flat nor the nested endpoint exists: "
+        "check base_url (it ends in /v1 at most providers)"
     )
     assert world.events[-1] == CallFinished(1, OPERATION, 2, 2.0, caught.value, 500)
 

@@ -97,10 +97,10 @@ class Secrets(RuleBasedStateMachine):
     def settle(self) -> None:
         """Whoever is served is served before everybody behind him who asks for as little."""
         for index, waiter in enumerate(self.line):
-            if waiter.served is not None:
-                ahead = [each for each in self.line[:index] if not each.served and not each.error]
+            if waiter.entry is not None:
+                ahead = [each for each in self.line[:index] if not each.entry and not each.error]
                 assert all(other.min_ttl > waiter.min_ttl for other in ahead)
-        for waiter in [each for each in self.line if each.served or each.error]:
+        for waiter in [each for each in self.line if each.entry or each.error]:
             assert self.wakes[waiter] == [True], "woken once"
             self.line.remove(waiter)
             thing = self.inventory.collect(waiter)
@@ -143,7 +143,7 @@ class Secrets(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0, 5.0, 31.0, 60.0, 600.0]), cancel=st.booleans())
     def mint(self, seconds: float, cancel: bool) -> None:
         self.mint_one(seconds)
-        served = [waiter for waiter in self.line if waiter.served is not None]
+        served = [waiter for waiter in self.line if waiter.entry is not None]
         assert len(served) <= 1
         if served and cancel:
             # Cancelled in the very moment of being served: it goes to the next, or back.
@@ -302,7 +302,7 @@ def test_full_jitter_then_one_try_at_a_time_until_one_succeeds() -> None:
         assert inventory.reserve() == 1
         assert inventory.reserve() == 0
         inventory.mint_failed(failure())
-    assert (waiter.served, waiter.error) == (None, None)
+    assert (waiter.entry, waiter.error) == (None, None)
     assert budget.tokens == 500 - 7 * 14
     clock.now += 8
     assert fill(inventory, clock) == 1

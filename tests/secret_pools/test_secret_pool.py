@@ -271,13 +271,17 @@ def test_a_client_closed_under_its_pool_closes_the_pool(
         ({"voise": "verse"}, "voise", "did you mean voice"),
         ({"speed": 9}, "speed", "0.25 to 1.5"),
         ({"client_secret": {"expires_after": {"seconds": 30}}}, "min_ttl", "no less than the 30 s"),
-        ({"safety_identifier": "u1"}, "safety_identifier", "bound to a person"),
+        ({"safety_identifier": "u1"}, "safety_identifier", "cannot hold the secrets of one person"),
         (
             {"extra_headers": {"OPENAI-safety-Identifier": "u"}},
             "extra_headers",
-            "bound to a person",
+            "cannot hold the secrets of one person",
         ),
-        ({"extra_body": {"safety_identifier": "u"}}, "extra_body", "bound to a person"),
+        (
+            {"extra_body": {"safety_identifier": "u"}},
+            "extra_body",
+            "cannot hold the secrets of one person",
+        ),
     ],
 )
 def test_what_cannot_be_pooled_is_refused(params: Any, param: str, told: str) -> None:
