@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KeySource = str | Callable[[], str] | Callable[[], Awaitable[str]]
 """An API key, or a callable asked for one at every attempt."""
+
+T = TypeVar("T")
 
 # RFC 9110 §5.5 allows more; keys and ids at every provider are visible ASCII without spaces.
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
@@ -40,7 +42,7 @@ class Credential:
             return cls(None, BEARER)
         if callable(api_key):
             return cls(api_key, provider.auth)
-        key = api_key if api_key is not None else read_key_variable(provider.key_variable)
+        key = _masked(api_key if api_key is not None else read_key_variable(provider.key_variable))
         if not key:
             message = (
                 f"No API key for {provider.name}: pass api_key=… or set the environment variable "
@@ -64,12 +66,18 @@ class Credential:
         """Return the key's header now, an awaitable of the key (see `present`), or None: no key."""
         if self.source is None or isinstance(self.source, Authorization):
             return self.source
-        key = self.source()
+        key = _masked(self.source())
         return key if isinstance(key, Awaitable) else self.authorization(key)
 
     def authorization(self, key: str) -> Authorization:
         """Return the header that carries `key`; raises `ConfigurationError` if none can."""
+        key = _masked(key)
         return _authorization(key, self.scheme)
+
+
+def _masked(key: T) -> T | ApiKey:
+    """Return a key that no captured local variable shows; what is no text stays as it is."""
+    return ApiKey(key) if isinstance(key, str) else key
 
 
 def _authorization(key: object, scheme: AuthScheme) -> Authorization:

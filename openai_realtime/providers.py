@@ -83,7 +83,7 @@ class Provider:
     @property
     def loopback_only(self) -> bool:
         """Whether it may only be reached at an address of this machine: plain http shows the key."""
-        return not self.allow_http and self.base_url.startswith("http:")
+        return not self.allow_http and urlsplit(self.base_url).scheme == "http"
 
     def url(self, endpoint: str, *below: str) -> str:
         """Return the URL of an endpoint (a key of `paths`), or of a path below it.
@@ -202,13 +202,19 @@ def _azure_root(endpoint: str) -> str:
 def check_base_url(base_url: str, *, allow_http: bool, what: str = "base_url") -> str:
     """Return `base_url` without its trailing slash, or raise `ConfigurationError` naming `what`."""
     given = cast("object", base_url)
-    parts, host = None, None
+    parts, host, port = None, None, None
     if isinstance(given, str):
         with suppress(ValueError):
             parts = urlsplit(base_url)
-            host, _ = parts.hostname, parts.port
+            host, port = parts.hostname, parts.port
     problem: str | None = None
-    if parts is None or not host or not base_url.isascii() or not base_url.isprintable():
+    if (
+        parts is None
+        or not host
+        or port == 0
+        or not base_url.isascii()
+        or not base_url.isprintable()
+    ):
         problem = "it is not a URL such as https://api.openai.com/v1"
     elif " " in base_url or "\\" in base_url:
         problem = "it holds a space or a backslash"

@@ -11,7 +11,7 @@ captured local variable that holds it. `str(secret)` and f-strings give the valu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -22,7 +22,7 @@ MAX_SECRET_CHARACTERS = 4096
 
 
 class RedactedStr(str):
-    """A `str` whose `repr` is masked. Copies keep the mask; pickling raises `TypeError`.
+    """A `str` whose `repr` is masked. Copies and parts keep the mask; pickling raises `TypeError`.
 
     As a pydantic field it takes 1 to 4096 visible ASCII characters: what a header can carry.
     """
@@ -31,6 +31,10 @@ class RedactedStr(str):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({MASK!r})"
+
+    def __getitem__(self, key: SupportsIndex | slice) -> Self:
+        # What shows long texts, such as rich, takes the repr of a part.
+        return type(self)(super().__getitem__(key))
 
     def __copy__(self) -> Self:
         return self

@@ -98,6 +98,8 @@ def test_a_bad_key_shows_in_no_frame_of_ours() -> None:
         ("https://", "not a URL"),
         ("https://[::1/v1", "not a URL"),
         ("https://h:port/v1", "not a URL"),
+        ("https://h:0/v1", "not a URL"),
+        ("http://localhost:0/v1", "not a URL"),
         ("https://h:99999/v1", "not a URL"),
         ("https://hé.example/v1", "not a URL"),
         ("https://h/v1\r\nX: y", "not a URL"),

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from rich.pretty import pretty_repr
 
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text
 from openai_realtime.core.strict_json import Json
@@ -32,6 +33,15 @@ def test_working_is_not() -> None:
     assert SECRET == "ek_0123456789"
     assert json.dumps({"value": SECRET}) == '{"value": "ek_0123456789"}'
     assert SECRET.encode() == b"ek_0123456789"
+
+
+def test_parts_keep_the_mask() -> None:
+    """A project's key has 164 characters: rich shows the first 80 of a local variable."""
+    key = ApiKey("sk-proj-" + "0123456789" * 16)
+    for shown in (pretty_repr({"key": key}, max_string=80), repr(key[:80]), repr(key[-1])):
+        assert "0123456789" not in shown
+        assert MASK in shown
+    assert (key[:3], key[-1]) == ("sk-", "9")
 
 
 def test_copies_keep_the_mask_and_pickles_are_refused() -> None:

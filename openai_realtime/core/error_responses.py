@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from openai_realtime import errors
@@ -45,6 +46,9 @@ _HINTS: dict[int | str, str] = {
     "redirect": "Redirects are never followed: set base_url to the final address",
 }
 _HIDDEN_TAGS = frozenset({"script", "style"})
+# Beyond Unicode, whose last number has seven digits. Python refuses to read one of thousands.
+_NO_CHARACTER = re.compile(r"&#0*+[0-9]{8,}+;?", re.ASCII)
+_LEADING_ZEROS = re.compile(r"&#0++(?=[0-9])", re.ASCII)
 
 
 def status_error(
@@ -161,7 +165,7 @@ def _unescaped(text: str) -> str:
         return text
     from html import unescape  # noqa: PLC0415 - few errors are pages
 
-    return unescape(text)
+    return unescape(_LEADING_ZEROS.sub("&#", _NO_CHARACTER.sub("\ufffd", text)))
 
 
 def _name(value: Json) -> str | None:

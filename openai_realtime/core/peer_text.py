@@ -37,7 +37,7 @@ _SHORTEST_SECRET = 8  # characters
 _MOST_SECRETS = 32  # a response holds one or two
 # A longer secret is found by its first characters: a peer may have cut it anywhere.
 _NEEDLE_CHARACTERS = 64
-_SCALAR_CHARACTERS = 8  # counted for a number or a short text in a body
+_SCALAR_CHARACTERS = 8  # counted for a number, a short text, or a list itself in a body
 
 _TOKEN = r"[^\s\"'<>,;)}\]]"  # noqa: S105 - a pattern
 _SECRET_MEMBER = "api[-_]?key|authorization|client_secret|key|secret|token|value"  # noqa: S105 - names
@@ -270,13 +270,13 @@ class _Copy:
             return value
         if isinstance(value, str):
             return self._text(value)
+        self._room -= _SCALAR_CHARACTERS  # an empty list takes room too
         if isinstance(value, list | dict) and depth > MAX_JSON_DEPTH:
             return _CUT
         if isinstance(value, list):
             return self._items(value, depth)
         if isinstance(value, dict):
             return self._members(value, depth)
-        self._room -= _SCALAR_CHARACTERS
         return self._integer(value) if type(value) is int else value
 
     def _items(self, items: list[Json], depth: int) -> Json:

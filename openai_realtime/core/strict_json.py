@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from itertools import accumulate
 from typing import NoReturn
 
@@ -11,6 +12,8 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """A decoded JSON value."""
 
 MAX_JSON_DEPTH = 64
+_MAX_DIGITS = 4300  # as Python has it: the work grows with the square of their number
+_TOO_MANY_DIGITS = "it holds a number of thousands of digits"
 
 # An unclosed string extends to the end of the text, so that no part of it is scanned twice.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -33,7 +36,13 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
         if nests_too_deeply(body):
             reason = "it is nested too deeply"
         else:
-            value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=members)
+            value = json.loads(
+                text,
+                parse_constant=_refuse_constant,
+                object_pairs_hook=members,
+                # Python's own limit costs nothing, but a process may have switched it off.
+                parse_int=None if 0 < sys.get_int_max_str_digits() <= _MAX_DIGITS else _integer,
+            )
             if b"\\u" in body:
                 value = _without_lone_surrogates(value)
     except json.JSONDecodeError as error:
@@ -43,7 +52,7 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
     except _NoJsonError as error:
         value, reason = None, str(error)
     except ValueError:
-        value, reason = None, "it holds a number of thousands of digits"
+        value, reason = None, _TOO_MANY_DIGITS
     if reason is not None:
         # Raised here, so that no exception whose frames hold the body stays in the chain.
         raise ValueError(reason)
@@ -69,6 +78,12 @@ class _NoJsonError(ValueError):
 def _refuse_constant(name: str) -> NoReturn:
     message = f"it holds {name}, which JSON does not have"
     raise _NoJsonError(message)
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise _NoJsonError(_TOO_MANY_DIGITS)
+    return int(text)
 
 
 def _unique_members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -178,6 +178,8 @@ def whole_body(headers: Headers, body: bytes) -> bytes:
         _refuse("is larger than 1 MiB when decompressed")
     if not decoder.eof:
         _refuse("is compressed and damaged")
+    if decoder.unused_data:
+        _refuse("has more bytes behind its compressed data")
     return decoded
 
 

@@ -24,7 +24,7 @@ from openai_realtime.mint.limiter import DEFAULT_GLOBAL_LIMITS, DEFAULT_LIMITS, 
 from openai_realtime.mint.metrics import CONTENT_TYPE
 from openai_realtime.mint.options import MintOptions, ServiceOptions, check_options
 from openai_realtime.mint.pseudonyms import Pseudonyms
-from openai_realtime.mint.readiness import READY, Readiness
+from openai_realtime.mint.readiness import Readiness, is_ready
 from openai_realtime.mint.secret_issuer import SecretIssuer, check_pool
 from openai_realtime.mint.sessions import SessionPlan
 
@@ -60,9 +60,8 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
 
     async def readyz(_: Request) -> Response:
         found = await readiness.check()
-        is_ready = found == READY
-        status = "ready" if is_ready else "not ready"
-        return JSONResponse({"status": status, **found}, 200 if is_ready else 503, _NO_STORE)
+        status, code = ("ready", 200) if is_ready(found) else ("not ready", 503)
+        return JSONResponse({"status": status, **found}, code, _NO_STORE)
 
     async def metrics(_: Request) -> Response:
         return Response(

@@ -11,16 +11,26 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TypeAlias, cast
 
+import anyio
 import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from openai_realtime.mint.endpoint_errors import FORBIDDEN, UNAUTHORIZED, EndpointError, ErrorCode
+from openai_realtime.mint.access_log import logger
+from openai_realtime.mint.endpoint_errors import (
+    AUTHORIZE_DOWN,
+    FORBIDDEN,
+    UNAUTHORIZED,
+    EndpointError,
+    ErrorCode,
+)
 
 Authorize: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 """Takes the request and returns the principal: a text that is stable for one person, such as a user
 id. None refuses with 401; `Refused`, or Starlette's or FastAPI's `HTTPException`, as it says."""
 
+_SECONDS = 15.0
+"""The longest that `authorize` may take; a body that it reads has 10 s of its own."""
 # Told to the client, because it asks for the next step; everything else an HTTPException carries
 # is the app's own.
 _PASSED_ON = ("www-authenticate", "retry-after")
@@ -48,17 +58,22 @@ class Authorizer:
 
     async def principal(self, request: Request) -> str:
         """Return who asks; raises `EndpointError`, and `TypeError` when it is no text."""
+        answer: object = None
         try:
-            answer: object = await self._ask(request)
+            with anyio.move_on_after(_SECONDS) as limit:
+                answer = await self._ask(request)
         except Refused as refused:
             raise EndpointError(_reason(refused.status_code)) from None
         except HTTPException as refused:
             kept = {
-                name: value
+                name: str(value)
                 for name, value in (refused.headers or {}).items()
-                if name.lower() in _PASSED_ON
+                if name.lower() in _PASSED_ON and _is_header_value(str(value))
             }
             raise EndpointError(_reason(refused.status_code), headers=kept) from None
+        if limit.cancelled_caught:
+            logger.warning("authorize did not return within %g s", _SECONDS)
+            raise EndpointError(AUTHORIZE_DOWN, retry_after=1)
         if answer is None or answer == "":
             raise EndpointError(UNAUTHORIZED)
         if not isinstance(answer, str):
@@ -70,8 +85,13 @@ class Authorizer:
     async def _ask(self, request: Request) -> object:
         if self._is_async:
             return await cast("Awaitable[object]", self._authorize(request))
-        answer = await anyio.to_thread.run_sync(self._authorize, request)
+        answer = await anyio.to_thread.run_sync(self._authorize, request, abandon_on_cancel=True)
         return await answer if inspect.isawaitable(answer) else answer
+
+
+def _is_header_value(text: str) -> bool:
+    """Return whether every server sends it: the app may have put anything there."""
+    return text.isascii() and text.isprintable()
 
 
 def _reason(status: int) -> ErrorCode:

@@ -30,6 +30,9 @@ MALFORMED: Final = ErrorCode(400, "malformed_json", "The body is not a JSON obje
 CHOICE: Final = ErrorCode(400, "choice_not_allowed", "The body asks for what cannot be chosen.")
 UNAUTHORIZED: Final = ErrorCode(401, "unauthorized", "Sign in first.")
 FORBIDDEN: Final = ErrorCode(403, "forbidden", "You may not start a voice session.")
+AUTHORIZE_DOWN: Final = ErrorCode(
+    503, "authorization_unavailable", "Voice sessions are not available now."
+)
 TOO_OFTEN: Final = ErrorCode(429, "too_many_requests", "Too many voice sessions. Wait a moment.")
 TOO_BUSY: Final = ErrorCode(
     429, "busy", "Too many people are starting voice sessions. Wait a moment."
@@ -50,6 +53,7 @@ REASONS: Final = (
     CHOICE,
     UNAUTHORIZED,
     FORBIDDEN,
+    AUTHORIZE_DOWN,
     TOO_OFTEN,
     TOO_BUSY,
     LIMITER_DOWN,

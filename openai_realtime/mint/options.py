@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Required
+from typing import TYPE_CHECKING, Required, cast
 
 from typing_extensions import TypedDict
 
 from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.secret_pool import SyncSecretPool
+from openai_realtime.secrets import RedactedStr
 
 if TYPE_CHECKING:
     from openai_realtime.mint.authorization import Authorize
@@ -35,7 +36,8 @@ class MintOptions(TypedDict, total=False):
     authorize: Required[Authorize]
     """Says who asks: takes the Starlette `Request`, returns the principal (a text that is stable
     for one person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse
-    otherwise. Async, or a plain function, which runs on a thread. There is no default.
+    otherwise. Async, or a plain function, which runs on a thread. There is no default. One that has not
+    returned after 15 s refuses with 503.
     `request.client.host` is the address that `trusted_proxies` makes of it."""
     origins: Iterable[str]
     """The origins of the web pages that may ask, exactly as browsers send them:
@@ -85,6 +87,7 @@ class ServiceOptions(MintOptions, total=False):
     """Whether the client is closed when the app shuts down. Default: no, it stays yours to close."""
 
 
+_SECRETS = frozenset({"safety_key", "storage"})  # a storage's URL may hold a password
 _REQUIRED = {
     "authorize": "without it, anybody could mint at your expense",
     "session": "the parameters of the session, chosen by the server",
@@ -95,8 +98,13 @@ _MAPPINGS = {
 }
 
 
-def check_options(client: object, options: Mapping[str, object], known: type) -> None:
-    """Raise `ConfigurationError` when an option is unknown, missing, or at odds with another."""
+def check_options(client: object, given: MintOptions, known: type) -> None:
+    """Raise `ConfigurationError` when an option is unknown, missing, or at odds with another.
+
+    Secrets given as text are masked in `given` itself, so that no frame of a traceback shows them.
+    """
+    options = cast("dict[str, object]", given)
+    _mask_secrets(options)
     if not isinstance(client, RealtimeSessionsClient):
         message = "client must be a RealtimeSessionsClient (async)"
         raise ConfigurationError(message)
@@ -125,6 +133,13 @@ def check_options(client: object, options: Mapping[str, object], known: type) ->
     if isinstance(proxies, bool) or not isinstance(proxies, int) or proxies < 0:
         message = "trusted_proxies is unusable: it is the number of proxies in front, 0 or more"
         raise ConfigurationError(message)
+
+
+def _mask_secrets(options: dict[str, object]) -> None:
+    for name in _SECRETS & options.keys():
+        value = options[name]
+        if isinstance(value, str):
+            options[name] = RedactedStr(value)
 
 
 def _check_pool(pool: object, safety_key: object) -> None:

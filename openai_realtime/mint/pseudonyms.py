@@ -23,10 +23,12 @@ class Pseudonyms:
 
     def __init__(self, key: str | bytes | None) -> None:
         given = key.encode() if isinstance(key, str) else key
-        if given is not None and len(given) < _SHORTEST_KEY:
+        is_short = given is not None and len(given) < _SHORTEST_KEY
+        self._mac = hmac.new(given or _NO_KEY, digestmod=hashlib.sha256)
+        del given  # a captured local variable would show it
+        if is_short:
             message = f"safety_key is unusable: it must have {_SHORTEST_KEY} bytes or more"
             raise ConfigurationError(message)
-        self._mac = hmac.new(given or _NO_KEY, digestmod=hashlib.sha256)
 
     def of(self, principal: str) -> str:
         """Return the pseudonym, which is the same for the same principal and key, always."""

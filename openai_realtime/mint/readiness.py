@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -30,9 +29,14 @@ READY: Final[Mapping[str, str]] = {
     "provider": "reachable",
 }
 """What `Readiness.check` returns when the service could mint."""
+_NOT_ASKED = "not asked"
 _SECONDS = 3.0
 _KEPT_SECONDS = 1.0
-_PORTS = {"http": 80, "https": 443}
+
+
+def is_ready(found: Mapping[str, str]) -> bool:
+    """Return whether nothing that `Readiness.check` has found is in the way of minting."""
+    return all(found[name] in {state, _NOT_ASKED} for name, state in READY.items())
 
 
 class Readiness:
@@ -46,11 +50,12 @@ class Readiness:
         self._found_at = float("-inf")
 
     async def check(self) -> Mapping[str, str]:
-        """Return the state of each part, `READY` when the service could mint. Raises nothing.
+        """Return the state of each part: `is_ready` says whether the service could mint. Raises nothing.
 
         `client` is open or closed, `descriptors` (the process' file descriptors) available or
-        exhausted, `limiter` usable or unusable, `provider` reachable, unreachable, or not asked when
-        no descriptor is left to ask with.
+        exhausted, `limiter` usable or unusable, `provider` reachable, unreachable, or not asked: when
+        no descriptor is left to ask with, and where the client sends through an `http_client` or
+        `transport` of the user's, which alone knows the way.
         """
         async with self._asking:
             if time.monotonic() - self._found_at > _KEPT_SECONDS:
@@ -66,7 +71,9 @@ class Readiness:
             found["limiter"] = "unusable"
         if not _is_descriptor_available():
             found["descriptors"] = "exhausted"
-            found["provider"] = "not asked"
+            found["provider"] = _NOT_ASKED
+        elif _sends_through_the_users(self._client):
+            found["provider"] = _NOT_ASKED
         elif not await is_provider_reachable(self._client):
             found["provider"] = "unreachable"
         return found
@@ -89,28 +96,22 @@ def _is_descriptor_available() -> bool:
     return True
 
 
+def _sends_through_the_users(client: RealtimeSessionsClient) -> bool:
+    return isinstance(client._connections, AsyncHttpxEngine)  # noqa: SLF001 - of the same package
+
+
 async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:
     """Return whether the provider takes a connection within 3 seconds. Nothing is sent on it.
 
     The connection is a new one, made as the client makes its own (proxies, TLS); a kept one may be
-    dead without anybody knowing. Where the client sends through an `http_client` or `transport` of
-    the user's, it is a plain one to the host.
+    dead without anybody knowing.
     """
     try:
         with anyio.fail_after(_SECONDS):
-            if isinstance(client._connections, AsyncHttpxEngine):  # noqa: SLF001 - of the same package
-                await _connect(client.base_url)
-            else:
-                options = cast("AsyncClientOptions", client._configuration.options)  # noqa: SLF001
-                async with RealtimeSessionsClient(**options) as probe:
-                    await probe.warm_up()
+            options = cast("AsyncClientOptions", client._configuration.options)  # noqa: SLF001 - of the same package
+            async with RealtimeSessionsClient(**options) as probe:
+                await probe.warm_up()
     except (RealtimeError, OSError) as error:  # a TimeoutError is an OSError
         logger.warning("%s is not reachable: %s", client.base_url, described(error))
         return False
     return True
-
-
-async def _connect(base_url: str) -> None:
-    parts = urlsplit(base_url)
-    stream = await anyio.connect_tcp(str(parts.hostname), parts.port or _PORTS[parts.scheme])
-    await stream.aclose()

@@ -309,6 +309,11 @@ def _is_temporary(error: Exception) -> bool:
 
 
 def _too_short(seconds: float) -> APIResponseValidationError:
+    if seconds <= 0:
+        return APIResponseValidationError(
+            "The server's secrets have expired when they arrive, by the Date header of its response",
+            hint="See which clock is wrong: the server's, or that of a gateway on the way",
+        )
     return APIResponseValidationError(
         f"The server's secrets live for {seconds:.0f} s only: too short for min_ttl",
         hint="Lower min_ttl=, or raise client_secret.expires_after if the server respects it",

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 # getaddrinfo's errors that come back the next time: there is no such name.
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+"""What an `OSError` says when no file descriptor is left."""
 # TLS failures that say no more than that the connection ended.
 _TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 # OpenSSL's names for the alerts of a server that asks for a client certificate and gets none.
@@ -68,7 +69,7 @@ def lost(phase: Phase, cause: OSError | None = None) -> APIConnectionError:
         message, hint = f"Could not connect{why}", None
         if cause is None:
             message = "Could not connect: the connection was closed before it was established"
-        elif cause.errno in _NO_DESCRIPTORS:
+        elif cause.errno in NO_DESCRIPTORS:
             hint = "Raise the limit of open files (ulimit -n), or close what is not needed"
         return APIConnectionError(message, phase=phase, retryable=True, hint=hint)
     return APIConnectionError(f"{_LOST}{why}", phase=phase, retryable=True, possibly_acted=True)

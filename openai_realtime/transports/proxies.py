@@ -5,6 +5,7 @@ Plain http never goes through a proxy: the API key would be the proxy's to read.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
@@ -59,22 +60,28 @@ class Proxy:
     @classmethod
     def parse(cls, url: str, source: str = "proxy") -> Proxy:
         """Return the proxy at `url`; raises `ConfigurationError`, which names `source`, not the URL."""
-        url = url if "://" in url else f"http://{url}"
-        try:
-            parts = urlsplit(url)
-            host, port, scheme = parts.hostname, parts.port, _SCHEMES.get(parts.scheme)
-        except ValueError:
-            parts, host, port, scheme = urlsplit(""), None, None, None
-        if not host or scheme is None or not url.isascii():
+        url = ApiKey(url)
+        proxy = _read(url)
+        if proxy is None:
             message = f"{source} is unusable: it is a URL such as http://proxy.example:3128"
             raise ConfigurationError(message)
-        if scheme == "socks5" and find_spec("socksio") is None:
+        if proxy.scheme == "socks5" and find_spec("socksio") is None:
             message = f"{source} is unusable: SOCKS needs a package: pip install 'httpx[socks]'"
             raise ConfigurationError(message)
-        auth: tuple[str, str] | None = None
-        if parts.username is not None:
-            auth = ApiKey(unquote(parts.username)), ApiKey(unquote(parts.password or ""))
-        return cls(scheme, host, port or _DEFAULT_PORTS[scheme], auth)
+        return proxy
+
+
+def _read(url: str) -> Proxy | None:
+    """Return the proxy at `url`, or None where it is no proxy's URL."""
+    with suppress(ValueError):
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        scheme, port = _SCHEMES.get(parts.scheme), parts.port
+        if parts.hostname and scheme and port != 0 and url.isascii() and url.isprintable():
+            auth: tuple[str, str] | None = None
+            if parts.username is not None:
+                auth = ApiKey(unquote(parts.username)), ApiKey(unquote(parts.password or ""))
+            return Proxy(scheme, parts.hostname, port or _DEFAULT_PORTS[scheme], auth)
+    return None
 
 
 class Route(NamedTuple):
@@ -107,11 +114,12 @@ class ProxyRules:
             return self.given if origin.scheme == "https" else None
         for names in _VARIABLES:
             source, url = _variable(*names)
+            url = ApiKey(url)
             if url:
                 exempt = _variable("no_proxy", "NO_PROXY")
                 if _is_exempt(origin.host, origin.port, exempt[1]):
                     return None
-                return _parsed(ApiKey(url), source)
+                return _parsed(url, source)
         return None
 
     def route(self, origin: Origin) -> Route:
@@ -159,7 +167,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
         return True
     name, separator, digits = entry.rpartition(":")
     if separator and digits.isdecimal() and (":" not in name or name.endswith("]")):
-        if int(digits) != port:
+        if digits.lstrip("0") != str(port):
             return False
         entry = name
     entry = entry.removeprefix("[").removesuffix("]")

@@ -14,8 +14,8 @@ from pathlib import Path
 import certifi
 
 from openai_realtime.environment import read_variable
-from openai_realtime.errors import APIConnectionError
-from openai_realtime.transports.exceptions import tls_failed
+from openai_realtime.errors import APIConnectionError, ConfigurationError
+from openai_realtime.transports.exceptions import NO_DESCRIPTORS, lost, tls_failed
 
 _MAX_RECORD = 16 * 1024
 _RECORD_HEADER = 5
@@ -133,8 +133,19 @@ def trusted_context() -> ssl.SSLContext:
     """Return the shared client context: TLS 1.2 or newer, certificates and host names checked.
 
     Trusts SSL_CERT_FILE and SSL_CERT_DIR where they are set and exist, else certifi's authorities.
+    Raises `ConfigurationError` where they cannot be read or hold no certificates, and
+    `APIConnectionError` where no file descriptor is left to read them with.
     """
-    return _context(read_variable("SSL_CERT_FILE"), read_variable("SSL_CERT_DIR"))
+    try:
+        return _context(read_variable("SSL_CERT_FILE"), read_variable("SSL_CERT_DIR"))
+    except ssl.SSLError as error:
+        problem = (error.reason or type(error).__name__).replace("_", " ").lower()
+    except OSError as error:
+        if error.errno in NO_DESCRIPTORS:
+            raise lost("connect", error) from error
+        problem = error.strerror or type(error).__name__
+    message = f"SSL_CERT_FILE or SSL_CERT_DIR is unusable: {problem}"
+    raise ConfigurationError(message)
 
 
 def _existing(file: str | None, folder: str | None) -> tuple[str | None, str | None]:

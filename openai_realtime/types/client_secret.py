@@ -99,9 +99,9 @@ class ClientSecret(WireModel):
         `lifetime` is how many seconds it was asked to live; None: the server was left to choose.
         """
         longest = math.inf if lifetime is None else lifetime
-        # What the server's clock showed (Unix seconds; until somebody asks, the Date header that
-        # says so), the monotonic clock here at that moment, and the longest that it can live.
-        object.__setattr__(self, "_arrival", (date or time.time(), time.monotonic(), longest))
+        # What the server's clock showed, as its Date header says, the clocks here at that moment,
+        # and the longest that it can live. The header is read when somebody asks.
+        object.__setattr__(self, "_arrival", (date, time.time(), time.monotonic(), longest))
 
     @property
     def expires_at_datetime(self) -> datetime | None:
@@ -118,13 +118,13 @@ class ClientSecret(WireModel):
         """
         if not self.expires_at:
             return None
-        arrival: tuple[float | str, float, float] | None = getattr(self, "_arrival", None)
+        arrival: tuple[str | None, float, float, float] | None = getattr(self, "_arrival", None)
         if arrival is None:
             return max(0.0, self.expires_at - time.time())
-        server_time, received_at, longest = arrival
-        if isinstance(server_time, str):
-            server_time = parse_http_date(server_time) or time.time()
-            object.__setattr__(self, "_arrival", (server_time, received_at, longest))
+        date, server_time, received_at, longest = arrival
+        if date is not None:
+            server_time = parse_http_date(date) or server_time
+            object.__setattr__(self, "_arrival", (None, server_time, received_at, longest))
         left = min(self.expires_at - server_time, longest)
         return max(0.0, left - (time.monotonic() - received_at))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import anyio
+import anyio.to_thread
 
 from openai_realtime.errors import ConfigurationError, WebhookReplayedError
 from openai_realtime.logs import logger
-from openai_realtime.webhooks.replay import close_unawaited
+from openai_realtime.webhooks.replay import MemoryReplayStore, close_unawaited
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -86,21 +89,32 @@ class Handling:
         self._claimed(_returned(self._ask()))
 
     async def aclaim(self) -> None:
-        """As `claim`, awaiting a store that must be awaited."""
-        self._claimed(await _awaited(self._ask()))
+        """As `claim`, awaiting a store that must be awaited; another one is called on a thread."""
+        self._claimed(await self._awaited(self._ask))
 
     def confirm(self) -> None:
         """Remember that the webhook is done; raises what the store raises."""
         _returned(self._end(succeeded=True))
 
     async def aconfirm(self) -> None:
-        """As `confirm`, awaiting a store that must be awaited."""
-        await _awaited(self._end(succeeded=True))
+        """As `confirm`, awaiting a store that must be awaited; another one is called on a thread."""
+        await self._awaited(partial(self._end, succeeded=True))
 
     async def afinish(self, *, succeeded: bool) -> None:
         """Confirm or release the webhook, in a cancelled task too; the store's errors are logged."""
         with _logged(self.event.webhook_id), anyio.fail_after(_STORE_SECONDS, shield=True):
-            await _awaited(self._end(succeeded=succeeded))
+            await self._awaited(partial(self._end, succeeded=succeeded))
+
+    async def _awaited(self, step: Callable[[], object]) -> object:
+        """Take a step with the store, on a thread where it would block the event loop."""
+        store = self._store
+        blocks = not (
+            store is None
+            or isinstance(store, MemoryReplayStore)
+            or inspect.iscoroutinefunction(store.claim)
+        )
+        result = await anyio.to_thread.run_sync(step, abandon_on_cancel=True) if blocks else step()
+        return await cast("Awaitable[object]", result) if isinstance(result, Awaitable) else result
 
     def _ask(self) -> object:
         if self._store is None:
@@ -156,7 +170,3 @@ def _returned(result: object) -> object:
         )
         raise ConfigurationError(message)
     return result
-
-
-async def _awaited(result: object) -> object:
-    return await cast("Awaitable[object]", result) if isinstance(result, Awaitable) else result

@@ -38,7 +38,8 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
         app.router.routes.append(on_call_incoming(answer))  # FastAPI
 
     `handle="after_response"` (the default) sends 200 before the handler begins, so the handler may
-    take as long as it likes: a call is handled at most once. `handle="before_response"` sends 200
+    take as long as it likes. The provider delivers the call no more; if it is delivered all the same, it
+    is handled again only when the handler failed. `handle="before_response"` sends 200
     when the handler has succeeded, and 500 when it failed, upon which the provider delivers again: a
     call is handled until that succeeds. It is for platforms that freeze or stop a process after its
     response, such as AWS Lambda; the handler has the few seconds that the provider waits for.
@@ -52,6 +53,7 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     seconds (default 60, from 1 to 86,400) after it began, and until then answered with 503; a
     handler that takes longer before the response may run twice.
 
+    A replay store that is not awaited is called on a thread, unless it is in memory.
     `verifier` is by default one of `OPENAI_WEBHOOK_SECRET`. One without a replay store is given one
     in memory: several processes need one with Redis. Raises `ConfigurationError` without a secret,
     without Starlette, or for an unusable `handle` or `claim_timeout`.

@@ -39,14 +39,15 @@ class SigningKey:
     @classmethod
     def read(cls, secret: str) -> SigningKey:
         """Return the key in `secret`; raises `ConfigurationError`, which does not quote it."""
-        key = _decoded(WebhookSecret(secret))
-        if len(key) < _MIN_KEY_BYTES:
+        secret = WebhookSecret(secret)
+        keyed = _keyed(secret)
+        if keyed is None:
             message = (
                 "The webhook secret is unusable: it is whsec_ and at least 16 bytes as base64. "
                 "Copy it whole from where the webhook was set up, without quotes or line breaks"
             )
             raise ConfigurationError(message)
-        return cls(hmac.new(key, digestmod=hashlib.sha256))
+        return cls(keyed)
 
     def sign(self, webhook_id: str, timestamp: str, body: bytes) -> str:
         """Return the signature of a delivery, `v1,` and base64; `timestamp` is in Unix seconds."""
@@ -71,6 +72,11 @@ def matches(
         for candidate in given:
             found |= hmac.compare_digest(expected, candidate)
     return found
+
+
+def _keyed(secret: WebhookSecret) -> hmac.HMAC | None:
+    key = _decoded(secret)
+    return hmac.new(key, digestmod=hashlib.sha256) if len(key) >= _MIN_KEY_BYTES else None
 
 
 def _decoded(secret: WebhookSecret) -> bytes:

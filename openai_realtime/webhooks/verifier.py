@@ -22,6 +22,7 @@ from openai_realtime.errors import (
     ParameterError,
     WebhookVerificationError,
 )
+from openai_realtime.secrets import WebhookSecret
 from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
 from openai_realtime.webhooks.replay import check_is_made
@@ -80,7 +81,8 @@ class WebhookVerifier:
         replay_store: AnyReplayStore | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keys = [SigningKey.read(secret) for secret in _given(secrets)]
+        secrets = _given(secrets)
+        self._keys = [SigningKey.read(secret) for secret in secrets]
         if not 0 < tolerance < math.inf:
             message = "tolerance is in seconds, finite and above 0"
             raise ConfigurationError(message)
@@ -176,7 +178,7 @@ class WebhookVerifier:
             )
 
 
-def _given(secrets: str | Sequence[str] | None) -> list[str]:
+def _given(secrets: str | Sequence[str] | None) -> list[WebhookSecret]:
     if secrets is None:
         given = (read_variable(SECRET_VARIABLE) or "").split()
     else:
@@ -187,7 +189,7 @@ def _given(secrets: str | Sequence[str] | None) -> list[str]:
             "shown once, when the webhook is set up with the provider"
         )
         raise ConfigurationError(message)
-    return given
+    return [WebhookSecret(secret) for secret in given]
 
 
 def _signed_headers(headers: HeaderItems) -> tuple[str, str, str]:

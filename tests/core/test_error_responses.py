@@ -1,6 +1,7 @@
 """Strict JSON, and error answers as exceptions, by tables."""
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -121,6 +122,7 @@ def test_the_message_is_found(
         (b"<>empty</>", "empty"),
         (b"<title>Not &lt;here&gt; &amp; now&#8238;</title>", r"Not <here> & now\u202e"),
         (b"<p>" + "".join(f"&#{ord(each)};" for each in KEY).encode(), MASK),
+        (b"<p>a &#" + b"9" * 5000 + b"; b &#" + b"0" * 5000 + b"65; c", "a \ufffd b A c"),
         (b'{"error": ', '{"error":'),
     ],
 )
@@ -300,6 +302,19 @@ def test_what_is_not_json(body: bytes, why: str) -> None:
     assert str(caught.value) == why
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("limit", [0, 1_000_000])
+def test_a_process_without_a_limit_for_digits_has_ours(limit: int) -> None:
+    """Libraries switch Python's off for the whole process: 900,000 digits would take minutes."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(limit)
+    try:
+        assert decode_json(b"[7, -" + b"8" * 4000 + b"]") == [7, -int("8" * 4000)]
+        with pytest.raises(ValueError, match="it holds a number of thousands of digits"):
+            decode_json(b"[" + b"9" * 900_000 + b"]")
+    finally:
+        sys.set_int_max_str_digits(before)
 
 
 @pytest.mark.parametrize(

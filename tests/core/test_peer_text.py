@@ -169,6 +169,10 @@ def test_a_body_is_bounded_as_a_whole() -> None:
         {"a" * 100_000: {"b": "c" * 100_000, "d": 10**4000}},
         ["\n" * 100_000],
         10**4000,
+        [[]] * 100_000,
+        [{}] * 100_000,
+        [{"": [{}]}] * 100_000,
+        [None, True, -1.5e-300] * 100_000,
     ]
     for body in bodies:
         shown = json.dumps(Sanitizer().json(body), ensure_ascii=False)

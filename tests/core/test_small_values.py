@@ -142,6 +142,16 @@ def test_bodies_are_read_whole(body: bytes, size: int) -> None:
         (b"hello", "gzip", "is compressed and damaged"),
         (raw_deflate(b"hello"), "deflate", "is compressed and damaged"),
         (b"", "gzip", "is compressed and damaged"),
+        (
+            2 * gzip.compress(b"hello", mtime=0),
+            "gzip",
+            "has more bytes behind its compressed data",
+        ),
+        (
+            gzip.compress(b"hello", mtime=0) + b"x",
+            "gzip",
+            "has more bytes behind its compressed data",
+        ),
         (b"hello", "br", "is compressed in a way that was not asked for"),
         (
             gzip.compress(b"hello", mtime=0),

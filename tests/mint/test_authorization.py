@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import HTTPException
 
 from mint.service import PATH, app_for, ask, browser
-from openai_realtime.mint import Refused
+from openai_realtime.mint import Refused, authorization
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
@@ -57,6 +58,27 @@ def test_a_plain_function_does_not_block_the_loop(provider: MockRealtimeServer) 
         assert ask(page).status_code == 200
 
 
+def test_authorize_has_a_time_limit(
+    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain function goes on in its thread, and nobody waits for it."""
+    monkeypatch.setattr(authorization, "_SECONDS", 0.05)
+    released = threading.Event()
+
+    async def never(request: Request) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    try:
+        for authorize in (never, lambda _: str(released.wait(60))):
+            with browser(app_for(provider, authorize=authorize)) as page:
+                told = ask(page)
+            assert (told.status_code, told.json()["error"]) == (503, "authorization_unavailable")
+    finally:
+        released.set()
+    assert provider.requests == []
+
+
 def refuse(error: Exception) -> Any:
     async def authorize(request: Request) -> str:
         raise error
@@ -93,6 +115,18 @@ def test_whatever_names_no_principal_is_a_no(
     assert (told.status_code, told.json()["error"]) == (status, code)
     assert "why" not in told.text
     assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"), [(7, "7"), ("7\r\nX-Debug: 1", None), ("日", None), ("é", None)]
+)
+def test_a_header_that_cannot_be_sent_is_left_out(
+    provider: MockRealtimeServer, value: Any, sent: str | None
+) -> None:
+    refused = HTTPException(429, headers={"Retry-After": value})
+    with browser(app_for(provider, authorize=refuse(refused))) as page:
+        told = ask(page)
+    assert (told.status_code, told.headers.get("retry-after")) == (429, sent)
 
 
 def test_a_challenge_is_passed_on_and_nothing_else(provider: MockRealtimeServer) -> None:

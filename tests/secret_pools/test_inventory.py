@@ -341,6 +341,15 @@ def test_what_waiting_does_not_help_against_is_told_at_once() -> None:
     assert waiting(inventory).error is None
 
 
+def test_secrets_that_have_expired_point_to_a_clock() -> None:
+    inventory, clock = make()
+    waiter = waiting(inventory, 5)
+    fill(inventory, clock, seconds=-1)
+    assert isinstance(waiter.error, APIResponseValidationError)
+    assert "have expired when they arrive" in str(waiter.error)
+    assert "clock" in str(waiter.error)
+
+
 def test_secrets_that_live_too_short_are_a_failure_and_mint_no_storm() -> None:
     inventory, clock = make()
     waiter = waiting(inventory, 5)

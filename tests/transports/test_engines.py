@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import select
 import socket
 import ssl
@@ -13,6 +14,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import certifi
 import pytest
 import trustme
 from backends import ON_BOTH_PARSERS, Backend, limit_connections
@@ -21,6 +23,7 @@ from openai_realtime import (
     APIConnectionError,
     APITimeoutError,
     CertificateError,
+    ConfigurationError,
     RealtimeSessionsClient,
     SyncRealtimeSessionsClient,
     Timeout,
@@ -82,6 +85,39 @@ def test_tls_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(fallback.get_ca_certs()) > 50  # certifi's
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     assert trusted_context().get_ca_certs() == []
+
+
+def test_certificates_that_cannot_be_used_are_told(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_certificates = tmp_path / "empty.pem"
+    no_certificates.touch()
+
+    async def body() -> None:
+        async with backend.client(base_url="https://127.0.0.1:9", api_key="sk-x") as client:
+            for named in (str(no_certificates), "x" * 5000):
+                monkeypatch.setenv("SSL_CERT_FILE", named)
+                with pytest.raises(ConfigurationError, match="SSL_CERT_FILE .* is unusable"):
+                    await client.sessions.create()
+
+    backend.run(body)
+
+
+def test_certificates_that_no_descriptor_is_left_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(APIConnectionError, match="Too many open files") as caught:
+            trusted_context()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert (caught.value.phase, caught.value.retryable) == ("connect", True)
+    assert trusted_context().get_ca_certs()
 
 
 def test_waiting_for_a_free_connection(

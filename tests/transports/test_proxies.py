@@ -92,6 +92,8 @@ def proxy_url(rules: ProxyRules, scheme: str, host: str, port: int = 443) -> str
         ("10.0.0.0/8", "10.example", 443, False),
         (" h.example , x", "h.example", 443, True),
         ("*.", "h.example", 443, False),
+        ("h.example:0443", "h.example", 443, True),
+        ("h.example:" + "9" * 5000, "h.example", 443, False),
     ],
 )
 def test_no_proxy(
@@ -118,7 +120,17 @@ def test_addresses_and_credentials(url: str, where: str, auth: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://p", "http://", "http://p:port", "http://é", "http://[p"]
+    "url",
+    [
+        "",
+        "ftp://p",
+        "http://",
+        "http://p:port",
+        "http://é",
+        "http://[p",
+        "http://p:0",
+        "http://p\x00q:1",
+    ],
 )
 def test_what_is_no_proxy(url: str) -> None:
     with pytest.raises(ConfigurationError, match="proxy is unusable"):

@@ -156,11 +156,12 @@ def test_a_name_without_any_address_here_is_not_loopback(
 
     async def body() -> None:
         base_url = reach(realtime_server, "far.localhost")["base_url"]
-        async with backend.client(base_url=base_url) as client:
-            for call in (client.sessions.create, client.warm_up):
-                with pytest.raises(APIConnectionError, match="not this machine") as caught:
-                    await call()
-                assert (caught.value.phase, caught.value.retryable) == ("connect", False)
+        for spelt in (base_url, base_url.replace("http:", "HTTP:")):
+            async with backend.client(base_url=spelt) as client:
+                for call in (client.sessions.create, client.warm_up):
+                    with pytest.raises(APIConnectionError, match="not this machine") as caught:
+                        await call()
+                    assert (caught.value.phase, caught.value.retryable) == ("connect", False)
         base_url = reach(realtime_server, "near.localhost")["base_url"]
         async with backend.client(base_url=base_url) as client:
             await client.sessions.create()

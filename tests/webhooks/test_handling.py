@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -298,3 +299,59 @@ def test_a_store_that_hangs_while_a_block_is_cancelled_is_not_waited_for_without
 
     anyio.run(body, backend=backend)
     assert "TimeoutError" in caplog.text
+
+
+class Waiting:
+    """A store in a database: each step waits for it."""
+
+    def __init__(self) -> None:
+        self.inner = MemoryReplayStore()
+        self.has_begun = threading.Event()
+        self.has_responded = threading.Event()
+
+    def _wait(self) -> None:
+        self.has_responded.clear()
+        self.has_begun.set()
+        if not self.has_responded.wait(10):
+            raise TimeoutError
+
+    def claim(self, webhook_id: str, seconds: int, /) -> str | None:
+        self._wait()
+        return self.inner.claim(webhook_id, seconds)
+
+    def confirm(self, webhook_id: str, token: str, seconds: int, /) -> None:
+        self._wait()
+        self.inner.confirm(webhook_id, token, seconds)
+
+    def release(self, webhook_id: str, token: str, /) -> None:
+        self._wait()
+        self.inner.release(webhook_id, token)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_store_that_waits_does_not_block_the_event_loop(backend: str) -> None:
+    store = Waiting()
+    others: list[str] = []
+
+    async def respond() -> None:
+        """What else runs on the event loop: without it no step ends."""
+        while True:
+            if store.has_begun.is_set():
+                store.has_begun.clear()
+                others.append("ran")
+                store.has_responded.set()
+            await anyio.sleep(0.001)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(respond)
+            with pytest.raises(LookupError):
+                async with handling(store):
+                    raise LookupError
+            await verifier(store).averify(BODY, signed(BODY))
+            with pytest.raises(WebhookReplayedError):
+                await handling(store).aclaim()
+            group.cancel_scope.cancel()
+
+    anyio.run(body, backend=backend)
+    assert len(others) == 5
