@@ -2,7 +2,7 @@
 
 Rules for this file:
 
-- A resource is imported when it is first asked for: whoever only mints does not wait for the rest.
+- A resource is imported when it is first asked for: a program that only mints does not wait for the others.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ C = TypeVar("C", AsyncConnections, SyncConnections)
 RESOURCES = frozenset(
     {"calls", "client_secrets", "sessions", "transcription_sessions", "translations"}
 )
-"""What hangs on a client, made when it is first asked for."""
+"""The attributes of a client that are made when they are first read."""
 
 
 class BaseClient(Generic[C]):
-    """What both clients share: checked settings, the connections, a repr that shows no key."""
+    """What both clients share: settings, connections, and a repr that shows no key."""
 
     _configuration: Configuration
     _budget: RetryBudget
@@ -89,7 +89,7 @@ class BaseClient(Generic[C]):
         if hook is not None:
             from openai_realtime import observe  # noqa: PLC0415 - few clients have a hook
 
-            # Kept guarded: a copy for every request shall not warn of the same fault anew.
+            # The guarded hook is kept: a copy of the client does not warn of the same error again.
             hook = configuration.options["on_event"] = observe.guarded(hook)
             listening = observe.listening(hook)
         self._configuration = configuration
@@ -137,21 +137,21 @@ class BaseClient(Generic[C]):
 
     @property
     def base_url(self) -> str:
-        """Where calls go, without a trailing slash."""
+        """The base URL of all calls, without a trailing slash."""
         return self._configuration.provider.base_url
 
     @property
     def provider(self) -> Provider:
-        """Who is called: name, paths, dialect."""
+        """The provider that is called: its name, paths and dialect."""
         return self._configuration.provider
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed, or the `http_client` that it sends through: calls raise `ClientClosedError`."""
+        """Whether it, or its `http_client`, was closed: then calls raise `ClientClosedError`."""
         return self._connections.is_closed
 
     def __repr__(self) -> str:
-        # Shown in tracebacks too, where a setting was refused and there is no configuration yet.
+        # A traceback may show it before there is a configuration, when a setting was refused.
         is_built = hasattr(self, "_configuration")
         return f"{type(self).__name__}({f'base_url={self.base_url!r}' if is_built else ''})"
 
@@ -171,10 +171,10 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     `OPENAI_API_KEY` when it is not passed. One client serves a whole process: share it between
     tasks, and close it with `async with` or `await client.aclose()`.
 
-    To send through httpx (or httpx2), pass a client of your own as `http_client`
-    (`httpx.AsyncClient`), or a transport as `transport` (`httpx.AsyncHTTPTransport(http2=True)`,
-    `httpx.MockTransport(handler)`, `httpx.ASGITransport(app)`, …). It stays yours to close. Raises
-    `ConfigurationError` when a setting is missing or unusable.
+    To send through httpx (or httpx2), pass your own client as `http_client` (`httpx.AsyncClient`), or a
+    transport as `transport` (`httpx.AsyncHTTPTransport(http2=True)`, `httpx.MockTransport(handler)`,
+    `httpx.ASGITransport(app)`, …). This client does not close either. Raises `ConfigurationError`
+    when a setting is missing or unusable.
     """
 
     def __init__(
@@ -236,10 +236,10 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     async def warm_up(self, n: int = 1) -> None:
         """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
 
-        Afterwards `n` connections (1–1000) are idle; those that already were count. Nothing is sent
-        on them. What the first call would import and build, it finds there. Through a proxy, the way
-        to the proxy is opened; a client or transport of your own is left as it is. Servers close
-        connections that stay silent, many after a minute: call it when the service starts.
+        Afterwards `n` connections (1–1000) are idle; idle ones from before count. No request is sent.
+        It also imports and builds what the first call would. Through a proxy, the connection to the
+        proxy is opened; your own client or transport is not used. Call it when the service starts:
+        servers close idle connections, many after a minute.
 
         Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
         opened; the others stay open, and calls may be made all the same.
@@ -347,12 +347,29 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         return self._copied(options)
 
     def warm_up(self, n: int = 1) -> None:
-        """Open connections now: as `RealtimeSessionsClient.warm_up`, blocking."""
+        """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
+
+        Afterwards `n` connections (1–1000) are idle; idle ones from before count. No request is sent.
+        It also imports and builds what the first call would. Through a proxy, the connection to the
+        proxy is opened; your own client or transport is not used. Call it when the service starts:
+        servers close idle connections, many after a minute.
+
+        Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
+        opened; the others stay open, and calls may be made all the same.
+        """
         with self._warming(n) as (origin, deadline):
             self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
     def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SyncSecretPool:
-        """Return a pool that mints ahead: as `RealtimeSessionsClient.secret_pool`, for threads."""
+        """Return a pool that mints ahead, so that a session is there in microseconds.
+
+            with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
+                session = pool.acquire()
+
+        Takes what `sessions.create` takes, and the pool's own settings (`SecretPoolParams`). Unless
+        `client_secret` says how long a secret lives, 600 seconds are asked for, or twice `min_ttl`.
+        Raises `ParameterError`, also for `safety_identifier`: such a secret is one person's.
+        """
         from openai_realtime.secret_pool import SyncSecretPool  # noqa: PLC0415 - few make one
 
         return SyncSecretPool(self.sessions, self._configuration, self._context, params)

@@ -1,4 +1,4 @@
-"""Strict JSON, and error answers as exceptions, by tables."""
+"""Strict JSON, and error responses as exceptions, by tables."""
 
 import json
 import sys
@@ -144,8 +144,8 @@ def test_facts_come_from_the_headers() -> None:
     assert (error.request_id, error.retry_after, error.retryable) == ("req_1", 7.0, True)
     assert error.headers["x-request-id"] == "req_1"
     assert error_of(500, headers={"apim-request-id": "azure"}).request_id == "azure"
-    told = {"Location": "https://h/?k=1", "x-a": f"b {KEY}", "x-b": "ek_0123", f"x-{KEY}": "c"}
-    assert dict(error_of(307, headers=told).headers) == {
+    sent = {"Location": "https://h/?k=1", "x-a": f"b {KEY}", "x-b": "ek_0123", f"x-{KEY}": "c"}
+    assert dict(error_of(307, headers=sent).headers) == {
         "location": MASK,
         "x-a": f"b {MASK}",
         "x-b": MASK,
@@ -238,7 +238,7 @@ def test_no_secret_is_echoed() -> None:
         },
         "client_secret": "opaque-1",
         "list": [{"Token": "opaque-2"}, {"token": ""}, None],
-        "value": {"deep": "sess-98765432", "token": 3, "told": ["opaque-1"]},
+        "value": {"deep": "sess-98765432", "token": 3, "listed": ["opaque-1"]},
     }
     error = error_of(401, json.dumps(body).encode())
     message = f"Wrong key: {MASK} ({MASK}, {MASK}, {MASK}, {MASK})"
@@ -247,7 +247,7 @@ def test_no_secret_is_echoed() -> None:
         "error": {"message": message, "code": "invalid_api_key", MASK: [MASK, 1]},
         "client_secret": MASK,
         "list": [{"Token": MASK}, {"token": MASK}, None],
-        "value": {"deep": MASK, "token": 3, "told": [MASK]},
+        "value": {"deep": MASK, "token": 3, "listed": [MASK]},
     }
     assert error.code == "invalid_api_key"
     assert error_of(401, f"<p>{KEY}</p>".encode()).body == f"<p>{MASK}</p>"

@@ -55,7 +55,7 @@ def parse(response: Response, meta: ResponseMeta) -> tuple[bytes, ResponseMeta]:
 
 
 class World:
-    """A clock, a random, a budget, and everything that was told."""
+    """A clock, a random, a budget, and every event."""
 
     def __init__(
         self,

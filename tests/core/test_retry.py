@@ -98,7 +98,7 @@ def http_date(seconds: float) -> str:
         ({"retry-after": http_date(20), "date": http_date(0)}, 20.0),
         ({"retry-after": http_date(0), "date": http_date(0)}, 0.0),
         ({"retry-after": http_date(-5), "date": http_date(0)}, None),
-        ({"retry-after": http_date(20)}, None),  # relative to the answer's Date, and it has none
+        ({"retry-after": http_date(20)}, None),  # relative to the response's Date, and it has none
         ({"retry-after": http_date(20), "date": "yesterday"}, None),
         ({"retry-after": http_date(20).replace("GMT", "-0000"), "date": http_date(0)}, None),
         ({"retry-after": "Mon, 32 Foo 2026 99:99:99 GMT", "date": http_date(0)}, None),
@@ -157,7 +157,7 @@ def test_what_cannot_help_is_not_retried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "remaining", "delay"),
+    ("retry_after", "remaining", "delay"),
     [
         (None, 30.0, 0.5),
         (0.1, 30.0, 0.5),  # the server's number is a floor, the jitter may be longer
@@ -169,9 +169,9 @@ def test_what_cannot_help_is_not_retried() -> None:
     ],
 )
 def test_never_sooner_than_told_and_never_too_late(
-    told: float | None, remaining: float, delay: float | None
+    retry_after: float | None, remaining: float, delay: float | None
 ) -> None:
-    error = APIStatusError("x", retryable=True, retry_after=told)
+    error = APIStatusError("x", retryable=True, retry_after=retry_after)
     assert plan(error, remaining=remaining) == delay
 
 

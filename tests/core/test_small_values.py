@@ -60,7 +60,7 @@ def test_the_promised_limits() -> None:
     assert Timeout() == Timeout(total=30, connect=5, read=10, pool=2)
     request = Request("POST", "https://h/v1", (), b"")
     assert request.max_idle == math.inf
-    call = Call("x", request, parse=lambda *answer: answer, timeout=Timeout())
+    call = Call("x", request, parse=lambda *given: given, timeout=Timeout())
     assert (call.repeatable, call.hints, call.fallback) == (True, {}, None)
 
 

@@ -1,4 +1,4 @@
-"""Parameters: every wrong one is told by its field and its range, before any byte is sent."""
+"""Parameters: an error names each wrong one and its range, before any byte is sent."""
 
 import json
 from typing import Any
@@ -118,7 +118,7 @@ def test_an_option_is_not_meant_where_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "params", "told"),
+    ("parameters", "params", "message"),
     [
         (CREATE.parameters, {"audio": {}}, "audio is of the nested shape: use client_secrets.cre"),
         (CREATE.parameters, {"session": {}}, r"shape: use client_secrets.create\(session=…\)"),
@@ -135,9 +135,9 @@ def test_an_option_is_not_meant_where_there_is_none() -> None:
             (
                 client_secrets.CREATE.parameters,
                 {"session": {"type": "realtime", name: 1}},
-                f"^session.{name} {told}$",
+                f"^session.{name} {message}$",
             )
-            for name, told in (
+            for name, message in (
                 ("voice", "is session.audio.output.voice here"),
                 ("modalities", "is session.output_modalities here"),
                 ("temperature", "has no place in the nested shape: leave it out"),
@@ -147,9 +147,9 @@ def test_an_option_is_not_meant_where_there_is_none() -> None:
     ],
 )
 def test_a_name_of_the_other_shape_is_told_where_it_stands(
-    parameters: Parameters, params: dict[str, Any], told: str
+    parameters: Parameters, params: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ParameterError, match=told) as caught:
+    with pytest.raises(ParameterError, match=message) as caught:
         parameters.encode(params)
     assert "extra_body" not in str(caught.value)
 

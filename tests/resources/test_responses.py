@@ -1,4 +1,4 @@
-"""From a 2xx answer to a session or one error: by tables, and for any bytes."""
+"""From a 2xx response to a session or one error: by tables, and for any bytes."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def test_a_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"", "its body is empty"),
         (b" \n", "its body is empty"),
@@ -70,8 +70,8 @@ def test_a_session() -> None:
         (b'{"client_secret":{"value":"ek_0123456789"},"x":' + b"[" * 70 + b"]" * 70 + b"}", "deep"),
     ],
 )
-def test_what_is_no_session(body: object, told: str) -> None:
-    with pytest.raises(APIResponseValidationError, match=told) as caught:
+def test_what_is_no_session(body: object, message: str) -> None:
+    with pytest.raises(APIResponseValidationError, match=message) as caught:
         read(body, content_type="text/html")
     error = caught.value
     assert "without a usable client secret" in str(error)

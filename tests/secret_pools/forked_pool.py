@@ -2,9 +2,9 @@
 
 Owns: the process that `test_secret_pool_forks.py` starts. Must not know: pytest.
 
-    python -m forked_pool FLAVOUR BASE_URL API_KEY
+    python -m forked_pool BACKEND BASE_URL API_KEY
 
-FLAVOUR is sync, asyncio or trio. Each line on stdout is a name, and what happened.
+BACKEND is sync, asyncio or trio. Each line on stdout is a name, and what happened.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from openai_realtime import ClientClosedError, RealtimeSessionsClient, SyncRealt
 from openai_realtime.secret_pool import SecretPool, SyncSecretPool
 
 
-def tell(name: str, text: object) -> None:
+def report(name: str, text: object) -> None:
     os.write(1, f"{name} {text}\n".encode())
 
 
@@ -30,7 +30,7 @@ def wait_for(child: int) -> None:
     end = time.monotonic() + 10
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > end:
-            tell("child", "hangs")
+            report("child", "hangs")
             os.kill(child, 9)
             os.waitpid(child, 0)
             return
@@ -39,22 +39,22 @@ def wait_for(child: int) -> None:
 
 def use_sync(pool: SyncSecretPool) -> None:
     try:
-        tell("child", pool.acquire(timeout=1).client_secret.value)
+        report("child", pool.acquire(timeout=1).client_secret.value)
     except ClientClosedError as error:
-        tell("child", error)
-    tell("ready", pool.stats().ready)
+        report("child", error)
+    report("ready", pool.stats().ready)
     pool.close()
-    tell("closed", pool.stats().ready)
+    report("closed", pool.stats().ready)
 
 
 async def use_async(pool: SecretPool) -> None:
     try:
-        tell("child", (await pool.acquire(timeout=1)).client_secret.value)
+        report("child", (await pool.acquire(timeout=1)).client_secret.value)
     except ClientClosedError as error:
-        tell("child", error)
-    tell("ready", pool.stats().ready)
+        report("child", error)
+    report("ready", pool.stats().ready)
     await pool.__aexit__(None, None, None)
-    tell("closed", pool.stats().ready)
+    report("closed", pool.stats().ready)
 
 
 def fork_sync(base_url: str, api_key: str) -> None:
@@ -73,7 +73,7 @@ def fork_sync(base_url: str, api_key: str) -> None:
                     os._exit(0)
         wait_for(child)
         for _ in range(6):
-            tell("parent", pool.acquire().client_secret.value)
+            report("parent", pool.acquire().client_secret.value)
 
 
 async def fork_async(base_url: str, api_key: str) -> None:
@@ -93,7 +93,7 @@ async def fork_async(base_url: str, api_key: str) -> None:
                 os._exit(0)
         await anyio.to_thread.run_sync(wait_for, child)
         for _ in range(6):
-            tell("parent", (await pool.acquire()).client_secret.value)
+            report("parent", (await pool.acquire()).client_secret.value)
 
 
 if __name__ == "__main__":

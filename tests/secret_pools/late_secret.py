@@ -1,4 +1,4 @@
-"""The server's answer for tests in which a secret arrives while its caller gives up."""
+"""The server's response for tests in which a secret arrives while its caller gives up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 
-def answer_late(server: MockRealtimeServer) -> None:
+def respond_late(server: MockRealtimeServer) -> None:
     """Let the server give `ek_late` after 0.2 seconds, and at once a secret that lives shorter.
 
     The pool may mint the second one before the first one is back: a pool of one then keeps the

@@ -18,9 +18,9 @@ from backends import Backend  # noqa: TC002 - as in every test
 from openai_realtime import ClientClosedError
 from openai_realtime.secret_pool import base as secret_pool
 from openai_realtime.testing import MockRealtimeServer
-from secret_pools.late_secret import answer_late
+from secret_pools.late_secret import respond_late
 
-# Only the pool is told: a connection opened under a false process id would never be closed.
+# Only the pool sees it: a connection opened under a false process id would never be closed.
 CHILD = SimpleNamespace(getpid=lambda: -1)
 REFUSED = "The pool 'shared' was opened in the parent process: open one in each process"
 
@@ -37,12 +37,12 @@ def test_no_secret_is_given_to_parent_and_child(
         cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (process.returncode, process.stderr) == (0, "")
-    told = [line.split(" ", 1) for line in process.stdout.splitlines()]
-    (child,) = [text for name, text in told if name == "child"]
+    lines = [line.split(" ", 1) for line in process.stdout.splitlines()]
+    (child,) = [text for name, text in lines if name == "child"]
     assert child.startswith(REFUSED)
     # Closing in the child took nothing away, there or here.
-    assert [text for name, text in told if name in {"ready", "closed"}] == ["3", "3"]
-    secrets = [text for name, text in told if name == "parent"]
+    assert [text for name, text in lines if name in {"ready", "closed"}] == ["3", "3"]
+    secrets = [text for name, text in lines if name == "parent"]
     assert len(set(secrets)) == len(secrets) == 6
 
 
@@ -50,7 +50,7 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
     backend: Backend, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process id is all that tells: to the child, another one comes while it waits."""
-    answer_late(realtime_server)
+    respond_late(realtime_server)
 
     async def body() -> None:
         client = backend.client(base_url=realtime_server.base_url, api_key=realtime_server.api_key)
@@ -76,8 +76,8 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
                         wake()
 
                     waiter.wake = fork_and_wake
-            kept = await pool.acquire(timeout=0)
-            assert kept.client_secret.value == "ek_late", "it is the parent's still"
+            session = await pool.acquire(timeout=0)
+            assert session.client_secret.value == "ek_late", "it is the parent's still"
 
     backend.run(body)
 

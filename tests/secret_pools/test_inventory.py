@@ -36,27 +36,27 @@ class Clock:
 
 
 @dataclass(eq=False)
-class Thing:
+class Item:
     expires: float
 
 
 def make(
     *, policy: RetryPolicy | None = None, budget: RetryBudget | None = None, **limits: float
-) -> tuple[SecretInventory[Thing], Clock]:
+) -> tuple[SecretInventory[Item], Clock]:
     clock = Clock()
     context = RetryContext(policy or RetryPolicy(), budget or RetryBudget(), clock, lambda: 1.0)
     merged = {"min_size": 1, "max_size": 4, "concurrency": 8, "min_ttl": 30.0, **limits}
     return SecretInventory(Limits(**merged), context), clock  # type: ignore[arg-type]  # whole where it must be
 
 
-def fill(inventory: SecretInventory[Thing], clock: Clock, seconds: float = 600.0) -> int:
+def fill(inventory: SecretInventory[Item], clock: Clock, seconds: float = 600.0) -> int:
     count = inventory.reserve()
     for _ in range(count):
-        inventory.mint_succeeded(Thing(clock.now + seconds), seconds)
+        inventory.mint_succeeded(Item(clock.now + seconds), seconds)
     return count
 
 
-def waiting(inventory: SecretInventory[Thing], min_ttl: float = 30.0) -> Waiter[Thing]:
+def waiting(inventory: SecretInventory[Item], min_ttl: float = 30.0) -> Waiter[Item]:
     assert inventory.take(min_ttl) is None
     return inventory.wait(min_ttl, lambda: None)
 
@@ -81,91 +81,91 @@ class Secrets(RuleBasedStateMachine):
         self.clock = Clock()
         self.budget = RetryBudget(60)
         context = RetryContext(RetryPolicy(), self.budget, self.clock, lambda: jitter)
-        self.inventory = SecretInventory[Thing](limits, context)
-        self.making = 0
-        self.line: list[Waiter[Thing]] = []
-        self.wakes: dict[Waiter[Thing], list[bool]] = {}
-        self.given: set[Thing] = set()
+        self.inventory = SecretInventory[Item](limits, context)
+        self.minting = 0
+        self.waiters: list[Waiter[Item]] = []
+        self.wakes: dict[Waiter[Item], list[bool]] = {}
+        self.given: set[Item] = set()
         self.made = 0
 
-    def give(self, thing: Thing, min_ttl: float) -> None:
-        assert thing.expires > self.clock.now, "expired"
-        assert thing.expires - self.clock.now >= min_ttl - 1e-6, "lives too short"
-        assert thing not in self.given, "given twice"
-        self.given.add(thing)
+    def give(self, item: Item, min_ttl: float) -> None:
+        assert item.expires > self.clock.now, "expired"
+        assert item.expires - self.clock.now >= min_ttl - 1e-6, "lives too short"
+        assert item not in self.given, "given twice"
+        self.given.add(item)
 
     def settle(self) -> None:
-        """Whoever is served is served before everybody behind him who asks for as little."""
-        for index, waiter in enumerate(self.line):
+        """An item goes to the first waiter that it lives long enough for."""
+        for index, waiter in enumerate(self.waiters):
             if waiter.entry is not None:
-                ahead = [each for each in self.line[:index] if not each.entry and not each.error]
+                ahead = [each for each in self.waiters[:index] if not each.entry and not each.error]
                 assert all(other.min_ttl > waiter.min_ttl for other in ahead)
-        for waiter in [each for each in self.line if each.entry or each.error]:
+        for waiter in [each for each in self.waiters if each.entry or each.error]:
             assert self.wakes[waiter] == [True], "woken once"
-            self.line.remove(waiter)
-            thing = self.inventory.collect(waiter)
-            assert (thing is None) is (waiter.error is not None)
-            if thing is not None:
-                self.give(thing, waiter.min_ttl)
+            self.waiters.remove(waiter)
+            item = self.inventory.collect(waiter)
+            assert (item is None) is (waiter.error is not None)
+            if item is not None:
+                self.give(item, waiter.min_ttl)
             self.inventory.leave(waiter)
 
     def mint_one(self, seconds: float) -> None:
         before = self.inventory.stats().minted
-        self.inventory.mint_succeeded(Thing(self.clock.now + seconds), seconds)
+        self.inventory.mint_succeeded(Item(self.clock.now + seconds), seconds)
         self.made += self.inventory.stats().minted - before
-        self.making -= 1
+        self.minting -= 1
 
     @rule(min_ttl=st.sampled_from([0.0, 10.0, 30.0, 200.0]))
     def acquire(self, min_ttl: float) -> None:
-        thing = self.inventory.take(min_ttl)
-        if thing is not None:
-            self.give(thing, min_ttl)
+        item = self.inventory.take(min_ttl)
+        if item is not None:
+            self.give(item, min_ttl)
             return
         wakes: list[bool] = []
         waiter = self.inventory.wait(min_ttl, lambda: wakes.append(True))
         self.wakes[waiter] = wakes
-        self.line.append(waiter)
+        self.waiters.append(waiter)
         self.settle()
 
-    @precondition(lambda self: self.line)
+    @precondition(lambda self: self.waiters)
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
-        waiter = data.draw(st.sampled_from(self.line))
-        self.line.remove(waiter)
+        waiter = data.draw(st.sampled_from(self.waiters))
+        self.waiters.remove(waiter)
         self.inventory.leave(waiter)
 
     @rule()
     def refill(self) -> None:
-        self.making += self.inventory.reserve()
+        self.minting += self.inventory.reserve()
         assert self.inventory.reserve() == 0, "what is begun is not begun again"
 
-    @precondition(lambda self: self.making)
+    @precondition(lambda self: self.minting)
     @rule(seconds=st.sampled_from([0.0, 5.0, 31.0, 60.0, 600.0]), cancel=st.booleans())
     def mint(self, seconds: float, cancel: bool) -> None:
         self.mint_one(seconds)
-        served = [waiter for waiter in self.line if waiter.entry is not None]
+        served = [waiter for waiter in self.waiters if waiter.entry is not None]
         assert len(served) <= 1
         if served and cancel:
             # Cancelled in the very moment of being served: it goes to the next, or back.
-            self.line.remove(served[0])
+            self.waiters.remove(served[0])
             self.inventory.leave(served[0])
         self.settle()
 
-    @precondition(lambda self: self.making)
+    @precondition(lambda self: self.minting)
     @rule(final=st.booleans())
     def fail(self, final: bool) -> None:
         error = AuthenticationError("no") if final else failure()
-        self.making -= 1
+        self.minting -= 1
         self.inventory.mint_failed(error)
         assert self.inventory.reserve() == 0, "no back-off"
         assert self.inventory.stats().backing_off > 0
         self.settle()
-        assert not (final and self.line)
+        assert not (final and self.waiters)
 
-    @precondition(lambda self: self.making)
+    @precondition(lambda self: self.minting)
     @rule()
     def cancel_mint(self) -> None:
-        self.making -= 1
+        self.minting -= 1
         self.inventory.mint_cancelled()
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 7.0, 20.0, 300.0]))
@@ -178,26 +178,26 @@ class Secrets(RuleBasedStateMachine):
 
     @rule()
     def upstream_works(self) -> None:
-        """From whatever it has come to, it converges, nobody waits any more, and it is at rest."""
+        """From any state the pool fills up, and no waiter is left."""
         for _ in range(60):
-            self.making += (begun := self.inventory.reserve())
-            if not self.making and not begun and not self.inventory.stats().backing_off:
+            self.minting += (begun := self.inventory.reserve())
+            if not self.minting and not begun and not self.inventory.stats().backing_off:
                 break
-            while self.making:
+            while self.minting:
                 self.mint_one(600)
                 self.settle()
             self.clock.now += min(self.inventory.next_wake(), 0.5)
         stats = self.inventory.stats()
         assert stats.ready >= stats.wanted
-        assert self.line == []
+        assert self.waiters == []
 
     @rule()
     def close(self) -> None:
-        """Everything is told and given up; what arrives later is given to nobody."""
+        """Waiters get an error and items are dropped, also those that arrive later."""
         self.inventory.close(ClientClosedError("closed"))
         self.settle()
-        assert self.line == []
-        while self.making:
+        assert self.waiters == []
+        while self.minting:
             self.mint_one(600)
         assert self.inventory.take(0) is None
         assert self.inventory.wait(0, lambda: None).error is not None
@@ -220,8 +220,8 @@ class Secrets(RuleBasedStateMachine):
         stats, limits = self.inventory.stats(), self.inventory.limits
         assert 0 <= stats.ready <= len(self.inventory._entries) <= limits.max_size
         assert limits.min_size * (not self.inventory.is_closed) <= stats.wanted <= limits.max_size
-        assert stats.minting == self.making <= limits.concurrency
-        assert stats.waiting == len(self.line)
+        assert stats.minting == self.minting <= limits.concurrency
+        assert stats.waiting == len(self.waiters)
         assert stats.minted == self.made
         assert stats.minted == len(self.given) + stats.unused + len(self.inventory._entries), (
             "none is lost"
@@ -238,9 +238,9 @@ def test_the_one_that_expires_soonest_of_those_that_will_do_is_given() -> None:
     inventory, clock = make()
     assert inventory.reserve() == 4
     for seconds in (500, 100, 300, 40):
-        inventory.mint_succeeded(Thing(clock.now + seconds), seconds)
-    lives = [thing.expires - clock.now for ttl in (200, 0, 60) if (thing := inventory.take(ttl))]
-    assert lives == [300, 40, 100]
+        inventory.mint_succeeded(Item(clock.now + seconds), seconds)
+    lifetimes = [item.expires - clock.now for ttl in (200, 0, 60) if (item := inventory.take(ttl))]
+    assert lifetimes == [300, 40, 100]
 
 
 def test_it_begins_full_and_an_idle_one_shrinks_to_its_least() -> None:
@@ -283,9 +283,9 @@ def test_one_at_the_end_of_its_use_gives_way_to_its_replacement() -> None:
     assert level.ready == 2
     assert fill(inventory, clock) == 2
     assert (inventory.stats().ready, inventory.stats().unused) == (2, 2)
-    thing = inventory.take(0)
-    assert thing is not None
-    assert thing.expires == clock.now + 600
+    item = inventory.take(0)
+    assert item is not None
+    assert item.expires == clock.now + 600
 
 
 def test_full_jitter_then_one_try_at_a_time_until_one_succeeds() -> None:
@@ -293,7 +293,7 @@ def test_full_jitter_then_one_try_at_a_time_until_one_succeeds() -> None:
     inventory, clock = make(budget=budget, min_size=4)
     waiter = waiting(inventory)
     for _ in range(inventory.reserve()):
-        inventory.mint_failed(failure())  # one trouble, however many felt it
+        inventory.mint_failed(failure())  # one failure, however many mints it ended
     for expected in (0.5, 1.0, 2.0, 4.0, 8.0, 8.0):
         assert inventory.stats().backing_off == pytest.approx(expected)
         assert inventory.next_wake() == pytest.approx(min(5, expected))
@@ -378,7 +378,7 @@ def test_a_late_failure_after_the_rest_is_followed_by_another_rest() -> None:
     assert inventory.reserve() == 0, "no try while others go on"
     inventory.mint_failed(failure())
     assert inventory.stats().backing_off == pytest.approx(1.0)
-    inventory.mint_succeeded(Thing(clock.now + 600), 600)
+    inventory.mint_succeeded(Item(clock.now + 600), 600)
     assert inventory.stats().backing_off == 0
     assert inventory.reserve() == 2
 
@@ -393,7 +393,7 @@ def test_closing_tells_everybody_and_keeps_nothing() -> None:
     inventory.close(ClientClosedError("again"))
     assert waiter.error is closed
     assert waiting(inventory).error is closed
-    inventory.mint_succeeded(Thing(clock.now + 600), 600)
+    inventory.mint_succeeded(Item(clock.now + 600), 600)
     stats = inventory.stats()
     assert (stats.ready, stats.wanted, stats.minting, inventory.reserve()) == (0, 0, 0, 0)
     assert (stats.minted, stats.unused, stats.misses) == (2, 2, 1)

@@ -1,6 +1,6 @@
 """Both secret pools against the loopback server: in tasks on asyncio and trio, and in threads.
 
-Owns: what only the real thing shows. Must not know: how much to hold and when (`core/test_stock.py`).
+`test_inventory.py` has how many secrets are held, and when.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from openai_realtime import (
 from openai_realtime.core.events import Event, PoolLevel
 from openai_realtime.secret_pool import SecretPool, sync_pool
 from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest
-from secret_pools.late_secret import answer_late
+from secret_pools.late_secret import respond_late
 
 QUICK = RetryPolicy(max_retries=0, base_delay=0.02, max_delay=0.05)
 DOWN = MockResponse(500, json={"error": {"message": "down"}})
@@ -74,12 +74,12 @@ def test_each_secret_is_given_once_and_the_level_is_kept(
         assert (stats.waiting, stats.minting, stats.failures) == (0, 0, 0)
 
     backend.run(body)
-    told = [event for event in levels if isinstance(event, PoolLevel)]
-    assert {event.pool for event in told} == {"verse"}
-    assert 5 in {event.wanted for event in told}
-    assert (told[-1].ready, told[-1].wanted) == (0, 0), "closed"
-    assert told[-1].hits + told[-1].misses == 30, "the last ones are told in the end"
-    assert told == sorted(told, key=lambda event: event.hits + event.misses)
+    shown = [event for event in levels if isinstance(event, PoolLevel)]
+    assert {event.pool for event in shown} == {"verse"}
+    assert 5 in {event.wanted for event in shown}
+    assert (shown[-1].ready, shown[-1].wanted) == (0, 0), "closed"
+    assert shown[-1].hits + shown[-1].misses == 30, "the last level is emitted at the end"
+    assert shown == sorted(shown, key=lambda event: event.hits + event.misses)
 
 
 class BehindServer(MockRealtimeServer):
@@ -208,13 +208,13 @@ def test_closing_wakes_who_waits_and_refuses_who_comes(
 ) -> None:
     async def body() -> None:
         realtime_server.respond_next(*[MockResponse(delay=2)] * 8)
-        told: list[str] = []
+        shown: list[str] = []
         client = backend.client(**options(realtime_server))
 
         async def wait() -> None:
             with pytest.raises(ClientClosedError) as raised:
                 await pool.acquire()
-            told.append(str(raised.value))
+            shown.append(str(raised.value))
 
         pool = client.secret_pool(name="gone")
         block = "`with` block" if backend.is_sync else "`async with` block"
@@ -232,7 +232,7 @@ def test_closing_wakes_who_waits_and_refuses_who_comes(
             with pytest.raises(RuntimeError, match="can be opened only once: make another one"):
                 await pool.__aenter__()
             assert pool.stats().ready == 0
-        assert told == ["The pool 'gone' is closed"] * 3
+        assert shown == ["The pool 'gone' is closed"] * 3
 
     backend.run(body)
 
@@ -258,7 +258,7 @@ def test_a_client_closed_under_its_pool_closes_the_pool(
 
 
 @pytest.mark.parametrize(
-    ("params", "param", "told"),
+    ("params", "param", "shown"),
     [
         ({"size": 0}, "size", "from 1 to 1000"),
         ({"size": True}, "size", "whole number"),
@@ -284,10 +284,10 @@ def test_a_client_closed_under_its_pool_closes_the_pool(
         ),
     ],
 )
-def test_what_cannot_be_pooled_is_refused(params: Any, param: str, told: str) -> None:
+def test_what_cannot_be_pooled_is_refused(params: Any, param: str, shown: str) -> None:
     with (
         SyncRealtimeSessionsClient(api_key="sk-x") as client,
-        pytest.raises(ParameterError, match=told) as raised,
+        pytest.raises(ParameterError, match=shown) as raised,
     ):
         client.secret_pool(**params)
     assert raised.value.param == param
@@ -354,7 +354,7 @@ def test_served_and_cancelled_in_the_same_moment(
     backend: str, first: str, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
-        answer_late(realtime_server)
+        respond_late(realtime_server)
         client = RealtimeSessionsClient(**options(realtime_server))
         pool = client.secret_pool(size=1, min_size=0, concurrency=1)
         scope, ended, got = anyio.CancelScope(), anyio.Event(), list[str]()
@@ -392,7 +392,7 @@ def test_an_interrupted_thread_takes_no_secret_away(
             super().wait(timeout)
             raise KeyboardInterrupt
 
-    answer_late(realtime_server)
+    respond_late(realtime_server)
     with (
         SyncRealtimeSessionsClient(**options(realtime_server)) as client,
         client.secret_pool(size=1, min_size=0, concurrency=1) as pool,
