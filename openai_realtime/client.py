@@ -27,6 +27,7 @@ from openai_realtime.transports.base import (
     SyncConnections,
     SyncDriver,
 )
+from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.transports.factory import async_connections, sync_connections
 from openai_realtime.transports.http1 import Origin, origin_of
 from openai_realtime.transports.pool import MAX_CONNECTIONS
@@ -119,16 +120,18 @@ class BaseClient(Generic[C]):
         if type(n) is not int or not 0 < n <= MAX_CONNECTIONS:
             message = f"n must be a whole number from 1 to {MAX_CONNECTIONS}"
             raise ParameterError(message, param="n")
-        from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS  # noqa: PLC0415 - on first use
-        from openai_realtime.resources.sessions import CREATE as SESSIONS  # noqa: PLC0415
+        with DESCRIPTORS_TO_CONNECT:
+            from openai_realtime.resources.client_secrets import CREATE as CLIENT_SECRETS  # noqa: PLC0415 - on first use
+            from openai_realtime.resources.sessions import CREATE as SESSIONS  # noqa: PLC0415
 
-        for mint in (SESSIONS, CLIENT_SECRETS):
-            mint.prepare()
+            for operation in (SESSIONS, CLIENT_SECRETS):
+                operation.prepare()
         limits = self._configuration.timeout
         deadline = Deadline.after(limits.total, time.monotonic)
         origin = origin_of(self.base_url, loopback_only=self.provider.loopback_only)
         try:
-            yield origin, deadline
+            with DESCRIPTORS_TO_CONNECT:
+                yield origin, deadline
         except APIConnectionError as error:
             if isinstance(error, APITimeoutError) and not deadline.remaining():
                 error = deadline_passed(limits.total, possibly_acted=False)
@@ -192,6 +195,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         self._driver = AsyncDriver(self._connections, self._configuration.credential, self._context)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def sessions(self) -> AsyncSessions:
         """Realtime sessions: `create`."""
         from openai_realtime.resources.sessions import AsyncSessions  # noqa: PLC0415 - on first use
@@ -199,6 +203,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         return AsyncSessions(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def transcription_sessions(self) -> AsyncTranscriptionSessions:
         """Transcription sessions: `create`."""
         from openai_realtime.resources.transcription_sessions import AsyncTranscriptionSessions  # noqa: PLC0415 - on first use
@@ -206,6 +211,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         return AsyncTranscriptionSessions(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def client_secrets(self) -> AsyncClientSecrets:
         """Client secrets in the nested shape: `create`."""
         from openai_realtime.resources.client_secrets import AsyncClientSecrets  # noqa: PLC0415 - on first use
@@ -213,6 +219,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         return AsyncClientSecrets(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def translations(self) -> AsyncTranslations:
         """Translation sessions: `client_secrets.create`."""
         from openai_realtime.resources.translations import AsyncTranslations  # noqa: PLC0415 - on first use
@@ -220,6 +227,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         return AsyncTranslations(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def calls(self) -> AsyncCalls:
         """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
         from openai_realtime.resources.calls import AsyncCalls  # noqa: PLC0415 - on first use
@@ -247,6 +255,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         with self._warming(n) as (origin, deadline):
             await self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
+    @DESCRIPTORS_TO_CONNECT
     def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SecretPool:
         """Return a pool that mints ahead, so that a session is there in microseconds.
 
@@ -305,6 +314,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         self._driver = SyncDriver(self._connections, self._configuration.credential, self._context)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def sessions(self) -> Sessions:
         """Realtime sessions: `create`."""
         from openai_realtime.resources.sessions import Sessions  # noqa: PLC0415 - on first use
@@ -312,6 +322,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         return Sessions(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def transcription_sessions(self) -> TranscriptionSessions:
         """Transcription sessions: `create`."""
         from openai_realtime.resources.transcription_sessions import TranscriptionSessions  # noqa: PLC0415 - on first use
@@ -319,6 +330,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         return TranscriptionSessions(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def client_secrets(self) -> ClientSecrets:
         """Client secrets in the nested shape: `create`."""
         from openai_realtime.resources.client_secrets import ClientSecrets  # noqa: PLC0415 - on first use
@@ -326,6 +338,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         return ClientSecrets(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def translations(self) -> Translations:
         """Translation sessions: `client_secrets.create`."""
         from openai_realtime.resources.translations import Translations  # noqa: PLC0415 - on first use
@@ -333,6 +346,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         return Translations(self._driver, self._configuration)
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def calls(self) -> Calls:
         """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
         from openai_realtime.resources.calls import Calls  # noqa: PLC0415 - on first use
@@ -360,6 +374,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         with self._warming(n) as (origin, deadline):
             self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
+    @DESCRIPTORS_TO_CONNECT
     def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SyncSecretPool:
         """Return a pool that mints ahead, so that a session is there in microseconds.
 

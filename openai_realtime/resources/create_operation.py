@@ -28,6 +28,7 @@ from openai_realtime.errors import APIStatusError, DroppedParameterWarning, Para
 from openai_realtime.resources.parameters import encode_json
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.responses import M, parse_response
+from openai_realtime.transports.exceptions import DESCRIPTORS_TO_RECEIVE
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
@@ -173,14 +174,15 @@ class _Creation(Generic[M]):
         lifetime = requested_lifetime(draft.body)
 
         def parse(response: Response, meta: ResponseMeta) -> M:
-            model = parse_response(
-                response,
-                meta,
-                operation.model,
-                operation.parse_shape,
-                dropped=draft.dropped,
-                lifetime=lifetime,
-            )
+            with DESCRIPTORS_TO_RECEIVE:
+                model = parse_response(
+                    response,
+                    meta,
+                    operation.model,
+                    operation.parse_shape,
+                    dropped=draft.dropped,
+                    lifetime=lifetime,
+                )
             if learns:
                 self._configuration.dialects.learn(self._cache_key(), draft.dialect)
             return model

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
 
 from openai_realtime.errors import ParameterError
+from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.types.constraints import JsonParam
 from openai_realtime.types.options import RequestOptions
 
@@ -43,6 +44,7 @@ class Parameters:
         self._hints = hints or {}
 
     @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def _adapter(self) -> TypeAdapter[JsonObject]:
         return TypeAdapter(cast("type[JsonObject]", self._typed_dict))
 

@@ -15,6 +15,7 @@ from openai_realtime.core.exchange import Call, Exchange, RetryContext, T
 from openai_realtime.core.wire import Request, Response
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.secrets import Authorization
+from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 
 if TYPE_CHECKING:
     from openai_realtime.core.deadline import Deadline, Timeout
@@ -106,7 +107,7 @@ class AsyncDriver:
         """Return the call's answer or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
-            with attempt:
+            with attempt, DESCRIPTORS_TO_CONNECT:
                 if attempt.delay:
                     await self._connections.current().sleep(attempt.delay)
                 authorization = self._credential.get()
@@ -144,7 +145,7 @@ class SyncDriver:
         """Return the call's answer or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
-            with attempt:
+            with attempt, DESCRIPTORS_TO_CONNECT:
                 if attempt.delay:
                     time.sleep(attempt.delay)
                 request = attempt.request(self._authorization())

@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import ContextDecorator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, cast
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 """What an `OSError` says when no file descriptor is left."""
+_MORE_DESCRIPTORS = "Raise the limit of open files (ulimit -n), or close what is not needed"
 # TLS failures that say no more than that the connection ended.
 _TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 # OpenSSL's names for the alerts of a server that asks for a client certificate and gets none.
@@ -70,9 +72,40 @@ def lost(phase: Phase, cause: OSError | None = None) -> APIConnectionError:
         if cause is None:
             message = "Could not connect: the connection was closed before it was established"
         elif cause.errno in NO_DESCRIPTORS:
-            hint = "Raise the limit of open files (ulimit -n), or close what is not needed"
+            hint = _MORE_DESCRIPTORS
         return APIConnectionError(message, phase=phase, retryable=True, hint=hint)
-    return APIConnectionError(f"{_LOST}{why}", phase=phase, retryable=True, possibly_acted=True)
+    hint = _MORE_DESCRIPTORS if cause is not None and cause.errno in NO_DESCRIPTORS else None
+    return APIConnectionError(
+        f"{_LOST}{why}", phase=phase, retryable=True, possibly_acted=True, hint=hint
+    )
+
+
+class _DescriptorsNeeded(ContextDecorator):
+    """A `with` block, or a function, that imports or opens something.
+
+    Raises `APIConnectionError` in the place of the `OSError` of a process without free descriptors.
+    """
+
+    def __init__(self, phase: Literal["connect", "receive"]) -> None:
+        self._phase: Phase = phase
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError) and error.errno in NO_DESCRIPTORS:
+            raise lost(self._phase, error) from error
+
+
+DESCRIPTORS_TO_CONNECT = _DescriptorsNeeded("connect")
+"""For what happens before a request is sent."""
+DESCRIPTORS_TO_RECEIVE = _DescriptorsNeeded("receive")
+"""For what happens once a response is there: the server may have acted."""
 
 
 def not_resolved(cause: OSError) -> APIConnectionError:
