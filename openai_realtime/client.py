@@ -33,8 +33,6 @@ from openai_realtime.transports.http1 import Origin, origin_of
 from openai_realtime.transports.pool import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from openai_realtime.configuration import AnyClientOptions
     from openai_realtime.core.events import Listener
     from openai_realtime.providers import Provider
@@ -278,12 +276,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
 
@@ -397,10 +390,5 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -38,7 +38,6 @@ from openai_realtime.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from openai_realtime.core.deadline import Timeout
     from openai_realtime.core.events import AttemptCause, CallEventEmitter, Listener
@@ -143,12 +142,7 @@ class Exchange(Generic[T]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         try:
             if error is None and self._response is not None:
                 self._settle_response(self._response)

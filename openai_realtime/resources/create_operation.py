@@ -226,7 +226,8 @@ def _fitted(
     parameters: Mapping[str, object],
 ) -> Draft:
     """Return a request as the provider wants it, with what it cannot carry."""
-    body, dropped = draft.body, draft.dropped
+    body: JsonObject = draft.body
+    dropped = draft.dropped
     if draft.dialect == "beta":
         deployment = provider.deployment
         if deployment is None or draft.endpoint != "sessions":

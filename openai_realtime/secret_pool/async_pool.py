@@ -12,8 +12,6 @@ from openai_realtime.resources.sessions import AsyncSessions
 from openai_realtime.secret_pool.base import BasePool
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from anyio.abc import TaskGroup
 
     from openai_realtime.secret_pool.inventory import PoolStats
@@ -110,12 +108,7 @@ class SecretPool(BasePool[AsyncSessions]):
         self._tasks.start_soon(self._refill)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._is_inherited:
             return  # the tasks and the event loop are the parent's
         self._inventory.close(self._closed_error())

@@ -11,8 +11,6 @@ from openai_realtime.resources.sessions import Sessions
 from openai_realtime.secret_pool.base import BasePool
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.exchange import RetryContext
     from openai_realtime.secret_pool.inventory import PoolStats
@@ -135,10 +133,5 @@ class SyncSecretPool(BasePool[Sessions]):
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

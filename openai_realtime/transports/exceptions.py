@@ -92,12 +92,7 @@ class _DescriptorsNeeded(ContextDecorator):
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, OSError) and error.errno in NO_DESCRIPTORS:
             raise lost(self._phase, error) from error
 
@@ -206,12 +201,7 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None or isinstance(error, RealtimeError):
             return
         translation = translate(error, has_head=self.has_head)
