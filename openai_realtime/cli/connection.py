@@ -173,13 +173,13 @@ _PROVIDERS: Final[Mapping[ProviderName, Callable[..., providers.Provider]]] = {
     "xai": _xai,
     "litellm": providers.litellm,
 }
-"""What makes each provider. Its parameters are the options that the provider takes."""
+"""The function that makes each provider. Its parameters are the options that the provider takes."""
 _COMPATIBLE: Final = frozenset({"base_url", "allow_http"})
 """The options that need no `--provider`."""
 
 
-def _is_required(name: ProviderName) -> dict[str, bool]:
-    """Return the options that a provider takes, and whether it needs them."""
+def _provider_options(name: ProviderName) -> dict[str, bool]:
+    """Return the options that a provider takes; the value is whether it needs the option."""
     parameters = inspect.signature(_PROVIDERS[name]).parameters.values()
     return {
         "azure_auth" if each.name == "auth" else each.name: each.default is each.empty
@@ -188,9 +188,9 @@ def _is_required(name: ProviderName) -> dict[str, bool]:
 
 
 def _check_with_provider(name: ProviderName, given: Mapping[str, object]) -> None:
-    options = _is_required(name)
-    missing = [option for option in options if options[option] and option not in given]
-    unwanted = [option for option in given if option not in options]
+    options = _provider_options(name)
+    missing = [each for each, is_needed in options.items() if is_needed and each not in given]
+    unwanted = [each for each in given if each not in options]
     problems = [f"needs {_listed(missing, ' and ')}"] if missing else []
     if unwanted:
         problems.append(f"takes no {_listed(unwanted, ', no ')}")
@@ -202,7 +202,7 @@ def _check_with_provider(name: ProviderName, given: Mapping[str, object]) -> Non
 def _check_without_provider(unwanted: list[str]) -> None:
     if not unwanted:
         return
-    names = [name for name in _PROVIDERS if {*unwanted} <= _is_required(name).keys()]
+    names = [name for name in _PROVIDERS if {*unwanted} <= _provider_options(name).keys()]
     problem = f"needs --provider {' or '.join(names)}" if names else "fits no provider"
     message = f"{_listed(unwanted, ' with ')} {problem}"
     raise ParameterError(message)

@@ -157,7 +157,8 @@ class SecretOptions:
         """Return the settings that were given, by the service's names."""
         given = given_options(self)
         settings = {"lifetime": given.pop("ttl")}
-        if path := given.pop("safety_key_file", None):
+        if "safety_key_file" in given:
+            path = given.pop("safety_key_file")
             settings["safety_key"] = parameters.read_secret_file("--safety-key-file", path)
         return {**settings, **given}
 
@@ -230,7 +231,7 @@ def serve(
     with service.listen(run.host, run.port) as listening:
         if connection.mock and not has_webrtc:
             output.print_message(
-                "hint", "pip install aiortc, and the mock takes the call: until then it only mints"
+                "hint", "the mock only mints: pip install aiortc, and it takes part in calls too"
             )
         with connection.settings(webrtc=has_webrtc) as client:
             service.run(

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import uvicorn
@@ -27,17 +27,13 @@ from openai_realtime.mint.access_log import AccessEntry, logger
 from openai_realtime.mint.page import page_routes
 
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import FrameType
 
     from starlette.applications import Starlette
 
     from openai_realtime.cli.serve import LogFormat
     from openai_realtime.configuration import SyncClientOptions
     from openai_realtime.mint import ServiceOptions
-
-    _ExceptionInfo = (
-        tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-    )
 
 _SHUTDOWN_SECONDS = 5
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
@@ -214,7 +210,7 @@ class _TextFormatter(logging.Formatter):
         return output.one_line(super().formatMessage(record))
 
     @override
-    def formatException(self, ei: _ExceptionInfo) -> str:
+    def formatException(self, ei: Any) -> str:
         # Indented: an exception may quote a request, which must not look like a line of the log.
         lines = super().formatException(ei).split("\n")
         return "\n".join(f"  {visible(line)}" for line in lines)

@@ -66,7 +66,7 @@ def shell() -> Shell:
             capture_output=True,
             text=True,
             env={**os.environ, **environment},
-            timeout=20,
+            timeout=60,
             check=False,
         )
 

@@ -87,7 +87,7 @@ def serving(
 
 @contextmanager
 def connected(address: Address, *sent: bytes) -> Generator[socket.socket]:
-    with socket.create_connection(address, timeout=20) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         for piece in sent:
             connection.sendall(piece)
         yield connection
@@ -115,7 +115,7 @@ def response(connection: socket.socket) -> bytes:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.01)
@@ -177,7 +177,7 @@ def test_one_without_a_head_is_closed_before_one_that_sends_a_body_unless_it_is_
     app: App, grace: float, closed: str
 ) -> None:
     with serving(app, 2, grace=grace) as address, connected(address, POST) as sending:
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
         with connected(address) as silent, connected(address, GET % b"") as honest:
             response(honest)
             kept, gone = (sending, silent) if closed == "silent" else (silent, sending)
@@ -187,7 +187,7 @@ def test_one_without_a_head_is_closed_before_one_that_sends_a_body_unless_it_is_
 
 def test_a_body_in_parts_is_read_to_its_end(app: App) -> None:
     with serving(app, 1) as address, connected(address, POST, b"1234") as sending:
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
         assert not is_closed(sending, 0.05)
         sending.settimeout(20)
         sending.sendall(b"56789")
@@ -214,7 +214,7 @@ def test_a_client_that_does_not_read_is_closed_after_a_time(
 
 def test_a_client_that_does_not_read_makes_room(app: App) -> None:
     with serving(app, 1) as address, connected(address, GET % b"large") as idle:
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
         with connected(address, GET % b"") as honest:
             response(honest)
         assert bytes_until_closed(idle) < LARGE
@@ -242,8 +242,8 @@ def test_requests_that_are_handled_are_not_closed_and_new_ones_wait(app: App) ->
         connected(address, GET % b"wait") as first,
         connected(address, GET % b"wait") as second,
     ):
-        assert app.began.acquire(timeout=20)
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
+        assert app.began.acquire(timeout=60)
         with connected(address, GET % b"") as third, connected(address, GET % b"") as fourth:
             response(third)  # one connection more than the limit is accepted
             app.may_end.set()
@@ -298,7 +298,7 @@ def test_without_descriptors_it_goes_on_serving(app: App) -> None:
                     response(honest)
             time.sleep(0.5)  # until the line is written
             process.terminate()
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert "could not be accepted (Too many open files)" in errors

@@ -262,7 +262,7 @@ def test_stdin_and_pipes_are_no_warning(
     writing = threading.Thread(target=fifo.write_text, args=("sk-1",), daemon=True)
     writing.start()
     assert read_secret_file("--token-file", str(fifo)) == "sk-1"
-    writing.join(10)
+    writing.join(60)
     # Windows has no such modes.
     path = tmp_path / "key"
     path.write_text("sk-1")

@@ -210,7 +210,11 @@ def test_a_port_in_use(invoke: Invoke) -> None:
     ("missing", "exit_code", "message"),
     [
         ("uvicorn", 3, "serve needs uvicorn: pip install 'openai-realtime[cli,mint]'"),
-        ("aiortc", 0, "hint: pip install aiortc, and the mock takes the call"),
+        (
+            "aiortc",
+            0,
+            "hint: the mock only mints: pip install aiortc, and it takes part in calls too",
+        ),
     ],
 )
 def test_what_is_not_installed(

@@ -44,7 +44,7 @@ def serving(
 def stopped(process: subprocess.Popen[str], number: int) -> str:
     """Stop the service; return what it wrote to stderr."""
     process.send_signal(number)
-    _, errors = process.communicate(timeout=15)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     return errors
 

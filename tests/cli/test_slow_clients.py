@@ -75,7 +75,7 @@ def service(log: Path, descriptors: int) -> Generator[Service]:
         running.slowest = 0.0
         yield running
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 class SlowClients:
