@@ -104,14 +104,14 @@ _current: ContextVar[Connection] = ContextVar("connection")
 
 
 class ConnectionAcceptor:
-    """Accepts connections, and closes those that are too slow or that new ones need the place of.
+    """Accepts connections; closes those that are too slow, and old ones to make room for new ones.
 
     At the limit, a new connection takes the place of the oldest one without a complete request head,
     or else of the oldest one whose client still sends a body or does not read its response. While all
     others have a request that is being handled, new ones wait in the system's queue.
 
-    It is also the ASGI application that uvicorn calls, because so it sees when a head and a body are
-    complete.
+    It is also the ASGI application that uvicorn calls: a call means that a head is complete, and the
+    last message that the application receives means that a body is.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -120,7 +120,7 @@ class ConnectionAcceptor:
         self._report = _Report(limit)
         self._descriptors = 0
         self._open: set[Connection] = set()
-        # Each with the time since when it is in this state, the oldest first.
+        # Each with the time at which its wait began, the oldest first.
         self._without_head: dict[Connection, float] = {}
         self._in_transfer: dict[Connection, float] = {}
         self._changed = asyncio.Event()

@@ -31,7 +31,7 @@ LONG = 60.0
 
 
 class App:
-    """Responds at once, when it may, when it has read the body, or with 32 MiB."""
+    """Responds by path: at once, when `may_end` is set, after it has read the body, or with 32 MiB."""
 
     def __init__(self) -> None:
         self.may_end = threading.Event()
