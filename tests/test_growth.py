@@ -24,9 +24,8 @@ from openai_realtime import (
 )
 from openai_realtime.cli.auth import bearer_tokens
 from openai_realtime.cli.failures import failure_of
-from openai_realtime.cli.output import one_line
-from openai_realtime.cli.report import meta_line, session_rows
-from openai_realtime.cli.service_log import _JsonFormatter, _TextFormatter
+from openai_realtime.cli.output import meta_line, one_line, session_rows
+from openai_realtime.cli.service import _JsonFormatter, _TextFormatter
 from openai_realtime.configuration import Configuration
 from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.meta import ResponseMeta, ShownHeaders, parse_duration, response_meta

@@ -1,13 +1,13 @@
-"""The command `openai-realtime`: where a shell comes in.
+"""The entry point of the command `openai-realtime`.
 
-Owns: the entry point, and what is said when the extra `cli` is not installed. Must not know: any
-command. Imports nothing heavy, so that it can still speak when typer and rich are missing.
+Rules for this file: it imports nothing outside the standard library before the command runs, so that
+it can say what to install when the extra `cli` is missing.
 """
 
 import sys
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+"""The exit code after Ctrl-C, as in a shell: 128 + SIGINT."""
 
 _EXTRA = frozenset({"rich", "typer"})
 _NOT_INSTALLED = (
@@ -19,16 +19,12 @@ _NOT_INSTALLED = (
 def main() -> None:
     """Run the command that `sys.argv` names, and exit with its code."""
     try:
-        _run()
+        from openai_realtime.cli.app import app  # noqa: PLC0415 - needs the extra `cli`
+
+        app(prog_name="openai-realtime")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _run() -> None:
-    try:
-        from openai_realtime.cli.app import app  # noqa: PLC0415 - see the header
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         sys.exit(_NOT_INSTALLED)
-    app(prog_name="openai-realtime")

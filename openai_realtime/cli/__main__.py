@@ -1,7 +1,4 @@
-"""`python -m openai_realtime.cli`: the command where its script is not on the PATH.
-
-Owns: nothing. Must not know: anything but the entry point.
-"""
+"""Runs the command as `python -m openai_realtime.cli`."""
 
 from openai_realtime.cli import main
 

@@ -1,7 +1,7 @@
-"""The connections of `serve`: how many are open, how long they may wait, which is closed first.
+"""Accepts the connections of `serve`, limits how many are open, and closes those that are too slow.
 
-uvicorn has no deadline for a request's head, and asyncio's listener goes on accepting when no
-descriptor is left. So this one accepts connections itself, and hands them to uvicorn's protocol.
+uvicorn has no deadline for a request's head, and asyncio's server goes on accepting when no file
+descriptor is left. Therefore connections are accepted here, and handed to uvicorn's protocol.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEAD_SECONDS = 10.0
-"""How long a connection may wait for a complete request head: from its start, and from the end of
+"""How long a connection may be without a complete request head: from its start, and from the end of
 each response."""
 TRANSFER_SECONDS = 15.0
-"""How long a client may take to send a request's body, or leave a response unread. The service's own
-limit for a body is shorter (10 s), and is answered with 408."""
+"""How long a client may take to send a request's body, or to read a response. The service's own limit
+for a body is shorter (10 s), and its response is 408."""
 MAX_CONNECTIONS = 2000
-"""The most connections that are open at once, whatever number of descriptors there is."""
+"""The most connections that are open at once, however many descriptors there are."""
 _MIN_CONNECTIONS = 8
 _OWN_DESCRIPTORS = 64
 _GRACE_SECONDS = 1.0
@@ -43,8 +43,8 @@ _RETRY_SECONDS = 0.05
 def connection_limit() -> int:
     """Return how many connections may be open: 2,000, or fewer where `ulimit -n` is below 4,064.
 
-    64 descriptors are for this process itself. Of the rest, every other one is for a connection to
-    the provider: a request needs one.
+    64 descriptors are kept for the process itself. Half of the others are kept for connections to the
+    provider, because each request may need one.
     """
     try:
         import resource  # noqa: PLC0415 - not on Windows, which has no such limit
@@ -57,26 +57,26 @@ def connection_limit() -> int:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: uvicorn's protocol, and what the listener has to know of it."""
+    """uvicorn's protocol of one connection; reports the connection's state to the acceptor."""
 
     transport: asyncio.Transport
-    """There once the connection is made."""
+    """Set once the connection is made."""
 
-    def __init__(self, listener: ConnectionAcceptor, protocol: asyncio.Protocol) -> None:
+    def __init__(self, acceptor: ConnectionAcceptor, protocol: asyncio.Protocol) -> None:
         self.requests: int = 0
         """How many requests have a complete head and are still being handled."""
-        self._listener = listener
+        self._acceptor = acceptor
         self._protocol = protocol
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self._protocol.connection_made(transport)
-        self._listener.made(self)
+        self._acceptor.made(self)
 
     @override
     def data_received(self, data: bytes) -> None:
-        # The task that handles a request is created in here, and inherits the context.
+        # The protocol creates the task that handles a request, and the task inherits the context.
         _current.set(self)
         self._protocol.data_received(data)
 
@@ -86,17 +86,17 @@ class Connection(asyncio.Protocol):
 
     @override
     def pause_writing(self) -> None:
-        self._listener.transfer_began(self)
+        self._acceptor.transfer_began(self)
         self._protocol.pause_writing()
 
     @override
     def resume_writing(self) -> None:
-        self._listener.transfer_ended(self)
+        self._acceptor.transfer_ended(self)
         self._protocol.resume_writing()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._listener.lost(self)
+        self._acceptor.lost(self)
         self._protocol.connection_lost(exc)
 
 
@@ -104,13 +104,14 @@ _current: ContextVar[Connection] = ContextVar("connection")
 
 
 class ConnectionAcceptor:
-    """Accepts connections, and closes those that wait too long or stand in the way of new ones.
+    """Accepts connections; closes those that are too slow, and old ones to make room for new ones.
 
     At the limit, a new connection takes the place of the oldest one without a complete request head,
-    or else of the oldest whose client still sends a body or does not read its response. Where all
+    or else of the oldest one whose client still sends a body or does not read its response. While all
     others have a request that is being handled, new ones wait in the system's queue.
 
-    It is the ASGI application that uvicorn calls, too: this is how it learns of heads and bodies.
+    It is also the ASGI application that uvicorn calls: a call means that a head is complete, and the
+    last message that the application receives means that a body is.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -119,7 +120,7 @@ class ConnectionAcceptor:
         self._report = _Report(limit)
         self._descriptors = 0
         self._open: set[Connection] = set()
-        # Each with the time from which it waits, the oldest first.
+        # Each with the time at which its wait began, the oldest first.
         self._without_head: dict[Connection, float] = {}
         self._in_transfer: dict[Connection, float] = {}
         self._changed = asyncio.Event()
@@ -151,15 +152,15 @@ class ConnectionAcceptor:
     async def accept(
         self, listening: socket.socket, make_protocol: Callable[[], asyncio.Protocol]
     ) -> None:
-        """Accept connections for ever; `make_protocol` is called for each."""
+        """Accept connections until cancelled; `make_protocol` is called for each."""
         loop = asyncio.get_running_loop()
         listening.setblocking(False)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._close_late())
+            group.create_task(self._close_overdue())
             while True:
                 try:
                     accepted, _ = await loop.sock_accept(listening)
-                except OSError as error:  # most likely no descriptor is left
+                except OSError as error:  # usually no descriptor is left
                     self._count_failure(error)
                     self._close_oldest()
                     await asyncio.sleep(_RETRY_SECONDS)
@@ -170,23 +171,23 @@ class ConnectionAcceptor:
                 await self._make_room(connection)
 
     def made(self, connection: Connection) -> None:
-        """Note that a connection has its transport."""
+        """Record that a connection has its transport."""
         self._open.add(connection)
         self._wait_for_head(connection)
 
     def transfer_began(self, connection: Connection) -> None:
-        """Note that a client has a body to send, or a response to read."""
+        """Record that a client has a body to send, or a response to read."""
         if connection in self._open:
             self._in_transfer[connection] = time.monotonic()
             self._changed.set()
 
     def transfer_ended(self, connection: Connection) -> None:
-        """Note that a body is complete, or that a client reads its response."""
+        """Record that a body is complete, or that a client goes on reading its response."""
         self._in_transfer.pop(connection, None)
 
     def lost(self, connection: Connection) -> None:
-        """Note that a connection is closed, and its descriptor free."""
-        self._leave(connection)
+        """Record that a connection is closed, and its descriptor free."""
+        self._forget(connection)
         self._descriptors -= 1
         self._changed.set()
 
@@ -206,7 +207,7 @@ class ConnectionAcceptor:
             self._count_failure(error)
 
     async def _make_room(self, newest: Connection) -> None:
-        # `sock_accept` does not wait while there are connections to accept: others have to run.
+        # `sock_accept` returns at once while connections are queued: other tasks must run too.
         await asyncio.sleep(0)
         while self._descriptors > self._limit:
             self._changed.clear()
@@ -215,12 +216,12 @@ class ConnectionAcceptor:
             await self._changed.wait()
 
     def _close_oldest(self, newest: Connection | None = None) -> bool:
-        """Close the connection whose turn it is; return whether there is one."""
+        """Close the oldest connection that may be closed; return whether there is one."""
         head, transfer = (
-            next((each for each in waiting.items() if each[0] is not newest), None)
-            for waiting in (self._without_head, self._in_transfer)
+            next((each for each in slow.items() if each[0] is not newest), None)
+            for slow in (self._without_head, self._in_transfer)
         )
-        # A new one gets the time to send its head, where older ones send a body slowly.
+        # While older ones are in a transfer, one without a head has a second to send it.
         is_head = head and (
             not transfer or head[1] <= transfer[1] or head[1] <= time.monotonic() - _GRACE_SECONDS
         )
@@ -230,24 +231,24 @@ class ConnectionAcceptor:
         self._close(oldest[0])
         return True
 
-    async def _close_late(self) -> None:
+    async def _close_overdue(self) -> None:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            for waiting, seconds, why in (
+            for slow, seconds, reason in (
                 (self._without_head, HEAD_SECONDS, "had no complete request head in time"),
                 (self._in_transfer, TRANSFER_SECONDS, "did not end a transfer in time"),
             ):
                 latest = time.monotonic() - seconds
-                for connection in [each for each, since in waiting.items() if since <= latest]:
+                for connection in [each for each, since in slow.items() if since <= latest]:
                     self._close(connection)
-                    self._report.count(why)
+                    self._report.count(reason)
             self._report.write()
 
     def _close(self, connection: Connection) -> None:
-        self._leave(connection)
+        self._forget(connection)
         connection.transport.abort()
 
-    def _leave(self, connection: Connection) -> None:
+    def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)
         self._without_head.pop(connection, None)
         self._in_transfer.pop(connection, None)
@@ -257,16 +258,16 @@ class ConnectionAcceptor:
 
 
 class _Report:
-    """Counts the connections that were closed early, in one line of the log each 10 s at most."""
+    """Counts the connections that were closed early; logs one line each 10 s at most."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._counts: Counter[str] = Counter()
         self._written = -math.inf
 
-    def count(self, why: str) -> None:
-        """Count one connection; `why` is one of a few texts."""
-        self._counts[why] += 1
+    def count(self, reason: str) -> None:
+        """Count one connection; `reason` is one of a few texts."""
+        self._counts[reason] += 1
 
     def write(self) -> None:
         """Log the counts, if there are any and the last line is old enough."""
@@ -275,7 +276,7 @@ class _Report:
             return
         logger.warning(
             "Connections closed early: %s. %d may be open at once, see `ulimit -n`",
-            ", ".join(f"{count} {why}" for why, count in self._counts.items()),
+            ", ".join(f"{count} {reason}" for reason, count in self._counts.items()),
             self._limit,
         )
         self._counts.clear()

@@ -1,21 +1,54 @@
-"""The commands, put together.
+"""The commands in one application: `--version`, the help pages, and how a process ends."""
 
-Owns: which commands there are, `--version`, the help page's frame. Must not know: what a command
-does. A new command is a file of its own and a line here.
-"""
+from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
 
 from openai_realtime import __version__
 from openai_realtime.cli import calls, output
-from openai_realtime.cli.group import Command, CommandGroup, WithoutVariables
+from openai_realtime.cli.failures import exit_code_of, exit_codes
 from openai_realtime.cli.mint import mint
 from openai_realtime.cli.mock import mock
-from openai_realtime.cli.serve import ENVIRONMENT, serve
+from openai_realtime.cli.serve import ENVIRONMENT_PREFIX, serve
 
 _NO_COMMAND = 2
+
+
+class CommandGroup(TyperGroup):
+    """The commands; a failure becomes one line on stderr and an exit code."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the command and exit."""
+        run = super().main
+        sys.exit(exit_code_of(lambda: run(*args, **{**extra, "standalone_mode": False})))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help page, and the table of exit codes below it."""
+        super().format_help(ctx, formatter)
+        # Not as `epilog`: versions of typer lay out its lines differently.
+        table = Table.grid(padding=(0, 2))
+        for number, meaning in exit_codes().items():
+            table.add_row(Text(f"{number:>4}", style="cyan"), Text(meaning))
+        output.write_rich(Text(" Exit codes", style="bold"), table, "")
+
+
+class Command(TyperCommand):
+    """A command that does not quote surplus arguments: one of them may be a key or a token."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options; raises typer's usage error when arguments are left over."""
+        ctx.allow_extra_args = True
+        super().parse_args(ctx, args)
+        if ctx.args:
+            ctx.fail(f"Too many arguments: {len(ctx.args)}, not shown because one may be a key")
+        return []
+
 
 app: typer.Typer = typer.Typer(
     cls=CommandGroup,
@@ -23,7 +56,7 @@ app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     add_completion=False,
-    # Typer's own tracebacks are off; what fails is told in a line by `CommandGroup`.
+    # `CommandGroup` prints failures.
     pretty_exceptions_enable=False,
 )
 _calls_app = typer.Typer(help="Begin WebRTC calls; accept, reject, refer and hang up phone calls.")
@@ -36,7 +69,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback(invoke_without_command=True)
-def openai_realtime(
+def _openai_realtime(
     context: typer.Context,
     *,
     version: Annotated[
@@ -44,8 +77,7 @@ def openai_realtime(
         typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
-    del version  # its callback has acted already
+    del version  # its callback has printed it
     _help_without_command(context)
 
 
@@ -65,4 +97,4 @@ app.add_typer(_calls_app, name="calls")
 for _command in calls.COMMANDS:
     _calls_app.command(cls=Command)(_command)
 app.command(cls=Command)(mock)
-app.command(cls=WithoutVariables, context_settings={"auto_envvar_prefix": ENVIRONMENT})(serve)
+app.command(cls=Command, context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX})(serve)

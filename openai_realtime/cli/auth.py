@@ -1,49 +1,109 @@
-"""Who may have a secret from `openai-realtime serve`: bearer tokens, this machine, or your function.
-
-Owns: the ways to authorize that need no code, and how a function is named. Must not know: options,
-limits, sessions.
-"""
+"""Who may get a secret from `openai-realtime serve`: the options, and the authorizers that they make."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from openai_realtime import providers
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.cli import output
+from openai_realtime.cli.options import flag, option
+from openai_realtime.cli.parameters import read_secret_file
+from openai_realtime.environment import read_variable
+from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from openai_realtime.mint import Authorize
 
-_LEAST_CHARACTERS = 16
-_LOCAL = "this-machine"
-# A proxy or a tunnel on this machine speaks for somebody else.
-_FORWARDED = (
-    "cf-connecting-ip",
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-real-ip",
+_AUTH = "Who may get a secret (choose one of the first three)"
+_TOKENS: Final = "OPENAI_REALTIME_SERVE_TOKENS"
+_CHOICES = f"--authorize, --token-file (or the tokens in {_TOKENS}), --anyone-on-this-machine"
+_FOR_DEVELOPMENT = (
+    "--anyone-on-this-machine mints with a real key for every connection from this machine, which "
+    "includes the visitors of a proxy or a tunnel on it: for development only"
 )
+_MIN_TOKEN_CHARACTERS = 16
+_LOCAL_PRINCIPAL = "this-machine"
+# A proxy or a tunnel on this machine sends these, or X-Forwarded-…, with its visitors' requests.
+_PROXY_HEADERS = frozenset({"cf-connecting-ip", "forwarded", "via", "x-real-ip"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthOptions:
+    """The options that say who may get a secret."""
+
+    authorize: str | None = option(
+        _AUTH,
+        "MODULE:NAME",
+        "Your function: it takes the Starlette request, and returns the principal, or None to refuse.",
+    )
+    token_file: str | None = option(
+        _AUTH,
+        "FILE",
+        "A file of bearer tokens that are accepted. A line is a token, or a name and a token.",
+    )
+    anyone_on_this_machine: bool = flag(
+        _AUTH,
+        "--anyone-on-this-machine",
+        "Every connection from this machine is accepted. For development: never with a proxy or a "
+        "tunnel on this machine, whose visitors connect from this machine too.",
+    )
+    origin: list[str] | None = option(
+        _AUTH,
+        "ORIGIN",
+        "The exact origin of a web page that may get a secret: https://app.example. Repeatable.",
+    )
+    credentials: bool = flag(_AUTH, "--credentials", "Let pages of these origins send cookies.")
+    trusted_proxies: int = option(
+        _AUTH,
+        "NUMBER",
+        "How many proxies of yours are in front of the service; each appends to X-Forwarded-For.",
+        default=0,
+        min=0,
+    )
+
+    def authorizer(self, host: str, *, is_mock: bool) -> Authorize:
+        """Return the authorizer that was chosen. A mock's default is any connection from this machine.
+
+        Raises `ParameterError` when several were chosen, `ConfigurationError` when none was.
+        """
+        tokens = read_variable(_TOKENS)
+        chosen = [self.authorize, self.token_file, tokens, self.anyone_on_this_machine or None]
+        if len(chosen) - chosen.count(None) > 1:
+            message = f"Choose one only: {_CHOICES}"
+            raise ParameterError(message)
+        if self.authorize is not None:
+            return named_function(self.authorize)
+        if self.token_file is not None:
+            text = read_secret_file("--token-file", self.token_file)
+            return bearer_tokens("--token-file", text)
+        if tokens is not None:
+            return bearer_tokens(_TOKENS, tokens)
+        if not (is_mock or self.anyone_on_this_machine):
+            message = f"Choose who may get a secret: {_CHOICES}, or --mock"
+            raise ConfigurationError(message)
+        if not is_loopback(host):
+            message = f"--host {host} is more than this machine: choose --authorize or --token-file"
+            raise ConfigurationError(message)
+        if not is_mock:
+            output.print_message("warning", _FOR_DEVELOPMENT)
+        return anyone_on_this_machine()
 
 
 def named_function(name: str) -> Authorize:
-    """Return the function `module:name`, found from the working directory too.
+    """Return the function `module:name`; the module may be in the working directory.
 
     Raises `ConfigurationError` when there is none.
     """
     module_name, _, path = name.partition(":")
     if not module_name or not path:
-        message = "authorize is unusable: it is module:function, such as myapp.login:who_asks"
+        message = "authorize is unusable: it is module:function, such as myapp.login:authorize"
         raise ConfigurationError(message)
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -62,11 +122,11 @@ def named_function(name: str) -> Authorize:
 
 
 def bearer_tokens(source: str, text: str) -> Authorize:
-    """Return a function that admits a request with one of the tokens in `text`, a line each.
+    """Return an authorizer that accepts a request with one of the tokens in `text`.
 
-    A line is a token, or a name and its token: `alice 0f9e…`; empty lines and those that begin with
-    `#` do not count. A token without a name is told in logs and limits by a hash of it. Raises
-    `ConfigurationError`, which names `source` and the line, when a token has fewer than 16
+    Each line of `text` is a token, or a name and its token: `alice 0f9e…`. Empty lines and lines
+    that begin with `#` are skipped. The principal of a token without a name is made from its hash.
+    Raises `ConfigurationError`, which names `source` and the line, when a token has fewer than 16
     characters, or when there is none.
     """
     principals: dict[bytes, str] = {}
@@ -75,10 +135,10 @@ def bearer_tokens(source: str, text: str) -> Authorize:
         if not words or words[0].startswith("#"):
             continue
         token = words[-1]
-        if len(token) < _LEAST_CHARACTERS or len(words) > 2:  # noqa: PLR2004 - a name and a token
+        if len(token) < _MIN_TOKEN_CHARACTERS or len(words) > 2:  # noqa: PLR2004 - a name and a token
             message = (
                 f"{source}: line {number} is unusable: a line is a token, or a name and a token, "
-                f"and a token has {_LEAST_CHARACTERS} characters or more"
+                f"and a token has {_MIN_TOKEN_CHARACTERS} characters or more"
             )
             raise ConfigurationError(message)
         digest = _digest(token)
@@ -89,38 +149,39 @@ def bearer_tokens(source: str, text: str) -> Authorize:
 
     async def authorize(request: Request) -> str | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        # Looked up by hash: how long that takes tells nothing of the tokens.
+        # By hash: then the time that a look-up takes says nothing about the tokens.
         return principals.get(_digest(token.strip())) if scheme.lower() == "bearer" else None
 
     return authorize
 
 
 def anyone_on_this_machine() -> Authorize:
-    """Return a function that lets in whoever connects from this machine, to a name of it.
+    """Return an authorizer that accepts connections from this machine, to a local name.
 
-    The name in the Host header is looked at, so that no web page can get in under a name of its own
-    that leads here (DNS rebinding).
+    It checks the Host header, so that a web page cannot connect by a name of its own that resolves to
+    this machine (DNS rebinding). It refuses requests with the headers of a proxy.
 
-    Not for a service behind a proxy or a tunnel on this machine: whoever reaches that connects from
-    this machine too. Requests that say of themselves that they were passed on are refused, but a
-    proxy need not say so, nor keep the Host header that it was sent.
+    Not for a service behind a proxy or a tunnel on this machine: a proxy may send no such header and
+    replace the Host header, and then its visitors are accepted.
     """
 
     async def authorize(request: Request) -> str | None:
         peer = request.client.host if request.client else ""
-        is_forwarded = any(name in request.headers for name in _FORWARDED)
+        is_forwarded = any(
+            name in _PROXY_HEADERS or name.startswith("x-forwarded-") for name in request.headers
+        )
         hosts = request.headers.getlist("host")
         host = hosts[0] if len(hosts) == 1 else ""
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         is_local = is_loopback(peer) and is_loopback(name.strip("[]"))
-        return _LOCAL if is_local and not is_forwarded else None
+        return _LOCAL_PRINCIPAL if is_local and not is_forwarded else None
 
     return authorize
 
 
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address is this machine and nothing else."""
-    # Stricter than for a base URL: a zone may be any text, and `x.localhost` is no name of its own.
+    # Stricter than for a base URL: a zone can be any text, and anything may resolve `x.localhost`.
     return "%" not in host and not host.endswith(".localhost") and providers.is_loopback(host)
 
 

@@ -1,117 +1,144 @@
-"""`openai-realtime calls`: begin a WebRTC call; accept, reject, refer or hang up a phone call.
-
-Owns: what each of these commands asks for, and the line that says it is done. Must not know: how
-options are spelled (`options.py`), failures, or how a request is sent.
-"""
+"""The commands `openai-realtime calls …`: begin a WebRTC call; accept, reject, refer, hang up a call."""
 
 from __future__ import annotations
 
-import json as json_format
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import json
+from dataclasses import MISSING, dataclass
+from typing import Annotated, Any
 
-from openai_realtime.cli import options, output, parameter_paths
-from openai_realtime.cli.connection import Connection
-from openai_realtime.cli.inputs import check_stdin_is_read_once, read_config, read_sdp
-from openai_realtime.cli.option_groups import with_option_groups
-from openai_realtime.cli.parameters import assemble
+import typer
 
-if TYPE_CHECKING:
-    from openai_realtime.types.call import CallRejectParams, RealtimeCall
+from openai_realtime.cli import output, parameters
+from openai_realtime.cli.connection import ConnectionOptions
+from openai_realtime.cli.options import (
+    OUTPUT,
+    SESSION,
+    SessionOptions,
+    flag,
+    given_options,
+    option,
+    with_options,
+)
+
+CallId = Annotated[
+    str,
+    typer.Argument(
+        metavar="CALL_ID",
+        help="The call's id, such as rtc_123, from the webhook or from calls create.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallSession:
-    """The options that say what the session of a call is; None is the server's default."""
+class CallSessionOptions(SessionOptions):
+    """The options that configure a call's session, as they were given; None is the server's default."""
 
-    model: options.Model = None
-    instructions: options.Instructions = None
-    voice: options.Voice = None
-    config: options.CallConfig = None
-    param: options.CallParam = None
+    config: str | None = option(
+        SESSION,
+        "FILE",
+        "A JSON file with the session, in the nested shape (- is stdin); the options override it.",
+    )
+    param: list[str] | None = option(
+        SESSION,
+        "NAME=VALUE",
+        "Any of the session's fields by its name; the value is JSON, or else text. Dots nest: "
+        "audio.output.speed=1.2. Repeatable; overrides the options and --config.",
+    )
 
-    def parameters(self) -> dict[str, Any]:
-        """Return the nested session, without its type where that goes without saying."""
-        values = {name: getattr(self, name) for name in parameter_paths.CALL}
-        asked = {
-            parameter_paths.CALL[name]: value for name, value in values.items() if value is not None
-        }
-        session = assemble(read_config(self.config), asked, self.param or ())
+    def session(self) -> dict[str, Any]:
+        """Return the nested session, without the type `realtime`, which the client adds."""
+        given = parameters.option_parameters(given_options(self), parameters.CALL_PATHS)
+        session = parameters.assemble(parameters.read_config(self.config), given, self.param or ())
         if session.get("type") == "realtime":
             del session["type"]
         return session
 
 
-@with_option_groups
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOptions:
+    """The options of `calls create` alone."""
+
+    sdp: str = option(None, "FILE", "The WebRTC peer's SDP offer (- is stdin).", default=MISSING)
+    json: bool = flag(OUTPUT, "--json", "Print the call's id and the SDP answer as JSON.")
+
+
+@with_options
 def create(
-    *,
-    sdp: options.Sdp,
-    session: CallSession,
-    connection: Connection,
-    json: options.CallJson = False,
+    *, options: CreateOptions, session: CallSessionOptions, connection: ConnectionOptions
 ) -> None:
     """Begin a WebRTC call: print the SDP answer, and the call's id on stderr.
 
-    With an ephemeral key, whose session is configured already, no session option is taken.
+    An ephemeral key has its session configured already: no session option can be given with it.
     """
-    check_stdin_is_read_once(sdp, session.config, connection.api_key_file)
-    offer, given = read_sdp(sdp), session.parameters()
-    asked: dict[str, Any] = {"session": {"type": "realtime", **given}} if given else {}
+    parameters.check_stdin_is_read_once(options.sdp, session.config, connection.api_key_file)
+    offer, given = parameters.read_sdp(options.sdp), session.session()
+    arguments: dict[str, Any] = {"session": {"type": "realtime", **given}} if given else {}
     with connection.client() as client:
-        call = client.calls.create(sdp=offer, **asked)
-    _show(call, as_json=json)
+        call = client.calls.create(sdp=offer, **arguments)
+    if options.json:
+        members = {"id": call.id, "sdp": call.sdp}
+        output.write_json(json.dumps(members, indent=2, ensure_ascii=False))
+    else:
+        output.print_message("call id", call.id or "none: the server did not send it")
+        output.write_exact(call.sdp)
 
 
-@with_option_groups
-def accept(*, call_id: options.CallId, session: CallSession, connection: Connection) -> None:
+@with_options
+def accept(*, call_id: CallId, session: CallSessionOptions, connection: ConnectionOptions) -> None:
     """Accept a phone call."""
-    check_stdin_is_read_once(session.config, connection.api_key_file)
-    given = session.parameters()
+    parameters.check_stdin_is_read_once(session.config, connection.api_key_file)
+    given = session.session()
     with connection.client() as client:
         client.calls.accept(call_id, **given)
-    _done("Accepted", call_id)
+    output.write(f"Accepted {call_id}\n")
 
 
-@with_option_groups
-def reject(
-    *, call_id: options.CallId, status_code: options.StatusCode = None, connection: Connection
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectOptions:
+    """The options of `calls reject` alone."""
+
+    status_code: int | None = option(
+        None,
+        "NUMBER",
+        "The SIP status that the caller is sent, such as 486 (busy). Default: 603 (decline).",
+    )
+
+
+@with_options
+def reject(*, call_id: CallId, options: RejectOptions, connection: ConnectionOptions) -> None:
     """Reject a phone call."""
-    given: CallRejectParams = {} if status_code is None else {"status_code": status_code}
     with connection.client() as client:
-        client.calls.reject(call_id, **given)
-    _done("Rejected", call_id)
+        client.calls.reject(call_id, **given_options(options))
+    output.write(f"Rejected {call_id}\n")
 
 
-@with_option_groups
+@with_options
 def refer(
-    *, call_id: options.CallId, target_uri: options.TargetUri, connection: Connection
+    *,
+    call_id: CallId,
+    target_uri: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET_URI",
+            help="Where the call goes: tel:+14155550123 or sip:agent@example.com.",
+            show_default=False,
+        ),
+    ],
+    connection: ConnectionOptions,
 ) -> None:
     """Transfer a phone call."""
     with connection.client() as client:
         client.calls.refer(call_id, target_uri=target_uri)
-    _done("Referred", call_id)
+    output.write(f"Referred {call_id}\n")
 
 
-@with_option_groups
-def hangup(*, call_id: options.CallId, connection: Connection) -> None:
-    """Hang up a call, whether it came by phone or by WebRTC."""
+@with_options
+def hangup(*, call_id: CallId, connection: ConnectionOptions) -> None:
+    """Hang up a call that came by phone or by WebRTC."""
     with connection.client() as client:
         client.calls.hangup(call_id)
-    _done("Hung up", call_id)
+    output.write(f"Hung up {call_id}\n")
 
 
 COMMANDS = (create, accept, reject, refer, hangup)
-
-
-def _show(call: RealtimeCall, *, as_json: bool) -> None:
-    if as_json:
-        told = {"id": call.id, "sdp": call.sdp}
-        output.write_json(json_format.dumps(told, indent=2, ensure_ascii=False))
-        return
-    output.print_message("call id", call.id or "none, the server did not tell it")
-    output.write_exact(call.sdp)
-
-
-def _done(what: str, call_id: str) -> None:
-    output.write(f"{what} {call_id}\n")

@@ -1,84 +1,212 @@
-"""From a command's connection options to a client, real or mocked.
-
-Owns: which key is used, the mock in place of a server. Must not know: what is asked.
-"""
+"""The options that say which server is called and how, and the client that they make."""
 
 from __future__ import annotations
 
+import inspect
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Unpack
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Final, Literal, Unpack, cast
 
 import openai_realtime
-from openai_realtime.cli import connection_options as options
-from openai_realtime.cli.address import Address
-from openai_realtime.cli.choices import profile_name
-from openai_realtime.cli.inputs import read_api_key
-from openai_realtime.cli.parameter_paths import spelled
+from openai_realtime import providers
+from openai_realtime.cli.options import flag, given_options, option, option_name
+from openai_realtime.cli.parameters import read_api_key
 from openai_realtime.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from openai_realtime import SyncRealtimeSessionsClient
     from openai_realtime.configuration import ClientOptions, SyncClientOptions
+    from openai_realtime.testing import profiles
+
+ProviderName = Literal["openai", "azure", "azure-preview", "xai", "litellm"]
+_PROVIDER = "Provider"
+_CONNECTION = "Connection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection(Address):
-    """The connection options as they were given; None is the client's default."""
+class ProviderOptions:
+    """The options that say which provider is called, as they were given; None is the default."""
 
-    api_key_file: options.ApiKeyFile = None
-    timeout: options.Timeout = None
-    max_retries: options.MaxRetries = None
-    mock: options.Mock = False
+    provider: ProviderName | None = option(
+        _PROVIDER,
+        "NAME",
+        "The provider to call: openai, azure, azure-preview, xai or litellm. Default: any server with "
+        "OpenAI's API, at the base URL.",
+    )
+    base_url: str | None = option(
+        _PROVIDER,
+        "URL",
+        "The API's URL: of any compatible server, of LiteLLM, or of a gateway to xAI. Default: "
+        "OPENAI_BASE_URL, else https://api.openai.com/v1.",
+    )
+    region: str | None = option(_PROVIDER, "NAME", "openai: a data-residency region, such as eu.")
+    endpoint: str | None = option(
+        _PROVIDER,
+        "URL",
+        "azure, azure-preview: the resource, such as https://NAME.openai.azure.com.",
+    )
+    deployment: str | None = option(
+        _PROVIDER, "NAME", "azure-preview: the deployment, which is the model there."
+    )
+    api_version: str | None = option(
+        _PROVIDER, "VERSION", "azure-preview: the API's version. Default: 2025-04-01-preview."
+    )
+    azure_auth: Literal["key", "token"] | None = option(
+        _PROVIDER,
+        "KIND",
+        "azure, azure-preview: key (default), from AZURE_OPENAI_API_KEY, or token, an Entra ID token "
+        "from AZURE_OPENAI_AD_TOKEN.",
+    )
+    allow_http: bool = flag(
+        _CONNECTION,
+        "--allow-http",
+        "Allow plain http to other hosts than this one: the key crosses the network unencrypted.",
+    )
+
+    def resolve(self) -> providers.Provider | None:
+        """Return the provider, or None when `--base-url` and the environment decide.
+
+        Raises `ParameterError` when the options do not go together.
+        """
+        given = self.given()
+        if self.provider is None:
+            _check_without_provider([name for name in given if name not in _COMPATIBLE])
+            return None
+        _check_with_provider(self.provider, given)
+        arguments = {name.removeprefix("azure_"): value for name, value in given.items()}
+        return _PROVIDERS[self.provider](**arguments)
+
+    def given(self) -> dict[str, object]:
+        """Return the options of this class that were given, other than `--provider`, in their order."""
+        names = {field.name for field in fields(ProviderOptions)} - {"provider"}
+        return {name: value for name, value in given_options(self).items() if name in names}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionOptions(ProviderOptions):
+    """All options of a connection, as they were given; None is the client's default."""
+
+    api_key_file: str | None = option(
+        _CONNECTION,
+        "FILE",
+        "Read the API key from this file (- is stdin). Default: OPENAI_API_KEY, or the provider's own "
+        "variable, which the error names when it is missing. There is no option for the key itself: "
+        "other users could read it in the process list.",
+    )
+    timeout: float | None = option(
+        _CONNECTION, "SECONDS", "Time for the whole call, retries included. Default: 30."
+    )
+    max_retries: int | None = option(
+        _CONNECTION, "NUMBER", "Retries after the first attempt. Default: 2."
+    )
+    mock: bool = flag(
+        _CONNECTION,
+        "--mock",
+        "Call a mock server inside this process: it needs no key and no network.",
+    )
 
     @contextmanager
-    def client(self, **more: Unpack[ClientOptions]) -> Generator[SyncRealtimeSessionsClient]:
-        """Open the client: the same one whether the server is real or a mock."""
+    def client(self, **options: Unpack[ClientOptions]) -> Generator[SyncRealtimeSessionsClient]:
+        """Open a client of the server, real or mock."""
         with self.settings() as settings:
-            options: SyncClientOptions = {**settings, **more}
-            with openai_realtime.SyncRealtimeSessionsClient(**options) as client:
+            merged: SyncClientOptions = {**settings, **options}
+            with openai_realtime.SyncRealtimeSessionsClient(**merged) as client:
                 yield client
 
     @contextmanager
     def settings(self, *, webrtc: bool = False) -> Generator[SyncClientOptions]:
-        """Yield a client's settings, while the server they lead to is there.
+        """Yield a client's options; a mock server that they lead to runs until the block ends.
 
-        `webrtc`: a mock takes the calls that are begun, too.
+        `webrtc`: the mock server takes part in WebRTC calls too.
         """
-        with self._mock_server(webrtc=webrtc) if self.mock else self._real_server() as server:
-            yield {**server, **self._limits()}
-
-    def _limits(self) -> ClientOptions:
         limits: ClientOptions = {}
         if self.timeout is not None:
             limits["timeout"] = self.timeout
         if self.max_retries is not None:
             limits["max_retries"] = self.max_retries
-        return limits
+        if not self.mock:
+            yield {**self._real_server(), **limits}
+            return
+        self._check_mock()
+        from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - only --mock needs it
 
-    @contextmanager
-    def _real_server(self) -> Generator[SyncClientOptions]:
+        with MockRealtimeServer(provider=profile_name(self.provider), webrtc=webrtc) as server:
+            yield {"api_key": server.api_key, "provider": server.provider, **limits}
+
+    def _real_server(self) -> SyncClientOptions:
         provider = self.resolve()
         variable = "OPENAI_API_KEY" if provider is None else provider.key_variable
-        server: SyncClientOptions = {"api_key": read_api_key(self.api_key_file, variable)}
+        api_key = read_api_key(self.api_key_file, variable)
         if provider is None:
-            yield {**server, "base_url": self.base_url, "allow_http": self.allow_http}
-        else:
-            yield {**server, "provider": provider}
+            return {"api_key": api_key, "base_url": self.base_url, "allow_http": self.allow_http}
+        return {"api_key": api_key, "provider": provider}
 
-    @contextmanager
-    def _mock_server(self, *, webrtc: bool) -> Generator[SyncClientOptions]:
-        # Permission to use plain http is not a server.
+    def _check_mock(self) -> None:
+        # --allow-http names no server.
         given = [name for name in self.given() if name != "allow_http"]
         if self.api_key_file is not None:
             given.append("api_key_file")
         if given:
-            unwanted = ", no ".join(map(spelled, given))
-            message = f"--mock brings its own server and key: no {unwanted}"
+            message = f"--mock brings its own server and key: no {_listed(given, ', no ')}"
             raise ParameterError(message)
-        from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - --mock alone needs it
 
-        with MockRealtimeServer(provider=profile_name(self.provider), webrtc=webrtc) as server:
-            yield {"api_key": server.api_key, "provider": server.provider}
+
+def profile_name(provider: str | None) -> profiles.ProviderName | None:
+    """Return the mock server's name of a provider."""
+    return cast("profiles.ProviderName", provider.replace("-", "_")) if provider else None
+
+
+def _xai(base_url: str | None = None, *, allow_http: bool = False) -> providers.Provider:
+    """Return xAI, or a gateway to it at `base_url`."""
+    provider = providers.xai()
+    if base_url is None:
+        return provider
+    return replace(provider, base_url=providers.check_base_url(base_url, allow_http=allow_http))
+
+
+_PROVIDERS: Final[Mapping[ProviderName, Callable[..., providers.Provider]]] = {
+    "openai": providers.openai,
+    "azure": providers.azure,
+    "azure-preview": providers.azure_preview,
+    "xai": _xai,
+    "litellm": providers.litellm,
+}
+"""The function that makes each provider. Its parameters are the options that the provider takes."""
+_COMPATIBLE: Final = frozenset({"base_url", "allow_http"})
+"""The options that need no `--provider`."""
+
+
+def _provider_options(name: ProviderName) -> dict[str, bool]:
+    """Return the options that a provider takes; the value is whether it needs the option."""
+    parameters = inspect.signature(_PROVIDERS[name]).parameters.values()
+    return {
+        "azure_auth" if each.name == "auth" else each.name: each.default is each.empty
+        for each in parameters
+    }
+
+
+def _check_with_provider(name: ProviderName, given: Mapping[str, object]) -> None:
+    options = _provider_options(name)
+    missing = [each for each, is_needed in options.items() if is_needed and each not in given]
+    unwanted = [each for each in given if each not in options]
+    problems = [f"needs {_listed(missing, ' and ')}"] if missing else []
+    if unwanted:
+        problems.append(f"takes no {_listed(unwanted, ', no ')}")
+    if problems:
+        message = f"--provider {name} {' and '.join(problems)}"
+        raise ParameterError(message)
+
+
+def _check_without_provider(unwanted: list[str]) -> None:
+    if not unwanted:
+        return
+    names = [name for name in _PROVIDERS if {*unwanted} <= _provider_options(name).keys()]
+    problem = f"needs --provider {' or '.join(names)}" if names else "fits no provider"
+    message = f"{_listed(unwanted, ' with ')} {problem}"
+    raise ParameterError(message)
+
+
+def _listed(options: Iterable[str], separator: str) -> str:
+    return separator.join(map(option_name, options))

@@ -1,48 +1,39 @@
-"""What a failure is called: one line, perhaps a hint, and an exit code.
-
-Owns: the table of exit codes. Must not know: commands, nor how a line is written.
-"""
+"""How a command fails: one line of text, perhaps a hint, and an exit code."""
 
 from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import typer
 
 from openai_realtime import errors
 from openai_realtime.cli import INTERRUPTED
-from openai_realtime.cli.output import READER_GONE, one_line
-from openai_realtime.cli.parameter_paths import OPTION_OF
+from openai_realtime.cli.output import BROKEN_PIPE, one_line, print_message
+from openai_realtime.cli.parameters import OPTION_OF
 from openai_realtime.core.peer_text import sanitize_text
+from openai_realtime.logs import logger, set_up_from_environment
 
-COMMAND = "openai-realtime"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _MAX_CHARACTERS = 4000
 
-# Click's, or that of the copy of click which newer typers carry: both are reached from here.
+# click's class, or that of the copy of click which newer versions of typer carry.
 UsageError: type = typer.BadParameter.__bases__[0]
 
 
-class NoApiKeyError(errors.ConfigurationError):
-    """There is no API key to call with."""
-
-    def __init__(self, variable: str) -> None:
-        super().__init__("No API key")
-        self.hint: str = f"Set {variable}, or name a file with --api-key-file; --mock needs no key"
-
-
 class ListenError(errors.RealtimeError):
-    """A server could not be started here."""
+    """A server cannot listen on its port."""
 
-    def __init__(self, port: int, reason: str) -> None:
-        super().__init__(f"Cannot listen on port {port}: {reason}")
+    def __init__(self, port: int, error: OSError) -> None:
+        super().__init__(f"Cannot listen on port {port}: {error.strerror or error}")
         self.hint = "Choose another --port; 0 takes a free one"
 
 
-@dataclass(frozen=True, slots=True)
-class ExitCode:
+class ExitCode(NamedTuple):
     """A row of the table."""
 
     number: int
@@ -56,16 +47,18 @@ EXIT_CODES = (
         (UsageError, errors.ParameterError),
         "an option, a parameter or an input file is wrong: nothing was done",
     ),
-    ExitCode(3, errors.ConfigurationError, "no API key, or a setting is unusable: nothing sent"),
+    ExitCode(
+        3, errors.ConfigurationError, "no API key, or a setting is unusable: nothing was sent"
+    ),
     ExitCode(4, errors.AuthenticationError, "401: the API key is wrong or revoked"),
     ExitCode(5, errors.PermissionDeniedError, "403: the API key may not do this"),
     ExitCode(6, errors.NotFoundError, "404: no such endpoint, model or call"),
     ExitCode(7, errors.RateLimitError, "429: too many requests, or no credit left"),
     ExitCode(8, errors.InternalServerError, "5xx: the server failed"),
-    ExitCode(9, errors.APIStatusError, "any other refusal: 400, 409, 422, a redirect"),
-    ExitCode(10, errors.APITimeoutError, "no answer in time"),
+    ExitCode(9, errors.APIStatusError, "any other error status: 400, 409, 422, a redirect"),
+    ExitCode(10, errors.APITimeoutError, "no response in time"),
     ExitCode(11, errors.CertificateError, "the server's TLS certificate is not trusted"),
-    ExitCode(12, errors.APIConnectionError, "the server is out of reach, or hung up"),
+    ExitCode(12, errors.APIConnectionError, "the connection failed, or was lost"),
     ExitCode(
         13,
         errors.APIResponseValidationError,
@@ -73,47 +66,65 @@ EXIT_CODES = (
     ),
     ExitCode(1, Exception, "anything else: a port in use, output that cannot be written, a bug"),
 )
-"""The first row that fits an exception counts."""
+"""The first row that matches an exception counts."""
 
-_SPELT_HERE = {
+_REPLACEMENTS = {
     "strict=True": "--strict",
     "allow_http=True": "--allow-http",
     " (extra_body sends what the SDK does not know)": "",
-    ": Value error, ": ": ",  # some typers show where they have it from
+    ": Value error, ": ": ",  # some versions of typer name the exception
 }
-"""What the client's and typer's texts say, as this command says it."""
-
-SIGNALS = {INTERRUPTED: "Ctrl-C", READER_GONE: "nobody reads the output any more"}
-"""Exit codes that shells know: 128 and the signal's number."""
+"""Words in the errors of the client and of typer, and what they are on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failure as it is told. Holds no secret."""
+    """A failure as it is shown. Holds no secret."""
 
     exit_code: int
     text: str
     hint: str | None = None
 
 
+def exit_code_of(command: Callable[[], int | None]) -> int:
+    """Run `command`, which returns its exit code or None; print its failure to stderr.
+
+    Returns the exit code.
+    """
+    try:
+        return command() or 0
+    except typer.Abort:  # Ctrl-C in older versions of typer; newer ones return the exit code
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the process ends here: every failure becomes a message
+        if is_bug(error):
+            set_up_from_environment()
+            # The frames without the message, which may quote anything.
+            logger.debug("Traceback:\n%s", "".join(traceback.format_tb(error.__traceback__)))
+        failure = failure_of(error)
+        print_message("error", failure.text)
+        if failure.hint is not None:
+            print_message("hint", failure.hint)
+        return failure.exit_code
+
+
 def failure_of(error: Exception) -> Failure:
-    """Return how `error` is told."""
+    """Return how `error` is shown."""
     code = next(row.number for row in EXIT_CODES if isinstance(error, row.kind))
     text = one_line(_text(error))
-    for theirs, ours in _SPELT_HERE.items():
-        text = text.replace(theirs, ours)
-    # The client's errors hold no secret; a key typed into the wrong place is in typer's.
+    for words, option in _REPLACEMENTS.items():
+        text = text.replace(words, option)
+    # The client's errors hold no secret; typer's may quote a key that was typed into the wrong place.
     return Failure(code, sanitize_text(text, limit=_MAX_CHARACTERS), _hint(error))
 
 
 def is_bug(error: Exception) -> bool:
-    """Return whether nothing foresees `error`."""
+    """Return whether `error` is none of the kinds that a command may raise."""
     return not isinstance(error, (UsageError, errors.RealtimeError, OSError))
 
 
 def _text(error: Exception) -> str:
     if is_bug(error):
-        # Where it is, without its message: that may quote anything.
+        # Its place without its message, which may quote anything.
         frames = traceback.extract_tb(error.__traceback__)
         place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         return f"Unexpected {type(error).__name__}{place}: this is a bug in openai-realtime"
@@ -131,18 +142,19 @@ def _hint(error: Exception) -> str | None:
         return "Please report it, with the traceback that OPENAI_REALTIME_LOG=debug shows"
     if isinstance(error, UsageError):
         context = cast("typer.BadParameter", error).ctx
-        return f"{context.command_path if context else COMMAND} --help tells the options"
+        return f"{context.command_path if context else 'openai-realtime'} --help lists the options"
     if isinstance(error, errors.APITimeoutError):
-        return "Raise --timeout, or see whether the server is slow or out of reach"
+        return "Raise --timeout, or check whether the server is slow or out of reach"
     if isinstance(error, errors.ParameterError) and error.param in OPTION_OF:
-        return f"{error.param} is what {OPTION_OF[error.param]} sets"
+        return f"{OPTION_OF[error.param]} sets {error.param}"
     hint: str | None = getattr(error, "hint", None)
     if hint is None and isinstance(error, errors.APIConnectionError) and error.phase == "connect":
-        return "Check --base-url (or OPENAI_BASE_URL) or --endpoint, and that this machine may reach it"
+        return "Check --base-url (or OPENAI_BASE_URL) or --endpoint, and that this machine can reach it"
     return hint
 
 
 def exit_codes() -> dict[int, str]:
-    """Return every exit code with its meaning, for the help page."""
-    told = {row.number: row.meaning for row in EXIT_CODES}
-    return {0: "done", **dict(sorted(told.items())), **SIGNALS}
+    """Return every exit code with its meaning, in the order of the help page."""
+    table = {row.number: row.meaning for row in EXIT_CODES}
+    signals = {INTERRUPTED: "Ctrl-C", BROKEN_PIPE: "the reader of the output has closed it"}
+    return {0: "success", **dict(sorted(table.items())), **signals}

@@ -1,22 +1,25 @@
-"""`openai-realtime mint`: mint a client secret and print it.
-
-Owns: what can be minted, and the three ways to print it. Must not know: how options are spelled
-(`options.py`), what they set (`parameter_paths.py`), failures, or how the secret is got.
-"""
+"""The command `openai-realtime mint`: mints a client secret and prints it."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
-from openai_realtime.cli import options, output, parameter_paths
-from openai_realtime.cli.connection import Connection
-from openai_realtime.cli.inputs import check_stdin_is_read_once, read_config
-from openai_realtime.cli.option_groups import with_option_groups
-from openai_realtime.cli.parameters import assemble, overlay, parse_value, turn_detection_value
-from openai_realtime.cli.report import dropped_text, meta_line, session_table
+from openai_realtime.cli import output, parameters
+from openai_realtime.cli.connection import ConnectionOptions
+from openai_realtime.cli.options import (
+    OUTPUT,
+    SESSION,
+    SecretSessionOptions,
+    flag,
+    given_options,
+    option,
+    option_name,
+    with_options,
+)
 from openai_realtime.errors import DroppedParameterWarning, ParameterError
+from openai_realtime.providers import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,123 +30,153 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What can be minted."""
+class SecretKind:
+    """A kind of session that a secret can be for."""
 
-    asked_by: str
-    """The option that asks for it, or the command itself."""
+    selected_by: str
+    """The option that selects it, or the command itself."""
     create: Callable[
         [SyncRealtimeSessionsClient], Callable[..., FlatSecretResponse | NestedSecretResponse]
     ]
-    parameter_paths: Mapping[str, str]
-    usual: Mapping[str, object] = field(default_factory=dict[str, object])
-    """What is asked where nothing else is said."""
+    paths: Mapping[str, str]
+    """The parameter that each option sets; an option without a parameter is refused."""
+    defaults: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-SESSION = Kind("mint", lambda client: client.sessions.create, parameter_paths.SESSION)
-TRANSCRIPTION = Kind(
+SESSION_SECRET = SecretKind("mint", lambda client: client.sessions.create, parameters.SESSION_PATHS)
+TRANSCRIPTION_SECRET = SecretKind(
     "--transcription",
     lambda client: client.transcription_sessions.create,
-    parameter_paths.TRANSCRIPTION,
+    parameters.TRANSCRIPTION_PATHS,
 )
-TRANSLATION = Kind(
+TRANSLATION_SECRET = SecretKind(
     "--translate",
     lambda client: client.translations.client_secrets.create,
-    parameter_paths.TRANSLATION,
-    usual={"session": {"model": "gpt-realtime-translate"}},
+    parameters.TRANSLATION_PATHS,
+    defaults={"session": {"model": "gpt-realtime-translate"}},
 )
+_KIND_OPTIONS = parameters.SESSION_PATHS.keys() | parameters.TRANSLATION_PATHS.keys()
+"""The options that set a parameter of any kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOptions:
-    """The options that say what is minted, as they were given; None is the server's default."""
+class MintSessionOptions(SecretSessionOptions):
+    """The options that configure the session, as they were given; None is the server's default."""
 
-    transcription: options.Transcription = False
-    translate: options.Translate = None
-    model: options.Model = None
-    voice: options.Voice = None
-    instructions: options.Instructions = None
-    modality: options.Modalities = None
-    speed: options.Speed = None
-    temperature: options.Temperature = None
-    max_tokens: options.MaxTokens = None
-    turn_detection: options.TurnDetectionType = None
-    input_format: options.InputFormat = None
-    output_format: options.OutputFormat = None
-    transcription_model: options.TranscriptionModel = None
-    ttl: options.TimeToLive = None
-    safety_identifier: options.SafetyIdentifier = None
+    transcription: bool = flag(
+        SESSION,
+        "--transcription",
+        "Mint a transcription session: speech in, text out. Its model is --transcription-model.",
+    )
+    translate: str | None = option(
+        SESSION, "LANGUAGE", "Mint a translation session into this language, such as es."
+    )
+    modality: list[str] | None = option(
+        SESSION, "NAME", "What the model responds with: text, audio. Repeatable."
+    )
+    temperature: float | None = option(SESSION, "NUMBER", "The sampling temperature, 0.6 to 1.2.")
+    max_tokens: str | None = option(
+        SESSION, "NUMBER|inf", "The most tokens of one response, 1 to 4096, or inf."
+    )
+    input_format: str | None = option(
+        SESSION, "FORMAT", "The audio that is sent: pcm16, g711_ulaw or g711_alaw."
+    )
+    output_format: str | None = option(
+        SESSION, "FORMAT", "The audio that is received: pcm16, g711_ulaw or g711_alaw."
+    )
+    ttl: int | None = option(
+        SESSION, "SECONDS", "How long the secret is valid, 10 to 7200 seconds."
+    )
+    safety_identifier: str | None = option(
+        SESSION,
+        "ID",
+        "A pseudonymous id of the person who will speak: a hash, never an e-mail address.",
+    )
+    config: str | None = option(
+        SESSION, "FILE", "A JSON file with parameters (- is stdin); the options override it."
+    )
+    dialect: Dialect | None = option(
+        SESSION,
+        "DIALECT",
+        "The shape of the request: beta (flat), ga (nested), or auto: flat, and nested once the server "
+        "has retired flat requests. Default: the provider's.",
+    )
+    strict: bool = flag(
+        SESSION,
+        "--strict/--no-strict",
+        "Fail when the server's dialect has no place for a parameter. Default: leave the parameter "
+        "out, and warn.",
+        show_default=False,
+    )
 
-    def kind(self) -> Kind:
-        """Return what is to be minted."""
+    def kind(self) -> SecretKind:
+        """Return the kind that is selected; raises `ParameterError` when two are."""
         if self.transcription and self.translate is not None:
             message = "--transcription and --translate are two different sessions: choose one"
             raise ParameterError(message)
         if self.transcription:
-            return TRANSCRIPTION
-        return SESSION if self.translate is None else TRANSLATION
+            return TRANSCRIPTION_SECRET
+        return SESSION_SECRET if self.translate is None else TRANSLATION_SECRET
 
-    def parameters(self, kind: Kind) -> dict[str, object]:
-        """Return what the options set, by dotted names; raises `ParameterError` on others' options."""
-        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        del values["transcription"]
-        given = {name: value for name, value in values.items() if value not in (None, [])}
-        if unwanted := [
-            parameter_paths.spelled(name) for name in given if name not in kind.parameter_paths
-        ]:
-            message = f"{kind.asked_by} takes no {', no '.join(unwanted)}"
+    def assemble(self, kind: SecretKind) -> dict[str, object]:
+        """Return the parameters of `kind`: `--param` over the options, over `--config`.
+
+        Raises `ParameterError` on an option of another kind.
+        """
+        given = given_options(self)
+        if unwanted := [name for name in given if name in _KIND_OPTIONS - kind.paths.keys()]:
+            message = f"{kind.selected_by} takes no {', no '.join(map(option_name, unwanted))}"
             raise ParameterError(message)
         if self.max_tokens is not None:
-            given["max_tokens"] = parse_value(self.max_tokens)
-        if self.turn_detection is not None:
-            given["turn_detection"] = turn_detection_value(self.turn_detection)
-        return {kind.parameter_paths[name]: value for name, value in given.items()}
+            given["max_tokens"] = parameters.parse_value(self.max_tokens)
+        config = parameters.overlay(kind.defaults, parameters.read_config(self.config))
+        return parameters.assemble(
+            cast("Mapping[str, object]", config),
+            parameters.option_parameters(given, kind.paths),
+            self.param or (),
+        )
 
 
-@with_option_groups
-def mint(  # noqa: PLR0913 - an argument an option, which is what typer reads
-    *,
-    session: SessionOptions,
-    config: options.Config = None,
-    param: options.Param = None,
-    dialect: options.Dialect = None,
-    strict: options.Strict = False,
-    connection: Connection,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """The options that say how the secret is printed."""
+
+    json: bool = flag(OUTPUT, "--json", "Print the session as JSON.")
+    quiet: bool = flag(
+        OUTPUT, "--quiet -q", "Print only the secret: KEY=$(openai-realtime mint -q)"
+    )
+
+
+@with_options
+def mint(
+    *, session: MintSessionOptions, connection: ConnectionOptions, form: OutputOptions
 ) -> None:
     """Mint a client secret for a session, and print it.
 
     The exit code says what went wrong: openai-realtime --help lists them.
     """
-    if json and quiet:
+    if form.json and form.quiet:
         message = "--json and --quiet are two different outputs: choose one"
         raise ParameterError(message)
     kind = session.kind()
-    if dialect is not None and kind is TRANSLATION:
+    if session.dialect is not None and kind is TRANSLATION_SECRET:
         message = "--translate takes no --dialect: translation has only one"
         raise ParameterError(message)
-    check_stdin_is_read_once(config, connection.api_key_file)
-    asked = session.parameters(kind)
-    given = cast("Mapping[str, object]", overlay(kind.usual, read_config(config)))
-    parameters = assemble(given, asked, param or ())
-    shape: ClientOptions = {"strict": strict}
-    if dialect is not None:
-        shape["dialect"] = dialect.value
-    with connection.client(**shape) as client, warnings.catch_warnings():
-        # Told below, in a line.
+    parameters.check_stdin_is_read_once(session.config, connection.api_key_file)
+    assembled = session.assemble(kind)
+    options: ClientOptions = {"strict": session.strict}
+    if session.dialect is not None:
+        options["dialect"] = session.dialect
+    with connection.client(**options) as client, warnings.catch_warnings():
+        # A line below says it.
         warnings.simplefilter("ignore", DroppedParameterWarning)
-        minted = kind.create(client)(**parameters)
-    if minted.meta.dropped:
-        output.print_message("warning", dropped_text(minted.meta))
-    _show(minted, as_json=json, quiet=quiet)
-
-
-def _show(minted: FlatSecretResponse | NestedSecretResponse, *, as_json: bool, quiet: bool) -> None:
-    if quiet:
-        output.write(f"{minted.client_secret.value}\n")
-    elif as_json:
-        output.write_json(minted.model_dump_json(indent=2, exclude_unset=True))
+        response = kind.create(client)(**assembled)
+    if response.meta.dropped:
+        output.print_message("warning", output.dropped_text(response.meta))
+    if form.quiet:
+        output.write(f"{response.client_secret.value}\n")
+    elif form.json:
+        output.write_json(response.model_dump_json(indent=2, exclude_unset=True))
     else:
-        table, least_width = session_table(minted)
-        output.write_rich(table, "", meta_line(minted.meta), least_width=least_width)
+        table, width = output.session_table(response)
+        output.write_rich(table, "", output.meta_line(response.meta), minimum_width=width)

@@ -1,7 +1,4 @@
-"""`openai-realtime mock`: a realtime server on this machine, for trying things out.
-
-Owns: what is printed about it, and how it stops. Must not know: what the server answers.
-"""
+"""The command `openai-realtime mock`: runs a mock realtime server on this machine."""
 
 from __future__ import annotations
 
@@ -9,112 +6,105 @@ import shlex
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-import typer
-
-from openai_realtime.cli import choices, output
-from openai_realtime.cli.choices import MockProviderName
+from openai_realtime.cli import output
+from openai_realtime.cli.connection import ProviderName, profile_name
 from openai_realtime.cli.failures import ListenError
+from openai_realtime.cli.options import option, with_options
+from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.credentials import check_header_value
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from types import FrameType
 
-    from openai_realtime.cli.logging_server import LoggingServer
-    from openai_realtime.testing.profiles import MockDialect, ProviderName
+    from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest
 
-# Waiting without an end cannot be interrupted on Windows.
+MockProviderName = Literal[ProviderName, "bifrost", "compatible", "keyless"]
+
+# Windows cannot interrupt a wait without a timeout.
 _POLL_SECONDS = 0.5
 
 
-def mock(
-    *,
-    port: Annotated[
-        int,
-        typer.Option(
-            metavar="NUMBER", min=0, max=65535, help="The port to listen on; 0 takes a free one."
-        ),
-    ] = 0,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY",
-            help="The only key to accept; never a real one. Default: one that is printed.",
-        ),
-    ] = None,
-    provider: Annotated[
-        MockProviderName | None,
-        typer.Option(
-            metavar="NAME",
-            help="Whom to play: openai, azure, azure-preview, xai, litellm, bifrost, compatible (a "
-            "flat-only server) or keyless (one that takes any key). Default: nobody in particular.",
-        ),
-    ] = None,
-    dialect: Annotated[
-        choices.MockDialectName | None,
-        typer.Option(
-            metavar="DIALECT",
-            help="What to take: beta (flat), ga (nested) or both. Default: what the provider takes, "
-            "else both.",
-        ),
-    ] = None,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MockOptions:
+    """The options of the mock server."""
+
+    port: int = option(
+        None, "NUMBER", "The port to listen on; 0 takes a free one.", default=0, min=0, max=65535
+    )
+    api_key: str | None = option(
+        None, "KEY", "The only key to accept; never a real one. Default: one that is printed."
+    )
+    provider: MockProviderName | None = option(
+        None,
+        "NAME",
+        "The provider to imitate: openai, azure, azure-preview, xai, litellm, bifrost, compatible (a "
+        "flat-only server) or keyless (one that takes any key). Default: a server that takes both "
+        "dialects.",
+    )
+    dialect: Literal["beta", "ga", "both"] | None = option(
+        None,
+        "DIALECT",
+        "The requests to take: beta (flat), ga (nested) or both. Default: what the provider takes, "
+        "else both.",
+    )
+
+
+@with_options
+def mock(*, options: MockOptions) -> None:
     """Run a mock realtime server on this machine until Ctrl-C or SIGTERM."""
-    if api_key is not None:
-        check_header_value("--api-key", api_key)
-    with (
-        _stopped_by_sigterm() as stopping,
-        _listening(
-            port=port,
-            api_key=api_key,
-            provider=choices.profile_name(provider),
-            dialect=dialect.value if dialect else None,
-        ) as server,
-    ):
-        output.write(_introduction(server, provider))
+    from openai_realtime.testing import MOCK_API_KEY  # noqa: PLC0415 - slow to import
+
+    if options.api_key is not None:
+        check_header_value("--api-key", options.api_key)
+    try:
+        server = logging_server(
+            port=options.port,
+            api_key=options.api_key or MOCK_API_KEY,
+            provider=profile_name(options.provider),
+            dialect=options.dialect,
+        )
+    except OSError as error:
+        raise ListenError(options.port, error) from None
+    with _set_by_sigterm() as stopping, server:
+        output.write(_introduction(server, options.provider))
         while not stopping.wait(_POLL_SECONDS):
             pass
 
 
-@contextmanager
-def _listening(
-    *,
-    port: int,
-    api_key: str | None,
-    provider: ProviderName | None,
-    dialect: MockDialect | None,
-) -> Generator[LoggingServer]:
-    from openai_realtime.cli.logging_server import LoggingServer  # noqa: PLC0415 - heavy, for this command alone
-    from openai_realtime.testing import MOCK_API_KEY  # noqa: PLC0415 - the same
+def logging_server(**settings: Any) -> MockRealtimeServer:
+    """Return a mock server that writes each request to stderr, and records none.
 
-    try:
-        server = LoggingServer(
-            port=port, api_key=api_key or MOCK_API_KEY, provider=provider, dialect=dialect
-        )
-    except OSError as error:
-        raise ListenError(port, error.strerror or str(error)) from None
-    with server:
-        yield server
+    A line is `METHOD PATH STATUS`. The query is left out: it may hold a key.
+    """
+    from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - slow to import
+
+    class LoggingServer(MockRealtimeServer):
+        def answer(self, request: RecordedRequest) -> MockResponse:
+            response = super().answer(request)
+            self.requests.clear()
+            path = request.path.partition("?")[0]
+            output.write_stderr(f"{sanitize_text(f'{request.method} {path}')} {response.status}\n")
+            return response
+
+    return LoggingServer(**settings)
 
 
 @contextmanager
-def _stopped_by_sigterm() -> Generator[threading.Event]:
+def _set_by_sigterm() -> Generator[threading.Event]:
+    """Yield an event that SIGTERM sets, in place of ending the process."""
     stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    before = signal.signal(signal.SIGTERM, stop)
+    previous = signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     try:
         yield stopping
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
-def _introduction(server: LoggingServer, provider: MockProviderName | None) -> str:
+def _introduction(server: MockRealtimeServer, provider: MockProviderName | None) -> str:
     return (
         f"Base URL  {server.base_url}\n"
         f"API key   {server.api_key}\n"
@@ -127,16 +117,16 @@ def _introduction(server: LoggingServer, provider: MockProviderName | None) -> s
     )
 
 
-def _line_to_paste(server: LoggingServer, provider: MockProviderName | None) -> str:
+def _line_to_paste(server: MockRealtimeServer, provider: MockProviderName | None) -> str:
     url = urlsplit(server.base_url)
     endpoint = f"--endpoint {url.scheme}://{url.netloc}"
     base_url = f"--base-url {server.base_url}"
     key = f"{server.provider.key_variable}={shlex.quote(server.api_key)}"
     options = {
-        MockProviderName.AZURE: endpoint,
-        MockProviderName.AZURE_PREVIEW: f"{endpoint} --deployment {server.provider.deployment}",
-        MockProviderName.XAI: base_url,
-        MockProviderName.LITELLM: f"{base_url} --model gpt-realtime",
+        "azure": endpoint,
+        "azure-preview": f"{endpoint} --deployment {server.provider.deployment}",
+        "xai": base_url,
+        "litellm": f"{base_url} --model gpt-realtime",
     }
     if provider is None or provider not in options:
         return f"OPENAI_BASE_URL={server.base_url} {key} openai-realtime mint"

@@ -1,235 +1,137 @@
-"""The options that say what is asked for and how it is printed, each once, with its help.
+"""How commands declare their options, and the options that several commands share.
 
-Owns: names, types and wording of options; those that say who is asked are in
-`connection_options.py`. Must not know: what becomes of their values. Ranges are not checked here:
-the client does, and says more.
+An option is a field of a dataclass. Ranges are not checked here: the client checks them, and its
+errors say more than typer's.
 """
 
-from typing import Annotated
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from openai_realtime.cli.choices import DialectName, TurnDetection
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
-_SESSION = "Session"
-_OUTPUT = "Output"
+SESSION = "Session"
+OUTPUT = "Output"
 
-Transcription = Annotated[
-    bool,
-    typer.Option(
-        "--transcription",
-        help="Mint a transcription session: speech in, text out. Its model is --transcription-model.",
-        rich_help_panel=_SESSION,
-    ),
-]
-Translate = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LANGUAGE",
-        help="Mint a translation session into this language, such as es.",
-        rich_help_panel=_SESSION,
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        metavar="MODEL", help="The realtime model, such as gpt-realtime.", rich_help_panel=_SESSION
-    ),
-]
-Voice = Annotated[
-    str | None,
-    typer.Option(metavar="VOICE", help="The voice, such as verse.", rich_help_panel=_SESSION),
-]
-Instructions = Annotated[
-    str | None,
-    typer.Option(metavar="TEXT", help="The system instructions.", rich_help_panel=_SESSION),
-]
-Modalities = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--modality",
-        metavar="NAME",
-        help="What the model answers with: text, audio. Repeatable.",
-        rich_help_panel=_SESSION,
-    ),
-]
-Speed = Annotated[
-    float | None,
-    typer.Option(
-        metavar="NUMBER", help="The speed of speech, 0.25 to 1.5.", rich_help_panel=_SESSION
-    ),
-]
-Temperature = Annotated[
-    float | None,
-    typer.Option(
-        metavar="NUMBER", help="The sampling temperature, 0.6 to 1.2.", rich_help_panel=_SESSION
-    ),
-]
-MaxTokens = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NUMBER|inf",
-        help="The most tokens of one response, 1 to 4096, or inf.",
-        rich_help_panel=_SESSION,
-    ),
-]
-TurnDetectionType = Annotated[
-    TurnDetection | None,
-    typer.Option(
-        metavar="TYPE",
-        help="How the end of a turn is heard: server_vad, semantic_vad, or none, where your client says it.",
-        rich_help_panel=_SESSION,
-    ),
-]
-InputFormat = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FORMAT",
-        help="The audio sent: pcm16, g711_ulaw or g711_alaw.",
-        rich_help_panel=_SESSION,
-    ),
-]
-OutputFormat = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FORMAT",
-        help="The audio received: pcm16, g711_ulaw or g711_alaw.",
-        rich_help_panel=_SESSION,
-    ),
-]
-TranscriptionModel = Annotated[
-    str | None,
-    typer.Option(
-        metavar="MODEL",
-        help="Transcribe the person's speech with this model, such as gpt-4o-transcribe.",
-        rich_help_panel=_SESSION,
-    ),
-]
-TimeToLive = Annotated[
-    int | None,
-    typer.Option(
-        "--ttl",
-        metavar="SECONDS",
-        help="How long the secret may live, 10 to 7200 seconds.",
-        rich_help_panel=_SESSION,
-    ),
-]
-SafetyIdentifier = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ID",
-        help="A pseudonymous id of the person who will speak: a hash, never an e-mail address.",
-        rich_help_panel=_SESSION,
-    ),
-]
-Param = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--param",
-        metavar="NAME=VALUE",
-        help="Any parameter by its name; the value is JSON, or else text. Dots nest: "
+
+def option(
+    panel: str | None,
+    metavar: str | None,
+    description: str,
+    *names: str,
+    default: Any = None,
+    **settings: Any,
+) -> Any:
+    """Return a dataclass field that is an option.
+
+    `panel` is the box of the help page that shows it; `metavar` is the word for its value there;
+    `names` stand in place of the field's name. Without a default (`MISSING`) it is required.
+    """
+    parameter = typer.Option(
+        *names,
+        metavar=metavar,
+        help=description,
+        rich_help_panel=panel,
+        # Every option of `serve` has a variable, which its help text says once.
+        show_envvar=False,
+        **settings,
+    )
+    return field(default=default, metadata={"parameter": parameter})
+
+
+def flag(panel: str | None, names: str, description: str, **settings: Any) -> Any:
+    """Return a dataclass field that is an option without a value: True when it is given."""
+    return option(panel, None, description, *names.split(), default=False, **settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """The options of every session, as they were given; None is the server's default."""
+
+    model: str | None = option(SESSION, "MODEL", "The realtime model, such as gpt-realtime.")
+    voice: str | None = option(SESSION, "VOICE", "The voice, such as verse.")
+    instructions: str | None = option(SESSION, "TEXT", "The system instructions.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSessionOptions(SessionOptions):
+    """The options of every session that a secret is minted for."""
+
+    speed: float | None = option(SESSION, "NUMBER", "The speed of the speech, 0.25 to 1.5.")
+    turn_detection: Literal["server_vad", "semantic_vad", "none"] | None = option(
+        SESSION,
+        "TYPE",
+        "How the server detects the end of a turn: server_vad, semantic_vad, or none: then your "
+        "client ends each turn.",
+    )
+    transcription_model: str | None = option(
+        SESSION,
+        "MODEL",
+        "Transcribe the person's speech with this model, such as gpt-4o-transcribe.",
+    )
+    param: list[str] | None = option(
+        SESSION,
+        "NAME=VALUE",
+        "Any parameter by its name; the value is JSON, or else text. Dots nest: "
         "turn_detection.threshold=0.4. Repeatable; overrides the options and --config.",
-        rich_help_panel=_SESSION,
-    ),
-]
-Config = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="A JSON file with parameters (- is stdin); the options override it.",
-        rich_help_panel=_SESSION,
-    ),
-]
-Dialect = Annotated[
-    DialectName | None,
-    typer.Option(
-        metavar="DIALECT",
-        help="The shape that is sent: beta (flat), ga (nested), or auto: flat first, nested when the "
-        "server has retired it. Default: what the provider takes.",
-        rich_help_panel=_SESSION,
-    ),
-]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict/--no-strict",
-        help="Fail when the server's dialect has no place for a parameter. Default: leave the "
-        "parameter out, and warn.",
-        show_default=False,
-        rich_help_panel=_SESSION,
-    ),
-]
+    )
 
-CallId = Annotated[
-    str,
-    typer.Argument(
-        metavar="CALL_ID",
-        help="The call's id, such as rtc_123, from the webhook or from calls create.",
-        show_default=False,
-    ),
-]
-TargetUri = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET_URI",
-        help="Where the call goes: tel:+14155550123 or sip:agent@example.com.",
-        show_default=False,
-    ),
-]
-Sdp = Annotated[
-    str,
-    typer.Option(
-        metavar="FILE",
-        help="The WebRTC peer's SDP offer (- is stdin).",
-        show_default=False,
-    ),
-]
-StatusCode = Annotated[
-    int | None,
-    typer.Option(
-        metavar="NUMBER",
-        help="The SIP status that the caller is sent, such as 486 (busy). Default: 603 (decline).",
-    ),
-]
-CallConfig = Annotated[
-    str | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="A JSON file with the session, in the nested shape (- is stdin); the options override "
-        "it.",
-        rich_help_panel=_SESSION,
-    ),
-]
-CallParam = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--param",
-        metavar="NAME=VALUE",
-        help="Any of the session's fields by its name; the value is JSON, or else text. Dots nest: "
-        "audio.output.speed=1.2. Repeatable; overrides the options and --config.",
-        rich_help_panel=_SESSION,
-    ),
-]
 
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print the session as JSON.", rich_help_panel=_OUTPUT),
-]
-CallJson = Annotated[
-    bool,
-    typer.Option(
-        "--json",
-        help="Print the call's id and the SDP answer as JSON.",
-        rich_help_panel=_OUTPUT,
-    ),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet",
-        "-q",
-        help="Print the secret alone: KEY=$(openai-realtime mint -q)",
-        rich_help_panel=_OUTPUT,
-    ),
-]
+def given_options(options: Any) -> dict[str, Any]:
+    """Return the options of a dataclass that were given, by field name, in the order of the fields."""
+    values = {each.name: getattr(options, each.name) for each in fields(options)}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and value is not False and value != []
+    }
+
+
+def option_name(name: str) -> str:
+    """Return the option of a field: `--max-tokens` of `max_tokens`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` for typer: the fields of its dataclasses are parameters of its own."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+
+    def run(**values: object) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{each.name: values.pop(each.name) for each in fields(group)})
+        command(**values)
+
+    parameters = list(_flattened(inspect.signature(command), hints))
+    attributes: dict[str, object] = {
+        "__name__": command.__name__,
+        "__doc__": command.__doc__,
+        "__annotations__": {parameter.name: parameter.annotation for parameter in parameters},
+        "__signature__": inspect.Signature(parameters),
+    }
+    for name, attribute in attributes.items():
+        setattr(run, name, attribute)
+    return run
+
+
+def _flattened(signature: inspect.Signature, hints: dict[str, Any]) -> Iterator[inspect.Parameter]:
+    """Yield a command's parameters, each dataclass replaced by its fields."""
+    annotated: Any = Annotated
+    for name, parameter in signature.parameters.items():
+        hint = hints[name]
+        if not is_dataclass(hint):
+            yield parameter.replace(annotation=hint)
+            continue
+        types = get_type_hints(hint)
+        for each in fields(hint):
+            yield inspect.Parameter(
+                each.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if each.default is MISSING else each.default,
+                annotation=annotated[types[each.name], each.metadata["parameter"]],
+            )

@@ -1,24 +1,104 @@
-"""From words on a command line to the parameters of a call.
+"""From a command line to the parameters of a call: options, `NAME=VALUE`, files, and stdin.
 
-Owns: `NAME=VALUE`, dotted names, what overrides what. Must not know: files, typer, which parameters
-an endpoint takes (the client checks them).
+Rules for this file: an error never quotes a file's content. Nor does it quote the name of a key's
+file that cannot be read: that may be the key itself, typed in place of the name.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from openai_realtime.cli.choices import TurnDetection
+from openai_realtime.cli import output
+from openai_realtime.cli.options import option_name
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.errors import ParameterError
+from openai_realtime.environment import read_key_variable
+from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+SESSION_PATHS = {
+    "model": "model",
+    "modality": "modalities",
+    "instructions": "instructions",
+    "voice": "voice",
+    "speed": "speed",
+    "temperature": "temperature",
+    "max_tokens": "max_response_output_tokens",
+    "turn_detection": "turn_detection",
+    "input_format": "input_audio_format",
+    "output_format": "output_audio_format",
+    "transcription_model": "input_audio_transcription.model",
+    "ttl": "client_secret.expires_after.seconds",
+    "safety_identifier": "safety_identifier",
+}
+"""The dotted name of the parameter of `sessions.create` that each option sets."""
 
-def turn_detection_value(choice: TurnDetection) -> dict[str, object] | None:
-    """Return the parameter that `--turn-detection` sets: null for `none`, else its type."""
-    return None if choice is TurnDetection.NONE else {"type": choice.value}
+TRANSCRIPTION_PATHS = {
+    option: SESSION_PATHS[option]
+    for option in (
+        "modality",
+        "turn_detection",
+        "input_format",
+        "transcription_model",
+        "ttl",
+        "safety_identifier",
+    )
+}
+"""The same of `transcription_sessions.create`."""
+
+TRANSLATION_PATHS = {
+    "translate": "session.audio.output.language",
+    "model": "session.model",
+    "transcription_model": "session.audio.input.transcription.model",
+    "ttl": "expires_after.seconds",
+    "safety_identifier": "safety_identifier",
+}
+"""The same of `translations.client_secrets.create`."""
+
+CALL_PATHS = {"model": "model", "instructions": "instructions", "voice": "audio.output.voice"}
+"""The same of `calls.accept`, and of the session of `calls.create`."""
+
+OPTION_OF = {
+    "turn_detection.type": "--turn-detection",
+    "status_code": "--status-code",
+    **{
+        prefix + path: option_name(option)
+        for prefix, paths in (
+            ("", SESSION_PATHS),
+            ("", TRANSLATION_PATHS),
+            ("", CALL_PATHS),
+            ("session.", CALL_PATHS),
+        )
+        for option, path in paths.items()
+    },
+}
+"""The option that sets a parameter, by the parameter's dotted name."""
+
+_STDIN = "-"
+_HAS_FILE_MODES = os.name != "nt"
+
+
+class NoApiKeyError(ConfigurationError):
+    """There is no API key to call with."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__("No API key")
+        self.hint: str = f"Set {variable}, or name a file with --api-key-file; --mock needs no key"
+
+
+def option_parameters(options: Mapping[str, object], paths: Mapping[str, str]) -> dict[str, object]:
+    """Return what `options` set, by the dotted names in `paths`. Options without a path are left out."""
+    parameters = {paths[name]: value for name, value in options.items() if name in paths}
+    if "turn_detection" in parameters:
+        kind = parameters["turn_detection"]
+        parameters["turn_detection"] = None if kind == "none" else {"type": kind}
+    return parameters
 
 
 def assemble(
@@ -28,13 +108,13 @@ def assemble(
 
     `options` has dotted names; `params` are texts such as `turn_detection.threshold=0.4`.
     """
-    given: object = {**config}
+    assembled: object = {**config}
     for later in (options.items(), map(parse_param, params)):
         layer: object = {}
         for name, value in later:
             layer = overlay(layer, nested(name, value))
-        given = overlay(given, layer)
-    return cast("dict[str, object]", given)
+        assembled = overlay(assembled, layer)
+    return cast("dict[str, object]", assembled)
 
 
 def parse_param(text: str) -> tuple[str, object]:
@@ -63,10 +143,10 @@ def nested(name: str, value: object) -> dict[str, object]:
 
 
 def overlay(value: object, later: object) -> object:
-    """Return `later` laid over `value`: objects are merged member by member, all else replaced.
+    """Return `later` laid over `value`: objects are merged member by member, all else is replaced.
 
-    Objects whose `type` differs are two different things: the later one replaces the other, so that
-    a threshold for `server_vad` does not end up in a `semantic_vad`.
+    An object with another `type` replaces the earlier one: a threshold for `server_vad` must not end
+    up in a `semantic_vad`.
     """
     if not isinstance(value, dict) or not isinstance(later, dict):
         return later
@@ -77,3 +157,101 @@ def overlay(value: object, later: object) -> object:
     for name, member in members.items():
         merged[name] = overlay(merged[name], member) if name in merged else member
     return merged
+
+
+def check_stdin_is_read_once(*paths: str | None) -> None:
+    """Raise `ParameterError` when several of a command's files are stdin."""
+    if paths.count(_STDIN) > 1:
+        message = "Only one file can be - (stdin), which is read once"
+        raise ParameterError(message)
+
+
+def read_api_key(path: str | None, variable: str) -> str:
+    """Return the API key in the file `path`, or else in the environment's `variable`.
+
+    Raises `ConfigurationError` when there is none.
+    """
+    if path is not None:
+        return read_secret_file("--api-key-file", path)
+    if key := read_key_variable(variable):
+        return key
+    raise NoApiKeyError(variable)
+
+
+def read_secret_file(option: str, path: str) -> str:
+    """Return the text in the file `path` that `option` names, without the space around it.
+
+    Warns when every user of this machine can read the file. Raises `ConfigurationError` when there
+    is no text.
+    """
+    try:
+        content = _content(path)
+        is_readable_by_all = _is_readable_by_all(path)
+    except (OSError, ValueError) as error:  # a ValueError: no file can have such a name
+        problem = getattr(error, "strerror", None) or "no such file"
+        message = f"{option}: {problem}: it takes the name of a file, or - for stdin"
+        raise ConfigurationError(message) from None
+    if is_readable_by_all:
+        warning = f"{option} {path}: every user of this machine can read it: chmod 600"
+        output.print_message("warning", output.one_line(warning))
+    try:
+        # An editor appends a newline to a key, and PowerShell puts a byte order mark before it.
+        key = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        key = ""
+    if not key:
+        message = f"{option} {path}: there is no key in it"
+        raise ConfigurationError(message)
+    return key
+
+
+def _is_readable_by_all(path: str) -> bool:
+    if path == _STDIN or not _HAS_FILE_MODES:
+        return False
+    mode = Path(path).stat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
+
+
+def read_config(path: str | None) -> Mapping[str, object]:
+    """Return the parameters in the JSON file `path`; raises `ParameterError` when it is unusable."""
+    if path is None:
+        return {}
+    try:
+        parameters = decode_json(_content(path))
+    except OSError as error:
+        problem = error.strerror
+    except ValueError as error:
+        problem = str(error)
+    else:
+        if isinstance(parameters, dict):
+            return parameters
+        problem = "it is not a JSON object"
+    message = f"--config {path}: {problem}"
+    raise ParameterError(message)
+
+
+def read_sdp(path: str) -> str:
+    """Return the SDP offer in the file `path`; raises `ParameterError` when there is none."""
+    try:
+        offer = _content(path).decode()
+    except OSError as error:
+        problem = error.strerror
+    except ValueError:
+        problem = "it is not UTF-8"
+    else:
+        # A description in JSON is the usual mistake; another file, with a secret, is the dangerous one.
+        if offer.startswith("v=0"):
+            return offer
+        problem = "it is not an SDP offer, which begins with v=0"
+    message = f"--sdp {path}: {problem}"
+    raise ParameterError(message)
+
+
+def _content(path: str) -> bytes:
+    if path != _STDIN:
+        return Path(path).read_bytes()
+    stdin = getattr(sys.stdin, "buffer", None)
+    if stdin is None:  # closed, as `<&-` does
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    content: bytes = stdin.read()
+    return content

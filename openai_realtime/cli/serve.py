@@ -1,202 +1,247 @@
-"""`openai-realtime serve`: the mint service, and a page to talk on.
-
-Owns: from options to the service's settings. Must not know: how options are spelled
-(`serve_options.py`), how somebody is recognised (`auth.py`), how a service runs (`service.py`).
-"""
+"""The command `openai-realtime serve`: the mint service's settings from options and a TOML file."""
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from openai_realtime.cli import auth, options, output, parameter_paths
-from openai_realtime.cli import serve_options as own
-from openai_realtime.cli.choices import LogFormat
-from openai_realtime.cli.connection import Connection
-from openai_realtime.cli.inputs import read_secret_file
-from openai_realtime.cli.option_groups import with_option_groups
-from openai_realtime.cli.parameters import assemble, parse_value, turn_detection_value
-from openai_realtime.cli.serve_file import ServeFile
-from openai_realtime.environment import read_variable
+import typer
+
+from openai_realtime.cli import output, parameters
+from openai_realtime.cli.auth import AuthOptions
+from openai_realtime.cli.connection import ConnectionOptions
+from openai_realtime.cli.options import (
+    SecretSessionOptions,
+    flag,
+    given_options,
+    option,
+    with_options,
+)
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
-    from openai_realtime.configuration import SyncClientOptions
-    from openai_realtime.mint import Authorize, ServiceOptions
+    from openai_realtime.mint import ServiceOptions
+    from openai_realtime.mint.choices import Choice
 
-ENVIRONMENT = "OPENAI_REALTIME_SERVE"
-"""What the names of environment variables begin with."""
-_TOKENS: Final = "OPENAI_REALTIME_SERVE_TOKENS"
-_RULES = f"--authorize, --token-file (or the tokens in {_TOKENS}), --anyone-on-this-machine"
-_NO_RULE = f"Nobody may ask yet: choose {_RULES}, or --mock"
-_TWO_RULES = f"Choose one only: {_RULES}"
-_FOR_DEVELOPMENT = (
-    "--anyone-on-this-machine mints with a real key for whoever connects from this machine, a proxy's "
-    "or a tunnel's visitors included: for development only"
-)
-_USUAL_MODEL = "gpt-realtime"
+ENVIRONMENT_PREFIX = "OPENAI_REALTIME_SERVE"
+_TABLES = ("session", "allow")
+_NOT_IN_A_FILE = {"config", "param", "help"}
+_DEFAULT_MODEL = "gpt-realtime"
+_LISTEN = "Where it listens"
+_SECRETS = "Secrets and limits"
+_RUN = "Running it"
+
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServeFile:
+    """The settings in a TOML file."""
+
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+    """By the names of the options."""
+    session: Mapping[str, object] = field(default_factory=dict[str, object])
+    """The table `[session]`: the parameters of `client.sessions.create`."""
+    allow: Mapping[str, Iterable[Choice]] = field(default_factory=dict[str, "Iterable[Choice]"])
+    """The table `[allow]`: what the page may choose."""
+
+
+def read_serve_file(path: str) -> ServeFile:
+    """Return the settings in the TOML file `path`; raises typer's `BadParameter` on a bad file."""
+    try:
+        content: dict[str, object] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{path}: {error.strerror}"
+        raise typer.BadParameter(message) from None
+    except ValueError as error:
+        # The parser's text names a line and column, and quotes at most a character.
+        message = f"{path} is not a TOML file: {error}"
+        raise typer.BadParameter(message) from None
+    tables = {name: content.pop(name, {}) for name in _TABLES}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            message = f"{path}: {name} is a table: [{name}]"
+            raise typer.BadParameter(message)
+    settings = {name.replace("-", "_"): value for name, value in content.items()}
+    return ServeFile(settings, **cast("dict[str, Any]", tables))
+
+
+def use_as_defaults(context: typer.Context, file: ServeFile | None) -> ServeFile | None:
+    """Make a file's settings the command's defaults, below its options and the environment.
+
+    Raises typer's `BadParameter` on a name that is no setting.
+    """
+    if file is None:
+        return None
+    names = {str(each.name) for each in context.command.params} - _NOT_IN_A_FILE
+    known = names - parameters.SESSION_PATHS.keys() | {"ttl", *_TABLES}
+    for name in file.settings:
+        if name in known:
+            continue
+        if name in parameters.SESSION_PATHS:
+            message = f"{name} is the session's: write it below [session]"
+        else:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            guess = f": did you mean {near[0]}?" if near else ""
+            message = f"{name} is not a known setting{guess}"
+        raise typer.BadParameter(message)
+    context.default_map = dict(file.settings)
+    return file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthOptions:
-    """The options that say who may ask."""
+class ServiceSessionOptions(SecretSessionOptions):
+    """The options that configure the sessions."""
 
-    authorize: own.AuthorizeName = None
-    token_file: own.TokenFile = None
-    anyone_on_this_machine: own.AnyoneHere = False
-    origin: own.Origins = None
-    credentials: own.Credentials = False
-    trusted_proxies: own.TrustedProxies = 0
-
-    def authorizer(self, host: str, *, is_mock: bool) -> Authorize:
-        """Return the one rule that was chosen; raises `ConfigurationError` when there is none.
-
-        Whoever is on this machine may ask a mock, when nothing else is said.
-        """
-        tokens = read_variable(_TOKENS)
-        rules = [self.authorize, self.token_file, tokens, self.anyone_on_this_machine or None]
-        given = len(rules) - rules.count(None)
-        if given > 1:
-            raise ParameterError(_TWO_RULES)
-        if self.authorize is not None:
-            return auth.named_function(self.authorize)
-        if self.token_file is not None:
-            text = read_secret_file("--token-file", self.token_file)
-            return auth.bearer_tokens("--token-file", text)
-        if tokens is not None:
-            return auth.bearer_tokens(_TOKENS, tokens)
-        if not (is_mock or self.anyone_on_this_machine):
-            raise ConfigurationError(_NO_RULE)
-        if not auth.is_loopback(host):
-            message = f"--host {host} is more than this machine: choose --authorize or --token-file"
-            raise ConfigurationError(message)
-        if not is_mock:
-            output.print_message("warning", _FOR_DEVELOPMENT)
-        return auth.anyone_on_this_machine()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOptions:
-    """The options that say what is minted, and how often."""
-
-    model: options.Model = None
-    voice: options.Voice = None
-    instructions: options.Instructions = None
-    speed: options.Speed = None
-    turn_detection: options.TurnDetectionType = None
-    transcription_model: options.TranscriptionModel = None
-    param: options.Param = None
-    allow: own.Allow = None
-    ttl: own.TimeToLive = 60
-    limits: own.Limits = None
-    global_limits: own.GlobalLimits = None
-    storage: own.Storage = None
-    safety_key_file: own.SafetyKeyFile = None
-    connect_url: own.ConnectUrl = None
+    allow: list[str] | None = option(
+        _SECRETS,
+        "NAME=VALUE,…",
+        "What the page may choose: voice=verse,marin. Repeatable. Default: nothing.",
+    )
 
     def session(self, table: Mapping[str, object]) -> dict[str, object]:
         """Return the session's parameters: the options over the file's table."""
-        values: dict[str, object] = {
-            "model": self.model,
-            "voice": self.voice,
-            "instructions": self.instructions,
-            "speed": self.speed,
-            "transcription_model": self.transcription_model,
-        }
-        asked = {
-            parameter_paths.SESSION[name]: value
-            for name, value in values.items()
-            if value is not None
-        }
-        if self.turn_detection is not None:
-            asked["turn_detection"] = turn_detection_value(self.turn_detection)
-        usual = {} if "type" in table else {"model": _USUAL_MODEL}
-        return assemble({**usual, **table}, asked, self.param or ())
+        given = parameters.option_parameters(given_options(self), parameters.SESSION_PATHS)
+        default = {} if "type" in table else {"model": _DEFAULT_MODEL}
+        return parameters.assemble({**default, **table}, given, self.param or ())
 
     def choices(self, table: Mapping[str, object]) -> dict[str, object]:
         """Return what the page may choose: the options over the file's table."""
-        chosen = dict(table)
+        choices = dict(table)
         for text in self.allow or ():
             name, equals, values = text.partition("=")
             if not equals:
                 message = "--allow takes NAME=VALUE,VALUE, such as voice=verse,marin"
                 raise ParameterError(message)
-            chosen[name] = [parse_value(value) for value in values.split(",")]
-        return chosen
-
-    def limiting(self) -> dict[str, object]:
-        """Return the limits that were given."""
-        given = {
-            "limits": self.limits,
-            "global_limits": self.global_limits,
-            "storage": self.storage,
-            "connect_url": self.connect_url,
-        }
-        if self.safety_key_file is not None:
-            given["safety_key"] = read_secret_file("--safety-key-file", self.safety_key_file)
-        return {name: value for name, value in given.items() if value is not None}
+            choices[name] = [parameters.parse_value(value) for value in values.split(",")]
+        return choices
 
 
-@with_option_groups
-def serve(  # noqa: PLR0913 - an argument an option, which is what typer reads
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretOptions:
+    """The options that say how long secrets are valid, and how many there may be."""
+
+    ttl: int = option(
+        _SECRETS, "SECONDS", "How long a secret is valid, 10 to 7200 seconds.", default=60
+    )
+    limits: str | None = option(
+        _SECRETS, "RATES", "How often each principal may mint. Default: 5/minute; 3/10 seconds."
+    )
+    global_limits: str | None = option(
+        _SECRETS, "RATES", "How often all principals together may mint. Default: 600/minute."
+    )
+    storage: str | None = option(
+        _SECRETS,
+        "URL",
+        "Where the limits are counted: redis://… for several processes; set a URL with a password in "
+        "the environment. Default: this process's memory.",
+    )
+    safety_key_file: str | None = option(
+        _SECRETS,
+        "FILE",
+        "Send the provider a pseudonym of each principal, made with the key in this file: 16 bytes or "
+        "more, the same in all processes.",
+    )
+    connect_url: str | None = option(
+        _SECRETS,
+        "URL",
+        "Where the page sends its SDP offer. Default: the provider's calls endpoint.",
+    )
+
+    def settings(self) -> dict[str, object]:
+        """Return the settings that were given, by the service's names."""
+        given = given_options(self)
+        settings = {"lifetime": given.pop("ttl")}
+        if "safety_key_file" in given:
+            path = given.pop("safety_key_file")
+            settings["safety_key"] = parameters.read_secret_file("--safety-key-file", path)
+        return {**settings, **given}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The options that say where and how the service runs."""
+
+    host: str = option(
+        _LISTEN,
+        "HOST",
+        "The address to listen on; 0.0.0.0 is every address of this machine.",
+        default="127.0.0.1",
+    )
+    port: int = option(
+        _LISTEN, "NUMBER", "The port; 0 takes a free one.", default=8000, min=0, max=65535
+    )
+    page: bool = flag(_RUN, "--page", "Serve a page at / to talk on.")
+    metrics: bool = flag(_RUN, "--metrics", "Serve /metrics, for Prometheus.")
+    log: LogFormat = option(
+        _RUN,
+        "FORMAT",
+        "The format of the log on stderr: text, or json: one object a line.",
+        default="text",
+    )
+    config: ServeFile | None = option(
+        _RUN,
+        "FILE",
+        "A TOML file with these settings by name, and the tables \\[session] and \\[allow]. The "
+        "environment and the options override it.",
+        parser=read_serve_file,
+        callback=use_as_defaults,
+        is_eager=True,
+    )
+
+
+@with_options
+def serve(
     *,
-    host: own.Host = "127.0.0.1",
-    port: own.Port = 8000,
-    who: AuthOptions,
-    what: SessionOptions,
-    page: own.Page = False,
-    metrics: own.Metrics = False,
-    log: own.Log = LogFormat.TEXT,
-    config: own.Config = None,
-    connection: Connection,
+    run: RunOptions,
+    auth: AuthOptions,
+    session: ServiceSessionOptions,
+    secrets: SecretOptions,
+    connection: ConnectionOptions,
 ) -> None:
-    """Run the mint service until Ctrl-C or SIGTERM: POST /client-secret gives a page its secret.
+    """Run the mint service until Ctrl-C or SIGTERM: a page gets its secret from POST /client-secret.
 
-    openai-realtime serve --mock is the whole thing without a key, with a page to try it on. Every
-    option can also be set in the environment, as OPENAI_REALTIME_SERVE_PORT is, and in a TOML file.
-    Bearer tokens may be in OPENAI_REALTIME_SERVE_TOKENS, line by line as in --token-file.
+    openai-realtime serve --mock needs no key, and serves a page to try it on. Every option can also
+    be set in the environment, such as OPENAI_REALTIME_SERVE_PORT, or in a TOML file.
+    OPENAI_REALTIME_SERVE_TOKENS may hold bearer tokens, line by line as in --token-file.
     """
-    file = config or ServeFile()
+    file = run.config or ServeFile()
     settings = {
-        "session": what.session(file.session),
-        "allow": what.choices(file.allow),
-        "lifetime": what.ttl,
-        "authorize": who.authorizer(host, is_mock=connection.mock),
-        "origins": list(who.origin or ()),
-        "credentials": who.credentials,
-        "trusted_proxies": who.trusted_proxies,
-        "metrics": metrics,
-        **what.limiting(),
+        "session": session.session(file.session),
+        "allow": session.choices(file.allow),
+        "authorize": auth.authorizer(run.host, is_mock=connection.mock),
+        "origins": list(auth.origin or ()),
+        "credentials": auth.credentials,
+        "trusted_proxies": auth.trusted_proxies,
+        "metrics": run.metrics,
+        **secrets.settings(),
     }
-    _check_extra()
-    from openai_realtime.cli import service  # noqa: PLC0415 - needs the extra `mint`
-
-    with service.listening(host, port) as place, _client_settings(connection) as client:
-        service.run(
-            place,
-            client,
-            cast("ServiceOptions", settings),
-            has_page=page or connection.mock,
-            log=log,
-        )
-
-
-@contextmanager
-def _client_settings(connection: Connection) -> Generator[SyncClientOptions]:
-    has_peer = connection.mock and importlib.util.find_spec("aiortc") is not None
-    if connection.mock and not has_peer:
-        output.print_message(
-            "hint", "pip install aiortc, and the mock takes the call: until then it only mints"
-        )
-    with connection.settings(webrtc=has_peer) as settings:
-        yield settings
-
-
-def _check_extra() -> None:
     for package in ("starlette", "uvicorn"):
-        if importlib.util.find_spec(package) is None:
+        if not _is_installed(package):
             message = f"serve needs {package}: pip install 'openai-realtime[cli,mint]'"
             raise ConfigurationError(message)
+    from openai_realtime.cli import service  # noqa: PLC0415 - needs the extra `mint`
+
+    has_webrtc = connection.mock and _is_installed("aiortc")
+    with service.listen(run.host, run.port) as listening:
+        if connection.mock and not has_webrtc:
+            output.print_message(
+                "hint", "the mock only mints: pip install aiortc, and it takes part in calls too"
+            )
+        with connection.settings(webrtc=has_webrtc) as client:
+            service.run(
+                listening,
+                client,
+                cast("ServiceOptions", settings),
+                has_page=run.page or connection.mock,
+                log=run.log,
+            )
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

@@ -1,18 +1,23 @@
-"""The fixtures `invoke` and `shell`, and a terminal that is the same everywhere.
-
-Owns: fixtures. Must not know: any single test.
-"""
+"""The fixtures `invoke` and `shell`, and a terminal that is the same on every machine."""
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.running import COMMAND, Invoke, Shell
+from cli.command_runners import COMMAND, Invoke, Shell
+from openai_realtime.cli import service
 from openai_realtime.cli.app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from openai_realtime.cli.service import ListeningSocket
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +35,16 @@ def no_providers_key(monkeypatch: pytest.MonkeyPatch) -> None:
         "XAI_API_KEY",
     ):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_are_left() -> Generator[None]:
+    """`serve` logs to stderr until its process ends: here, until the test ends."""
+    yield
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture
@@ -51,8 +66,20 @@ def shell() -> Shell:
             capture_output=True,
             text=True,
             env={**os.environ, **environment},
-            timeout=20,
+            timeout=60,
             check=False,
         )
 
     return run
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The settings of each service that was to run."""
+    seen: list[dict[str, Any]] = []
+
+    def run(listening: ListeningSocket, client: Any, options: Any, **rest: Any) -> None:
+        seen.append({"host": listening.host, "client": client, **options, **rest})
+
+    monkeypatch.setattr(service, "run", run)
+    return seen

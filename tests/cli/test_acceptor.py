@@ -1,4 +1,4 @@
-"""The connections of `serve`, on real sockets: which are closed, when, and in which order."""
+"""The connections of `serve`, on real sockets: which ones are closed, when, and in which order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONG = 60.0
 
 
 class App:
-    """Responds at once, when it may, when it has read the body, or with 32 MiB."""
+    """Responds by path: at once, when `may_end` is set, after it has read the body, or with 32 MiB."""
 
     def __init__(self) -> None:
         self.may_end = threading.Event()
@@ -66,14 +66,14 @@ def serving(
     app: App, limit: int, *, head: float = LONG, transfer: float = LONG, grace: float = 0.0
 ) -> Generator[Address]:
     """Serve `app` as the command does, with other limits."""
-    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as place:
+    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as listening:
         patch.setattr(acceptor, "HEAD_SECONDS", head)
         patch.setattr(acceptor, "TRANSFER_SECONDS", transfer)
         patch.setattr(acceptor, "_GRACE_SECONDS", grace)
         patch.setattr(acceptor, "_CHECK_SECONDS", 0.02)
         patch.setattr(service, "connection_limit", lambda: limit)
-        address = place.getsockname()
-        server = service._Server(app, place, introduction="")  # type: ignore[arg-type]  # any app
+        address = listening.getsockname()
+        server = service._Server(app, listening, introduction="")  # type: ignore[arg-type]  # any app
         running = threading.Thread(target=asyncio.run, args=(server.serve(sockets=[]),))
         running.start()
         try:
@@ -87,14 +87,14 @@ def serving(
 
 @contextmanager
 def connected(address: Address, *sent: bytes) -> Generator[socket.socket]:
-    with socket.create_connection(address, timeout=20) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         for piece in sent:
             connection.sendall(piece)
         yield connection
 
 
 def is_closed(connection: socket.socket, seconds: float) -> bool:
-    """Return whether the server closes a connection within a time, without a word."""
+    """Return whether the server closes a connection within a time, without a response."""
     connection.settimeout(seconds)
     try:
         assert connection.recv(1) == b""
@@ -114,10 +114,10 @@ def response(connection: socket.socket) -> bytes:
     return received
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < end, "it did not happen"
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.01)
 
 
@@ -126,7 +126,7 @@ def app() -> App:
     return App()
 
 
-def test_who_sends_no_complete_head_in_time_is_closed(
+def test_a_connection_without_a_complete_head_in_time_is_closed(
     app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
@@ -154,13 +154,13 @@ def test_who_sends_no_complete_head_in_time_is_closed(
         assert is_closed(second, 20)
         dripping.set()
         thread.join()
-        # One whose request is handled has waited just as long.
+        # A connection whose request is handled is as old, and stays open.
         app.may_end.set()
         response(handled)
-    told = [each.getMessage() for each in caplog.records if "Connections" in each.getMessage()]
+    lines = [each.getMessage() for each in caplog.records if "Connections" in each.getMessage()]
     # The next line would have come 10 s later.
-    assert len(told) == 1
-    assert "had no complete request head in time. 100 may be open at once" in told[0]
+    assert len(lines) == 1
+    assert "had no complete request head in time. 100 may be open at once" in lines[0]
 
 
 def test_at_the_limit_the_oldest_silent_connection_makes_room(app: App) -> None:
@@ -173,11 +173,11 @@ def test_at_the_limit_the_oldest_silent_connection_makes_room(app: App) -> None:
 
 
 @pytest.mark.parametrize(("grace", "closed"), [(0.0, "silent"), (LONG, "sending")])
-def test_who_sends_a_body_goes_after_who_sends_no_head_unless_that_has_just_come(
+def test_one_without_a_head_is_closed_before_one_that_sends_a_body_unless_it_is_new(
     app: App, grace: float, closed: str
 ) -> None:
     with serving(app, 2, grace=grace) as address, connected(address, POST) as sending:
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
         with connected(address) as silent, connected(address, GET % b"") as honest:
             response(honest)
             kept, gone = (sending, silent) if closed == "silent" else (silent, sending)
@@ -187,7 +187,7 @@ def test_who_sends_a_body_goes_after_who_sends_no_head_unless_that_has_just_come
 
 def test_a_body_in_parts_is_read_to_its_end(app: App) -> None:
     with serving(app, 1) as address, connected(address, POST, b"1234") as sending:
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
         assert not is_closed(sending, 0.05)
         sending.settimeout(20)
         sending.sendall(b"56789")
@@ -204,7 +204,7 @@ def bytes_until_closed(connection: socket.socket) -> int:
     return count
 
 
-def test_who_does_not_read_is_closed_after_its_time(
+def test_a_client_that_does_not_read_is_closed_after_a_time(
     app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(app, 9, transfer=0.3) as address, connected(address, GET % b"large") as idle:
@@ -212,15 +212,15 @@ def test_who_does_not_read_is_closed_after_its_time(
         assert bytes_until_closed(idle) < LARGE
 
 
-def test_who_does_not_read_makes_room(app: App) -> None:
+def test_a_client_that_does_not_read_makes_room(app: App) -> None:
     with serving(app, 1) as address, connected(address, GET % b"large") as idle:
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
         with connected(address, GET % b"") as honest:
             response(honest)
         assert bytes_until_closed(idle) < LARGE
 
 
-def test_who_reads_gets_everything(app: App) -> None:
+def test_a_client_that_reads_gets_everything(app: App) -> None:
     with serving(app, 1, transfer=5) as address, connected(address, GET % b"large") as reading:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -230,7 +230,7 @@ def test_who_reads_gets_everything(app: App) -> None:
             piece = reading.recv(1 << 20)
             assert piece
             received += len(piece)
-        # It waits for its next request now, and makes room.
+        # It is without a head again, and makes room.
         with connected(address, GET % b"") as honest:
             response(honest)
             assert is_closed(reading, 20)
@@ -242,8 +242,8 @@ def test_requests_that_are_handled_are_not_closed_and_new_ones_wait(app: App) ->
         connected(address, GET % b"wait") as first,
         connected(address, GET % b"wait") as second,
     ):
-        assert app.began.acquire(timeout=20)
-        assert app.began.acquire(timeout=20)
+        assert app.began.acquire(timeout=60)
+        assert app.began.acquire(timeout=60)
         with connected(address, GET % b"") as third, connected(address, GET % b"") as fourth:
             response(third)  # one connection more than the limit is accepted
             app.may_end.set()
@@ -268,20 +268,18 @@ import asyncio, resource, socket, sys
 sys.path[:0] = ["tests"]
 from cli.test_acceptor import App
 from openai_realtime.cli import acceptor, service
-from openai_realtime.cli.choices import LogFormat
-from openai_realtime.cli.service_log import tell_on_stderr
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 service.connection_limit = lambda: 1000
-listener._CHECK_SECONDS = 0.1
-tell_on_stderr(LogFormat.TEXT)
-place = socket.create_server(("127.0.0.1", 0), backlog=100)
-server = service._Server(App(), place, introduction=f"{place.getsockname()[1]}\\n")
-with service._ended_by_signals(server):
+acceptor._CHECK_SECONDS = 0.1
+service.log_to_stderr("text")
+listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+server = service._Server(App(), listening, introduction=f"{listening.getsockname()[1]}\\n")
+with service._stopped_by_signals(server):
     asyncio.run(server.serve(sockets=[]))
 """
 
 
-def test_without_descriptors_it_goes_on(app: App) -> None:
+def test_without_descriptors_it_goes_on_serving(app: App) -> None:
     pytest.importorskip("resource")
     process = subprocess.Popen(
         [sys.executable, "-c", WITHOUT_DESCRIPTORS],
@@ -300,7 +298,7 @@ def test_without_descriptors_it_goes_on(app: App) -> None:
                     response(honest)
             time.sleep(0.5)  # until the line is written
             process.terminate()
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert "could not be accepted (Too many open files)" in errors
@@ -324,7 +322,7 @@ def test_a_socket_that_cannot_be_used_is_counted(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_connection_that_is_lost_is_not_kept() -> None:
-    """Its request may begin after that, because a task of its own handles it."""
+    """Its request may begin later, because another task handles it."""
     never: Any = None
 
     async def body() -> None:
@@ -344,14 +342,12 @@ def test_a_connection_that_is_lost_is_not_kept() -> None:
     ("descriptors", "connections"),
     [(-1, 2000), (1_048_576, 2000), (4064, 2000), (4062, 1999), (1024, 480), (256, 96), (20, 8)],
 )
-def test_how_many_there_may_be(
-    descriptors: int, connections: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limit(descriptors: int, connections: int, monkeypatch: pytest.MonkeyPatch) -> None:
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, resource.RLIM_INFINITY))
     assert connection_limit() == connections
 
 
-def test_how_many_there_may_be_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
     assert connection_limit() == 2000

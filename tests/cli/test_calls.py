@@ -10,7 +10,7 @@ from openai_realtime.testing import MockRealtimeServer, MockResponse
 from openai_realtime.testing.minted import SDP_ANSWER
 
 if TYPE_CHECKING:
-    from cli.running import Invoke
+    from cli.command_runners import Invoke
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_the_answer_is_on_stdout_and_the_id_on_stderr(
+def test_the_sdp_answer_is_on_stdout_and_the_id_on_stderr(
     offer: str, invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
     result = invoke("calls", "create", "--sdp", offer)
@@ -43,9 +43,9 @@ def test_the_answer_is_on_stdout_and_the_id_on_stderr(
 def test_both_may_be_json(offer: str, invoke: Invoke, realtime_server: MockRealtimeServer) -> None:
     result = invoke("calls", "create", "--sdp", offer, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
-    answer = json.loads(result.stdout)
-    assert answer.pop("id").startswith("rtc_")
-    assert answer == {"sdp": SDP_ANSWER.decode()}
+    members = json.loads(result.stdout)
+    assert members.pop("id").startswith("rtc_")
+    assert members == {"sdp": SDP_ANSWER.decode()}
 
 
 def test_an_offer_may_come_from_stdin(invoke: Invoke, realtime_server: MockRealtimeServer) -> None:
@@ -60,7 +60,7 @@ def test_a_call_without_an_id(
     realtime_server.respond_next(MockResponse(201, body=SDP_ANSWER))
     result = invoke("calls", "create", "--sdp", offer)
     assert result.stdout_bytes == SDP_ANSWER
-    assert result.stderr == "call id: none, the server did not tell it\n"
+    assert result.stderr == "call id: none: the server did not send it\n"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_an_ephemeral_key_begins_a_call_whose_session_is_configured(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "path", "body", "told"),
+    ("arguments", "path", "body", "line"),
     [
         ("reject rtc_1", "rtc_1/reject", b"", "Rejected rtc_1"),
         (
@@ -130,12 +130,12 @@ def test_what_is_done_to_a_call(
     arguments: str,
     path: str,
     body: bytes,
-    told: str,
+    line: str,
     invoke: Invoke,
     realtime_server: MockRealtimeServer,
 ) -> None:
     result = invoke("calls", *arguments.split())
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{told}\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{line}\n", "")
     (request,) = realtime_server.requests
     assert request.path == f"/v1/realtime/calls/{path}"
     assert request.body == body
@@ -145,7 +145,7 @@ def test_what_is_done_to_a_call(
 @pytest.mark.parametrize(
     "command", ["accept rtc_1", "reject rtc_1", "refer rtc_1 sip:a@b", "hangup rtc_1", "create"]
 )
-def test_every_command_can_be_tried_out(
+def test_every_command_works_with_the_mock(
     command: str, provider: str, offer: str, invoke: Invoke
 ) -> None:
     offered = ["--sdp", offer] if command == "create" else []
@@ -165,23 +165,20 @@ def test_every_command_can_be_tried_out(
             "reject rtc_1 --status-code 200",
             (
                 "error: status_code must be a SIP status code from 300 to 699\n"
-                "hint: status_code is what --status-code sets\n"
+                "hint: --status-code sets status_code\n"
             ),
         ),
         (
             "accept rtc_1 --param audio.output.voice=null",
             (
                 "error: audio.output.voice cannot be None: leave it out for the server's default\n"
-                "hint: audio.output.voice is what --voice sets\n"
+                "hint: --voice sets audio.output.voice\n"
             ),
         ),
         ("accept rtc_1 --param type=transcription", "error: type must be 'realtime'"),
         (
             "create --sdp OFFER --param model=1",
-            (
-                "error: session.model must be a valid string\n"
-                "hint: session.model is what --model sets\n"
-            ),
+            ("error: session.model must be a valid string\nhint: --model sets session.model\n"),
         ),
         ("create --sdp nowhere.sdp", "error: --sdp nowhere.sdp: No such file or directory\n"),
         ("create --sdp - --config -", "error: Only one file can be - (stdin)"),
@@ -190,14 +187,14 @@ def test_every_command_can_be_tried_out(
             "create",
             (
                 "error: Missing option '--sdp'.\n"
-                "hint: openai-realtime calls create --help tells the options\n"
+                "hint: openai-realtime calls create --help lists the options\n"
             ),
         ),
         (
             "hangup",
             (
                 "error: Missing argument 'CALL_ID'.\n"
-                "hint: openai-realtime calls hangup --help tells the options\n"
+                "hint: openai-realtime calls hangup --help lists the options\n"
             ),
         ),
         ("hangup rtc_1 --model x", "error: No such option: --model"),
@@ -205,7 +202,7 @@ def test_every_command_can_be_tried_out(
             "hold rtc_1",
             (
                 "error: No such command 'hold'.\n"
-                "hint: openai-realtime calls --help tells the options\n"
+                "hint: openai-realtime calls --help lists the options\n"
             ),
         ),
         ("hangup rtc_1 --region eu", "error: --region needs --provider openai\n"),
@@ -221,7 +218,7 @@ def test_what_the_caller_does_wrong(
 
 
 @pytest.mark.parametrize(
-    ("answer", "exit_code"),
+    ("response", "exit_code"),
     [
         (MockResponse(404, {"error": {"message": "No such call"}}), 6),
         (MockResponse(403, {"error": {"message": "Not yours"}}), 5),
@@ -230,13 +227,13 @@ def test_what_the_caller_does_wrong(
     ],
 )
 def test_what_the_server_does_wrong(
-    answer: MockResponse,
+    response: MockResponse,
     exit_code: int,
     offer: str,
     invoke: Invoke,
     realtime_server: MockRealtimeServer,
 ) -> None:
-    realtime_server.respond_next(answer)
+    realtime_server.respond_next(response)
     result = invoke("calls", "create", "--sdp", offer, "--max-retries", "0")
     assert (result.exit_code, result.stdout) == (exit_code, "")
     assert result.stderr.startswith("error: ")

@@ -13,32 +13,32 @@ from openai_realtime.cli.failures import (
     Failure,
     ListenError,
     UsageError,
+    exit_code_of,
     exit_codes,
     failure_of,
 )
-from openai_realtime.cli.group import status_of
 from openai_realtime.resources.sessions import Sessions
 from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from typer.testing import Result
 
-    from cli.running import Invoke, Shell
+    from cli.command_runners import Invoke, Shell
 
 QUICK = ("mint", "--max-retries", "0")
 SECRET = "ek_never_to_be_seen"
 
 
-def check_told(result: Result, exit_code: int, *lines: str) -> None:
+def check_failure(result: Result, exit_code: int, *lines: str) -> None:
     """Assert the exit code, that stderr begins with `lines` line by line, and that nothing leaks."""
     assert result.exit_code == exit_code
     assert result.stdout == ""
-    told = result.stderr.splitlines()
-    assert len(told) == len(lines), result.stderr
-    for line, expected in zip(told, lines, strict=True):
+    shown = result.stderr.splitlines()
+    assert len(shown) == len(lines), result.stderr
+    for line, expected in zip(shown, lines, strict=True):
         assert line.startswith(expected)
-    assert told[0].startswith("error: ")
-    assert all(line.startswith("hint: ") for line in told[1:])
+    assert shown[0].startswith("error: ")
+    assert all(line.startswith("hint: ") for line in shown[1:])
     for leak in (MOCK_API_KEY, SECRET, "Traceback"):
         assert leak not in result.stderr
 
@@ -49,7 +49,7 @@ def refusal(status: int, code: str | None = None) -> MockResponse:
 
 
 @pytest.mark.parametrize(
-    ("answer", "exit_code", "lines"),
+    ("response", "exit_code", "lines"),
     [
         (refusal(400, "invalid_value"), 9, ("error: 400 invalid_value: Not with ***",)),
         (refusal(401, "invalid_api_key"), 4, ("error: 401 invalid_api_key: ", "hint: Check the ")),
@@ -66,7 +66,7 @@ def refusal(status: int, code: str | None = None) -> MockResponse:
         (refusal(500), 8, ("error: 500: ",)),
         (refusal(503), 8, ("error: 503: ",)),
         (
-            MockResponse(302, headers={"location": "https://elsewhere.example"}),
+            MockResponse(302, headers={"location": "https://other.example"}),
             9,
             ("error: 302: ", "hint: Redirects are never followed"),
         ),
@@ -80,23 +80,23 @@ def refusal(status: int, code: str | None = None) -> MockResponse:
     ],
 )
 def test_what_the_server_does_wrong(
-    answer: MockResponse,
+    response: MockResponse,
     exit_code: int,
     lines: tuple[str, ...],
     invoke: Invoke,
     realtime_server: MockRealtimeServer,
 ) -> None:
-    realtime_server.respond_next(answer, answer)  # a 404 is asked for in the other dialect too
+    realtime_server.respond_next(response, response)  # after a 404 the other dialect is tried
     result = invoke(*QUICK)
-    check_told(result, exit_code, *lines)
+    check_failure(result, exit_code, *lines)
     assert "\x1b" not in result.stderr
-    assert f"attempt {2 if answer.status == 404 else 1}" in result.stderr
+    assert f"attempt {2 if response.status == 404 else 1}" in result.stderr
     assert "hint" not in result.stderr.splitlines()[0]
 
 
 def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> None:
     realtime_server.respond_next(MockResponse(delay=20))
-    check_told(
+    check_failure(
         invoke(*QUICK, "--timeout", "0.2"),
         10,
         "error: No response within 0.2 s",
@@ -109,18 +109,21 @@ def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> N
     [
         (
             ["--speed", "9"],
-            ("error: speed must be a number from 0.25 to 1.5", "hint: speed is what --speed sets"),
+            ("error: speed must be a number from 0.25 to 1.5", "hint: --speed sets speed"),
         ),
         (
             ["--ttl", "5"],
             (
                 "error: client_secret.expires_after.seconds must be a whole number from 10",
-                "hint: client_secret.expires_after.seconds is what --ttl sets",
+                "hint: --ttl sets client_secret.expires_after.seconds",
             ),
         ),
         (
             ["--max-tokens", "many"],
-            ("error: max_response_output_tokens must be", "hint: max_response_output_tokens is"),
+            (
+                "error: max_response_output_tokens must be",
+                "hint: --max-tokens sets max_response_output_tokens",
+            ),
         ),
         (
             ["--param", "voise=verse"],
@@ -158,13 +161,13 @@ def test_what_the_caller_does_wrong(
     invoke: Invoke,
     realtime_server: MockRealtimeServer,
 ) -> None:
-    check_told(invoke(*QUICK, *arguments), 2, *lines)
+    check_failure(invoke(*QUICK, *arguments), 2, *lines)
     assert realtime_server.requests == []
 
 
 @pytest.mark.parametrize("arguments", [["--no-such"], ["no-such"]])
 def test_what_is_wrong_before_a_command(arguments: list[str], invoke: Invoke) -> None:
-    check_told(invoke(*arguments), 2, "error: No such ", "hint: openai-realtime --help tells")
+    check_failure(invoke(*arguments), 2, "error: No such ", "hint: openai-realtime --help lists")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +183,7 @@ def test_what_is_wrong_before_a_command(arguments: list[str], invoke: Invoke) ->
 def test_what_cannot_be_set(
     arguments: list[str], line: str, invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
-    check_told(invoke("mint", *arguments), 3, line)
+    check_failure(invoke("mint", *arguments), 3, line)
 
 
 def test_an_unreachable_host(shell: Shell) -> None:
@@ -193,7 +196,7 @@ def test_an_unreachable_host(shell: Shell) -> None:
     assert error.startswith("error: Could not connect: ")
     assert error.endswith(f"(POST {url}/realtime/sessions, attempt 1)")
     assert hint == (
-        "hint: Check --base-url (or OPENAI_BASE_URL) or --endpoint, and that this machine may reach it"
+        "hint: Check --base-url (or OPENAI_BASE_URL) or --endpoint, and that this machine can reach it"
     )
     assert MOCK_API_KEY not in result.stderr
 
@@ -211,7 +214,7 @@ def test_an_unreachable_host(shell: Shell) -> None:
         ),
         (errors.ClientClosedError("The client is closed"), Failure(1, "The client is closed")),
         (
-            ListenError(80, "Permission denied"),
+            ListenError(80, PermissionError(13, "Permission denied")),
             Failure(
                 1,
                 "Cannot listen on port 80: Permission denied",
@@ -222,7 +225,7 @@ def test_an_unreachable_host(shell: Shell) -> None:
         (OSError(), Failure(1, "OSError")),
         (
             typer.BadParameter(f"not {MOCK_API_KEY}"),
-            Failure(2, "Invalid value: not **********", "openai-realtime --help tells the options"),
+            Failure(2, "Invalid value: not **********", "openai-realtime --help lists the options"),
         ),
         (
             KeyError(SECRET),
@@ -235,11 +238,11 @@ def test_an_unreachable_host(shell: Shell) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_how_an_exception_is_told(error: Exception, failure: Failure) -> None:
+def test_how_an_exception_is_shown(error: Exception, failure: Failure) -> None:
     assert failure_of(error) == failure
 
 
-def test_a_bug_is_told_by_its_place(
+def test_a_bug_is_shown_by_its_place(
     invoke: Invoke,
     realtime_server: MockRealtimeServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -251,16 +254,16 @@ def test_a_bug_is_told_by_its_place(
     monkeypatch.setattr(Sessions, "create", create)
     with caplog.at_level(logging.DEBUG, "openai_realtime"):
         result = invoke("mint")
-    check_told(result, 1, "error: Unexpected LookupError at test_failures.py:", "hint: Please")
+    check_failure(result, 1, "error: Unexpected LookupError at test_failures.py:", "hint: Please")
     assert "raise LookupError(SECRET)" in caplog.text
     assert SECRET not in caplog.text
 
 
-def test_older_typers_tell_of_ctrl_c_by_an_exception() -> None:
+def test_older_versions_of_typer_raise_an_exception_on_ctrl_c() -> None:
     def interrupted() -> NoReturn:
         raise typer.Abort
 
-    assert status_of(interrupted) == 130
+    assert exit_code_of(interrupted) == 130
 
 
 def test_every_kind_of_failure_has_a_code_of_its_own() -> None:

@@ -9,15 +9,15 @@ import pytest
 from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
-    from cli.running import Invoke, Shell
+    from cli.command_runners import Invoke, Shell
 
 
 def sent(server: MockRealtimeServer) -> object:
     return server.requests[-1].json
 
 
-def secret_of(answer: str) -> str:
-    value: str = json.loads(answer)["client_secret"]["value"]
+def secret_of(document: str) -> str:
+    value: str = json.loads(document)["client_secret"]["value"]
     return value
 
 
@@ -35,15 +35,15 @@ def test_the_session_is_a_table(invoke: Invoke, realtime_server: MockRealtimeSer
     assert result.stdout.splitlines()[-1].startswith("request id req_mock_1, 1 attempt, 0.")
 
 
-def test_json_is_the_answer_and_nothing_else(
+def test_json_is_the_response_and_nothing_else(
     invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
-    answer = {"id": "sess_1", "voice": None, "client_secret": {"value": "ek_1", "new": "ü"}}
-    realtime_server.respond_next(MockResponse(json=answer))
+    response = {"id": "sess_1", "voice": None, "client_secret": {"value": "ek_1", "new": "ü"}}
+    realtime_server.respond_next(MockResponse(json=response))
     result = invoke("mint", "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
-    assert json.loads(result.stdout) == answer
+    assert json.loads(result.stdout) == response
 
 
 @pytest.mark.parametrize("option", ["-q", "--quiet"])
@@ -169,7 +169,7 @@ def test_the_base_url_and_retries_are_options(
 
 def test_plain_http_is_an_option(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-live")
-    # No loopback address by its name, and yet it leads nowhere else.
+    # Not a loopback address by its name, but it leads to this machine only.
     arguments = ["mint", "--base-url", "http://0.0.0.0:1", "--max-retries", "0"]
     assert invoke(*arguments).exit_code == 3
     assert invoke(*arguments, "--allow-http").exit_code == 12

@@ -9,7 +9,7 @@ import pytest
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
-    from cli.running import Invoke
+    from cli.command_runners import Invoke
 
 DROPPED = "warning: not sent, as the server has no place for: temperature (--strict makes this an error)\n"
 
@@ -50,27 +50,27 @@ def test_a_transcription_sessions_table(
 ) -> None:
     result = invoke("mint", "--transcription", "--transcription-model", "gpt-4o-transcribe")
     assert result.exit_code == 0
-    told = rows(result.stdout)
-    assert told["input_audio_transcription.model"] == "gpt-4o-transcribe"
-    assert told["client_secret"].startswith("ek_")
-    assert "object" not in told
+    table = rows(result.stdout)
+    assert table["input_audio_transcription.model"] == "gpt-4o-transcribe"
+    assert table["client_secret"].startswith("ek_")
+    assert "object" not in table
 
 
-USUAL = "gpt-realtime-translate"
+DEFAULT_MODEL = "gpt-realtime-translate"
 
 
 @pytest.mark.parametrize(
     ("arguments", "config", "parameters"),
     [
-        ("", {}, {"session": {"model": USUAL}}),
+        ("", {}, {"session": {"model": DEFAULT_MODEL}}),
         ("--model mine", {}, {"session": {"model": "mine"}}),
-        ("--ttl 600", {}, {"expires_after": {"seconds": 600}, "session": {"model": USUAL}}),
+        ("--ttl 600", {}, {"expires_after": {"seconds": 600}, "session": {"model": DEFAULT_MODEL}}),
         (
             "--transcription-model gpt-realtime-whisper",
             {},
             {
                 "session": {
-                    "model": USUAL,
+                    "model": DEFAULT_MODEL,
                     "audio": {"input": {"transcription": {"model": "gpt-realtime-whisper"}}},
                 }
             },
@@ -112,15 +112,15 @@ def test_a_translation_secrets_table_and_json(
 ) -> None:
     result = invoke("mint", "--translate", "es")
     assert result.exit_code == 0
-    told = rows(result.stdout)
-    assert told["session.model"] == USUAL
-    assert told["session.audio.output.language"] == "es"
-    assert told["client_secret"].startswith("ek_")
-    assert told["expires"].endswith(" s left)")
-    assert not {"value", "expires_at"} & told.keys()
+    table = rows(result.stdout)
+    assert table["session.model"] == DEFAULT_MODEL
+    assert table["session.audio.output.language"] == "es"
+    assert table["client_secret"].startswith("ek_")
+    assert table["expires"].endswith(" s left)")
+    assert not {"value", "expires_at"} & table.keys()
     assert result.stdout.count("ek_") == 1
-    answer = json.loads(invoke("mint", "--translate", "es", "--json").stdout)
-    assert answer.keys() == {"value", "expires_at", "session"}
+    document = json.loads(invoke("mint", "--translate", "es", "--json").stdout)
+    assert document.keys() == {"value", "expires_at", "session"}
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_a_translation_secrets_table_and_json(
                 "--max-tokens 1 --turn-detection none --input-format x --output-format x"
             ),
             (
-                "--translate takes no --voice, no --instructions, no --modality, no --speed, "
-                "no --temperature, no --max-tokens, no --turn-detection, no --input-format, "
+                "--translate takes no --voice, no --instructions, no --speed, no --turn-detection, "
+                "no --modality, no --temperature, no --max-tokens, no --input-format, "
                 "no --output-format"
             ),
         ),
@@ -175,14 +175,14 @@ def test_options_that_do_not_go_together(
             "--translate es --ttl 1",
             (
                 "error: expires_after.seconds must be a whole number from 10 to 7200\n"
-                "hint: expires_after.seconds is what --ttl sets\n"
+                "hint: --ttl sets expires_after.seconds\n"
             ),
         ),
         (
             "--translate es --param session.model=null",
             (
                 "error: session.model cannot be None: leave it out for the server's default\n"
-                "hint: session.model is what --model sets\n"
+                "hint: --model sets session.model\n"
             ),
         ),
         (
@@ -195,7 +195,7 @@ def test_options_that_do_not_go_together(
         ),
     ],
 )
-def test_a_wrong_parameter_is_told_by_its_place(
+def test_a_wrong_parameter_is_named_by_its_path(
     arguments: str, lines: str, invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
     result = invoke("mint", *arguments.split())
@@ -217,19 +217,19 @@ def test_the_dialect_is_an_option(
     arguments: str, endpoints: list[str], invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
     assert invoke("mint", "-q", *arguments.split()).exit_code == 0
-    asked = [request.path.rpartition("/")[2] for request in realtime_server.requests]
-    assert asked == endpoints
+    called = [request.path.rpartition("/")[2] for request in realtime_server.requests]
+    assert called == endpoints
 
 
 @pytest.mark.parametrize("form", ["-q", "--json", None])
 def test_what_the_dialect_cannot_carry_is_a_warning(
     form: str | None, invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
-    form_of = () if form is None else (form,)
-    result = invoke("mint", "--dialect", "ga", "--temperature", "0.7", *form_of)
+    options = () if form is None else (form,)
+    result = invoke("mint", "--dialect", "ga", "--temperature", "0.7", *options)
     assert (result.exit_code, result.stderr) == (0, DROPPED)
-    is_told_in_the_table = result.stdout.rstrip().endswith(", dropped: temperature")
-    assert is_told_in_the_table == (form is None)
+    is_in_the_table = result.stdout.rstrip().endswith(", dropped: temperature")
+    assert is_in_the_table == (form is None)
 
 
 @pytest.mark.parametrize("dialect", ["auto", "ga"])
@@ -241,5 +241,5 @@ def test_strict_makes_it_an_error(dialect: str, invoke: Invoke) -> None:
     assert result.stderr == (
         "error: sessions.create: OpenAI cannot be told temperature in the dialect that it takes; "
         "leave it out, or drop --strict\n"
-        "hint: temperature is what --temperature sets\n"
+        "hint: --temperature sets temperature\n"
     )

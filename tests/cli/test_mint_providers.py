@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from openai_realtime.cli.choices import ProviderName
+from openai_realtime.cli.connection import ProviderName
 from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer
 
 if TYPE_CHECKING:
-    from cli.running import Invoke
+    from cli.command_runners import Invoke
 
 
 def check_usage_error(invoke: Invoke, arguments: str, problem: str) -> None:
@@ -17,13 +17,13 @@ def check_usage_error(invoke: Invoke, arguments: str, problem: str) -> None:
     assert result.stderr.startswith(f"error: {problem}\n")
 
 
-@pytest.mark.parametrize("provider", list(ProviderName))
-def test_the_mock_plays_every_provider(provider: ProviderName, invoke: Invoke) -> None:
+@pytest.mark.parametrize("provider", get_args(ProviderName))
+def test_the_mock_imitates_every_provider(provider: str, invoke: Invoke) -> None:
     result = invoke("mint", "--mock", "--provider", provider, "--model", "gpt-realtime", "-q")
     assert result.exit_code == 0
     assert len(result.stdout.strip()) > 30
-    warned = "warning: not sent, as the server has no place for: model (--strict makes this an"
-    assert result.stderr.startswith(warned if provider == "xai" else "")
+    warning = "warning: not sent, as the server has no place for: model (--strict makes this an"
+    assert result.stderr.startswith(warning if provider == "xai" else "")
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,13 @@ def test_the_mock_takes_no_other_server_or_key(
     check_usage_error(invoke, f"mint --mock {arguments}", problem)
 
 
-def test_the_mock_has_no_objection_to_plain_http(invoke: Invoke) -> None:
+def test_the_mock_allows_plain_http(invoke: Invoke) -> None:
     assert invoke("mint", "--mock", "--allow-http").exit_code == 0
 
 
-def test_plain_http_is_told_by_its_option(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_is_an_error_that_names_its_option(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XAI_API_KEY", MOCK_API_KEY)
     result = invoke("mint", "--provider", "xai", "--base-url", "http://gateway.example")
     assert result.exit_code == 3

@@ -45,7 +45,7 @@ from openai_realtime import (
 )
 from openai_realtime.cli.auth import anyone_on_this_machine, bearer_tokens
 from openai_realtime.cli.failures import failure_of
-from openai_realtime.cli.report import meta_line, session_rows
+from openai_realtime.cli.output import meta_line, session_rows
 from openai_realtime.configuration import Configuration
 from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.meta import parse_duration, response_meta

@@ -1,7 +1,4 @@
-"""How tests run the command: in this process, or as a shell would.
-
-Owns: processes, and the types of the fixtures in `conftest.py`. Must not know: any command.
-"""
+"""How tests run the command: in this process, or in a process of its own as a shell does."""
 
 from __future__ import annotations
 

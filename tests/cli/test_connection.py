@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from openai_realtime import providers
-from openai_realtime.cli.address import Address
-from openai_realtime.cli.choices import AzureAuth, ProviderName
+from openai_realtime.cli.connection import ProviderOptions
 from openai_realtime.errors import ConfigurationError, ParameterError
 from openai_realtime.providers import Provider
 
 ENDPOINT = "https://mine.openai.azure.com"
 PREVIEW = {
-    "provider": ProviderName.AZURE_PREVIEW,
+    "provider": "azure-preview",
     "endpoint": ENDPOINT,
     "deployment": "mine",
 }
@@ -24,25 +23,25 @@ PREVIEW = {
     [
         ({}, None),
         ({"base_url": "https://gateway.example/v1", "allow_http": True}, None),
-        ({"provider": ProviderName.OPENAI}, providers.openai()),
-        ({"provider": ProviderName.OPENAI, "region": "eu"}, providers.openai(region="eu")),
-        ({"provider": ProviderName.AZURE, "endpoint": ENDPOINT}, providers.azure(ENDPOINT)),
+        ({"provider": "openai"}, providers.openai()),
+        ({"provider": "openai", "region": "eu"}, providers.openai(region="eu")),
+        ({"provider": "azure", "endpoint": ENDPOINT}, providers.azure(ENDPOINT)),
         (
-            {"provider": ProviderName.AZURE, "endpoint": ENDPOINT, "azure_auth": AzureAuth.TOKEN},
+            {"provider": "azure", "endpoint": ENDPOINT, "azure_auth": "token"},
             providers.azure(ENDPOINT, auth="token"),
         ),
         (PREVIEW, providers.azure_preview(ENDPOINT, "mine")),
         (
-            {**PREVIEW, "api_version": "2024-10-01-preview", "azure_auth": AzureAuth.KEY},
+            {**PREVIEW, "api_version": "2024-10-01-preview", "azure_auth": "key"},
             providers.azure_preview(ENDPOINT, "mine", "2024-10-01-preview", auth="key"),
         ),
-        ({"provider": ProviderName.XAI}, providers.xai()),
+        ({"provider": "xai"}, providers.xai()),
         (
-            {"provider": ProviderName.XAI, "base_url": "http://gate", "allow_http": True},
+            {"provider": "xai", "base_url": "http://gate", "allow_http": True},
             replace(providers.xai(), base_url="http://gate"),
         ),
         (
-            {"provider": ProviderName.LITELLM, "base_url": "http://lite:4000", "allow_http": True},
+            {"provider": "litellm", "base_url": "http://lite:4000", "allow_http": True},
             providers.litellm("http://lite:4000", allow_http=True),
         ),
     ],
@@ -51,7 +50,7 @@ PREVIEW = {
 def test_the_provider_is_what_the_options_say(
     options: dict[str, Any], provider: Provider | None
 ) -> None:
-    assert Address(**options).resolve() == provider
+    assert ProviderOptions(**options).resolve() == provider
 
 
 @pytest.mark.parametrize(
@@ -64,25 +63,25 @@ def test_the_provider_is_what_the_options_say(
             "--endpoint with --deployment needs --provider azure-preview",
         ),
         (
-            {"region": "eu", "azure_auth": AzureAuth.KEY},
+            {"region": "eu", "azure_auth": "key"},
             "--region with --azure-auth fits no provider",
         ),
-        ({"provider": ProviderName.AZURE}, "--provider azure needs --endpoint"),
+        ({"provider": "azure"}, "--provider azure needs --endpoint"),
         (
-            {"provider": ProviderName.AZURE_PREVIEW},
+            {"provider": "azure-preview"},
             "--provider azure-preview needs --endpoint and --deployment",
         ),
-        ({"provider": ProviderName.LITELLM}, "--provider litellm needs --base-url"),
+        ({"provider": "litellm"}, "--provider litellm needs --base-url"),
         (
-            {"provider": ProviderName.OPENAI, "base_url": "https://gateway.example"},
+            {"provider": "openai", "base_url": "https://gateway.example"},
             "--provider openai takes no --base-url",
         ),
         (
-            {"provider": ProviderName.XAI, "endpoint": "x", "api_version": "y"},
+            {"provider": "xai", "endpoint": "x", "api_version": "y"},
             "--provider xai takes no --endpoint, no --api-version",
         ),
         (
-            {"provider": ProviderName.AZURE, "deployment": "mine", "allow_http": True},
+            {"provider": "azure", "deployment": "mine", "allow_http": True},
             "--provider azure needs --endpoint and takes no --deployment, no --allow-http",
         ),
     ],
@@ -90,7 +89,7 @@ def test_the_provider_is_what_the_options_say(
 )
 def test_options_that_do_not_go_together(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ParameterError) as refused:
-        Address(**options).resolve()
+        ProviderOptions(**options).resolve()
     assert str(refused.value) == problem
 
 
@@ -98,7 +97,7 @@ def test_options_that_do_not_go_together(options: dict[str, Any], problem: str) 
     ("options", "problem"),
     [
         (
-            {"provider": ProviderName.AZURE, "endpoint": "http://mine.example"},
+            {"provider": "azure", "endpoint": "http://mine.example"},
             "endpoint is unusable: plain http would show the API key to the network; use https",
         ),
         (
@@ -106,20 +105,20 @@ def test_options_that_do_not_go_together(options: dict[str, Any], problem: str) 
             "endpoint is unusable: it is not a URL such as https://api.openai.com/v1",
         ),
         (
-            {"provider": ProviderName.XAI, "base_url": "http://gate"},
+            {"provider": "xai", "base_url": "http://gate"},
             (
                 "base_url is unusable: plain http would show the API key to the network; use https, "
                 "or allow_http=True"
             ),
         ),
         (
-            {"provider": ProviderName.OPENAI, "region": "e/u"},
+            {"provider": "openai", "region": "e/u"},
             'region is unusable: it is a short name such as "eu"',
         ),
     ],
     ids=repr,
 )
-def test_an_unusable_address_is_told_by_its_option(options: dict[str, Any], problem: str) -> None:
+def test_an_unusable_url_is_named_by_its_parameter(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        Address(**options).resolve()
+        ProviderOptions(**options).resolve()
     assert str(refused.value) == problem

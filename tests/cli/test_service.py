@@ -1,0 +1,165 @@
+"""The process that `openai-realtime serve` runs, and its log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from cli.command_runners import started
+from openai_realtime.cli import service
+from openai_realtime.cli.service import _JsonFormatter, _TextFormatter
+from openai_realtime.testing import MockRealtimeServer, MockResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+TOKEN = "a-token-of-sixteen-characters"
+
+
+@contextmanager
+def serving(
+    *arguments: str, **environment: str
+) -> Generator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Start the service; yield its process, and the lines of its introduction by their names."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with started("serve", "--port", "0", *arguments) as process:
+            assert process.stdout is not None
+            lines = list(iter(process.stdout.readline, "\n"))
+            yield (
+                process,
+                {name: rest.strip() for name, rest in (line.split(maxsplit=1) for line in lines)},
+            )
+
+
+def stopped(process: subprocess.Popen[str], number: int) -> str:
+    """Stop the service; return what it wrote to stderr."""
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def test_the_mock_needs_no_key() -> None:
+    with serving("--mock", "--metrics", "--voice", "verse") as (process, introduction):
+        url = introduction["Listening"]
+        assert introduction["Page"] == f"{url}/"
+        with httpx.Client(base_url=url) as http:
+            page = http.get("/")
+            policy = page.headers["content-security-policy"]
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
+            assert "unsafe" not in policy
+            assert "default-src 'none'" in policy
+            assert page.headers["permissions-policy"].startswith("microphone=(self)")
+            assert page.headers["x-content-type-options"] == "nosniff"
+            for name, kind in (("app.js", "text/javascript"), ("style.css", "text/css")):
+                assert http.get(f"/page/{name}").headers["content-type"].startswith(kind)
+            assert http.get("/page/..%2findex.html").status_code == 404
+            assert http.get("/page/nothing.js").status_code == 404
+            response = http.post("/client-secret", json={}, headers={"origin": url})
+            assert response.status_code == 200
+            secret = response.json()
+            assert secret["value"].startswith("ek_")
+            origin = secret["connect_url"].removesuffix("/v1/realtime/calls")
+            assert f"connect-src 'self' {origin};" in f"{policy};"
+            assert http.post("/client-secret", json={}, headers={"origin": "null"}).is_error
+            rebound = {"host": "evil.example"}
+            assert http.post("/client-secret", json={}, headers=rebound).status_code == 401
+            assert http.get("/readyz").json()["status"] == "ready"
+            assert 'outcome="minted"} 1' in http.get("/metrics").text
+            # The connection is still open: it must not keep the server from stopping.
+            errors = stopped(process, signal.SIGINT)
+    assert "POST 200 minted" in errors
+    assert "ek_" not in errors
+
+
+def test_a_real_server_with_tokens_and_json_lines() -> None:
+    with (
+        MockRealtimeServer() as mock,
+        serving(
+            "--log=json",
+            OPENAI_REALTIME_SERVE_TOKENS=TOKEN,
+            OPENAI_BASE_URL=mock.base_url,
+            OPENAI_API_KEY=mock.api_key,
+        ) as (process, introduction),
+    ):
+        assert introduction.keys() == {"Listening", "Secrets", "Health"}
+        url = introduction["Listening"]
+        assert httpx.get(url).status_code == 404
+        assert httpx.post(f"{url}/client-secret", json={}).status_code == 401
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        response = httpx.post(f"{url}/client-secret", json={}, headers=headers)
+        assert response.status_code == 200
+        assert response.json()["model"] == "gpt-realtime"
+        errors = stopped(process, signal.SIGTERM)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert [line["status"] for line in lines] == [401, 200]
+    assert lines[1]["outcome"] == "minted"
+    assert "traceback" not in lines[1]
+    assert TOKEN not in errors
+
+
+def test_a_providers_failure_is_in_the_default_log() -> None:
+    error = {"message": "Incorrect API key: sk-1234567890abcdef", "code": "invalid_api_key"}
+    with (
+        MockRealtimeServer() as mock,
+        serving(
+            "--anyone-on-this-machine", OPENAI_BASE_URL=mock.base_url, OPENAI_API_KEY=mock.api_key
+        ) as (process, introduction),
+    ):
+        mock.respond_next(MockResponse(401, json={"error": error}))
+        refused = httpx.post(f"{introduction['Listening']}/client-secret", json={})
+        assert refused.status_code == 502
+        errors = stopped(process, signal.SIGINT)
+    (line,) = [line for line in errors.splitlines() if "provider_failed" in line]
+    assert f"{refused.json()['request_id']}): 401 invalid_api_key: Incorrect API key: " in line
+    assert "sk-123" not in errors
+
+
+def test_a_failure_is_one_json_object_too() -> None:
+    try:
+        raise ValueError
+    except ValueError:
+        failed = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), sys.exc_info())
+    record = json.loads(_JsonFormatter().format(failed))
+    assert (record["level"], record["message"]) == ("error", "failed")
+    assert record["traceback"].endswith("ValueError")
+
+
+def test_no_request_forges_a_line_of_the_log() -> None:
+    """An exception in your `authorize` may quote the request."""
+    try:
+        raise ValueError("bad token \x1b[2J\u202e\n2026-11-26 INFO all is well")
+    except ValueError:
+        failed = logging.LogRecord("x", logging.ERROR, "", 1, "a\nb\x1b", (), sys.exc_info())
+    first, *others = _TextFormatter("%(message)s").format(failed).split("\n")
+    assert first == "a b\\x1b"
+    assert others[-2:] == [
+        "  ValueError: bad token \\x1b[2J\\u202e",
+        "  2026-11-26 INFO all is well",
+    ]
+    assert all(line.startswith("  ") for line in others)
+
+
+def test_the_urls_and_origins_of_a_socket() -> None:
+    for host, url, count in [
+        ("127.0.0.1", "http://127.0.0.1:", 2),
+        ("localhost", "http://localhost:", 2),
+        ("0.0.0.0", "http://127.0.0.1:", 2),
+        ("::1", "http://[::1]:", 3),
+    ]:
+        with service.listen(host, 0) as listening:
+            assert listening.url == f"{url}{listening.port}"
+            assert listening.url in listening.origins()
+            assert len(listening.origins()) == count
+            other = service.ListeningSocket(listening.socket, "192.0.2.7")
+            assert other.origins() == [f"http://192.0.2.7:{listening.port}"]
