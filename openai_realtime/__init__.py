@@ -55,12 +55,13 @@ if TYPE_CHECKING:
         ClientSecretCreateParams,
         ClientSecretCreateResponse,
     )
-    from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionCreateParams
-    from openai_realtime.types.tools import FunctionTool
-    from openai_realtime.types.transcription_session import (
+    from openai_realtime.types.session import (
+        RealtimeSessionCreateResponse,
         RealtimeTranscriptionSessionCreateResponse,
+        SessionCreateParams,
         TranscriptionSessionCreateParams,
     )
+    from openai_realtime.types.tools import FunctionTool
     from openai_realtime.types.translation import (
         TranslationClientSecretCreateParams,
         TranslationClientSecretCreateResponse,
@@ -128,12 +129,13 @@ _HOMES = {
     "types.call": ("RealtimeCall",),
     "types.client_secret": ("ClientSecret",),
     "types.nested_session": ("ClientSecretCreateParams", "ClientSecretCreateResponse"),
-    "types.session": ("RealtimeSessionCreateResponse", "SessionCreateParams"),
-    "types.tools": ("FunctionTool",),
-    "types.transcription_session": (
+    "types.session": (
+        "RealtimeSessionCreateResponse",
         "RealtimeTranscriptionSessionCreateResponse",
+        "SessionCreateParams",
         "TranscriptionSessionCreateParams",
     ),
+    "types.tools": ("FunctionTool",),
     "types.translation": (
         "TranslationClientSecretCreateParams",
         "TranslationClientSecretCreateResponse",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         SyncHttpClient,
         SyncHttpTransport,
     )
-    from openai_realtime.types.secret_pool import SecretPoolParams
+    from openai_realtime.types.session import SecretPoolParams
 
 
 class RealtimeSessionsClient(AnyClient[AsyncConnections]):

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
 
 from openai_realtime.errors import ParameterError
-from openai_realtime.types.constraints import JsonParam
+from openai_realtime.types.annotations import JsonParam
 from openai_realtime.types.options import RequestOptions
 
 if TYPE_CHECKING:

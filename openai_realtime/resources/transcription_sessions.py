@@ -12,7 +12,7 @@ from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
-from openai_realtime.types.transcription_session import (
+from openai_realtime.types.session import (
     RealtimeTranscriptionSessionCreateResponse,
     TranscriptionSessionParameters,
 )
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.configuration import Configuration
     from openai_realtime.transports.base import AsyncDriver, SyncDriver
-    from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
+    from openai_realtime.types.session import TranscriptionSessionCreateParams
 
 
 def _normalized(params: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from openai_realtime.core.meta import ResponseMeta
-from openai_realtime.types.constraints import STRICT, Expect
+from openai_realtime.types.annotations import STRICT, Expect
 from openai_realtime.types.nested_session import NestedSessionParameters, RealtimeSessionParam
 from openai_realtime.types.options import RequestOptions
 

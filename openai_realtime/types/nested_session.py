@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Required
 from pydantic import Discriminator, Tag, with_config
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import AS_LIST, STRICT, Between, TaggedUnion, type_of
 from openai_realtime.types.audio import (
     CustomVoice,
     CustomVoiceParam,
@@ -22,23 +23,23 @@ from openai_realtime.types.audio import (
 )
 from openai_realtime.types.base import WireModel
 from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
-from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
-from openai_realtime.types.session_values import Include, MaxTokens, RealtimeModel
-from openai_realtime.types.tagged_union import TaggedUnion, type_of
+from openai_realtime.types.session_settings import (
+    Include,
+    MaxTokens,
+    Prompt,
+    PromptParam,
+    RealtimeModel,
+    RetentionRatioTruncation,
+    RetentionRatioTruncationParam,
+    TracingConfiguration,
+    TracingConfigurationParam,
+)
 from openai_realtime.types.tools import (
     NestedTool,
     NestedToolParam,
     ToolChoiceFunctionParam,
     ToolChoiceMcpParam,
-)
-from openai_realtime.types.tracing import (
-    Prompt,
-    PromptParam,
-    RetentionRatioTruncation,
-    RetentionRatioTruncationParam,
-    TracingConfiguration,
-    TracingConfigurationParam,
 )
 from openai_realtime.types.turn_detection import (
     NestedTurnDetectionParam,

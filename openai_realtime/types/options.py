@@ -1,7 +1,4 @@
-"""What every call takes beside its parameters.
-
-Owns: the per-call options. Must not know: any endpoint.
-"""
+"""The options that every call takes beside its parameters."""
 
 from collections.abc import Mapping
 

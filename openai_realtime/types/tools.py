@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self
 from pydantic import AfterValidator, Discriminator, InstanceOf, Tag
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import JsonParam, TaggedUnion, type_of
 from openai_realtime.types.base import WireModel
-from openai_realtime.types.constraints import JsonParam
-from openai_realtime.types.tagged_union import TaggedUnion, type_of
 
 
 class FunctionToolParam(TypedDict):

@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, Required
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import STRICT
 from openai_realtime.types.audio import (
     NoiseReduction,
     NoiseReductionParam,
@@ -16,7 +17,6 @@ from openai_realtime.types.audio import (
 )
 from openai_realtime.types.base import WireModel
 from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
-from openai_realtime.types.constraints import STRICT
 from openai_realtime.types.options import RequestOptions
 
 

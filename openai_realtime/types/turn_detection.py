@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Required, cast
 from pydantic import Discriminator, Tag
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import Between
 from openai_realtime.types.base import WireModel
-from openai_realtime.types.constraints import Between
 
 
 class TurnDetectionParam(TypedDict, total=False):

@@ -6,8 +6,7 @@ import pytest
 
 from openai_realtime.cli import parameter_paths
 from openai_realtime.types.call import CallAcceptParams, CallCreateParams, CallRejectParams
-from openai_realtime.types.session import SessionCreateParams
-from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
+from openai_realtime.types.session import SessionCreateParams, TranscriptionSessionCreateParams
 from openai_realtime.types.translation import TranslationClientSecretCreateParams
 
 
