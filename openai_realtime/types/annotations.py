@@ -88,6 +88,7 @@ class FloatWhenNull:
     """Annotates a float of a response: null becomes `value`."""
 
     value: float
+    """What null becomes."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

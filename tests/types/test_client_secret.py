@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from pydantic.json_schema import JsonSchemaMode
 from rich.pretty import pretty_repr
 
 from openai_realtime import ClientSecret, EphemeralKey, RealtimeSessionCreateResponse, ResponseMeta
@@ -64,7 +64,7 @@ def test_what_is_no_expiry(value: object) -> None:
 
 
 def test_expiry_is_an_integer_in_json_schema_and_dumps() -> None:
-    modes: list[JsonSchemaMode] = ["validation", "serialization"]
+    modes: list[Literal["validation", "serialization"]] = ["validation", "serialization"]
     for mode in modes:
         properties = ClientSecret.model_json_schema(mode=mode)["properties"]
         assert properties["expires_at"] == {"default": 0, "title": "Expires At", "type": "integer"}

@@ -4,11 +4,10 @@ import json
 import math
 import sys
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from pydantic.json_schema import JsonSchemaMode
 
 from openai_realtime import (
     ClientSecret,
@@ -105,7 +104,7 @@ def test_a_wrong_speed_is_one_error(speed: object, kind: str, message: str) -> N
 
 
 def test_speed_is_a_number_in_json_schema_and_dumps() -> None:
-    modes: list[JsonSchemaMode] = ["validation", "serialization"]
+    modes: list[Literal["validation", "serialization"]] = ["validation", "serialization"]
     for mode in modes:
         properties = RealtimeSessionCreateResponse.model_json_schema(mode=mode)["properties"]
         assert properties["speed"] == {"default": 1.0, "title": "Speed", "type": "number"}
