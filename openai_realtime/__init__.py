@@ -6,8 +6,8 @@
         session = await client.sessions.create(model="gpt-realtime", voice="verse")
         session.client_secret.value  # give this to the browser
 
-Owns: the public names. Each is loaded when it is first used, so that importing the package costs
-next to nothing.
+Each public name is loaded when it is first used, so that importing the package costs next to nothing.
+The types of parameters and responses are in `openai_realtime.types`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from openai_realtime._version import __version__
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient, SyncRealtimeSessionsClient
+    from openai_realtime.configuration import (
+        AsyncClientOptions,
+        ClientOptions,
+        SyncClientOptions,
+    )
     from openai_realtime.core.deadline import Timeout
     from openai_realtime.core.meta import RateLimits, ResponseMeta
     from openai_realtime.core.retry import RetryPolicy
@@ -75,11 +80,13 @@ __all__ = [
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncClientOptions",
     "AuthScheme",
     "AuthenticationError",
     "BadRequestError",
     "CertificateError",
     "ClientClosedError",
+    "ClientOptions",
     "ClientSecret",
     "ClientSecretCreateParams",
     "ClientSecretCreateResponse",
@@ -105,6 +112,7 @@ __all__ = [
     "ResponseMeta",
     "RetryPolicy",
     "SessionCreateParams",
+    "SyncClientOptions",
     "SyncRealtimeSessionsClient",
     "Timeout",
     "TranscriptionSessionCreateParams",
@@ -121,6 +129,7 @@ __all__ = [
 
 _HOMES = {
     "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
+    "configuration": ("AsyncClientOptions", "ClientOptions", "SyncClientOptions"),
     "core.deadline": ("Timeout",),
     "core.meta": ("RateLimits", "ResponseMeta"),
     "core.retry": ("RetryPolicy",),
