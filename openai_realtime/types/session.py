@@ -1,4 +1,4 @@
-"""Realtime and transcription sessions in the flat ("beta") shape, and the pool of their secrets."""
+"""Sessions in the flat ("beta") shape: parameters, responses, and what a secret pool takes."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -46,12 +46,12 @@ from openai_realtime.types.turn_detection import TurnDetection, TurnDetectionPar
 
 @with_config(STRICT)
 class SessionParameters(TypedDict, total=False):
-    """What a realtime session can be told. Absent: the server's default. None: switched off."""
+    """The parameters of a realtime session. Absent: the server's default. None: switched off."""
 
     model: RealtimeModel
     """The realtime model, such as `gpt-realtime`. Default: the server's."""
     modalities: list[Modality]
-    """What the model answers with: `["text", "audio"]` (default), or `["text"]` for no audio."""
+    """What the model responds with: `["text", "audio"]` (default), or `["text"]` for no audio."""
     instructions: str
     """The system instructions. Default: the server's."""
     voice: VoiceName | CustomVoiceParam
@@ -65,7 +65,7 @@ class SessionParameters(TypedDict, total=False):
     input_audio_noise_reduction: NoiseReductionParam | None
     """Noise reduction of the input. Default, and None: off."""
     turn_detection: TurnDetectionParam | None
-    """How the end of the person's turn is heard. Default: `server_vad`; None: the client says."""
+    """How the end of the person's turn is heard. Default: `server_vad`; None: the client decides."""
     speed: Annotated[float, Between(0.25, 1.5)]
     """The speed of speech, 0.25–1.5. Default 1.0."""
     temperature: Annotated[float, Between(0.6, 1.2)]
@@ -99,10 +99,10 @@ class SecretPoolParams(SessionCreateParams, total=False):
     """The most secrets that it holds, 1–1000. Default 8. It begins with so many, and then holds as
     many as were acquired in the last 30 seconds or so."""
     min_size: int
-    """The fewest that it holds when nobody comes, 0 to `size`. Default 1."""
+    """The fewest that it holds without demand, 0 to `size`. Default 1."""
     min_ttl: float
     """How many seconds a secret must still live to count as ready, 0–7000; it is replaced before it
-    does not. `acquire` asks for as many unless told otherwise. Default 30."""
+    does not. `acquire` asks for as many by default. Default 30."""
     concurrency: int
     """How many mints may run at once, 1–100. Default 8."""
     name: str
@@ -123,7 +123,7 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     """When the session expires, in Unix seconds; often 0. Not when the secret does: that is
     `client_secret.expires_at`."""
     modalities: list[Modality] | None = None
-    """What the model answers with: `text`, `audio`, or both."""
+    """What the model responds with: `text`, `audio`, or both."""
     instructions: str | None = None
     """The system instructions."""
     voice: VoiceName | CustomVoice | None = None
@@ -137,7 +137,7 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     input_audio_noise_reduction: NoiseReduction | None = None
     """Noise reduction of the input; None: off."""
     turn_detection: TurnDetection | None = None
-    """How the end of the person's turn is heard; None: the client says."""
+    """How the end of the person's turn is heard; None: the client decides."""
     speed: Annotated[float, FloatWhenNull(1.0)] = 1.0
     """The speed of speech, 0.25–1.5. Default 1.0."""
     temperature: float | None = None
@@ -160,7 +160,7 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
 
 @with_config(STRICT)
 class TranscriptionSessionParameters(TypedDict, total=False):
-    """What a transcription session can be told. Absent: the server's default. None: off."""
+    """The parameters of a transcription session. Absent: the server's default. None: off."""
 
     input_audio_format: AudioFormat
     """`pcm16` (24 kHz, mono, 16-bit little-endian; default), `g711_ulaw` or `g711_alaw`."""
@@ -169,7 +169,7 @@ class TranscriptionSessionParameters(TypedDict, total=False):
     input_audio_noise_reduction: NoiseReductionParam | None
     """Noise reduction of the input. Default, and None: off."""
     turn_detection: TurnDetectionParam | None
-    """How the end of a turn is heard. Default: `server_vad`; None: the client says."""
+    """How the end of a turn is heard. Default: `server_vad`; None: the client decides."""
     modalities: list[Modality]
     """What the server may send: `text`, `audio`. Default: the server's."""
     include: list[Include] | None
@@ -200,6 +200,6 @@ class RealtimeTranscriptionSessionCreateResponse(FlatSecretResponse):
     input_audio_noise_reduction: NoiseReduction | None = None
     """Noise reduction of the input; None: off."""
     turn_detection: TurnDetection | None = None
-    """How the end of a turn is heard; None: the client says."""
+    """How the end of a turn is heard; None: the client decides."""
     include: list[Include] | None = None
     """More that is put into the server's events."""

@@ -1,7 +1,4 @@
-"""Functions the model may call, and how it chooses.
-
-Owns: tools, and how a Python function becomes one. Must not know: sessions.
-"""
+"""Functions and MCP servers that the model may call, and how it chooses."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self
@@ -171,4 +168,4 @@ else:
     NestedTool = Annotated[
         FunctionTool, TaggedUnion((("function", FunctionTool), ("mcp", McpTool)))
     ]
-"""A tool in a nested answer: an MCP server, or else a function."""
+"""A tool in a nested response: an MCP server, or else a function."""

@@ -1,7 +1,4 @@
-"""Translation sessions: speech in one language in, speech in another out.
-
-Owns: `translations.client_secrets.create`'s parameters and answer. Must not know: how they travel.
-"""
+"""Translation sessions: their parameters and responses."""
 
 from typing import Literal, NotRequired, Required
 
