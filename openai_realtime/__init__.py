@@ -6,8 +6,8 @@
         session = await client.sessions.create(model="gpt-realtime", voice="verse")
         session.client_secret.value  # give this to the browser
 
-Owns: the public names. Each is loaded when it is first used, so that importing the package costs
-next to nothing.
+Each public name is loaded when it is first used, so that importing the package costs next to nothing.
+The types of parameters and responses are in `openai_realtime.types`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from openai_realtime._version import __version__
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient, SyncRealtimeSessionsClient
+    from openai_realtime.configuration import (
+        AsyncClientOptions,
+        ClientOptions,
+        SyncClientOptions,
+    )
     from openai_realtime.core.deadline import Timeout
     from openai_realtime.core.meta import RateLimits, ResponseMeta
     from openai_realtime.core.retry import RetryPolicy
@@ -55,12 +60,13 @@ if TYPE_CHECKING:
         ClientSecretCreateParams,
         ClientSecretCreateResponse,
     )
-    from openai_realtime.types.session import RealtimeSessionCreateResponse, SessionCreateParams
-    from openai_realtime.types.tools import FunctionTool
-    from openai_realtime.types.transcription_session import (
+    from openai_realtime.types.session import (
+        RealtimeSessionCreateResponse,
         RealtimeTranscriptionSessionCreateResponse,
+        SessionCreateParams,
         TranscriptionSessionCreateParams,
     )
+    from openai_realtime.types.tools import FunctionTool
     from openai_realtime.types.translation import (
         TranslationClientSecretCreateParams,
         TranslationClientSecretCreateResponse,
@@ -74,11 +80,13 @@ __all__ = [
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncClientOptions",
     "AuthScheme",
     "AuthenticationError",
     "BadRequestError",
     "CertificateError",
     "ClientClosedError",
+    "ClientOptions",
     "ClientSecret",
     "ClientSecretCreateParams",
     "ClientSecretCreateResponse",
@@ -104,6 +112,7 @@ __all__ = [
     "ResponseMeta",
     "RetryPolicy",
     "SessionCreateParams",
+    "SyncClientOptions",
     "SyncRealtimeSessionsClient",
     "Timeout",
     "TranscriptionSessionCreateParams",
@@ -120,6 +129,7 @@ __all__ = [
 
 _HOMES = {
     "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
+    "configuration": ("AsyncClientOptions", "ClientOptions", "SyncClientOptions"),
     "core.deadline": ("Timeout",),
     "core.meta": ("RateLimits", "ResponseMeta"),
     "core.retry": ("RetryPolicy",),
@@ -128,12 +138,13 @@ _HOMES = {
     "types.call": ("RealtimeCall",),
     "types.client_secret": ("ClientSecret",),
     "types.nested_session": ("ClientSecretCreateParams", "ClientSecretCreateResponse"),
-    "types.session": ("RealtimeSessionCreateResponse", "SessionCreateParams"),
-    "types.tools": ("FunctionTool",),
-    "types.transcription_session": (
+    "types.session": (
+        "RealtimeSessionCreateResponse",
         "RealtimeTranscriptionSessionCreateResponse",
+        "SessionCreateParams",
         "TranscriptionSessionCreateParams",
     ),
+    "types.tools": ("FunctionTool",),
     "types.translation": (
         "TranslationClientSecretCreateParams",
         "TranslationClientSecretCreateResponse",

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         SyncHttpClient,
         SyncHttpTransport,
     )
-    from openai_realtime.types.secret_pool import SecretPoolParams
+    from openai_realtime.types.session import SecretPoolParams
 
 C = TypeVar("C", AsyncConnections, SyncConnections)
 

@@ -133,7 +133,7 @@ def test_every_call_is_taken() -> None:
         assert calls.CREATE.validate(example) == example
 
 
-ANSWERS: list[tuple[str, Any, Any]] = [
+RESPONSES: list[tuple[str, Any, Any]] = [
     ("RealtimeSessionCreateRequest", RealtimeSessionCreateResponse, flat_response),
     (
         "RealtimeTranscriptionSessionCreateResponse",
@@ -149,24 +149,26 @@ ANSWERS: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "model", "parse_shape"), ANSWERS, ids=[row[0] for row in ANSWERS])
-def test_every_answer_is_read_whole(name: str, model: Any, parse_shape: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "model", "parse_shape"), RESPONSES, ids=[row[0] for row in RESPONSES]
+)
+def test_every_response_is_read_whole(name: str, model: Any, parse_shape: Any) -> None:
     count = 0
     for example in examples({"$ref": f"#/components/schemas/{name}"}):
         response = Response(200, Headers(), json.dumps(example).encode())
-        answer = parse_response(response, ResponseMeta(), model, parse_shape)
-        assert answer.meta.unreadable == {}
-        assert json.loads(answer.model_dump_json(exclude_unset=True)) == example
+        parsed = parse_response(response, ResponseMeta(), model, parse_shape)
+        assert parsed.meta.unreadable == {}
+        assert json.loads(parsed.model_dump_json(exclude_unset=True)) == example
         count += 1
     assert count > 5
 
 
 def test_the_nested_session_is_read_by_the_flat_model() -> None:
-    """What the document calls the answer of /realtime/sessions is nested, and has no secret."""
+    """What the document calls the response of /realtime/sessions is nested, and has no secret."""
     for example in examples({"$ref": "#/components/schemas/RealtimeSessionCreateResponse"}):
         wrapped = {"value": "ek_1", "expires_at": 7, "session": example}
         response = Response(200, Headers(), json.dumps(wrapped).encode())
-        answer = parse_response(
+        parsed = parse_response(
             response, ResponseMeta(), RealtimeSessionCreateResponse, flat_response
         )
-        assert answer.client_secret.value == "ek_1"
+        assert parsed.client_secret.value == "ek_1"

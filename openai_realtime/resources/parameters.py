@@ -1,23 +1,20 @@
-"""Parameters: checked against their TypedDict and encoded, or refused before a byte is sent.
-
-Owns: how a wrong parameter is told, and how `extra_body` is laid over the rest. Must not know: any
-endpoint's parameters, URLs, nor answers.
-"""
+"""Checks parameters against their TypedDict, merges `extra_body` over them, and encodes them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, cast, get_type_hints
+from typing import TYPE_CHECKING, cast, get_args
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
+from typing_extensions import get_type_hints, is_typeddict
 
 from openai_realtime.errors import ParameterError
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
-from openai_realtime.types.constraints import JsonParam
+from openai_realtime.types.annotations import JsonParam
 from openai_realtime.types.options import RequestOptions
 
 if TYPE_CHECKING:
@@ -36,7 +33,7 @@ _MEMBERS: TypeAdapter[JsonObject] = TypeAdapter(
 class Parameters:
     """The parameters of one endpoint: their TypedDict, whose validator is built on first use.
 
-    `hints` says of names, dotted, that are none of its parameters what they are instead.
+    `hints` has, for dotted names that are not its parameters, what to write instead.
     """
 
     def __init__(self, typed_dict: type, hints: Mapping[str, str] | None = None) -> None:
@@ -70,7 +67,7 @@ class Parameters:
         else:
             return checked
         # Raised out here: the validation error's input is the caller's data, kept out of the chain.
-        raise _parameter_error(problems, get_type_hints(self._typed_dict), self._hints)
+        raise _parameter_error(problems, self._typed_dict, self._hints)
 
 
 def encode_json(value: Json) -> bytes:
@@ -102,14 +99,15 @@ def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
 
 
 def _parameter_error(
-    problems: list[ErrorDetails], known: Mapping[str, object], hints: Mapping[str, str]
+    problems: list[ErrorDetails], typed_dict: type, hints: Mapping[str, str]
 ) -> ParameterError:
-    """Return one error that tells every problem once, each by its field."""
+    """Return one error that names every problem once, each by its field."""
     fields: dict[object, list[tuple[tuple[str, ...], str]]] = {}
     for problem in problems:
         path = _path(problem)
-        told = hints.get(".".join(path)) if problem["type"] == "extra_forbidden" else None
-        fields.setdefault(path[0] if path else "", []).append((path, told or _told(problem, known)))
+        hint = hints.get(".".join(path)) if problem["type"] == "extra_forbidden" else None
+        message = hint or _message(problem, typed_dict)
+        fields.setdefault(path[0] if path else "", []).append((path, message))
     sentences: dict[str, list[str]] = {}
     for tried in fields.values():
         # Where a value could have been several things, the one that got deepest was meant.
@@ -117,7 +115,7 @@ def _parameter_error(
         for path, text in tried:
             if len(path) == deepest and text not in sentences.setdefault(".".join(path), []):
                 sentences[".".join(path)].append(text)
-    text = "; ".join(f"{path} {', or '.join(told)}" for path, told in sentences.items())
+    text = "; ".join(f"{path} {', or '.join(texts)}" for path, texts in sentences.items())
     return ParameterError(text, param=next(iter(sentences)))
 
 
@@ -133,15 +131,17 @@ def _path(problem: ErrorDetails) -> tuple[str, ...]:
     )
 
 
-def _told(problem: ErrorDetails, known: Mapping[str, object]) -> str:
+def _message(problem: ErrorDetails, typed_dict: type) -> str:
     if problem["type"] == "extra_forbidden":
-        name = str(problem["loc"][-1])
         import difflib  # noqa: PLC0415 - only to guess what was meant
 
-        # An option itself gets here from a place that takes none, such as a session in a file.
-        names = (known.keys() | RequestOptions.__annotations__.keys()) - {name}
-        meant = difflib.get_close_matches(name, sorted(names), n=1)
-        guess = f": did you mean {meant[0]}?" if meant and len(problem["loc"]) == 1 else ""
+        *place, name = map(str, problem["loc"])
+        known = _keys_at(typed_dict, place)
+        if not place:
+            # An option itself gets here from a place that takes none, such as a session in a file.
+            known |= RequestOptions.__annotations__.keys() - {name}
+        meant = difflib.get_close_matches(name, sorted(known), n=1)
+        guess = f": did you mean {meant[0]}?" if meant else ""
         return f"is not a known parameter{guess} (extra_body sends what the SDK does not know)"
     if problem["type"] == "missing":
         return "is required"
@@ -150,3 +150,31 @@ def _told(problem: ErrorDetails, known: Mapping[str, object]) -> str:
     if problem["type"] == "is_instance_of" and problem.get("ctx", {}).get("class") == "Sequence":
         return "must be a list"
     return problem["msg"].replace("Input should be", "must be")
+
+
+def _keys_at(typed_dict: type, place: list[str]) -> set[str]:
+    """Return the keys of the TypedDict that an error's path leads to, below `typed_dict`."""
+    reached = {typed_dict.__name__: typed_dict}
+    for step in place:
+        if step in reached:  # the name or the tag of a member of a union
+            reached = {step: reached[step]}
+            continue
+        inner = [hints[step] for hints in _all_hints(reached.values()) if step in hints]
+        if inner:  # else an index of a list, or the name of a step of validation
+            reached = dict(pair for hint in inner for pair in _typed_dicts(hint))
+    return {key for hints in _all_hints(reached.values()) for key in hints}
+
+
+def _all_hints(typed_dicts: Iterable[type]) -> list[dict[str, object]]:
+    return [get_type_hints(each, include_extras=True) for each in typed_dicts]
+
+
+def _typed_dicts(hint: object, tag: str | None = None) -> Iterator[tuple[str, type]]:
+    """Yield each TypedDict in a type hint by what an error's path calls it: its tag or its name."""
+    if isinstance(hint, type) and is_typeddict(hint):
+        yield tag or hint.__name__, hint
+        return
+    for note in getattr(hint, "__metadata__", ()):
+        tag = note.tag if isinstance(note, Tag) else tag
+    for inner in get_args(hint):
+        yield from _typed_dicts(inner, tag)

@@ -12,7 +12,7 @@ from openai_realtime.resources.create_operation import CreateOperation, Draft, c
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.resources.signatures import takes
 from openai_realtime.transports.base import AsyncDriver, SyncDriver
-from openai_realtime.types.transcription_session import (
+from openai_realtime.types.session import (
     RealtimeTranscriptionSessionCreateResponse,
     TranscriptionSessionCreateParams,
     TranscriptionSessionParameters,

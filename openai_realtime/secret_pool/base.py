@@ -22,8 +22,7 @@ from openai_realtime.secret_pool.pool_config import PoolConfig
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.exchange import RetryContext
-    from openai_realtime.types.secret_pool import SecretPoolParams
-    from openai_realtime.types.session import RealtimeSessionCreateResponse
+    from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretPoolParams
 
 S = TypeVar("S", AsyncSessions, Sessions)
 

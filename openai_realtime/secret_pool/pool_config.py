@@ -14,8 +14,7 @@ from openai_realtime.secret_pool.inventory import Limits
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
-    from openai_realtime.types.secret_pool import SecretPoolParams
-    from openai_realtime.types.session import SessionCreateParams
+    from openai_realtime.types.session import SecretPoolParams, SessionCreateParams
 
 MAX_LIFETIME = 7200
 _DEFAULT_LIFETIME = 600

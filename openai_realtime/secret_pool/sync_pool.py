@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.exchange import RetryContext
     from openai_realtime.secret_pool.inventory import PoolStats
-    from openai_realtime.types.secret_pool import SecretPoolParams
-    from openai_realtime.types.session import RealtimeSessionCreateResponse
+    from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretPoolParams
 
 
 class SyncSecretPool(BasePool[Sessions]):

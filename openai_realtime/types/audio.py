@@ -1,7 +1,4 @@
-"""Audio in and out: formats, voices, transcription, noise reduction.
-
-Owns: these nouns, as parameters and as answers. Must not know: sessions.
-"""
+"""Audio formats, voices, transcription and noise reduction, as parameters and in responses."""
 
 from typing import TYPE_CHECKING, Literal
 

@@ -1,4 +1,4 @@
-"""What all answers share: unknown fields survive, and `meta` tells how the call went."""
+"""The base of all responses: it keeps unknown fields, masks secrets, and carries `meta`."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import ClassVar, Self, cast
@@ -15,7 +15,7 @@ _NO_SECRETS_KNOWN = Sanitizer()
 
 
 class WireModel(BaseModel):
-    """A part of an answer. Fields this version does not know are kept, and dumped again.
+    """A part of a response. Fields this version does not know are kept, and dumped again.
 
     Equality compares what the server said, not when or how it arrived.
     """
@@ -27,7 +27,7 @@ class WireModel(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
-        # Building a validator takes milliseconds: left to the first answer that needs it.
+        # Building a validator takes milliseconds: left to the first response that needs it.
         defer_build=True,
         allow_inf_nan=False,
         # A validation error may travel to a log: it must not carry the secret it was given.
@@ -35,7 +35,7 @@ class WireModel(BaseModel):
         # "model" is a field's name on the wire, not pydantic's.
         protected_namespaces=(),
     )
-    """pydantic's settings, the same for every part of every answer."""
+    """pydantic's settings, the same for every part of every response."""
 
     def __rich_repr__(self) -> Iterator[tuple[str, object]]:
         """Yield what is shown; texts that look like secrets, or stand where one would, are masked.
@@ -90,7 +90,7 @@ class WireModel(BaseModel):
 
 
 class ResponseModel(WireModel):
-    """A whole answer."""
+    """A whole response."""
 
     @property
     def meta(self) -> ResponseMeta:
@@ -102,6 +102,6 @@ class ResponseModel(WireModel):
         return self.meta.sanitizer
 
     def with_meta(self, meta: ResponseMeta) -> Self:
-        """Attach how the call went; returns the answer itself."""
+        """Attach how the call went; returns the response itself."""
         object.__setattr__(self, "_meta", meta)
         return self

@@ -1,7 +1,4 @@
-"""WebRTC and SIP calls: their parameters, and what comes back.
-
-Owns: the calls endpoint's parameters and `RealtimeCall`. Must not know: how they travel.
-"""
+"""The parameters of WebRTC and SIP calls, and the response that begins a WebRTC call."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, NotRequired, Required
@@ -10,14 +7,14 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from openai_realtime.core.meta import ResponseMeta
-from openai_realtime.types.constraints import STRICT, Expect
+from openai_realtime.types.annotations import STRICT, Expect
 from openai_realtime.types.nested_session import NestedSessionParameters, RealtimeSessionParam
 from openai_realtime.types.options import RequestOptions
 
 
 @with_config(STRICT)
 class CallParameters(TypedDict, total=False):
-    """What a call begins with."""
+    """The SDP offer and the session of a WebRTC call."""
 
     sdp: Required[str]
     """The WebRTC peer's SDP offer."""
@@ -31,7 +28,7 @@ class CallCreateParams(CallParameters, RequestOptions, total=False):
 
 @with_config(STRICT)
 class CallAcceptParameters(NestedSessionParameters, total=False):
-    """The session that answers a phone call."""
+    """The session that takes a phone call."""
 
     type: Literal["realtime"]
     """Always `realtime`, and sent so when it is left out."""
@@ -82,7 +79,7 @@ class CallHangupParams(CallHangupParameters, RequestOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RealtimeCall:
-    """A call that the server has answered."""
+    """A WebRTC call that the server has accepted."""
 
     id: str | None
     """The call's id (`rtc_…`), from the `Location` header; None when the server named none."""

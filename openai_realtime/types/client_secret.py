@@ -1,23 +1,21 @@
-"""The ephemeral client secret: the one thing an answer cannot do without.
-
-Owns: its value, its expiry, and how its age is told. Must not know: where in an answer it stood.
-"""
+"""The ephemeral client secret, its expiry, and the responses that carry one."""
 
 import math
 import re
 import time
 from abc import abstractmethod
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 from openai_realtime.core.retry import parse_http_date
 from openai_realtime.secrets import EphemeralKey
+from openai_realtime.types.annotations import Between
 from openai_realtime.types.base import ResponseModel, WireModel
-from openai_realtime.types.constraints import Between
 
 MAX_UNIX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime can hold
 _LONGEST_TIME = 64  # characters: ISO 8601 with a fraction and a zone has about 35
@@ -49,18 +47,30 @@ def _parse_iso_8601(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-_NO_EXPIRY = ("expiry", "is neither Unix seconds nor an ISO-8601 time")
+class _Expiry:
+    """Annotates an expiry: Unix seconds pass in Rust, what else a server may send is parsed."""
 
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        usual = core_schema.int_schema(strict=True, ge=0, le=MAX_UNIX_SECONDS)
+        other = core_schema.no_info_before_validator_function(parse_expiry, handler(source))
+        return core_schema.custom_error_schema(
+            core_schema.union_schema([usual, other], mode="left_to_right"),
+            custom_error_type="expiry",
+            custom_error_message="is neither Unix seconds nor an ISO-8601 time",
+            serialization=core_schema.simple_ser_schema("int"),
+        )
 
-def _expiry(value: object) -> int:
-    try:
-        return parse_expiry(value)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError(*_NO_EXPIRY) from None
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        del schema
+        return handler(core_schema.int_schema())
 
 
 class ExpiresAfterParam(TypedDict, total=False):
-    """How long a client secret may live."""
+    """The lifetime of a client secret."""
 
     anchor: Literal["created_at"]
     """The moment from which `seconds` count. Default, and the only one: `created_at`."""
@@ -69,39 +79,39 @@ class ExpiresAfterParam(TypedDict, total=False):
 
 
 class ClientSecretParam(TypedDict, total=False):
-    """What may be asked of the client secret."""
+    """What a session asks of its client secret."""
 
     expires_after: ExpiresAfterParam
     """How long it may live. Default: 60 seconds."""
 
 
 class TranscriptionClientSecretParam(TypedDict, total=False):
-    """What may be asked of a transcription session's client secret."""
+    """What a transcription session asks of its client secret."""
 
     expires_after: ExpiresAfterParam
-    """How long it may live. Default: the server's. Sent as `expires_at`, which is what the
-    transcription endpoint calls it."""
+    """How long it may live. Default: the server's. It is sent as `expires_at`, the name that the
+    transcription endpoint has for it."""
     expires_at: ExpiresAfterParam
     """The same, by the server's own name."""
 
 
 class ClientSecret(WireModel):
-    """An ephemeral client secret: give `value` to one browser or phone, and to nobody else."""
+    """An ephemeral client secret: give `value` to one browser or phone only."""
 
     value: EphemeralKey
     """The secret, a `str`: JSON carries it, its repr is masked. Visible ASCII, at most 4 KiB."""
-    expires_at: Annotated[int, BeforeValidator(_expiry)] = 0
+    expires_at: Annotated[int, _Expiry()] = 0
     """When it expires, in Unix seconds. 0, the default, means unknown."""
 
     def received(self, date: str | None, lifetime: float | None = None) -> None:
-        """Note that the secret arrived just now, in a response whose Date header is `date`.
+        """Record that the secret arrived now, in a response whose Date header is `date`.
 
-        `lifetime` is how many seconds it was asked to live; None: the server was left to choose.
+        `lifetime` is the lifetime that was asked for, in seconds; None: the server's default.
         """
         longest = math.inf if lifetime is None else lifetime
-        # What the server's clock showed, as its Date header says, the clocks here at that moment,
-        # and the longest that it can live. The header is read when somebody asks.
-        object.__setattr__(self, "_arrival", (date, time.time(), time.monotonic(), longest))
+        # The Date header is parsed when the age is first asked for: many secrets are never asked.
+        arrival = (date, time.time(), time.monotonic(), longest)
+        object.__setattr__(self, "_arrival", arrival)
 
     @property
     def expires_at_datetime(self) -> datetime | None:
@@ -112,21 +122,22 @@ class ClientSecret(WireModel):
     def seconds_left(self) -> float | None:
         """Seconds until it expires, never below 0; None when unknown.
 
-        Computed from the server's own clock (the response's Date) and a monotonic one, so that a
-        wrong or moved wall clock here changes nothing. Never more than what is left of the lifetime
-        that was asked for, whatever clock a gateway on the way has.
+        Computed from the server's clock (the response's Date header) and a monotonic clock, so that
+        a wrong or changed system clock has no effect. Without a usable Date header, the system clock
+        at arrival takes its place. Never more than what is left of the lifetime that was asked for,
+        whatever clock a gateway on the way has.
         """
         if not self.expires_at:
             return None
         arrival: tuple[str | None, float, float, float] | None = getattr(self, "_arrival", None)
         if arrival is None:
             return max(0.0, self.expires_at - time.time())
-        date, server_time, received_at, longest = arrival
-        if date is not None:
-            server_time = parse_http_date(date) or server_time
-            object.__setattr__(self, "_arrival", (None, server_time, received_at, longest))
-        left = min(self.expires_at - server_time, longest)
-        return max(0.0, left - (time.monotonic() - received_at))
+        date, arrived_at, monotonic, longest = arrival
+        if date:
+            arrived_at = parse_http_date(date) or arrived_at
+            object.__setattr__(self, "_arrival", (None, arrived_at, monotonic, longest))
+        left = min(self.expires_at - arrived_at, longest)
+        return max(0.0, left - (time.monotonic() - monotonic))
 
     @property
     def is_expired(self) -> bool:
@@ -135,35 +146,35 @@ class ClientSecret(WireModel):
 
 
 class SecretResponse(ResponseModel):
-    """An answer whose point is a client secret, wherever the secret stands in it."""
+    """A response that carries a client secret."""
 
     SECRET_FIELDS: ClassVar[frozenset[str]]
-    """The fields without which it is no answer."""
+    """The fields that make up the secret: a response without them is an error."""
 
     @abstractmethod
     def received(self, date: str | None, lifetime: float | None = None) -> None:
-        """Note that the secret arrived just now, as `ClientSecret.received` does."""
+        """Record that the secret arrived now, as `ClientSecret.received` does."""
 
 
 class FlatSecretResponse(SecretResponse):
-    """An answer that carries its client secret inside: the flat shape."""
+    """A response with its client secret in a field: the flat shape."""
 
     SECRET_FIELDS: ClassVar = frozenset({"client_secret"})
 
     client_secret: ClientSecret
-    """The secret for the browser or phone. Always there: an answer without one is an error."""
+    """The secret for the browser or phone. Always there: a response without one is an error."""
 
     def received(self, date: str | None, lifetime: float | None = None) -> None:
-        """Note that the secret arrived just now, as `ClientSecret.received` does."""
+        """Record that the secret arrived now, as `ClientSecret.received` does."""
         self.client_secret.received(date, lifetime)
 
 
 class NestedSecretResponse(ClientSecret, SecretResponse):
-    """An answer that is itself the client secret: the nested shape."""
+    """A response that is itself the client secret: the nested shape."""
 
     SECRET_FIELDS: ClassVar = frozenset({"value", "expires_at"})
 
     @property
     def client_secret(self) -> ClientSecret:
-        """The secret: this very object, under the name that flat sessions have it under."""
+        """The secret: this same object, by the name that it has in flat sessions."""
         return self

@@ -1,7 +1,4 @@
-"""A typed Python function as the model is told of it: name, description, parameters.
-
-Owns: what makes a function fit for a tool, and its JSON Schema. Must not know: tools.
-"""
+"""A typed Python function as a tool: its name, its description, the JSON Schema of its parameters."""
 
 import inspect
 import re
@@ -13,9 +10,22 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 
 from openai_realtime.errors import ParameterError
-from openai_realtime.types.docstrings import read_docstring
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+# Where the prose ends: the first section or field list.
+_END_OF_PROSE = re.compile(
+    r"^(?:(?:Args|Arguments|Parameters|Returns?|Yields?|Raises|Examples?|Notes?|Warns?|See Also):[ ]*$"
+    r"|:(?:param|arg|returns?|rtype|raises?|type)\b)",
+    re.MULTILINE,
+)
+_GOOGLE_SECTION = re.compile(
+    r"^(?:Args|Arguments|Parameters):[ ]*\n((?:[ ]+\S.*(?:\n|\Z)|[ ]*\n)*)", re.MULTILINE
+)
+# An entry, and the lines below it that are indented deeper than it.
+_GOOGLE_ENTRY = re.compile(
+    r"^( +)\*{0,2}(\w+)(?: ?\([^)\n]*\))?:[ ]*(.*(?:\n\1 +\S.*)*)", re.MULTILINE
+)
+_REST_ENTRY = re.compile(r"^:(?:param|arg)(?: [^:\n]*)? (\w+):[ ]*(.*(?:\n +\S.*)*)", re.MULTILINE)
 
 
 class _UntitledSchema(GenerateJsonSchema):
@@ -55,3 +65,14 @@ def described(function: Callable[..., object]) -> tuple[str, str, dict[str, Any]
         if argument in schema.get("properties", {}):
             schema["properties"][argument].setdefault("description", text)
     return name, description, schema
+
+
+def read_docstring(text: str) -> tuple[str, dict[str, str]]:
+    """Return the prose before the first section, and each described argument's text."""
+    text = inspect.cleandoc(text)
+    end = _END_OF_PROSE.search(text)
+    prose = text[: end.start()] if end else text
+    entries = [(name, words) for name, words in _REST_ENTRY.findall(text)]
+    for section in _GOOGLE_SECTION.findall(text):
+        entries += [(name, words) for _, name, words in _GOOGLE_ENTRY.findall(section)]
+    return prose.strip(), {name: " ".join(words.split()) for name, words in entries}

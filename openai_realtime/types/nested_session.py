@@ -1,8 +1,4 @@
-"""The session in the nested ("ga") shape: parameters and answers of client secrets and calls.
-
-Owns: realtime and transcription sessions as `client_secrets` and `calls` take them. Must not know:
-how they travel, or the flat shape.
-"""
+"""Realtime and transcription sessions in the nested ("ga") shape: parameters and responses."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Required
@@ -10,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Required
 from pydantic import Discriminator, Tag, with_config
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import AS_LIST, STRICT, Between, TaggedUnion, type_of
 from openai_realtime.types.audio import (
     CustomVoice,
     CustomVoiceParam,
@@ -22,23 +19,23 @@ from openai_realtime.types.audio import (
 )
 from openai_realtime.types.base import WireModel
 from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
-from openai_realtime.types.constraints import AS_LIST, STRICT, Between
 from openai_realtime.types.options import RequestOptions
-from openai_realtime.types.session_values import Include, MaxTokens, RealtimeModel
-from openai_realtime.types.tagged_union import TaggedUnion, type_of
+from openai_realtime.types.session_settings import (
+    Include,
+    MaxTokens,
+    Prompt,
+    PromptParam,
+    RealtimeModel,
+    RetentionRatioTruncation,
+    RetentionRatioTruncationParam,
+    TracingConfiguration,
+    TracingConfigurationParam,
+)
 from openai_realtime.types.tools import (
     NestedTool,
     NestedToolParam,
     ToolChoiceFunctionParam,
     ToolChoiceMcpParam,
-)
-from openai_realtime.types.tracing import (
-    Prompt,
-    PromptParam,
-    RetentionRatioTruncation,
-    RetentionRatioTruncationParam,
-    TracingConfiguration,
-    TracingConfigurationParam,
 )
 from openai_realtime.types.turn_detection import (
     NestedTurnDetectionParam,
@@ -66,7 +63,7 @@ class AudioInputParam(TypedDict, total=False):
     noise_reduction: NoiseReductionParam | None
     """Noise reduction. Default, and None: off."""
     turn_detection: NestedTurnDetectionParam | None
-    """How the end of a turn is heard. Default: `server_vad`; None: the client says."""
+    """How the end of a turn is heard. Default: `server_vad`; None: the client decides."""
 
 
 class AudioOutputParam(TypedDict, total=False):
@@ -104,7 +101,7 @@ class ReasoningParam(TypedDict, total=False):
 
 
 class NestedSessionParameters(TypedDict, total=False):
-    """What a nested realtime session can be told, but for its type."""
+    """The parameters of a nested realtime session, without its type."""
 
     model: RealtimeModel
     """The realtime model, such as `gpt-realtime`. Default: the server's."""
@@ -194,7 +191,7 @@ class AudioInput(WireModel):
     noise_reduction: NoiseReduction | None = None
     """Noise reduction; None: off."""
     turn_detection: TurnDetection | None = None
-    """How the end of a turn is heard; None: the client says."""
+    """How the end of a turn is heard; None: the client decides."""
 
 
 class AudioOutput(WireModel):
@@ -289,7 +286,7 @@ else:
             (("realtime", NestedRealtimeSession), ("transcription", NestedTranscriptionSession))
         ),
     ]
-"""A session in a nested answer; one without a type is a realtime session."""
+"""A session in a nested response; one without a type is a realtime session."""
 
 
 class ClientSecretCreateResponse(NestedSecretResponse):

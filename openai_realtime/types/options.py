@@ -1,7 +1,4 @@
-"""What every call takes beside its parameters.
-
-Owns: the per-call options. Must not know: any endpoint.
-"""
+"""The options that every call takes beside its parameters."""
 
 from collections.abc import Mapping
 
@@ -11,7 +8,7 @@ from openai_realtime.core.deadline import Timeout
 
 
 class RequestOptions(TypedDict, total=False):
-    """Per-call options, inherited by every params dict. They are not sent as parameters."""
+    """Per-call options, inherited by every params dict. None of them is a parameter of the session."""
 
     timeout: float | Timeout
     """Seconds for this call in all, or a `Timeout`. Default: the client's."""

@@ -1,15 +1,12 @@
-"""The realtime session in the flat ("beta") shape: its parameters, and the answer with the secret.
-
-Owns: `sessions.create`'s parameters and `RealtimeSessionCreateResponse`. Must not know: how either
-travels.
-"""
+"""Sessions in the flat ("beta") shape: parameters, responses, and what a secret pool takes."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, with_config
+from pydantic import with_config
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import AS_LIST, STRICT, Between, FloatWhenNull
 from openai_realtime.types.audio import (
     AudioFormat,
     CustomVoice,
@@ -21,35 +18,40 @@ from openai_realtime.types.audio import (
     TranscriptionParam,
     VoiceName,
 )
-from openai_realtime.types.client_secret import ClientSecretParam, FlatSecretResponse
-from openai_realtime.types.constraints import AS_LIST, STRICT, Between
+from openai_realtime.types.client_secret import (
+    ClientSecretParam,
+    FlatSecretResponse,
+    TranscriptionClientSecretParam,
+)
 from openai_realtime.types.options import RequestOptions
-from openai_realtime.types.session_values import Include, MaxTokens, RealtimeModel
+from openai_realtime.types.session_settings import (
+    Include,
+    MaxTokens,
+    Prompt,
+    PromptParam,
+    RealtimeModel,
+    RetentionRatioTruncation,
+    RetentionRatioTruncationParam,
+    TracingConfiguration,
+    TracingConfigurationParam,
+)
 from openai_realtime.types.tools import (
     FunctionTool,
     FunctionToolParam,
     SentFunctionTool,
     ToolChoiceFunctionParam,
 )
-from openai_realtime.types.tracing import (
-    Prompt,
-    PromptParam,
-    RetentionRatioTruncation,
-    RetentionRatioTruncationParam,
-    TracingConfiguration,
-    TracingConfigurationParam,
-)
 from openai_realtime.types.turn_detection import TurnDetection, TurnDetectionParam
 
 
 @with_config(STRICT)
 class SessionParameters(TypedDict, total=False):
-    """What a realtime session can be told. Absent: the server's default. None: switched off."""
+    """The parameters of a realtime session. Absent: the server's default. None: switched off."""
 
     model: RealtimeModel
     """The realtime model, such as `gpt-realtime`. Default: the server's."""
     modalities: list[Modality]
-    """What the model answers with: `["text", "audio"]` (default), or `["text"]` for no audio."""
+    """What the model responds with: `["text", "audio"]` (default), or `["text"]` for no audio."""
     instructions: str
     """The system instructions. Default: the server's."""
     voice: VoiceName | CustomVoiceParam
@@ -63,7 +65,7 @@ class SessionParameters(TypedDict, total=False):
     input_audio_noise_reduction: NoiseReductionParam | None
     """Noise reduction of the input. Default, and None: off."""
     turn_detection: TurnDetectionParam | None
-    """How the end of the person's turn is heard. Default: `server_vad`; None: the client says."""
+    """How the end of the person's turn is heard. Default: `server_vad`; None: the client decides."""
     speed: Annotated[float, Between(0.25, 1.5)]
     """The speed of speech, 0.25–1.5. Default 1.0."""
     temperature: Annotated[float, Between(0.6, 1.2)]
@@ -90,8 +92,22 @@ class SessionCreateParams(SessionParameters, RequestOptions, total=False):
     """The keyword arguments of `sessions.create`."""
 
 
-def _one_when_null(value: object) -> object:
-    return 1.0 if value is None else value
+class SecretPoolParams(SessionCreateParams, total=False):
+    """The keyword arguments of `secret_pool`: those of `sessions.create`, and the pool's own."""
+
+    size: int
+    """The most secrets that it holds, 1–1000. Default 8. It begins with so many, and then holds as
+    many as were acquired in the last 30 seconds or so."""
+    min_size: int
+    """The fewest that it holds without demand, 0 to `size`. Default 1."""
+    min_ttl: float
+    """How many seconds a secret must still live to count as ready, 0–7000; it is replaced before it
+    does not. `acquire` asks for as many by default. Default 30."""
+    concurrency: int
+    """How many mints may run at once, 1–100. Default 8."""
+    name: str
+    """What events, metrics and errors call the pool: one name a pool. Default `sessions`, then
+    `sessions-2` and so on: in this process, no other pool without a name has it."""
 
 
 class RealtimeSessionCreateResponse(FlatSecretResponse):
@@ -107,7 +123,7 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     """When the session expires, in Unix seconds; often 0. Not when the secret does: that is
     `client_secret.expires_at`."""
     modalities: list[Modality] | None = None
-    """What the model answers with: `text`, `audio`, or both."""
+    """What the model responds with: `text`, `audio`, or both."""
     instructions: str | None = None
     """The system instructions."""
     voice: VoiceName | CustomVoice | None = None
@@ -121,8 +137,8 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     input_audio_noise_reduction: NoiseReduction | None = None
     """Noise reduction of the input; None: off."""
     turn_detection: TurnDetection | None = None
-    """How the end of the person's turn is heard; None: the client says."""
-    speed: Annotated[float, BeforeValidator(_one_when_null)] = 1.0
+    """How the end of the person's turn is heard; None: the client decides."""
+    speed: Annotated[float, FloatWhenNull(1.0)] = 1.0
     """The speed of speech, 0.25–1.5. Default 1.0."""
     temperature: float | None = None
     """The sampling temperature, 0.6–1.2."""
@@ -138,5 +154,52 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     """How a conversation that grows too long is cut."""
     prompt: Prompt | None = None
     """The stored prompt in use."""
+    include: list[Include] | None = None
+    """More that is put into the server's events."""
+
+
+@with_config(STRICT)
+class TranscriptionSessionParameters(TypedDict, total=False):
+    """The parameters of a transcription session. Absent: the server's default. None: off."""
+
+    input_audio_format: AudioFormat
+    """`pcm16` (24 kHz, mono, 16-bit little-endian; default), `g711_ulaw` or `g711_alaw`."""
+    input_audio_transcription: TranscriptionParam
+    """The transcription model, its language and its prompt."""
+    input_audio_noise_reduction: NoiseReductionParam | None
+    """Noise reduction of the input. Default, and None: off."""
+    turn_detection: TurnDetectionParam | None
+    """How the end of a turn is heard. Default: `server_vad`; None: the client decides."""
+    modalities: list[Modality]
+    """What the server may send: `text`, `audio`. Default: the server's."""
+    include: list[Include] | None
+    """More to put into the server's events. Default: nothing more."""
+    client_secret: TranscriptionClientSecretParam
+    """How long the secret may live. Default: the server's."""
+
+
+class TranscriptionSessionCreateParams(TranscriptionSessionParameters, RequestOptions, total=False):
+    """The keyword arguments of `transcription_sessions.create`."""
+
+
+class RealtimeTranscriptionSessionCreateResponse(FlatSecretResponse):
+    """A transcription session and the ephemeral client secret that opens it."""
+
+    id: str | None = None
+    """The session's id, such as `sess_…`."""
+    object: Literal["realtime.transcription_session"] | str | None = None
+    """Always `realtime.transcription_session`."""
+    expires_at: int | None = None
+    """When the session expires, in Unix seconds; often 0. Not when the secret does."""
+    modalities: list[Modality] | None = None
+    """What the server may send."""
+    input_audio_format: AudioFormat | None = None
+    """`pcm16` (24 kHz, mono, 16-bit little-endian), `g711_ulaw` or `g711_alaw`."""
+    input_audio_transcription: Transcription | None = None
+    """The transcription model, its language and its prompt."""
+    input_audio_noise_reduction: NoiseReduction | None = None
+    """Noise reduction of the input; None: off."""
+    turn_detection: TurnDetection | None = None
+    """How the end of a turn is heard; None: the client decides."""
     include: list[Include] | None = None
     """More that is put into the server's events."""

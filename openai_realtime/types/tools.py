@@ -1,7 +1,4 @@
-"""Functions the model may call, and how it chooses.
-
-Owns: tools, and how a Python function becomes one. Must not know: sessions.
-"""
+"""Functions and MCP servers that the model may call, and how it chooses."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self
@@ -9,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, Self
 from pydantic import AfterValidator, Discriminator, InstanceOf, Tag
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import JsonParam, TaggedUnion, type_of
 from openai_realtime.types.base import WireModel
-from openai_realtime.types.constraints import JsonParam
-from openai_realtime.types.tagged_union import TaggedUnion, type_of
 
 
 class FunctionToolParam(TypedDict):
@@ -172,4 +168,4 @@ else:
     NestedTool = Annotated[
         FunctionTool, TaggedUnion((("function", FunctionTool), ("mcp", McpTool)))
     ]
-"""A tool in a nested answer: an MCP server, or else a function."""
+"""A tool in a nested response: an MCP server, or else a function."""

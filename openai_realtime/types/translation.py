@@ -1,13 +1,11 @@
-"""Translation sessions: speech in one language in, speech in another out.
-
-Owns: `translations.client_secrets.create`'s parameters and answer. Must not know: how they travel.
-"""
+"""Translation sessions: their parameters and responses."""
 
 from typing import Literal, NotRequired, Required
 
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import STRICT
 from openai_realtime.types.audio import (
     NoiseReduction,
     NoiseReductionParam,
@@ -16,7 +14,6 @@ from openai_realtime.types.audio import (
 )
 from openai_realtime.types.base import WireModel
 from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
-from openai_realtime.types.constraints import STRICT
 from openai_realtime.types.options import RequestOptions
 
 

@@ -1,19 +1,16 @@
-"""When the person's turn is over: voice activity detection.
-
-Owns: turn detection, as a parameter and as an answer. Must not know: sessions.
-"""
+"""Voice activity detection, which finds the end of a turn: parameters and responses."""
 
 from typing import Annotated, Literal, Required, cast
 
 from pydantic import Discriminator, Tag
 from typing_extensions import TypedDict
 
+from openai_realtime.types.annotations import Between
 from openai_realtime.types.base import WireModel
-from openai_realtime.types.constraints import Between
 
 
 class TurnDetectionParam(TypedDict, total=False):
-    """How the server hears that the person has finished. None instead of it: the client says."""
+    """How the server hears that the person has finished. None instead of it: the client decides."""
 
     type: Literal["server_vad", "semantic_vad"]
     """`server_vad` goes by volume (default), `semantic_vad` by what was said."""
@@ -26,7 +23,7 @@ class TurnDetectionParam(TypedDict, total=False):
     idle_timeout_ms: Annotated[int, Between(5000, 30000)] | None
     """server_vad: silence after which the model speaks up, 5000–30000 ms. Default: never."""
     eagerness: Literal["low", "medium", "high", "auto"]
-    """semantic_vad: how soon the model answers; waits at most 8, 4 or 2 s. Default `auto`."""
+    """semantic_vad: how soon the model responds; waits at most 8, 4 or 2 s. Default `auto`."""
     create_response: bool
     """Whether a response starts by itself when a turn ends. Default true."""
     interrupt_response: bool
@@ -58,7 +55,7 @@ class SemanticVadParam(TypedDict, total=False):
     type: Required[Literal["semantic_vad"]]
     """Always `semantic_vad`."""
     eagerness: Literal["low", "medium", "high", "auto"]
-    """How soon the model answers; waits at most 8, 4 or 2 s. Default `auto`, which is `medium`."""
+    """How soon the model responds; waits at most 8, 4 or 2 s. Default `auto`, which is `medium`."""
     create_response: bool
     """Whether a response starts by itself when a turn ends. Default true."""
     interrupt_response: bool
@@ -96,7 +93,7 @@ class TurnDetection(WireModel):
     idle_timeout_ms: int | None = None
     """server_vad: silence after which the model speaks up, in milliseconds."""
     eagerness: Literal["low", "medium", "high", "auto"] | str | None = None
-    """semantic_vad: how soon the model answers."""
+    """semantic_vad: how soon the model responds."""
     create_response: bool | None = None
     """Whether a response starts by itself when a turn ends."""
     interrupt_response: bool | None = None

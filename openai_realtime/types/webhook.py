@@ -1,4 +1,4 @@
-"""What a webhook tells: an incoming phone call, or something else."""
+"""The events that a webhook delivers: an incoming phone call, or another event."""
 
 import re
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ class SipHeader(WireModel):
 
 
 class IncomingCallData(WireModel):
-    """What is known of a phone call that rings."""
+    """What the event says about an incoming phone call."""
 
     call_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
     """The call's id (`rtc_…`), for `client.calls`."""
@@ -76,7 +76,7 @@ class WebhookEvent(_Event):
 
 
 class RealtimeCallIncoming(_Event):
-    """A phone call rings: accept, reject or refer it with `client.calls` and `call_id`.
+    """A phone call comes in: accept, reject or refer it with `client.calls` and `call_id`.
 
     The signature proves that the provider sent the event. Who calls is what the telephone network
     says, which a caller can fake: let no number be a password.

@@ -32,8 +32,7 @@ from openai_realtime.cli.parameters import (
 )
 from openai_realtime.errors import ConfigurationError, ParameterError
 from openai_realtime.types.call import CallAcceptParams, CallCreateParams, CallRejectParams
-from openai_realtime.types.session import SessionCreateParams
-from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
+from openai_realtime.types.session import SessionCreateParams, TranscriptionSessionCreateParams
 from openai_realtime.types.translation import TranslationClientSecretCreateParams
 
 UNREADABLE = os.strerror(2)

@@ -112,6 +112,76 @@ def test_a_misspelt_option_is_told_too(misspelt: str, meant: str) -> None:
         build(**{misspelt: 1})
 
 
+@pytest.mark.parametrize(
+    ("parameters", "params", "param", "meant"),
+    [
+        (CREATE.parameters, {"turn_detection": {"treshold": 1}}, "treshold", "threshold"),
+        (CREATE.parameters, {"voice": {"idd": "v", "id": "v"}}, "idd", "id"),
+        (CREATE.parameters, {"tracing": {"groupid": "g"}}, "groupid", "group_id"),
+        (
+            CREATE.parameters,
+            {"client_secret": {"expires_after": {"second": 60}}},
+            "second",
+            "seconds",
+        ),
+        (
+            CREATE.parameters,
+            {"tools": [{"type": "function", "name": "f", "parameter": {}}]},
+            "parameter",
+            "parameters",
+        ),
+        (
+            client_secrets.CREATE.parameters,
+            {"session": {"type": "realtime", "instruction": "x"}},
+            "instruction",
+            "instructions",
+        ),
+        (
+            client_secrets.CREATE.parameters,
+            {"session": {"audio": {"input": {"turn_detection": {"type": "server_vad", "treshold": 1}}}}},
+            "treshold",
+            "threshold",
+        ),
+        (
+            client_secrets.CREATE.parameters,
+            {"session": {"type": "realtime", "tools": [{"type": "mcp", "server_label": "s", "server_uri": "u"}]}},
+            "server_uri",
+            "server_url",
+        ),
+        (ACTIONS["accept"], {"audio": {"output": {"voise": "v"}}}, "voise", "voice"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_nested_key_gets_a_suggestion(
+    parameters: Parameters, params: dict[str, Any], param: str, meant: str
+) -> None:
+    with pytest.raises(ParameterError, match=rf"known parameter: did you mean {meant}\?") as caught:
+        parameters.validate(params)
+    assert str(caught.value).split(" ")[0].endswith(f".{param}")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "params"),
+    [
+        # A key of another member of the union, of another place, or an option.
+        (
+            client_secrets.CREATE.parameters,
+            {"session": {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "semantic_vad", "treshold": 1}}}}},
+        ),
+        (
+            client_secrets.CREATE.parameters,
+            {"session": {"type": "transcription", "instruction": "x"}},
+        ),
+        (CREATE.parameters, {"turn_detection": {"voise": 1}}),
+        (CREATE.parameters, {"turn_detection": {"timout": 1}}),
+    ],
+)  # fmt: skip
+def test_only_what_the_place_takes_is_suggested(
+    parameters: Parameters, params: dict[str, Any]
+) -> None:
+    with pytest.raises(ParameterError, match=r"is not a known parameter \(extra_body"):
+        parameters.validate(params)
+
+
 def test_an_option_is_not_meant_where_there_is_none() -> None:
     with pytest.raises(ParameterError, match=r"timeout is not a known parameter \("):
         CREATE.parameters.validate({"timeout": 1})

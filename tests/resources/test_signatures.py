@@ -20,8 +20,7 @@ from openai_realtime.types.call import (
     CallRejectParams,
 )
 from openai_realtime.types.nested_session import ClientSecretCreateParams
-from openai_realtime.types.session import SessionCreateParams
-from openai_realtime.types.transcription_session import TranscriptionSessionCreateParams
+from openai_realtime.types.session import SessionCreateParams, TranscriptionSessionCreateParams
 from openai_realtime.types.translation import TranslationClientSecretCreateParams
 
 METHODS: dict[str, Any] = {

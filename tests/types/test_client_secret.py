@@ -1,10 +1,11 @@
-"""The client secret: expiry in every spelling, age by the server's clock, nothing shown."""
+"""The client secret: expiry in every spelling, age by the server's clock, masked when shown."""
 
 import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from rich.pretty import pretty_repr
 
-from openai_realtime import ClientSecret, RealtimeSessionCreateResponse, ResponseMeta
+from openai_realtime import ClientSecret, EphemeralKey, RealtimeSessionCreateResponse, ResponseMeta
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS, parse_expiry
 
 MOMENT = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -51,9 +52,29 @@ def test_expiry_in_every_spelling(value: object, seconds: int) -> None:
 def test_what_is_no_expiry(value: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_expiry(value)
-    with pytest.raises(ValidationError, match="neither Unix seconds nor") as caught:
+    with pytest.raises(ValidationError) as caught:
         ClientSecret.model_validate({"value": "ek_0123456789", "expires_at": value})
     assert "0123456789" not in str(caught.value)
+    (error,) = caught.value.errors(include_url=False, include_input=False)
+    assert error == {
+        "type": "expiry",
+        "loc": ("expires_at",),
+        "msg": "is neither Unix seconds nor an ISO-8601 time",
+    }
+
+
+def test_expiry_is_an_integer_in_json_schema_and_dumps() -> None:
+    modes: list[Literal["validation", "serialization"]] = ["validation", "serialization"]
+    for mode in modes:
+        properties = ClientSecret.model_json_schema(mode=mode)["properties"]
+        assert properties["expires_at"] == {"default": 0, "title": "Expires At", "type": "integer"}
+    secret = ClientSecret.model_construct(value=EphemeralKey("ek_1"), expires_at="soon")  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.warns(UserWarning, match="Expected `int`"):
+        assert secret.model_dump_json() == '{"value":"ek_1","expires_at":"soon"}'
+    number = ClientSecret.model_validate({"value": "ek_1", "expires_at": UNIX})
+    text = ClientSecret.model_validate({"value": "ek_1", "expires_at": str(UNIX)})
+    assert number == text
+    assert number != ClientSecret.model_validate({"value": "ek_1"})
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2500, 1, 1)), st.integers(-14, 14))  # noqa: DTZ001 - the zone is added
@@ -68,7 +89,7 @@ def test_any_time_with_any_zone(moment: datetime, hours: int) -> None:
 def test_expiry_of_anything_is_seconds_or_an_error(value: object) -> None:
     try:
         seconds = parse_expiry(value)
-    except (ValueError, OverflowError):
+    except ValueError:
         return
     assert 0 <= seconds <= MAX_UNIX_SECONDS
 
@@ -100,17 +121,23 @@ def test_age_is_reckoned_from_the_servers_clock(monkeypatch: pytest.MonkeyPatch)
     assert secret.expires_at_datetime == MOMENT + timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("date", [None, "yesterday"])
-def test_without_a_date_the_clock_here_counts(
+@pytest.mark.parametrize("date", [None, "", "yesterday"])
+def test_without_a_date_the_system_clock_at_arrival_counts(
     date: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = [500.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(time, "time", lambda: UNIX - 500 + now[0])
+    now = [0.0]
+    monkeypatch.setattr(time, "time", lambda: UNIX + now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: 500 + now[0])
     secret = ClientSecret.model_validate({"value": "ek_1", "expires_at": UNIX + 60})
     secret.received(date)
-    now[0] += 25  # nobody asked before
-    assert secret.seconds_left == 35
+    now[0] = 45  # first asked late: the seconds since arrival count once
+    assert (secret.seconds_left, secret.is_expired) == (15, False)
+    monkeypatch.setattr(
+        time, "time", lambda: 0.0
+    )  # and a clock that is changed later has no effect
+    assert secret.seconds_left == 15
+    now[0] = 60
+    assert (secret.seconds_left, secret.is_expired) == (0, True)
 
 
 @pytest.mark.parametrize("hours", [-1000, -1, 0])

@@ -1,15 +1,21 @@
 """The session model: unknown fields and values survive, equality is what the server said."""
 
 import json
-from typing import Any
+import math
+import sys
+from types import FrameType
+from typing import Any, Literal
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from openai_realtime import (
+    ClientSecret,
+    ClientSecretCreateResponse,
     RealtimeSessionCreateResponse,
     RealtimeTranscriptionSessionCreateResponse,
     ResponseMeta,
+    TranslationClientSecretCreateResponse,
 )
 
 FROM_A_SERVER: dict[str, Any] = {
@@ -59,12 +65,120 @@ def test_nested_values_have_their_types() -> None:
     assert session.truncation.retention_ratio == 0.5
 
 
-@pytest.mark.parametrize("given", [{}, {"speed": None}])
-def test_speed_is_one_unless_told(given: dict[str, None]) -> None:
-    session = RealtimeSessionCreateResponse.model_validate(
-        {"client_secret": {"value": "ek_1"}, **given}
-    )
-    assert session.speed == 1.0
+@pytest.mark.parametrize(
+    ("given", "speed"),
+    [({}, 1.0), ({"speed": None}, 1.0), ({"speed": 1.25}, 1.25), ({"speed": 2}, 2.0)],
+)
+def test_speed_is_one_where_the_server_does_not_say(given: dict[str, Any], speed: float) -> None:
+    fields = {"client_secret": {"value": "ek_1"}, **given}
+    for session in (
+        RealtimeSessionCreateResponse.model_validate(fields),
+        RealtimeSessionCreateResponse.model_validate_json(json.dumps(fields)),
+    ):
+        assert session.speed == speed
+        assert isinstance(session.speed, float)
+        dumped = session.model_dump_json(exclude_unset=True)
+        assert json.loads(dumped).get("speed", 1.0) == speed
+
+
+@pytest.mark.parametrize(
+    ("speed", "kind", "message"),
+    [
+        (
+            "fast",
+            "float_parsing",
+            "Input should be a valid number, unable to parse string as a number",
+        ),
+        ([], "float_type", "Input should be a valid number"),
+        (math.inf, "finite_number", "Input should be a finite number"),
+        (math.nan, "finite_number", "Input should be a finite number"),
+    ],
+)
+def test_a_wrong_speed_is_one_error(speed: object, kind: str, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RealtimeSessionCreateResponse.model_validate(
+            {"client_secret": {"value": "ek_1"}, "speed": speed}
+        )
+    (error,) = caught.value.errors(include_url=False, include_input=False)
+    assert error == {"type": kind, "loc": ("speed",), "msg": message}
+
+
+def test_speed_is_a_number_in_json_schema_and_dumps() -> None:
+    modes: list[Literal["validation", "serialization"]] = ["validation", "serialization"]
+    for mode in modes:
+        properties = RealtimeSessionCreateResponse.model_json_schema(mode=mode)["properties"]
+        assert properties["speed"] == {"default": 1.0, "title": "Speed", "type": "number"}
+    wrong: dict[str, Any] = {"speed": "fast"}
+    session = RealtimeSessionCreateResponse.model_construct(**wrong)
+    with pytest.warns(UserWarning, match="Expected `float`"):
+        assert session.model_dump(include={"speed"}) == {"speed": "fast"}
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (
+            RealtimeSessionCreateResponse,
+            {
+                "speed": 1.1,
+                "voice": "verse",
+                "turn_detection": {"type": "server_vad"},
+                "tools": [{"type": "function", "name": "f"}],
+                "client_secret": {"value": "ek_1", "expires_at": 1234567890},
+            },
+        ),
+        (
+            RealtimeTranscriptionSessionCreateResponse,
+            {"client_secret": {"value": "ek_1", "expires_at": 1234567890}},
+        ),
+        (
+            ClientSecretCreateResponse,
+            {
+                "value": "ek_1",
+                "expires_at": 1234567890,
+                "session": {
+                    "type": "realtime",
+                    "audio": {"output": {"voice": "verse", "speed": 1.1}},
+                    "tools": [{"type": "function", "name": "f"}, {"type": "mcp"}],
+                },
+            },
+        ),
+        (
+            TranslationClientSecretCreateResponse,
+            {"value": "ek_1", "expires_at": 1234567890, "session": {"type": "translation"}},
+        ),
+    ],
+)
+def test_a_usual_response_is_read_without_python_functions(
+    model: type[BaseModel], fields: dict[str, Any]
+) -> None:
+    """A mint reads one response, and a call from Rust to Python costs as much as five fields."""
+    assert python_functions_while_reading(model, fields) == []
+
+
+def test_the_recorder_of_python_functions_sees_one() -> None:
+    assert python_functions_while_reading(ClientSecret, {"value": "ek_1", "expires_at": "7"}) == [
+        "parse_expiry"
+    ]
+
+
+def python_functions_while_reading(model: type[BaseModel], fields: dict[str, Any]) -> list[str]:
+    text = json.dumps(fields)
+    model.model_validate_json(text)  # builds the validator
+    validator = model.__pydantic_validator__
+    called: list[str] = []
+
+    def record(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(record)
+    try:
+        validator.validate_json(text)
+    finally:
+        sys.setprofile(before)
+    return called
 
 
 @pytest.mark.parametrize(

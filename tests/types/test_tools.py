@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from openai_realtime import FunctionTool, ParameterError
-from openai_realtime.types.docstrings import read_docstring
+from openai_realtime.types.function_schema import read_docstring
 
 
 class Place(BaseModel):
@@ -23,7 +23,7 @@ def weather(
 ) -> str:
     """Tell the weather.
 
-    Call it when somebody plans a trip.
+    Call it when a person plans a trip.
 
     Args:
         place: Where: a city,
@@ -41,7 +41,7 @@ def weather(
 def test_signature_annotations_and_docstring() -> None:
     tool = FunctionTool.from_function(weather)
     assert (tool.type, tool.name) == ("function", "weather")
-    assert tool.description == "Tell the weather.\n\nCall it when somebody plans a trip."
+    assert tool.description == "Tell the weather.\n\nCall it when a person plans a trip."
     assert tool.parameters is not None
     properties: Any = tool.parameters["properties"]
     assert tool.parameters["required"] == ["place"]

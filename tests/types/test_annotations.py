@@ -1,4 +1,4 @@
-"""A part of an answer becomes the model that its type names, however the answer is read."""
+"""A part of a response becomes the model that its type names, however the response is read."""
 
 import json
 from typing import Any
@@ -20,23 +20,23 @@ SESSIONS: list[tuple[dict[str, Any], type]] = [
 ]
 
 
-def answer(session: object) -> dict[str, object]:
+def response(session: object) -> dict[str, object]:
     return {"value": "ek_0123456789", "session": session}
 
 
 @pytest.mark.parametrize(("session", "kind"), SESSIONS)
 def test_a_session(session: dict[str, Any], kind: type) -> None:
-    from_json = ClientSecretCreateResponse.model_validate_json(json.dumps(answer(session)))
-    from_python = ClientSecretCreateResponse.model_validate(answer(session))
+    from_json = ClientSecretCreateResponse.model_validate_json(json.dumps(response(session)))
+    from_python = ClientSecretCreateResponse.model_validate(response(session))
     for read in (from_json, from_python):
         assert type(read.session) is kind
         assert read.model_dump(exclude_unset=True)["session"] == session
-    again = ClientSecretCreateResponse.model_validate(answer(from_json.session))
+    again = ClientSecretCreateResponse.model_validate(response(from_json.session))
     assert again.session == from_json.session
 
 
 def test_no_session() -> None:
-    assert ClientSecretCreateResponse.model_validate(answer(None)).session is None
+    assert ClientSecretCreateResponse.model_validate(response(None)).session is None
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_no_session() -> None:
 )
 def test_what_does_not_fit_its_type_is_not_taken_for_another(session: object) -> None:
     with pytest.raises(ValidationError):
-        ClientSecretCreateResponse.model_validate_json(json.dumps(answer(session)))
+        ClientSecretCreateResponse.model_validate_json(json.dumps(response(session)))
     with pytest.raises(ValidationError):
-        ClientSecretCreateResponse.model_validate(answer(session))
+        ClientSecretCreateResponse.model_validate(response(session))
 
 
 @pytest.mark.parametrize(
