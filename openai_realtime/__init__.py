@@ -6,8 +6,7 @@
         session = await client.sessions.create(model="gpt-realtime", voice="verse")
         session.client_secret.value  # give this to the browser
 
-Owns: the public names. Each is loaded when it is first used, so that importing the package costs
-next to nothing.
+Each public name is loaded when it is first used, so that importing the package takes almost no time.
 """
 
 from __future__ import annotations
@@ -118,7 +117,8 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {
+# The module of each name that is not in `errors`.
+_MODULES = {
     "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
     "core.deadline": ("Timeout",),
     "core.meta": ("RateLimits", "ResponseMeta"),
@@ -141,18 +141,18 @@ _HOMES = {
     "types.webhook": ("RealtimeCallIncoming", "WebhookEvent"),
     "webhooks.verifier": ("WebhookVerifier",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
-# A type checker that saw this would take every misspelt name for an object.
+# Hidden from type checkers: with it, they would accept every misspelt name.
 if not TYPE_CHECKING:  # pragma: no branch
 
     def __getattr__(name: str) -> object:
         if name not in __all__:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        home = importlib.import_module(f"{__name__}.{_HOME_OF.get(name, 'errors')}")
-        value: object = getattr(home, name)
+        module = importlib.import_module(f"{__name__}.{_MODULE_OF.get(name, 'errors')}")
+        value: object = getattr(module, name)
         globals()[name] = value
         return value
 

@@ -1,4 +1,4 @@
-"""The public face: its names, its docstrings, its price at import."""
+"""The public names, their docstrings and type hints, and what importing the package loads."""
 
 import ast
 import importlib
@@ -19,7 +19,7 @@ PACKAGE = Path(openai_realtime.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def test_exports_are_sorted_and_there() -> None:
+def test_exports_are_sorted_and_exist() -> None:
     for module in (openai_realtime, mint, testing):
         assert module.__all__ == sorted(module.__all__)
         for name in module.__all__:
@@ -27,7 +27,7 @@ def test_exports_are_sorted_and_there() -> None:
         assert set(dir(module)) >= set(module.__all__)
 
 
-def test_what_is_not_there_is_told() -> None:
+def test_an_unknown_name_raises() -> None:
     with pytest.raises(AttributeError, match="'openai_realtime' has no attribute 'Nonsense'"):
         openai_realtime.Nonsense  # type: ignore[attr-defined]  # noqa: B018 - wrong on purpose
 
@@ -39,7 +39,7 @@ def test_every_export_has_a_docstring() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_file_says_what_it_owns_and_stays_short(path: Path) -> None:
+def test_every_file_has_a_docstring_and_stays_short(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text)), "a file opens with a docstring"
     assert len(text.splitlines()) <= 400
@@ -72,7 +72,7 @@ def test_every_field_of_every_wire_type_has_a_docstring() -> None:
     assert [f"{kind}.{field}" for kind, field, documented in fields if not documented] == []
 
 
-def test_every_wire_model_keeps_what_it_does_not_know() -> None:
+def test_every_wire_model_keeps_unknown_fields() -> None:
     modules = [
         importlib.import_module(f"openai_realtime.types.{module.name}")
         for module in pkgutil.iter_modules([str(PACKAGE / "types")])
@@ -89,7 +89,7 @@ def test_every_wire_model_keeps_what_it_does_not_know() -> None:
         assert model.model_config["hide_input_in_errors"], model
 
 
-def test_importing_loads_next_to_nothing() -> None:
+def test_importing_the_package_loads_no_other_package() -> None:
     program = (
         "import sys; import openai_realtime; "
         "print([m for m in ('httpx', 'httpcore', 'pydantic', 'anyio', 'ssl') if m in sys.modules])"
@@ -100,11 +100,11 @@ def test_importing_loads_next_to_nothing() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_version_has_one_place() -> None:
+def test_the_version_is_that_of_the_distribution() -> None:
     assert openai_realtime.__version__ == importlib.metadata.version("openai-realtime")
 
 
-def test_the_floors_hold() -> None:
+def test_the_import_rules_hold() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
         capture_output=True,
