@@ -11,10 +11,10 @@ Each public name is loaded when it is first used, so that importing the package 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from openai_realtime._version import __version__
+from openai_realtime.lazy_imports import lazy_names
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient, SyncRealtimeSessionsClient
@@ -117,44 +117,33 @@ __all__ = [
     "__version__",
 ]
 
-# The module of each name that is not in `errors`.
-_MODULES = {
-    "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
-    "core.deadline": ("Timeout",),
-    "core.meta": ("RateLimits", "ResponseMeta"),
-    "core.retry": ("RetryPolicy",),
-    "secrets": ("EphemeralKey",),
-    "providers": ("AuthScheme", "Provider"),
-    "types.call": ("RealtimeCall",),
-    "types.client_secret": ("ClientSecret",),
-    "types.nested_session": ("ClientSecretCreateParams", "ClientSecretCreateResponse"),
-    "types.session": ("RealtimeSessionCreateResponse", "SessionCreateParams"),
-    "types.tools": ("FunctionTool",),
-    "types.transcription_session": (
-        "RealtimeTranscriptionSessionCreateResponse",
-        "TranscriptionSessionCreateParams",
-    ),
-    "types.translation": (
-        "TranslationClientSecretCreateParams",
-        "TranslationClientSecretCreateResponse",
-    ),
-    "types.webhook": ("RealtimeCallIncoming", "WebhookEvent"),
-    "webhooks.verifier": ("WebhookVerifier",),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
 # Hidden from type checkers: with it, they would accept every misspelt name.
 if not TYPE_CHECKING:  # pragma: no branch
-
-    def __getattr__(name: str) -> object:
-        if name not in __all__:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        module = importlib.import_module(f"{__name__}.{_MODULE_OF.get(name, 'errors')}")
-        value: object = getattr(module, name)
-        globals()[name] = value
-        return value
+    _MODULES = {
+        "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
+        "core.deadline": ("Timeout",),
+        "core.meta": ("RateLimits", "ResponseMeta"),
+        "core.retry": ("RetryPolicy",),
+        "secrets": ("EphemeralKey",),
+        "providers": ("AuthScheme", "Provider"),
+        "types.call": ("RealtimeCall",),
+        "types.client_secret": ("ClientSecret",),
+        "types.nested_session": ("ClientSecretCreateParams", "ClientSecretCreateResponse"),
+        "types.session": ("RealtimeSessionCreateResponse", "SessionCreateParams"),
+        "types.tools": ("FunctionTool",),
+        "types.transcription_session": (
+            "RealtimeTranscriptionSessionCreateResponse",
+            "TranscriptionSessionCreateParams",
+        ),
+        "types.translation": (
+            "TranslationClientSecretCreateParams",
+            "TranslationClientSecretCreateResponse",
+        ),
+        "types.webhook": ("RealtimeCallIncoming", "WebhookEvent"),
+        "webhooks.verifier": ("WebhookVerifier",),
+    }
+    _OTHERS = {name for names in _MODULES.values() for name in names} | {"__version__"}
+    __getattr__ = lazy_names(__name__, {**_MODULES, "errors": set(__all__) - _OTHERS})
 
 
 def __dir__() -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TypedDict, cast
 
+from openai_realtime import core
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
+from openai_realtime.core.wire import Header
 from openai_realtime.credentials import Credential, KeySource, check_header_value
 from openai_realtime.environment import ClientVariable, read_variable
 from openai_realtime.errors import ConfigurationError
@@ -21,10 +23,6 @@ from openai_realtime.providers import (
     compatible,
 )
 from openai_realtime.secrets import ApiKey
-
-if TYPE_CHECKING:
-    from openai_realtime.core.events import Listener
-    from openai_realtime.core.wire import Header
 
 
 class ClientOptions(TypedDict, total=False):
@@ -60,7 +58,7 @@ class ClientOptions(TypedDict, total=False):
     the client is made: `with_options()` shares the connections. Plain http is never proxied."""
     trust_env: bool
     """Whether the environment's proxies are used. Default True."""
-    on_event: Listener | None
+    on_event: core.Listener | None
     """A callable that gets every event of every call (`openai_realtime.observe`); it must be quick.
     Default: none."""
     allow_http: bool

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.providers import BEARER
+from openai_realtime.providers import BEARER, AuthScheme, Provider
 from openai_realtime.secrets import ApiKey, Authorization
-
-if TYPE_CHECKING:
-    from openai_realtime.providers import AuthScheme, Provider
 
 KeySource = str | Callable[[], str] | Callable[[], Awaitable[str]]
 """An API key, or a callable, sync or async, that returns one and is called for every attempt."""
@@ -74,7 +71,7 @@ class Credential:
 
     def authorization(self, key: str) -> Authorization:
         """Return the header that carries `key`; raises `ConfigurationError` when none can."""
-        key = _masked(key)
+        key = _masked(key)  # for frames of a traceback
         return _authorization(key, self.scheme)
 
 

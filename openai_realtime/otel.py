@@ -25,7 +25,6 @@ provider.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from openai_realtime._version import __version__
@@ -41,14 +40,10 @@ from openai_realtime.core.events import (
 
 try:
     from opentelemetry import metrics, trace
-    from opentelemetry.trace import SpanKind, Status, StatusCode
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 except ModuleNotFoundError:
     _message = "OpenTelemetry is missing: pip install 'openai-realtime[otel]'"
     raise ModuleNotFoundError(_message, name="opentelemetry") from None
-
-if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, TracerProvider
 
 _FIRST_ERROR_STATUS = 400
 # The buckets that the conventions recommend for http.client.request.duration.
@@ -79,7 +74,7 @@ class OpenTelemetry:
         self,
         *,
         tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
         self._tracer = trace.get_tracer("openai_realtime", __version__, tracer_provider)
         meter = metrics.get_meter("openai_realtime", __version__, meter_provider)

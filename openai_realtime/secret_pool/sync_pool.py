@@ -5,19 +5,15 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from openai_realtime.configuration import Configuration
+from openai_realtime.core.exchange import RetryContext
 from openai_realtime.resources.sessions import Sessions
 from openai_realtime.secret_pool.base import BasePool
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.core.exchange import RetryContext
-    from openai_realtime.secret_pool.inventory import PoolStats
-    from openai_realtime.types.secret_pool import SecretPoolParams
-    from openai_realtime.types.session import RealtimeSessionCreateResponse
+from openai_realtime.secret_pool.inventory import PoolStats
+from openai_realtime.types.secret_pool import SecretPoolParams
+from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 
 class SyncSecretPool(BasePool[Sessions]):
@@ -135,10 +131,5 @@ class SyncSecretPool(BasePool[Sessions]):
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc_info: object) -> None:
         self.close()
