@@ -236,8 +236,10 @@ def _typed_turn_detection(turn_detection: JsonObject) -> tuple[JsonObject, tuple
     vad_type = turn_detection.get("type", "semantic_vad" if is_semantic else "server_vad")
     of_other_type = {"server_vad": _SEMANTIC_VAD_ONLY, "semantic_vad": _SERVER_VAD_ONLY}
     misplaced = of_other_type.get(str(vad_type), frozenset[str]())
-    typed = _without({"type": vad_type, **turn_detection}, misplaced)
-    return typed, tuple(f"turn_detection.{name}" for name in turn_detection if name in misplaced)
+    typed: JsonObject = {"type": vad_type, **turn_detection}
+    return _without(typed, misplaced), tuple(
+        f"turn_detection.{name}" for name in turn_detection if name in misplaced
+    )
 
 
 def _without_nested_only(session: JsonObject) -> tuple[JsonObject, list[str]]:
