@@ -19,7 +19,15 @@ from pathlib import Path
 
 DOCUMENTED = {
     *("__aenter__", "__aexit__", "__all__", "__copy__", "__deepcopy__", "__file__", "__future__"),
-    *("__getattr__", "__main__", "__path__", "__post_init__", "__signature__", "__slots__"),
+    *(
+        "__getattr__",
+        "__main__",
+        "__path__",
+        "__post_init__",
+        "__required_keys__",
+        "__signature__",
+        "__slots__",
+    ),
     *("__get_pydantic_core_schema__", "__get_pydantic_json_schema__"),
     *("__pretty__", "__rich_repr__", "__version__"),  # devtools' and rich's
     *("_asdict", "_field_defaults", "_fields", "_make", "_replace"),  # of named tuples

@@ -6,16 +6,16 @@
         session = await client.sessions.create(model="gpt-realtime", voice="verse")
         session.client_secret.value  # give this to the browser
 
-Each public name is loaded when it is first used, so that importing the package costs next to nothing.
+Each public name is loaded when it is first used, so that importing the package takes almost no time.
 The types of parameters and responses are in `openai_realtime.types`.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from openai_realtime._version import __version__
+from openai_realtime.lazy_imports import lazy_names
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient, SyncRealtimeSessionsClient
@@ -127,45 +127,35 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {
-    "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
-    "configuration": ("AsyncClientOptions", "ClientOptions", "SyncClientOptions"),
-    "core.deadline": ("Timeout",),
-    "core.meta": ("RateLimits", "ResponseMeta"),
-    "core.retry": ("RetryPolicy",),
-    "secrets": ("EphemeralKey",),
-    "providers": ("AuthScheme", "Provider"),
-    "types.call": ("RealtimeCall",),
-    "types.client_secret": ("ClientSecret",),
-    "types.nested_session": ("ClientSecretCreateParams", "ClientSecretCreateResponse"),
-    "types.session": (
-        "RealtimeSessionCreateResponse",
-        "RealtimeTranscriptionSessionCreateResponse",
-        "SessionCreateParams",
-        "TranscriptionSessionCreateParams",
-    ),
-    "types.tools": ("FunctionTool",),
-    "types.translation": (
-        "TranslationClientSecretCreateParams",
-        "TranslationClientSecretCreateResponse",
-    ),
-    "types.webhook": ("RealtimeCallIncoming", "WebhookEvent"),
-    "webhooks.verifier": ("WebhookVerifier",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-# A type checker that saw this would take every misspelt name for an object.
+# Hidden from type checkers: with it, they would accept every misspelt name.
 if not TYPE_CHECKING:  # pragma: no branch
-
-    def __getattr__(name: str) -> object:
-        if name not in __all__:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        home = importlib.import_module(f"{__name__}.{_HOME_OF.get(name, 'errors')}")
-        value: object = getattr(home, name)
-        globals()[name] = value
-        return value
+    _MODULES = {
+        "client": ("RealtimeSessionsClient", "SyncRealtimeSessionsClient"),
+        "configuration": ("AsyncClientOptions", "ClientOptions", "SyncClientOptions"),
+        "core.deadline": ("Timeout",),
+        "core.meta": ("RateLimits", "ResponseMeta"),
+        "core.retry": ("RetryPolicy",),
+        "secrets": ("EphemeralKey",),
+        "providers": ("AuthScheme", "Provider"),
+        "types.call": ("RealtimeCall",),
+        "types.client_secret": ("ClientSecret",),
+        "types.nested_session": ("ClientSecretCreateParams", "ClientSecretCreateResponse"),
+        "types.session": (
+            "RealtimeSessionCreateResponse",
+            "RealtimeTranscriptionSessionCreateResponse",
+            "SessionCreateParams",
+            "TranscriptionSessionCreateParams",
+        ),
+        "types.tools": ("FunctionTool",),
+        "types.translation": (
+            "TranslationClientSecretCreateParams",
+            "TranslationClientSecretCreateResponse",
+        ),
+        "types.webhook": ("RealtimeCallIncoming", "WebhookEvent"),
+        "webhooks.verifier": ("WebhookVerifier",),
+    }
+    _OTHERS = {name for names in _MODULES.values() for name in names} | {"__version__"}
+    __getattr__ = lazy_names(__name__, {**_MODULES, "errors": set(__all__) - _OTHERS})
 
 
 def __dir__() -> list[str]:

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, Unpack
 
+from openai_realtime import resources, transports
+from openai_realtime import secret_pool as pools
 from openai_realtime.configuration import AsyncClientOptions, Configuration, SyncClientOptions
 from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.errors import APIConnectionError, APITimeoutError, ParameterError
 from openai_realtime.logs import log_listener, set_up_from_environment
+from openai_realtime.providers import Provider
 from openai_realtime.transports.base import (
     AsyncConnections,
     AsyncDriver,
@@ -35,23 +38,6 @@ from openai_realtime.transports.pool import MAX_CONNECTIONS
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions
     from openai_realtime.core.events import Listener
-    from openai_realtime.providers import Provider
-    from openai_realtime.resources.calls import AsyncCalls, Calls
-    from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
-    from openai_realtime.resources.sessions import AsyncSessions, Sessions
-    from openai_realtime.resources.transcription_sessions import (
-        AsyncTranscriptionSessions,
-        TranscriptionSessions,
-    )
-    from openai_realtime.resources.translations import AsyncTranslations, Translations
-    from openai_realtime.secret_pool import SecretPool, SyncSecretPool
-    from openai_realtime.transports.httpx_client import (
-        AsyncHttpClient,
-        AsyncHttpTransport,
-        SyncHttpClient,
-        SyncHttpTransport,
-    )
-    from openai_realtime.types.session import SecretPoolParams
 
 C = TypeVar("C", AsyncConnections, SyncConnections)
 
@@ -181,8 +167,8 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     def __init__(
         self,
         *,
-        http_client: AsyncHttpClient | None = None,
-        transport: AsyncHttpTransport | None = None,
+        http_client: transports.AsyncHttpClient | None = None,
+        transport: transports.AsyncHttpTransport | None = None,
         **options: Unpack[AsyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
@@ -194,43 +180,33 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def sessions(self) -> AsyncSessions:
+    def sessions(self) -> resources.AsyncSessions:
         """Realtime sessions: `create`."""
-        from openai_realtime.resources.sessions import AsyncSessions  # noqa: PLC0415 - on first use
-
-        return AsyncSessions(self._driver, self._configuration)
+        return resources.AsyncSessions(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def transcription_sessions(self) -> AsyncTranscriptionSessions:
+    def transcription_sessions(self) -> resources.AsyncTranscriptionSessions:
         """Transcription sessions: `create`."""
-        from openai_realtime.resources.transcription_sessions import AsyncTranscriptionSessions  # noqa: PLC0415 - on first use
-
-        return AsyncTranscriptionSessions(self._driver, self._configuration)
+        return resources.AsyncTranscriptionSessions(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def client_secrets(self) -> AsyncClientSecrets:
+    def client_secrets(self) -> resources.AsyncClientSecrets:
         """Client secrets in the nested shape: `create`."""
-        from openai_realtime.resources.client_secrets import AsyncClientSecrets  # noqa: PLC0415 - on first use
-
-        return AsyncClientSecrets(self._driver, self._configuration)
+        return resources.AsyncClientSecrets(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def translations(self) -> AsyncTranslations:
+    def translations(self) -> resources.AsyncTranslations:
         """Translation sessions: `client_secrets.create`."""
-        from openai_realtime.resources.translations import AsyncTranslations  # noqa: PLC0415 - on first use
-
-        return AsyncTranslations(self._driver, self._configuration)
+        return resources.AsyncTranslations(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def calls(self) -> AsyncCalls:
+    def calls(self) -> resources.AsyncCalls:
         """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
-        from openai_realtime.resources.calls import AsyncCalls  # noqa: PLC0415 - on first use
-
-        return AsyncCalls(self._driver, self._configuration)
+        return resources.AsyncCalls(self._driver, self._configuration)
 
     def with_options(self, **options: Unpack[AsyncClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.
@@ -254,7 +230,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
             await self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
     @DESCRIPTORS_TO_CONNECT
-    def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SecretPool:
+    def secret_pool(self, **params: Unpack[pools.SecretPoolParams]) -> pools.SecretPool:
         """Return a pool that mints ahead, so that a session is there in microseconds.
 
             async with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
@@ -264,9 +240,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         `client_secret` says how long a secret lives, 600 seconds are asked for, or twice `min_ttl`.
         Raises `ParameterError`, also for `safety_identifier`: such a secret is one person's.
         """
-        from openai_realtime.secret_pool import SecretPool  # noqa: PLC0415 - few make one
-
-        return SecretPool(self.sessions, self._configuration, self._context, params)
+        return pools.SecretPool(self.sessions, self._configuration, self._context, params)
 
     async def aclose(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
@@ -276,7 +250,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *_exc_info: object) -> None:
         await self.aclose()
 
 
@@ -295,8 +269,8 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     def __init__(
         self,
         *,
-        http_client: SyncHttpClient | None = None,
-        transport: SyncHttpTransport | None = None,
+        http_client: transports.SyncHttpClient | None = None,
+        transport: transports.SyncHttpTransport | None = None,
         **options: Unpack[SyncClientOptions],
     ) -> None:
         configuration = Configuration.resolve(options)
@@ -308,43 +282,33 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def sessions(self) -> Sessions:
+    def sessions(self) -> resources.Sessions:
         """Realtime sessions: `create`."""
-        from openai_realtime.resources.sessions import Sessions  # noqa: PLC0415 - on first use
-
-        return Sessions(self._driver, self._configuration)
+        return resources.Sessions(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def transcription_sessions(self) -> TranscriptionSessions:
+    def transcription_sessions(self) -> resources.TranscriptionSessions:
         """Transcription sessions: `create`."""
-        from openai_realtime.resources.transcription_sessions import TranscriptionSessions  # noqa: PLC0415 - on first use
-
-        return TranscriptionSessions(self._driver, self._configuration)
+        return resources.TranscriptionSessions(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def client_secrets(self) -> ClientSecrets:
+    def client_secrets(self) -> resources.ClientSecrets:
         """Client secrets in the nested shape: `create`."""
-        from openai_realtime.resources.client_secrets import ClientSecrets  # noqa: PLC0415 - on first use
-
-        return ClientSecrets(self._driver, self._configuration)
+        return resources.ClientSecrets(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def translations(self) -> Translations:
+    def translations(self) -> resources.Translations:
         """Translation sessions: `client_secrets.create`."""
-        from openai_realtime.resources.translations import Translations  # noqa: PLC0415 - on first use
-
-        return Translations(self._driver, self._configuration)
+        return resources.Translations(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
-    def calls(self) -> Calls:
+    def calls(self) -> resources.Calls:
         """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
-        from openai_realtime.resources.calls import Calls  # noqa: PLC0415 - on first use
-
-        return Calls(self._driver, self._configuration)
+        return resources.Calls(self._driver, self._configuration)
 
     def with_options(self, **options: Unpack[SyncClientOptions]) -> Self:
         """Return a client with some settings replaced, on the same connections and retry budget.
@@ -368,7 +332,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
             self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
     @DESCRIPTORS_TO_CONNECT
-    def secret_pool(self, **params: Unpack[SecretPoolParams]) -> SyncSecretPool:
+    def secret_pool(self, **params: Unpack[pools.SecretPoolParams]) -> pools.SyncSecretPool:
         """Return a pool that mints ahead, so that a session is there in microseconds.
 
             with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
@@ -378,9 +342,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         `client_secret` says how long a secret lives, 600 seconds are asked for, or twice `min_ttl`.
         Raises `ParameterError`, also for `safety_identifier`: such a secret is one person's.
         """
-        from openai_realtime.secret_pool import SyncSecretPool  # noqa: PLC0415 - few make one
-
-        return SyncSecretPool(self.sessions, self._configuration, self._context, params)
+        return pools.SyncSecretPool(self.sessions, self._configuration, self._context, params)
 
     def close(self) -> None:
         """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
@@ -390,5 +352,5 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_exc_info: object) -> None:
         self.close()

@@ -1,19 +1,17 @@
-"""A client's settings, from arguments or else from the environment, checked once.
-
-Owns: defaults and environment variables. Must not know: resources, engines, or how a request is
-sent.
-"""
+"""A client's settings: from arguments or else from the environment, checked once."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TypedDict, cast
 
+from openai_realtime import core
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
+from openai_realtime.core.wire import Header
 from openai_realtime.credentials import Credential, KeySource, check_header_value
 from openai_realtime.environment import ClientVariable, read_variable
 from openai_realtime.errors import ConfigurationError
@@ -26,22 +24,20 @@ from openai_realtime.providers import (
 )
 from openai_realtime.secrets import ApiKey
 
-if TYPE_CHECKING:
-    from openai_realtime.core.events import Listener
-    from openai_realtime.core.wire import Header
-
 
 class ClientOptions(TypedDict, total=False):
     """The settings that both clients and `with_options()` take; each has a default."""
 
     base_url: str | None
-    """Where the API is, below which paths such as `/realtime/sessions` are. Default: the
-    environment's `OPENAI_BASE_URL`, else https://api.openai.com/v1."""
+    """The URL that precedes every path, such as `/realtime/sessions`. Default: the environment's
+    `OPENAI_BASE_URL`, else https://api.openai.com/v1."""
     provider: Provider | None
-    """Who is called, where that is more than a base URL: see `openai_realtime.providers`."""
+    """The server to call, where it differs from OpenAI in more than its base URL: see
+    `openai_realtime.providers`. Default: OpenAI, or a compatible server at `base_url`."""
     dialect: Dialect
     """The shape of sessions that is sent: `beta` (flat), `ga` (nested), or `auto` (default): flat
-    first, nested when the server has retired it, which is remembered. Default: the provider's."""
+    first, nested where the server has retired it; the client remembers which. Default: the
+    provider's."""
     strict: bool
     """Whether a parameter that the server's dialect cannot carry is an error. Default False: it is
     dropped, named in `meta.dropped`, and warned of once."""
@@ -50,8 +46,8 @@ class ClientOptions(TypedDict, total=False):
     project: str | None
     """The `OpenAI-Project` header. Default: the environment's `OPENAI_PROJECT_ID`, else none."""
     timeout: float | Timeout
-    """Seconds for a whole call, or a `Timeout`. Default: 30 s in all, 5 s to connect, 10 s of
-    silence, 2 s for a free connection."""
+    """Seconds for a whole call, or a `Timeout`. Default: 30 s in all, 5 s to connect, 10 s between
+    two bytes received, 2 s to wait for a free connection."""
     max_retries: int
     """Retries after the first attempt. Default 2; 0 turns retrying off."""
     retry: RetryPolicy
@@ -62,9 +58,9 @@ class ClientOptions(TypedDict, total=False):
     the client is made: `with_options()` shares the connections. Plain http is never proxied."""
     trust_env: bool
     """Whether the environment's proxies are used. Default True."""
-    on_event: Listener | None
-    """A callable told of every call's events (`openai_realtime.observe`); it must be quick. Default:
-    none."""
+    on_event: core.Listener | None
+    """A callable that gets every event of every call (`openai_realtime.observe`); it must be quick.
+    Default: none."""
     allow_http: bool
     """Allow plain http to hosts other than loopback. Default False."""
 
@@ -73,7 +69,7 @@ class AsyncClientOptions(ClientOptions, total=False):
     """The async client's settings."""
 
     api_key: KeySource | None
-    """The API key, or a callable, sync or async, that returns one and is asked at every attempt
+    """The API key, or a callable, sync or async, that returns one and is called for every attempt
     (rotated keys, Entra tokens). Default: the environment's `OPENAI_API_KEY`."""
 
 
@@ -81,7 +77,7 @@ class SyncClientOptions(ClientOptions, total=False):
     """The sync client's settings."""
 
     api_key: str | Callable[[], str] | None
-    """The API key, or a callable that returns one and is asked at every attempt (rotated keys,
+    """The API key, or a callable that returns one and is called for every attempt (rotated keys,
     Entra tokens). Default: the environment's `OPENAI_API_KEY`."""
 
 
@@ -89,33 +85,35 @@ AnyClientOptions = AsyncClientOptions | SyncClientOptions
 
 
 class DialectCache:
-    """What a client and its copies have found out about servers' dialects. Thread-safe."""
+    """The dialects that servers were found to take. A client and its copies share one; thread-safe.
 
-    __slots__ = ("_learnt", "_warnings")
+    It also remembers which warnings about dropped parameters were given.
+    """
+
+    __slots__ = ("_dialects", "_warnings")
 
     def __init__(self) -> None:
-        self._learnt: dict[str, Dialect] = {}
+        self._dialects: dict[str, Dialect] = {}
         self._warnings: set[str] = set()
 
-    def of(self, url: str, dialect: Dialect) -> Dialect:
-        """Return the dialect to send to `url`, where `dialect` is wanted: `auto` is looked up."""
-        return self._learnt.get(url, dialect) if dialect == "auto" else dialect
+    def resolve(self, url: str, dialect: Dialect) -> Dialect:
+        """Return `dialect`, or in place of `auto` the one that `url` was found to take, if any."""
+        return self._dialects.get(url, dialect) if dialect == "auto" else dialect
 
-    def learn(self, url: str, dialect: Dialect) -> None:
-        """Remember that what was meant for `url` succeeds in `dialect`."""
-        self._learnt[url] = dialect
+    def store(self, url: str, dialect: Dialect) -> None:
+        """Remember that `url` takes `dialect`."""
+        self._dialects[url] = dialect
 
-    def is_first(self, warning: str) -> bool:
-        """Return whether this warning was never given before, and remember it."""
-        if warning in self._warnings:
-            return False
+    def add_warning(self, warning: str) -> bool:
+        """Remember a warning; return whether it is new."""
+        is_new = warning not in self._warnings
         self._warnings.add(warning)
-        return True
+        return is_new
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A client's checked settings. Immutable: `with_options()` makes another one."""
+    """A client's checked settings. Immutable: `with_options()` returns another one."""
 
     provider: Provider
     strict: bool
@@ -130,10 +128,10 @@ class Configuration:
     def resolve(
         cls, options: AnyClientOptions, dialects: DialectCache | None = None
     ) -> Configuration:
-        """Return the settings for `options`, the environment filling what is absent or None.
+        """Return the checked settings; the environment fills in those that are absent or None.
 
-        Raises `ConfigurationError` when a setting is unknown, missing or unusable. Secrets given as
-        text are masked in `options` itself, so that no frame of a traceback shows them.
+        Raises `ConfigurationError` when a setting is unknown, missing or unusable. Secrets in
+        `options` become masked strings in place, so that no frame of a traceback shows them.
         """
         _check_names(options)
         api_key, proxy = options.get("api_key"), options.get("proxy")
@@ -146,29 +144,32 @@ class Configuration:
         if "max_retries" in options:
             retry = replace(retry, max_retries=options["max_retries"])
         credential = Credential.resolve(api_key, provider)
-        # What came from the environment is kept: a copy is not to be sent elsewhere later.
-        everything = {**options, "provider": provider, "api_key": credential.given}
-        everything.pop("base_url", None)
-        kept = cast("AsyncClientOptions", everything)
-        kept["organization"] = options.get("organization") or _openai_variable(
+        # Values from the environment are kept, so that a copy made later has the same ones.
+        resolved = cast("AsyncClientOptions", {**options})
+        resolved.pop("base_url", None)
+        resolved["provider"], resolved["api_key"] = provider, credential.key_source
+        resolved["organization"] = options.get("organization") or _openai_variable(
             "OPENAI_ORG_ID", provider
         )
-        kept["project"] = options.get("project") or _openai_variable("OPENAI_PROJECT_ID", provider)
+        resolved["project"] = options.get("project") or _openai_variable(
+            "OPENAI_PROJECT_ID", provider
+        )
         return cls(
             provider=provider,
             strict=options.get("strict", False),
             dialects=dialects or DialectCache(),
             credential=credential,
-            headers=_headers(kept),
+            headers=_headers(resolved),
             timeout=Timeout().with_total(options.get("timeout", Timeout())),
             retry=retry,
-            options=kept,
+            options=resolved,
         )
 
     def with_options(self, options: AnyClientOptions) -> Configuration:
         """Return these settings with some of them replaced.
 
-        Another provider does not inherit the key, the organization or the project.
+        A provider with another key variable does not inherit the key, organization and project.
+        Raises `ConfigurationError` as `resolve` does, and for a setting that is fixed.
         """
         if fixed := {"http_client", "proxy", "transport", "trust_env"} & options.keys():
             message = (
@@ -183,8 +184,9 @@ class Configuration:
             inherited.pop("max_retries", None)
         if "timeout" in options:
             inherited["timeout"] = self.timeout.with_total(options["timeout"])
-        replaced = {name: value for name, value in {**options}.items() if name != "timeout"}
-        merged: dict[str, object] = {**inherited, **replaced}
+        replaced: dict[str, object] = {**options}
+        replaced.pop("timeout", None)
+        merged = {**inherited, **replaced}
         provider = _provider(cast("AsyncClientOptions", merged))
         if provider.key_variable != self.provider.key_variable:
             for name in {"api_key", "organization", "project"} - options.keys():
@@ -192,21 +194,21 @@ class Configuration:
         return self.resolve(cast("AsyncClientOptions", merged), self.dialects)
 
 
-_KNOWN = AsyncClientOptions.__annotations__.keys() | ClientOptions.__annotations__.keys()
+_SETTING_NAMES = AsyncClientOptions.__annotations__.keys() | ClientOptions.__annotations__.keys()
 
 
 def _check_names(options: AnyClientOptions) -> None:
-    for name in options.keys() - _KNOWN:
-        import difflib  # noqa: PLC0415 - only to guess what was meant
+    for name in options.keys() - _SETTING_NAMES:
+        import difflib  # noqa: PLC0415 - needed for this error alone
 
-        meant = difflib.get_close_matches(name, _KNOWN, n=1)
-        guess = f": did you mean {meant[0]}?" if meant else ""
-        message = f"{name} is not a known setting{guess}"
+        matches = difflib.get_close_matches(name, _SETTING_NAMES, n=1)
+        suggestion = f": did you mean {matches[0]}?" if matches else ""
+        message = f"{name} is not a known setting{suggestion}"
         raise ConfigurationError(message)
 
 
 def _openai_variable(name: ClientVariable, provider: Provider) -> str | None:
-    """Return a variable that is OpenAI's business, and that of what takes OpenAI's key."""
+    """Return the variable's value if the provider takes OpenAI's key, else None."""
     return read_variable(name) if provider.key_variable == "OPENAI_API_KEY" else None
 
 
@@ -233,7 +235,7 @@ def _provider(options: AnyClientOptions) -> Provider:
 
 def _headers(options: AnyClientOptions) -> tuple[Header, ...]:
     headers = [
-        # Compressed answers are not asked for: a session is 1 kB, and a decoder can be bombed.
+        # No compression: a response has about 1 kB, and a compressed one may expand without bound.
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", _user_agent()),
     ]

@@ -1,25 +1,19 @@
-"""The credential: where the API key comes from, and the header it travels in.
-
-Owns: what a header value may be, and whose key is used. Must not know: settings, resources, engines.
-"""
+"""The credential: where the API key comes from, and the header that carries it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.providers import BEARER
+from openai_realtime.providers import BEARER, AuthScheme, Provider
 from openai_realtime.secrets import ApiKey, Authorization
 
-if TYPE_CHECKING:
-    from openai_realtime.providers import AuthScheme, Provider
-
 KeySource = str | Callable[[], str] | Callable[[], Awaitable[str]]
-"""An API key, or a callable asked for one at every attempt."""
+"""An API key, or a callable, sync or async, that returns one and is called for every attempt."""
 
 T = TypeVar("T")
 
@@ -29,15 +23,18 @@ _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Where the API key comes from, and the header it travels in. Its repr shows no key."""
+    """Where the API key comes from, and the header that carries it. Its repr shows no key."""
 
     source: Authorization | Callable[[], str | Awaitable[str]] | None = field(repr=False)
-    """None: the server wants none."""
+    """The key as a header, a callable that returns a key, or None: the server takes no key."""
     scheme: AuthScheme
 
     @classmethod
     def resolve(cls, api_key: KeySource | None, provider: Provider) -> Credential:
-        """Return the credential of `api_key`, or of the provider's environment variable."""
+        """Return the credential of `api_key`, or of the provider's environment variable.
+
+        Raises `ConfigurationError` when there is no key, or when no header can carry it.
+        """
         if provider.auth is None:
             return cls(None, BEARER)
         if callable(api_key):
@@ -52,26 +49,29 @@ class Credential:
         return cls(_authorization(key, provider.auth), provider.auth)
 
     @property
-    def given(self) -> KeySource | None:
-        """What a client with the same credential is made from."""
-        given = self.source.token if isinstance(self.source, Authorization) else self.source
-        return cast("KeySource | None", given)
+    def key_source(self) -> KeySource | None:
+        """The `api_key` that makes a client with the same credential."""
+        source = self.source.token if isinstance(self.source, Authorization) else self.source
+        return cast("KeySource | None", source)
 
     @property
     def is_ephemeral(self) -> bool:
-        """Whether it is an ephemeral key, as a browser holds it."""
+        """Whether the key is an ephemeral one, such as a browser holds."""
         return isinstance(self.source, Authorization) and self.source.token.startswith("ek_")
 
     def get(self) -> Authorization | Awaitable[str] | None:
-        """Return the key's header now, an awaitable of the key (see `present`), or None: no key."""
+        """Return the header, or an awaitable of the key for `authorization`; None: no key.
+
+        Raises what a callable raises, and `ConfigurationError` when no header can carry its key.
+        """
         if self.source is None or isinstance(self.source, Authorization):
             return self.source
         key = _masked(self.source())
         return key if isinstance(key, Awaitable) else self.authorization(key)
 
     def authorization(self, key: str) -> Authorization:
-        """Return the header that carries `key`; raises `ConfigurationError` if none can."""
-        key = _masked(key)
+        """Return the header that carries `key`; raises `ConfigurationError` when none can."""
+        key = _masked(key)  # for frames of a traceback
         return _authorization(key, self.scheme)
 
 
@@ -88,7 +88,7 @@ def _authorization(key: object, scheme: AuthScheme) -> Authorization:
 
 
 def check_header_value(name: str, value: object) -> str:
-    """Return `value` if it may stand in a header, else raise `ConfigurationError` without it."""
+    """Return `value` if a header can carry it; raises `ConfigurationError`, without the value."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         message = (
             f"{name} is unusable: it must be visible ASCII text without spaces or line breaks "

@@ -1,7 +1,7 @@
-"""The flat ("beta") and the nested ("ga") shape of sessions, each turned into the other.
+"""The flat ("beta") and the nested ("ga") shape of sessions, and how each becomes the other.
 
-Owns: which field stands where, and what a shape cannot carry. Must not know: providers, URLs,
-transports, types: it works on JSON, is pure, and total: what it does not know stays where it is.
+Rules for this file: it works on JSON alone, and knows no provider, URL or model class; its functions
+are pure and accept any JSON object; a field that they do not know stays where it is.
 
     flat                            nested                               note
     -----------------------------   ----------------------------------   ----------------------------
@@ -14,21 +14,22 @@ transports, types: it works on JSON, is pure, and total: what it does not know s
     turn_detection                  session.audio.input.turn_detection   nested: its type is required
     max_response_output_tokens      session.max_output_tokens
     client_secret.expires_after     expires_after                        transcription: …expires_at
-    temperature                     –                                    dropped, and told
+    temperature                     –                                    dropped and reported
     –                               session.type                         realtime or transcription
-    –                               session.reasoning, parallel_…        dropped, and told
+    –                               session.reasoning, parallel_…        dropped and reported
     everything else                 session.…                            by the same name
-    answer: client_secret.{…}       value, expires_at
+    response: client_secret.{…}     value, expires_at
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal, NamedTuple
 
 from openai_realtime.core.strict_json import Json
 
 JsonObject = dict[str, Json]
-Kind = Literal["realtime", "transcription"]
+SessionType = Literal["realtime", "transcription"]
 
 MOVED: dict[str, tuple[str, ...]] = {
     "modalities": ("output_modalities",),
@@ -41,166 +42,169 @@ MOVED: dict[str, tuple[str, ...]] = {
     "turn_detection": ("audio", "input", "turn_detection"),
     "max_response_output_tokens": ("max_output_tokens",),
 }
-"""Where a flat name stands in a nested session."""
-_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-_FLAT_FORMATS = {nested: flat for flat, nested in _FORMATS.items()}
+"""The path of a flat field in a nested session."""
+_NESTED_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+_FLAT_FORMATS = {nested: flat for flat, nested in _NESTED_FORMATS.items()}
 _PCM_RATE = 24000
 
-# What a shape has no place for.
-_FLAT_ONLY: dict[Kind, frozenset[str]] = {
+# Fields that the other shape does not have.
+_FLAT_ONLY: dict[SessionType, frozenset[str]] = {
     "realtime": frozenset({"temperature"}),
     "transcription": frozenset({"modalities"}),
 }
+_NESTED_ONLY = frozenset({"reasoning", "parallel_tool_calls"})
+# Fields that only one type of turn detection has.
 _SEMANTIC_VAD_ONLY = frozenset({"eagerness"})
 _SERVER_VAD_ONLY = frozenset(
     {"threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"}
 )
-_NESTED_ONLY = frozenset({"reasoning", "parallel_tool_calls"})
-# How a flat request spells the secret's lifetime.
-_LIFETIME: dict[Kind, str] = {"realtime": "expires_after", "transcription": "expires_at"}
+# The field of a flat `client_secret` that holds the secret's lifetime.
+_LIFETIME: dict[SessionType, str] = {"realtime": "expires_after", "transcription": "expires_at"}
+# The fields of a response that hold the secret and the session.
+_ENVELOPE = frozenset({"value", "expires_at", "session", "client_secret"})
+_WRAPPERS = ("data", "result", "response", "body")
 
 
 class TranslatedRequest(NamedTuple):
-    """A request in the other shape, and the names of what it could not carry."""
+    """A request in the other shape, and the paths of the fields that this shape does not have."""
 
     body: JsonObject
     dropped: tuple[str, ...] = ()
 
 
-def nested_request(flat: JsonObject, kind: Kind) -> TranslatedRequest:
+def nested_request(flat: JsonObject, session_type: SessionType) -> TranslatedRequest:
     """Return a flat session request as a nested client-secret request."""
-    rest = dict(flat)
-    dropped = tuple(name for name in flat if name in _FLAT_ONLY[kind])
-    for name in dropped:
-        del rest[name]
-    turns = rest.get("turn_detection")
-    if isinstance(turns, dict):
-        rest["turn_detection"], foreign = _one_kind(turns)
-        dropped += foreign
+    dropped = tuple(name for name in flat if name in _FLAT_ONLY[session_type])
+    session = _without(flat, dropped)
+    turn_detection = session.get("turn_detection")
+    if isinstance(turn_detection, dict):
+        session["turn_detection"], misplaced = _typed_turn_detection(turn_detection)
+        dropped += misplaced
     body: JsonObject = {}
-    secret = rest.pop("client_secret", None)
-    if isinstance(secret, dict) and _LIFETIME[kind] in secret:
-        body["expires_after"] = secret[_LIFETIME[kind]]
-    body["session"] = {"type": kind, **_nest(rest)}
+    secret = session.pop("client_secret", None)
+    if isinstance(secret, dict) and _LIFETIME[session_type] in secret:
+        body["expires_after"] = secret[_LIFETIME[session_type]]
+    body["session"] = {"type": session_type, **_nest(session)}
     return TranslatedRequest(body, dropped)
 
 
-def flat_request(nested: JsonObject) -> tuple[TranslatedRequest, Kind]:
-    """Return a nested client-secret request as a flat session request, and the session's kind."""
-    rest = dict(nested)
-    lifetime = rest.pop("expires_after", None)
-    session = _object(rest.pop("session", None))
-    kind: Kind = "transcription" if session.pop("type", None) == "transcription" else "realtime"
-    kept, dropped = _what_flat_carries(session)
-    flat = _flatten(kept)
+def flat_request(nested: JsonObject) -> tuple[TranslatedRequest, SessionType]:
+    """Return a nested client-secret request as a flat session request, and the session's type."""
+    body = dict(nested)
+    lifetime = body.pop("expires_after", None)
+    session = _object(body.pop("session", None))
+    is_transcription = session.pop("type", None) == "transcription"
+    session_type: SessionType = "transcription" if is_transcription else "realtime"
+    session, dropped = _without_nested_only(session)
+    flat = _flatten(session)
     for name in ("input_audio_format", "output_audio_format"):
         if isinstance(flat.get(name), dict):  # a rate that has no flat name
             del flat[name]
             dropped.append(".".join(MOVED[name]))
-    body = {**rest, **flat}
+    body.update(flat)
     if lifetime is not None:
-        body["client_secret"] = {_LIFETIME[kind]: lifetime}
-    return TranslatedRequest(body, tuple(f"session.{name}" for name in dropped)), kind
+        body["client_secret"] = {_LIFETIME[session_type]: lifetime}
+    return TranslatedRequest(body, tuple(f"session.{name}" for name in dropped)), session_type
 
 
-def flat_response(answer: JsonObject) -> JsonObject:
-    """Return a server's answer, whatever its shape, as a flat session object.
+def flat_response(response: JsonObject) -> JsonObject:
+    """Return a server's response, whatever its shape, as a flat session object.
 
-    Finds the secret in `client_secret`, at the top, or in `session.client_secret`, and looks into
-    one wrapper after another (`data`, `result`, …). Without a secret the answer stays as it is.
+    Finds the secret in `client_secret`, at the top, or in `session.client_secret`, also inside
+    wrappers (`data`, `result`, …). A response without a secret stays as it is.
     """
-    answer = _unwrapped(answer)
-    secret, session = _secret_and_session(answer)
-    if secret is None or (session is None and isinstance(answer.get("client_secret"), dict)):
-        return answer
-    around = {name: answer[name] for name in answer if name not in _ENVELOPE}
-    inside = {name: value for name, value in (session or {}).items() if name != "type"}
-    return {**around, **_flatten(inside), "client_secret": secret}
+    response = _unwrap(response)
+    secret, session = _secret_and_session(response)
+    if secret is None or (session is None and isinstance(response.get("client_secret"), dict)):
+        return response
+    inner = _flatten(_without(session or {}, {"type"}))
+    return {**_without(response, _ENVELOPE), **inner, "client_secret": secret}
 
 
-def nested_response(answer: JsonObject) -> JsonObject:
-    """Return a server's answer, whatever its shape, as `{value, expires_at, session}`."""
-    answer = _unwrapped(answer)
-    secret, session = _secret_and_session(answer)
+def nested_response(response: JsonObject) -> JsonObject:
+    """Return a server's response, whatever its shape, as `{value, expires_at, session}`.
+
+    Finds the secret as `flat_response` does.
+    """
+    response = _unwrap(response)
+    secret, session = _secret_and_session(response)
     if secret is None:
-        return answer
-    around = {name: answer[name] for name in answer if name not in _ENVELOPE}
+        return response
+    others = _without(response, _ENVELOPE)
     if session is not None:
-        return {**around, **secret, "session": session}
-    if not isinstance(
-        answer.get("client_secret"), dict
-    ):  # a secret and nothing else, as xAI answers
-        return answer
-    kind: Kind = "transcription" if "transcription" in str(answer.get("object")) else "realtime"
-    if "expires_at" in answer:
-        around["expires_at"] = answer["expires_at"]  # the session's, in the flat shape
-    return {**secret, "session": {"type": kind, **_nest(around)}}
+        return {**others, **secret, "session": session}
+    if not isinstance(response.get("client_secret"), dict):
+        return response  # a secret without a session, as xAI sends it
+    is_transcription = "transcription" in str(response.get("object"))
+    session_type: SessionType = "transcription" if is_transcription else "realtime"
+    if "expires_at" in response:
+        others["expires_at"] = response["expires_at"]  # the session's, in the flat shape
+    return {**secret, "session": {"type": session_type, **_nest(others)}}
 
 
-# Where the nested shape keeps the secret and the session.
-_ENVELOPE = frozenset({"value", "expires_at", "session", "client_secret"})
-_WRAPPERS = ("data", "result", "response", "body")
-
-
-def _unwrapped(answer: JsonObject) -> JsonObject:
-    """Return the object inside `data`, `result`, … when the secret is in there and not outside."""
+def _unwrap(response: JsonObject) -> JsonObject:
+    """Return the object inside `data`, `result`, … when the secret is inside it alone."""
     for _ in _WRAPPERS:
-        if _secret_and_session(answer)[0] is not None:
+        if _secret_and_session(response)[0] is not None:
             break
-        inner = (answer.get(name) for name in _WRAPPERS)
-        found = next((value for value in inner if isinstance(value, dict)), None)
-        if found is None:
+        candidates = (response.get(name) for name in _WRAPPERS)
+        inner = next((value for value in candidates if isinstance(value, dict)), None)
+        if inner is None:
             break
-        answer = found
-    return answer
+        response = inner
+    return response
 
 
-def _secret_and_session(answer: JsonObject) -> tuple[JsonObject | None, JsonObject | None]:
-    """Return the client secret, from any of the places servers put it, and the inner session."""
-    given = answer.get("session")
-    session = dict(given) if isinstance(given, dict) else None
-    inner = _object((session or {}).pop("client_secret", None))
-    if (own := _object(answer.get("client_secret"))).get("value") is not None:
-        return own, session
-    if isinstance(answer.get("value"), str):
-        return {name: answer[name] for name in ("value", "expires_at") if name in answer}, session
-    return (inner if inner.get("value") is not None else None), session
+def _secret_and_session(response: JsonObject) -> tuple[JsonObject | None, JsonObject | None]:
+    """Return the client secret, wherever the server put it, and the inner session without it."""
+    inner = response.get("session")
+    session = dict(inner) if isinstance(inner, dict) else None
+    in_session = _object(session.pop("client_secret", None)) if session is not None else {}
+    secret = _object(response.get("client_secret"))
+    if secret.get("value") is None and isinstance(response.get("value"), str):
+        secret = {name: response[name] for name in ("value", "expires_at") if name in response}
+    elif secret.get("value") is None:
+        secret = in_session
+    return (secret if secret.get("value") is not None else None), session
 
 
 def _object(value: Json) -> JsonObject:
+    """Return a copy of a JSON object, or an empty one for anything else."""
     return dict(value) if isinstance(value, dict) else {}
 
 
+def _without(fields: JsonObject, names: Container[str]) -> JsonObject:
+    return {name: value for name, value in fields.items() if name not in names}
+
+
 def _nest(flat: JsonObject) -> JsonObject:
-    """Return flat session fields at their nested places."""
-    session = {name: value for name, value in flat.items() if name not in MOVED}
-    for name, place in MOVED.items():
+    """Return flat session fields as a nested session."""
+    session = _without(flat, MOVED)
+    for name, (*parents, last) in MOVED.items():
         if name in flat:
-            *folders, leaf = place
-            folder = session
-            for step in folders:
-                folder[step] = inner = _object(folder.get(step))
-                folder = inner
-            folder[leaf] = _nested_value(name, flat[name])
+            target = session
+            for key in parents:
+                target[key] = child = _object(target.get(key))
+                target = child
+            target[last] = _nested_value(name, flat[name])
     return session
 
 
 def _flatten(session: JsonObject) -> JsonObject:
-    """Return a nested session's fields under their flat names; what has none stays where it is."""
-    rest = dict(session)
-    audio: JsonObject = {}
-    for name, value in _object(rest.get("audio")).items():
-        audio[name] = dict(value) if isinstance(value, dict) else value
-    rest["audio"] = audio
+    """Return a nested session's fields by their flat names; a field without one stays in place."""
+    audio: JsonObject = {
+        name: dict(value) if isinstance(value, dict) else value
+        for name, value in _object(session.get("audio")).items()
+    }
+    rest: JsonObject = {**session, "audio": audio}
     flat: JsonObject = {}
-    for name, place in MOVED.items():
-        *folders, leaf = place
-        folder: JsonObject = rest
-        for step in folders:
-            inner = folder.get(step)
-            folder = inner if isinstance(inner, dict) else {}
-        if leaf in folder:
-            flat[name] = _flat_value(name, folder.pop(leaf))
+    for name, (*parents, last) in MOVED.items():
+        source = rest
+        for key in parents:
+            child = source.get(key)
+            source = child if isinstance(child, dict) else {}
+        if last in source:
+            flat[name] = _flat_value(name, source.pop(last))
     rest["audio"] = {name: value for name, value in audio.items() if value != {}}
     if not rest["audio"]:
         del rest["audio"]
@@ -212,34 +216,35 @@ def _nested_value(name: str, value: Json) -> Json:
         return ["audio"]
     if name.endswith("_format") and isinstance(value, str):
         rate: JsonObject = {"rate": _PCM_RATE} if value == "pcm16" else {}
-        return {"type": _FORMATS.get(value, value), **rate}
+        return {"type": _NESTED_FORMATS.get(value, value), **rate}
     return value
-
-
-def _one_kind(turns: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
-    """Return turn detection with its type, without what only the other type has, and its names."""
-    is_semantic = "eagerness" in turns and _SERVER_VAD_ONLY.isdisjoint(turns)
-    kind = turns.get("type", "semantic_vad" if is_semantic else "server_vad")
-    others = {"server_vad": _SEMANTIC_VAD_ONLY, "semantic_vad": _SERVER_VAD_ONLY}
-    foreign = others.get(str(kind), frozenset[str]()) & turns.keys()
-    own: JsonObject = {"type": kind, **turns}
-    kept = {name: value for name, value in own.items() if name not in foreign}
-    return kept, tuple(f"turn_detection.{name}" for name in turns if name in foreign)
 
 
 def _flat_value(name: str, value: Json) -> Json:
     if name == "modalities" and value == ["audio"]:
         return ["audio", "text"]
     if name.endswith("_format") and isinstance(value, dict):
-        kind, rate = value.get("type"), value.get("rate", _PCM_RATE)
-        if isinstance(kind, str) and rate == _PCM_RATE and value.keys() <= {"type", "rate"}:
-            return _FLAT_FORMATS.get(kind, kind)
+        encoding, rate = value.get("type"), value.get("rate", _PCM_RATE)
+        if isinstance(encoding, str) and rate == _PCM_RATE and value.keys() <= {"type", "rate"}:
+            return _FLAT_FORMATS.get(encoding, encoding)
     return value
 
 
-def _what_flat_carries(session: JsonObject) -> tuple[JsonObject, list[str]]:
-    """Return a nested request's session without what the flat shape cannot say, and its names."""
-    kept = {name: value for name, value in session.items() if name not in _NESTED_ONLY}
+def _typed_turn_detection(turn_detection: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+    """Return turn detection with its type, and the paths of the other type's fields, left out."""
+    is_semantic = "eagerness" in turn_detection and _SERVER_VAD_ONLY.isdisjoint(turn_detection)
+    vad_type = turn_detection.get("type", "semantic_vad" if is_semantic else "server_vad")
+    of_other_type = {"server_vad": _SEMANTIC_VAD_ONLY, "semantic_vad": _SERVER_VAD_ONLY}
+    misplaced = of_other_type.get(str(vad_type), frozenset[str]())
+    typed: JsonObject = {"type": vad_type, **turn_detection}
+    return _without(typed, misplaced), tuple(
+        f"turn_detection.{name}" for name in turn_detection if name in misplaced
+    )
+
+
+def _without_nested_only(session: JsonObject) -> tuple[JsonObject, list[str]]:
+    """Return a nested session without what the flat shape does not have, and the paths of that."""
+    kept = _without(session, _NESTED_ONLY)
     dropped = [name for name in session if name in _NESTED_ONLY]
     tools = kept.get("tools")
     if isinstance(tools, list):

@@ -1,4 +1,7 @@
-"""The environment variables that the package reads: they are listed and read here alone."""
+"""The environment variables that the package reads.
+
+Rule for this file: no other file of the package reads the environment.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ ClientVariable = Literal[
 ServerVariable = Literal["OPENAI_REALTIME_SERVE_TOKENS", "OPENAI_WEBHOOK_SECRET"]
 
 CLIENT_VARIABLES: Final[tuple[str, ...]] = get_args(ClientVariable)
-"""Everything that changes what a client does when its arguments do not say it."""
+"""The variables that set what a client's arguments leave open."""
 
 
 def read_variable(name: ClientVariable | ServerVariable) -> str | None:

@@ -1,20 +1,19 @@
-"""Every exception the client raises, one tree, split by whose fault it is.
+"""Every exception that the package raises, as one tree of classes.
 
-Owns: the classes and how they read. Must not know: how a response becomes one (`core/error_responses.py`),
-nor which engine was in use. No exception here ever holds an API key or an ephemeral key.
+No exception holds an API key or an ephemeral key.
 
     RealtimeError
     ├── ConfigurationError                the client cannot be built, or its credential is unusable
     ├── ParameterError                    the call's parameters are wrong; nothing was sent
     ├── ClientClosedError                 the client was closed before the call
-    ├── WebhookVerificationError          a webhook is not to be believed: answer it with 400
-    │   ├── WebhookReplayedError          … because it was handled before: answer it with 200
-    │   └── WebhookInProgressError        … because it is being handled now: answer it with 503
-    └── APIError                          the call was made and gave no usable answer
-        ├── APIConnectionError            no answer arrived
+    ├── WebhookVerificationError          a webhook is not genuine: respond with 400
+    │   ├── WebhookReplayedError          … or was handled before: respond with 200
+    │   └── WebhookInProgressError        … or is being handled now: respond with 503
+    └── APIError                          the call was made and got no usable response
+        ├── APIConnectionError            no response arrived
         │   ├── APITimeoutError           … in time
         │   └── CertificateError          … because the server's TLS certificate is not trusted
-        ├── APIStatusError                the server answered with an error
+        ├── APIStatusError                the server responded with an error
         │   ├── RedirectError             3xx (redirects are never followed)
         │   ├── BadRequestError           400
         │   ├── AuthenticationError       401
@@ -24,26 +23,24 @@ nor which engine was in use. No exception here ever holds an API key or an ephem
         │   ├── UnprocessableEntityError  422
         │   ├── RateLimitError            429
         │   └── InternalServerError       5xx
-        └── APIResponseValidationError    the server answered 2xx without a usable client secret
+        └── APIResponseValidationError    a 2xx response without a usable client secret
 
 Names that the official SDK has are the official SDK's names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Literal, TypedDict, Unpack
 
 Phase = Literal["pool", "connect", "send", "receive", "total"]
-"""Where a connection failed: waiting for a free connection, connecting (name resolution, TCP and
-TLS), sending the request, receiving the answer; `total` is the deadline of the whole call."""
+"""Where a connection failed: while waiting for a free connection, connecting (name resolution, TCP
+and TLS), sending the request or receiving the response; `total` is the deadline of the whole call."""
 
 
 class RealtimeError(Exception):
-    """Everything this package raises on purpose."""
+    """The base class of all exceptions of this package."""
 
 
 class ConfigurationError(RealtimeError, ValueError):
@@ -51,12 +48,12 @@ class ConfigurationError(RealtimeError, ValueError):
 
 
 class ParameterError(RealtimeError, ValueError):
-    """A parameter is unknown, out of range or of the wrong type. Nothing was minted, nothing done.
+    """A parameter is unknown, out of range or of the wrong type. Nothing was minted or changed.
 
-    It is told before anything is sent; but for `strict=True` where a server turns out to have
-    retired the flat shape, and the nested one cannot carry a parameter.
+    It is raised before anything is sent. One exception: with `strict=True`, when the server turns
+    out to have retired the flat shape and the nested shape has no place for a parameter.
 
-    `param` is the dotted path of the first one, such as `turn_detection.threshold`.
+    `param` is the dotted path of the first such parameter, such as `turn_detection.threshold`.
     """
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
@@ -69,11 +66,11 @@ class DroppedParameterWarning(UserWarning):
 
 
 class ClientClosedError(RealtimeError, RuntimeError):
-    """The client was closed before this call began, or while it was in flight."""
+    """The client was closed before this call began, or during it."""
 
 
 class WebhookVerificationError(RealtimeError, ValueError):
-    """A webhook is forged, damaged, too old, or not what it claims to be. Answer it with 400.
+    """A webhook is forged, damaged, too old, or not what it claims to be. Respond with 400.
 
     The message says why and what to do; it quotes nothing of the body, signature or secret.
     """
@@ -81,22 +78,22 @@ class WebhookVerificationError(RealtimeError, ValueError):
     def __init__(self, message: str, *, webhook_id: str | None = None) -> None:
         super().__init__(f"{message} (webhook-id {webhook_id})" if webhook_id else message)
         self.webhook_id = webhook_id
-        """Its `webhook-id`, to look it up in the provider's dashboard; None when it is unproven."""
+        """The `webhook-id` of a genuine webhook, to look it up in the provider's dashboard."""
 
 
 class WebhookReplayedError(WebhookVerificationError):
-    """A genuine webhook that was handled before. Answer it with 200, so that it comes no more."""
+    """A genuine webhook that was handled before. Respond with 200, so that it is not delivered again."""
 
 
 class WebhookInProgressError(WebhookVerificationError):
     """A genuine webhook that another delivery of it claimed, and has not confirmed yet.
 
-    Answer it with 503, so that the provider delivers it again: what handles it now may yet fail.
+    Respond with 503, so that the provider delivers it again: its handling may still fail.
     """
 
 
 class ErrorFacts(TypedDict, total=False):
-    """What is known of a failed call; each becomes an attribute of the `APIError`."""
+    """The attributes of an `APIError`, as keyword arguments."""
 
     method: str
     url: str
@@ -117,7 +114,7 @@ class ErrorFacts(TypedDict, total=False):
 
 
 class APIError(RealtimeError):
-    """A call that gave no usable answer."""
+    """A call that got no usable response."""
 
     message: str
     """What went wrong, in the server's words where it gave any: one line of 1,000 characters at most."""
@@ -128,7 +125,7 @@ class APIError(RealtimeError):
     attempts: int = 1
     """How many requests were sent, this one included; 0 when time was up before the first."""
     possible_orphans: int = 0
-    """How many earlier attempts may have minted a secret that nobody received."""
+    """How many earlier attempts may have minted a secret that was not received."""
     retryable: bool = False
     """Whether trying again later may help."""
     possibly_acted: bool = False
@@ -142,12 +139,12 @@ class APIError(RealtimeError):
     code: str | None = None
     """The server's machine-readable error code, such as `insufficient_quota`."""
     param: str | None = None
-    """The parameter the server complained about."""
+    """The parameter that the server's error names."""
     type: str | None = None
     """The server's error type, such as `invalid_request_error`."""
     body: object = None
     """The decoded error body (text when it was not JSON), safe to show: secrets are masked, control
-    characters are escapes, and it is cut to 8 KiB."""
+    characters are escaped, and it is cut to 8 KiB."""
 
     def __init__(self, message: str, **facts: Unpack[ErrorFacts]) -> None:
         super().__init__(message)
@@ -169,17 +166,17 @@ class APIError(RealtimeError):
 
 
 class APIConnectionError(APIError):
-    """No answer arrived: `phase` says where it stopped, `possibly_acted` whether it was sent."""
+    """No response arrived: `phase` says where it failed, `possibly_acted` whether it was sent."""
 
     phase: Phase = "connect"
-    """Where it stopped."""
+    """Where it failed."""
     stale: bool = False
-    """Whether a kept connection was lost before anything was answered: most likely the server had
-    closed it while it was idle."""
+    """Whether a reused connection was lost before any response: most likely the server had closed it
+    while it was idle."""
 
 
 class APITimeoutError(APIConnectionError):
-    """No answer arrived in time. `phase` is `total` when the call's whole deadline ran out."""
+    """No response arrived in time. `phase` is `total` when the call's whole deadline ran out."""
 
 
 class CertificateError(APIConnectionError):
@@ -187,7 +184,7 @@ class CertificateError(APIConnectionError):
 
 
 class APIStatusError(APIError):
-    """The server answered with a status that is no success."""
+    """The server responded with an error status, or with a redirect."""
 
     status_code: int = 0
     """The HTTP status."""
@@ -200,11 +197,11 @@ class APIStatusError(APIError):
 
 
 class RedirectError(APIStatusError):
-    """3xx: redirects are never followed, because they would carry the API key elsewhere."""
+    """3xx: redirects are never followed, because they would send the API key to another server."""
 
 
 class BadRequestError(APIStatusError):
-    """400: the server did not accept the request."""
+    """400: the server rejected the request."""
 
 
 class AuthenticationError(APIStatusError):
@@ -220,11 +217,11 @@ class NotFoundError(APIStatusError):
 
 
 class ConflictError(APIStatusError):
-    """409: another request got in the way."""
+    """409: another request conflicts with this one."""
 
 
 class UnprocessableEntityError(APIStatusError):
-    """422: the server understood the request and will not act on it."""
+    """422: the server understood the request and rejected it."""
 
 
 class RateLimitError(APIStatusError):
@@ -236,7 +233,7 @@ class InternalServerError(APIStatusError):
 
 
 class APIResponseValidationError(APIError):
-    """The server answered 2xx, but not with a usable client secret. Never a half-filled object."""
+    """A 2xx response without a usable client secret. A partly filled object is never returned."""
 
     status_code: int = 0
     """The HTTP status, a 2xx."""

@@ -1,7 +1,7 @@
-"""Writes a call's events to the standard `openai_realtime` logger: metadata only.
+"""Writes a call's events to the logger `openai_realtime`: metadata only.
 
-Owns: levels and wording. Must not know: how events come about. Retries are told at INFO, each
-attempt at DEBUG. `OPENAI_REALTIME_LOG=debug` (or `info`) shows them on stderr without any set-up.
+Retries are logged at INFO, attempts and calls at DEBUG. `OPENAI_REALTIME_LOG=debug` (or `info`)
+writes them to stderr without any set-up.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ logger: logging.Logger = logging.getLogger("openai_realtime")
 
 @cache
 def set_up_from_environment() -> None:
-    """Show the logger on stderr if `OPENAI_REALTIME_LOG` asks for it; once per process."""
-    wanted = (read_variable("OPENAI_REALTIME_LOG") or "").strip().upper()
-    if wanted in {"DEBUG", "INFO"}:
+    """Write the log to stderr if `OPENAI_REALTIME_LOG` is `debug` or `info`; once per process."""
+    level = (read_variable("OPENAI_REALTIME_LOG") or "").strip().upper()
+    if level in {"DEBUG", "INFO"}:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
-        logger.setLevel(wanted)
+        logger.setLevel(level)
 
 
 def log_listener() -> Listener | None:
-    """Return what writes events to the log, while its level asks for any."""
+    """Return `log_event` while the logger's level is INFO or below, else None."""
     return log_event if logger.isEnabledFor(logging.INFO) else None
 
 
 def log_event(event: Event) -> None:
     """Write one event to the log."""
-    from openai_realtime.core.events import (  # noqa: PLC0415 - loaded once there is an event
+    from openai_realtime.core.events import (  # noqa: PLC0415 - loaded with the first event
         AttemptFinished,
         AttemptSent,
         CallFinished,
@@ -72,5 +72,5 @@ def log_event(event: Event) -> None:
                 event.attempts,
                 event.elapsed,
             )
-        case _:  # a call's beginning and a pool's level are for hooks
+        case _:  # `CallStarted` and `PoolLevel` are not logged
             pass

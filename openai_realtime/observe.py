@@ -1,4 +1,4 @@
-"""Sight into every call: what happens, told as frozen values to a callable of yours.
+"""The events of every call, for a callable of yours (`on_event`).
 
     def on_event(event: Event) -> None:
         if isinstance(event, RetryScheduled):
@@ -6,12 +6,10 @@
 
     client = RealtimeSessionsClient(on_event=on_event)
 
-Owns: the public names of events, and what a faulty hook may do (nothing). Must not know: clients,
-or what a hook does with an event.
-
-A hook runs on the thread and in the task of its call, before the call goes on: it must be quick,
-and where threads share a client, safe to be called by several at once. What it raises is logged,
-once a kind, and the call goes on. It is no coroutine function: nobody would await it.
+Events are frozen dataclasses. A hook runs on the thread and in the task of its call, before the call
+continues: it must be quick, and thread-safe where threads share a client. Its exceptions are logged,
+once for each exception class, and the call continues. A coroutine function is refused: its coroutine
+would never be awaited.
 """
 
 from __future__ import annotations
@@ -50,44 +48,44 @@ __all__ = [
 
 
 def guarded(hook: Listener) -> Listener:
-    """Return `hook` with its exceptions logged, once a kind; one that is guarded stays as it is.
+    """Return `hook` with its exceptions logged and not raised; a guarded one is returned as it is.
 
-    Raises `ConfigurationError` when `hook` cannot be called with an event, or would be a coroutine.
+    Raises `ConfigurationError` when `hook` is not callable, or a coroutine function.
     """
     return hook if isinstance(hook, _Guarded) else _Guarded(hook)
 
 
 def listening(hook: Listener) -> Callable[[], Listener]:
-    """Return what says who listens now: `hook`, and the log while its level asks for it."""
+    """Return what returns the current listener: `hook`, and the log too while its level allows it."""
 
-    def tell(event: Event) -> None:
+    def log_and_call(event: Event) -> None:
         log_event(event)
         hook(event)
 
-    return lambda: hook if log_listener() is None else tell
+    return lambda: hook if log_listener() is None else log_and_call
 
 
 class _Guarded:
-    """A hook whose exceptions end here."""
+    """A hook whose exceptions are logged, once for each exception class, and not raised."""
 
     def __init__(self, hook: Listener) -> None:
-        call: object = getattr(hook, "__call__", None)  # noqa: B004 - what it is, not whether
+        call: object = getattr(hook, "__call__", None)  # noqa: B004 - the method itself is needed
         if call is None or any(map(inspect.iscoroutinefunction, (hook, call))):
             message = "on_event is unusable: it is a plain callable that takes one event"
             raise ConfigurationError(message)
         self._hook = hook
-        self._told: set[type[Exception]] = set()
+        self._logged: set[type[Exception]] = set()
 
     def __call__(self, event: Event) -> None:
         try:
             self._hook(event)
-        except Exception as error:  # noqa: BLE001 - whatever a hook does, the call goes on
-            kind = type(error)
-            if kind not in self._told:
-                self._told.add(kind)
+        except Exception as error:  # noqa: BLE001 - a hook must not end the call
+            error_class = type(error)
+            if error_class not in self._logged:
+                self._logged.add(error_class)
                 logger.warning(
-                    "on_event raised %s at %s: told once, the call goes on",
-                    kind.__name__,
+                    "on_event raised %s at %s: the call continues; each exception class is logged once",
+                    error_class.__name__,
                     type(event).__name__,
                     exc_info=error,
                 )

@@ -5,28 +5,26 @@
 
     client = RealtimeSessionsClient(on_event=OpenTelemetry())
 
-Owns: what events become in spans and metrics. Must not know: clients, nor how events come about.
-Needs `pip install 'openai-realtime[otel]'`; exporting is set up as for anything else.
+Needs `pip install 'openai-realtime[otel]'`; set up the exporters as for any other instrumentation.
 
-A call is an INTERNAL span named by its method (`sessions.create`), a child of whatever span is
-current; each of its requests is a CLIENT span named `POST` below it. Neither headers nor bodies,
-parameters, instructions or secrets are recorded, URLs are without their query, and no trace context
-is sent to the provider.
+A call is an INTERNAL span named by its method (`sessions.create`), a child of the current span; each
+of its requests is a CLIENT span named `POST` below it. Headers, bodies, parameters, instructions and
+secrets are not recorded, URLs are recorded without their query, and no trace context is sent to the
+provider.
 
     metric                               kind       attributes
     -----------------------------------  ---------  ------------------------------------------------
-    http.client.request.duration         histogram  the conventions' own, and the operation
+    http.client.request.duration         histogram  those of the conventions, the operation
     openai_realtime.call.duration        histogram  the operation, error.type
-    openai_realtime.retries              counter    the operation, error.type: why
-    openai_realtime.retry_budget         gauge      none: 500 is full, 0 is spent
+    openai_realtime.retries              counter    the operation, error.type: the reason
+    openai_realtime.retry_budget         gauge      none; 0 (spent) to 500 (full)
     openai_realtime.pool.secrets         gauge      the pool, its state: `ready` or `wanted`
-    openai_realtime.pool.acquisitions    counter    the pool, hit: whether it was served at once
+    openai_realtime.pool.acquisitions    counter    the pool, hit: a secret was ready
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from openai_realtime._version import __version__
@@ -42,24 +40,20 @@ from openai_realtime.core.events import (
 
 try:
     from opentelemetry import metrics, trace
-    from opentelemetry.trace import SpanKind, Status, StatusCode
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 except ModuleNotFoundError:
     _message = "OpenTelemetry is missing: pip install 'openai-realtime[otel]'"
     raise ModuleNotFoundError(_message, name="opentelemetry") from None
 
-if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, TracerProvider
-
-_FIRST_ERROR = 400
-# The buckets that the conventions advise for http.client.request.duration.
+_FIRST_ERROR_STATUS = 400
+# The buckets that the conventions recommend for http.client.request.duration.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
 _Attributes = dict[str, str | int | float | bool]
 
 
-class _Trace:
-    """The spans of a call that is going on."""
+class _CallSpans:
+    """The spans of a call that has not finished."""
 
     __slots__ = ("attempt", "call", "request")
 
@@ -67,7 +61,7 @@ class _Trace:
         self.call = call
         self.attempt: Span = trace.INVALID_SPAN
         self.request: _Attributes = {}
-        """What span and metric of the request on its way share."""
+        """The attributes that the span and the metric of the current request share."""
 
 
 class OpenTelemetry:
@@ -80,7 +74,7 @@ class OpenTelemetry:
         self,
         *,
         tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
         self._tracer = trace.get_tracer("openai_realtime", __version__, tracer_provider)
         meter = metrics.get_meter("openai_realtime", __version__, meter_provider)
@@ -110,7 +104,7 @@ class OpenTelemetry:
             unit="{acquisition}",
             description="Secrets given out by a pool.",
         )
-        self._traces: dict[int, _Trace] = {}
+        self._calls: dict[int, _CallSpans] = {}
         self._pools: dict[str, PoolLevel] = {}
         self._pools_lock = threading.Lock()
 
@@ -118,57 +112,59 @@ class OpenTelemetry:
         """Take one event."""
         match event:
             case CallStarted():
-                self._traces[event.call] = _Trace(
+                self._calls[event.call] = _CallSpans(
                     self._tracer.start_span(event.operation, attributes=_operation(event))
                 )
             case AttemptSent():
-                self._attempt_sent(self._traces[event.call], event)
+                self._attempt_sent(self._calls[event.call], event)
             case AttemptFinished():
-                self._attempt_finished(self._traces[event.call], event)
+                self._attempt_finished(self._calls[event.call], event)
             case RetryScheduled():
-                why = {**_operation(event), "error.type": _error_type(event.reason)}
-                self._retries.add(1, why)
+                reason = {"error.type": _error_type(event.reason)}
+                self._retries.add(1, {**_operation(event), **reason})
                 self._budget.set(event.budget)
             case CallFinished():
-                self._call_finished(self._traces.pop(event.call).call, event)
+                self._call_finished(self._calls.pop(event.call).call, event)
             case _:
                 self._pool_level(event)
 
-    def _attempt_sent(self, going_on: _Trace, event: AttemptSent) -> None:
+    def _attempt_sent(self, spans: _CallSpans, event: AttemptSent) -> None:
         parts = urlsplit(event.url)
-        going_on.request = {
+        spans.request = {
             "http.request.method": event.method,
             "server.address": parts.hostname or "",
             "server.port": parts.port or (443 if parts.scheme == "https" else 80),
             "url.scheme": parts.scheme,
             **_operation(event),
         }
-        told: _Attributes = {
-            **going_on.request,
+        attributes: _Attributes = {
+            **spans.request,
             "url.full": event.url,
             "openai_realtime.attempt.cause": event.cause,
         }
         if event.attempt > 1:
-            told["http.request.resend_count"] = event.attempt - 1
-        going_on.attempt = self._tracer.start_span(
+            attributes["http.request.resend_count"] = event.attempt - 1
+        spans.attempt = self._tracer.start_span(
             event.method,
-            trace.set_span_in_context(going_on.call),
+            trace.set_span_in_context(spans.call),
             kind=SpanKind.CLIENT,
-            attributes=told,
+            attributes=attributes,
         )
 
-    def _attempt_finished(self, going_on: _Trace, event: AttemptFinished) -> None:
+    def _attempt_finished(self, spans: _CallSpans, event: AttemptFinished) -> None:
         outcome: _Attributes = {}
         if event.status is not None:
             outcome["http.response.status_code"] = event.status
         if event.error is not None:
-            is_refusal = event.status is not None and event.status >= _FIRST_ERROR
-            outcome["error.type"] = str(event.status) if is_refusal else _error_type(event.error)
-        self._request_duration.record(event.elapsed, {**going_on.request, **outcome})
+            is_error_status = event.status is not None and event.status >= _FIRST_ERROR_STATUS
+            outcome["error.type"] = (
+                str(event.status) if is_error_status else _error_type(event.error)
+            )
+        self._request_duration.record(event.elapsed, {**spans.request, **outcome})
         if event.request_id is not None:
-            going_on.attempt.set_attribute("openai_realtime.request_id", event.request_id)
-        going_on.attempt.set_attributes(outcome)
-        _end(going_on.attempt, event.error)
+            spans.attempt.set_attribute("openai_realtime.request_id", event.request_id)
+        spans.attempt.set_attributes(outcome)
+        _end(spans.attempt, event.error)
 
     def _call_finished(self, span: Span, event: CallFinished) -> None:
         outcome: _Attributes = {}
@@ -183,17 +179,19 @@ class OpenTelemetry:
         with self._pools_lock:
             before = self._pools.get(event.pool)
             if before is None or before.hits + before.misses > event.hits + event.misses:
-                before = PoolLevel(event.pool, 0, 0, 0, 0)  # a new pool, of this name too
+                before = PoolLevel(
+                    event.pool, 0, 0, 0, 0
+                )  # the first pool of this name, or a new one
             self._pools[event.pool] = event
         pool = {"openai_realtime.pool": event.pool}
         self._pool_secrets.set(event.ready, {**pool, "openai_realtime.pool.state": "ready"})
         self._pool_secrets.set(event.wanted, {**pool, "openai_realtime.pool.state": "wanted"})
-        for hit, more in (
+        for hit, count in (
             (True, event.hits - before.hits),
             (False, event.misses - before.misses),
         ):
-            if more > 0:
-                self._acquisitions.add(more, {**pool, "openai_realtime.pool.hit": hit})
+            if count > 0:
+                self._acquisitions.add(count, {**pool, "openai_realtime.pool.hit": hit})
 
 
 def _operation(event: CallStarted | AttemptSent | RetryScheduled | CallFinished) -> _Attributes:
@@ -205,7 +203,7 @@ def _error_type(error: BaseException) -> str:
 
 
 def _end(span: Span, error: BaseException | None) -> None:
-    """End a span; an error is told by its type alone, whatever its message says."""
+    """End a span; an error sets its status, without the message, which may quote parameters."""
     if error is not None:
         span.set_status(Status(StatusCode.ERROR))
     span.end()

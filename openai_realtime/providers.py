@@ -1,7 +1,6 @@
-"""Who is being called: base URL, credential header, paths, query, dialect. All of it data.
+"""The providers, as data: base URL, credential header, paths, query and dialect of each.
 
-Owns: what differs between providers. Must not know: parameters, answers, transports. Adding a
-provider is a function of a few lines that returns a `Provider`.
+A new provider is a function of a few lines that returns a `Provider`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from openai_realtime.errors import ConfigurationError
 
 Dialect = Literal["auto", "beta", "ga"]
-"""The shape of sessions: `beta` is flat, `ga` is nested, `auto` finds out and remembers."""
+"""The shape of sessions: `beta` is flat, `ga` is nested; `auto` tries flat first and remembers."""
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
 
@@ -27,7 +26,7 @@ _PATHS: Final = {
     "translations": "/realtime/translations/client_secrets",
     "calls": "/realtime/calls",
 }
-# The preview API of Azure, retired in April 2026 but still deployed, has a root of its own.
+# Azure's preview API (retired in April 2026, still deployed) has other paths below another root.
 _AZURE_PREVIEW_PATHS: Final = {
     "sessions": "/sessions",
     "transcription_sessions": "/transcription_sessions",
@@ -38,7 +37,7 @@ _REGION = re.compile(r"[a-z]{2,8}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class AuthScheme:
-    """The header a credential travels in, and what stands before it."""
+    """The name of the header that carries the key, and the text before the key."""
 
     header: str
     prefix: str = ""
@@ -54,35 +53,34 @@ _AZURE_AUTH: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Everything that says who is called."""
+    """A server to call, and how its API differs from OpenAI's."""
 
     name: str
-    """What errors and logs call it."""
+    """Its name in errors and logs."""
     base_url: str
-    """What every path is below, without a trailing slash."""
+    """The URL that precedes every path, without a trailing slash."""
     dialect: Dialect = "auto"
-    """The shape it takes. Known to be one: that one is sent at once."""
+    """The shape of sessions that it takes."""
     auth: AuthScheme | None = BEARER
-    """The header for the credential; None: it wants none."""
+    """The header that carries the key; None: it takes no key."""
     key_variable: str = "OPENAI_API_KEY"
-    """The environment variable that holds its key. No provider is sent another one's key."""
+    """The environment variable that holds its key. A key is sent to its own provider alone."""
     paths: dict[str, str] = field(default_factory=_PATHS.copy)
-    """Where each endpoint is, below the base URL."""
+    """The path of each endpoint, below the base URL; it has no other endpoints."""
     query: dict[str, str] = field(default_factory=dict[str, str])
-    """What every URL ends in, such as an API version."""
+    """The query of every URL, such as an API version. Default: none."""
     deployment: str | None = None
-    """What is sent as `model`, whatever the caller names: Azure's deployments."""
+    """The `model` of every request, in place of the caller's: Azure's deployment."""
     has_top_level_model: bool = False
-    """Whether nested requests name the model beside the session too: LiteLLM routes by it."""
+    """Whether a nested request has the model beside the session too: LiteLLM routes by it."""
     takes_session: bool = True
     """Whether a request for a client secret may configure the session: xAI takes a lifetime only."""
-
     allow_http: bool = False
-    """Whether the key may cross a network in the clear: for tests in one's own network."""
+    """Whether plain http to a host other than loopback is allowed: it shows the key to the network."""
 
     @property
     def loopback_only(self) -> bool:
-        """Whether it may only be reached at an address of this machine: plain http shows the key."""
+        """Whether only an address of this machine may be called, because the URL is plain http."""
         return not self.allow_http and urlsplit(self.base_url).scheme == "http"
 
     def url(self, endpoint: str, *below: str) -> str:
@@ -100,7 +98,10 @@ class Provider:
 
 
 def openai(*, region: Literal["us", "eu"] | str | None = None) -> Provider:
-    """Return OpenAI itself; `region` names a data-residency host, such as `eu`."""
+    """Return OpenAI (key: `OPENAI_API_KEY`); `region` is a data-residency region, such as `eu`.
+
+    Raises `ConfigurationError` when `region` is no such name.
+    """
     if region is None:
         return Provider("OpenAI", OPENAI_BASE_URL)
     if not _REGION.fullmatch(region):
@@ -112,9 +113,9 @@ def openai(*, region: Literal["us", "eu"] | str | None = None) -> Provider:
 def azure(endpoint: str, *, auth: Literal["key", "token"] = "key") -> Provider:
     """Return Azure OpenAI's GA API at `endpoint`, such as `https://NAME.openai.azure.com`.
 
-    `auth="key"` sends `api_key` in the `api-key` header; `auth="token"` sends it as a Bearer token:
-    pass a callable that returns a fresh Entra ID token. The environment variables are
-    `AZURE_OPENAI_API_KEY` and `AZURE_OPENAI_AD_TOKEN`.
+    `auth="key"` sends `api_key` in the `api-key` header (key: `AZURE_OPENAI_API_KEY`);
+    `auth="token"` sends it as a Bearer token (key: `AZURE_OPENAI_AD_TOKEN`): pass a callable that
+    returns a fresh Entra ID token. Raises `ConfigurationError` when `endpoint` is no https URL.
     """
     scheme, variable = _azure_auth(auth)
     base_url = f"{_azure_root(endpoint)}/openai/v1"
@@ -128,7 +129,10 @@ def azure_preview(
     *,
     auth: Literal["key", "token"] = "key",
 ) -> Provider:
-    """Return Azure OpenAI's preview API, which speaks the flat shape; `deployment` is the model."""
+    """Return Azure OpenAI's preview API, which takes the flat shape; `deployment` is the model.
+
+    `endpoint`, `auth` and errors are those of `azure`.
+    """
     scheme, variable = _azure_auth(auth)
     return Provider(
         "Azure OpenAI preview",
@@ -143,7 +147,7 @@ def azure_preview(
 
 
 def xai() -> Provider:
-    """Return xAI, which mints secrets with a lifetime and nothing else (key: `XAI_API_KEY`)."""
+    """Return xAI, where a secret has a lifetime and no session (key: `XAI_API_KEY`)."""
     return Provider(
         "xAI",
         "https://api.x.ai/v1",
@@ -155,7 +159,10 @@ def xai() -> Provider:
 
 
 def litellm(base_url: str, *, allow_http: bool = False) -> Provider:
-    """Return a LiteLLM proxy at `base_url`, with or without `/v1` (key: `LITELLM_API_KEY`)."""
+    """Return a LiteLLM proxy at `base_url`, with or without `/v1` (key: `LITELLM_API_KEY`).
+
+    Raises `ConfigurationError` when `base_url` is unusable, as `compatible` does.
+    """
     return Provider(
         "LiteLLM",
         check_base_url(base_url, allow_http=allow_http),
@@ -173,15 +180,14 @@ def compatible(
     auth: AuthScheme | None = BEARER,
     allow_http: bool = False,
 ) -> Provider:
-    """Return any other server at `base_url`, such as `https://gateway.example/v1`.
+    """Return another server at `base_url`, such as `https://gateway.example/v1`.
 
-    `auth=None` is for servers that want no key. Raises `ConfigurationError` on anything but https,
-    unless the host is this machine's loopback or `allow_http` is true: the key would cross the
-    network in the clear.
+    `auth=None` is for servers that take no key. Raises `ConfigurationError` when `base_url` is no
+    URL, and for plain http unless the host is loopback or `allow_http` is true: plain http shows
+    the key to the network.
     """
-    host = check_base_url(base_url, allow_http=allow_http)
-    name = urlsplit(host).netloc
-    return Provider(name, host, dialect=dialect, auth=auth, allow_http=allow_http)
+    url = check_base_url(base_url, allow_http=allow_http)
+    return Provider(urlsplit(url).netloc, url, dialect=dialect, auth=auth, allow_http=allow_http)
 
 
 def _azure_auth(auth: str) -> tuple[AuthScheme, str]:
@@ -192,15 +198,18 @@ def _azure_auth(auth: str) -> tuple[AuthScheme, str]:
 
 
 def _azure_root(endpoint: str) -> str:
-    """Return the resource's root: users paste endpoints with and without what comes below."""
+    """Return the resource's root: users paste endpoints with and without a path below it."""
     root = check_base_url(endpoint, allow_http=False, what="endpoint")
-    for below in ("/v1", "/realtimeapi", "/openai"):
-        root = root.removesuffix(below)
+    for path in ("/v1", "/realtimeapi", "/openai"):
+        root = root.removesuffix(path)
     return root
 
 
 def check_base_url(base_url: str, *, allow_http: bool, what: str = "base_url") -> str:
-    """Return `base_url` without its trailing slash, or raise `ConfigurationError` naming `what`."""
+    """Return `base_url` without its trailing slash.
+
+    Raises `ConfigurationError`, which names `what` but not the URL, when it is unusable.
+    """
     given = cast("object", base_url)
     parts, host, port = None, None, None
     if isinstance(given, str):
@@ -235,7 +244,7 @@ def check_base_url(base_url: str, *, allow_http: bool, what: str = "base_url") -
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether `host` names this machine and nothing beyond it."""
+    """Return whether `host` is a loopback address, `localhost` or below it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,10 +1,8 @@
-"""Redacted strings for API keys and ephemeral keys.
-
-Owns: what a secret looks like when it is shown. Must not know: who sends it or why.
+"""Strings for keys and secrets whose `repr` is masked.
 
 A secret here is a `str`: it compares, encodes and serialises like one, so JSON for the browser
-carries it. Only showing is masked: `repr()`, and therefore every model, dataclass, container and
-captured local variable that holds it. `str(secret)` and f-strings give the value, because
+contains its value. Only `repr()` is masked, and so is the repr of every model, dataclass, container
+and captured local variable that holds it. `str(secret)` and f-strings give the value, because
 `f"Bearer {secret}"` must work.
 """
 
@@ -24,7 +22,7 @@ MAX_SECRET_CHARACTERS = 4096
 class RedactedStr(str):
     """A `str` whose `repr` is masked. Copies and parts keep the mask; pickling raises `TypeError`.
 
-    As a pydantic field it takes 1 to 4096 visible ASCII characters: what a header can carry.
+    As a pydantic field it takes 1 to 4096 visible ASCII characters: those that a header can carry.
     """
 
     __slots__ = ()
@@ -54,32 +52,32 @@ class RedactedStr(str):
     ) -> CoreSchema:
         from pydantic_core import core_schema  # noqa: PLC0415 - pydantic loads on first use
 
-        # The rule stands inside: checked outside, pydantic would hand on the unmasked text.
+        # The rule is the inner schema's: after the conversion, pydantic would return a plain `str`.
         usable = core_schema.str_schema(pattern=r"^[!-~]+$", max_length=MAX_SECRET_CHARACTERS)
         return core_schema.no_info_after_validator_function(cls, usable)
 
 
 class ApiKey(RedactedStr):
-    """A long-lived server-side key (or an Entra token). Never leaves the backend."""
+    """A long-lived server-side key, or an Entra token. It must stay on the backend."""
 
     __slots__ = ()
 
 
 class EphemeralKey(RedactedStr):
-    """A short-lived client secret, made to be handed to one browser or phone."""
+    """A short-lived client secret, made for one browser or phone."""
 
     __slots__ = ()
 
 
 class WebhookSecret(RedactedStr):
-    """The secret that a provider signs its webhooks with: `whsec_` and base64."""
+    """The secret by which a provider signs its webhooks: `whsec_` and base64."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """A credential as the header that carries it. Its repr shows neither."""
+    """A key, and the header (name and value) that carries it. Its repr shows neither."""
 
     token: ApiKey
     header: tuple[bytes, bytes]

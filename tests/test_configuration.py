@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what is refused before any request is made."""
+"""Settings: where they come from, and which are refused when the client is made."""
 
 import copy
 import traceback
@@ -58,7 +58,7 @@ def test_with_options_replaces_some_and_keeps_the_rest() -> None:
     assert (b"OpenAI-Organization", b"org") in second.headers
 
 
-def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         SyncRealtimeSessionsClient()
     monkeypatch.setenv("OPENAI_API_KEY", "")
@@ -72,7 +72,7 @@ def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "value", ["secret-1\n", "\rsecret-1", "secret-1\0", "secret 1", "secret-é", "secret-1\x7f"]
 )
-def test_what_no_header_can_carry_is_refused_and_not_shown(name: str, value: str) -> None:
+def test_a_value_that_no_header_can_carry_is_refused_and_not_shown(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name) as caught:
         settings(**{name: value})
     shown = "".join(traceback.format_exception(caught.value))
@@ -80,7 +80,7 @@ def test_what_no_header_can_carry_is_refused_and_not_shown(name: str, value: str
     assert "secret" not in str(caught.value)
 
 
-def test_a_bad_key_shows_in_no_frame_of_ours() -> None:
+def test_no_frame_of_the_package_shows_an_unusable_key() -> None:
     try:
         SyncRealtimeSessionsClient(api_key="sk-0123456789\n")
     except ConfigurationError as error:
@@ -91,7 +91,7 @@ def test_a_bad_key_shows_in_no_frame_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base_url", "why"),
+    ("base_url", "reason"),
     [
         ("", "not a URL"),
         ("api.openai.com/v1", "not a URL"),
@@ -116,14 +116,14 @@ def test_a_bad_key_shows_in_no_frame_of_ours() -> None:
         ("http://10.0.0.1/v1", "allow_http"),
     ],
 )
-def test_base_urls_that_are_refused(base_url: str, why: str) -> None:
-    with pytest.raises(ConfigurationError, match=why) as caught:
+def test_base_urls_that_are_refused(base_url: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason) as caught:
         check_base_url(base_url, allow_http=False)
     assert "pass@" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("base_url", "kept"),
+    ("base_url", "normalized"),
     [
         ("https://h/v1/", "https://h/v1"),
         ("HTTPS://h", "HTTPS://h"),
@@ -133,15 +133,15 @@ def test_base_urls_that_are_refused(base_url: str, why: str) -> None:
         ("http://app.localhost", "http://app.localhost"),
     ],
 )
-def test_base_urls_that_are_taken(base_url: str, kept: str) -> None:
-    assert check_base_url(base_url, allow_http=False) == kept
+def test_base_urls_that_are_accepted(base_url: str, normalized: str) -> None:
+    assert check_base_url(base_url, allow_http=False) == normalized
 
 
 def test_plain_http_can_be_allowed() -> None:
     assert settings(base_url="http://h/v1", allow_http=True).provider.base_url == "http://h/v1"
 
 
-def test_loopback() -> None:
+def test_loopback_addresses() -> None:
     assert is_loopback("127.9.9.9")
     assert not is_loopback("0.0.0.0")
 

@@ -1,4 +1,4 @@
-"""Flat to nested and back: by tables, and as an identity for anything both shapes can carry."""
+"""Translation between the flat and the nested shape: tables, and the round trip as an identity."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openai_realtime.core.strict_json import Json
 from openai_realtime.dialects import (
-    Kind,
+    SessionType,
     flat_request,
     flat_response,
     nested_request,
@@ -105,35 +105,39 @@ def test_requests_both_ways(flat: Object, nested: Object) -> None:
     there = nested_request(flat, "realtime")
     assert there.body == {"session": {"type": "realtime", **nested}}
     assert there.dropped == ()
-    back, kind = flat_request(there.body)
-    assert (back.body, back.dropped, kind) == (flat, (), "realtime")
+    back, session_type = flat_request(there.body)
+    assert (back.body, back.dropped, session_type) == (flat, (), "realtime")
     assert flat == before
 
 
 @pytest.mark.parametrize(
-    ("kind", "spelt"), [("realtime", "expires_after"), ("transcription", "expires_at")]
+    ("session_type", "lifetime_field"),
+    [("realtime", "expires_after"), ("transcription", "expires_at")],
 )
-def test_the_lifetime(kind: Kind, spelt: str) -> None:
-    flat: Object = {"client_secret": {spelt: {"anchor": "created_at", "seconds": 60}}}
-    there = nested_request(flat, kind)
+def test_the_lifetime_of_the_secret(session_type: SessionType, lifetime_field: str) -> None:
+    flat: Object = {"client_secret": {lifetime_field: {"anchor": "created_at", "seconds": 60}}}
+    there = nested_request(flat, session_type)
     assert there.body == {
         "expires_after": {"anchor": "created_at", "seconds": 60},
-        "session": {"type": kind},
+        "session": {"type": session_type},
     }
-    assert flat_request(there.body) == (there.__class__(flat), kind)
+    assert flat_request(there.body) == (there.__class__(flat), session_type)
 
 
-def test_turn_detection_gets_the_type_that_the_nested_shape_wants() -> None:
-    for given_, kind in (
+def test_turn_detection_gets_the_type_that_the_nested_shape_requires() -> None:
+    for turn_detection, vad_type in (
         ({"threshold": 0.5}, "server_vad"),
         ({"eagerness": "low"}, "semantic_vad"),
     ):
-        body: Any = nested_request({"turn_detection": dict(given_)}, "realtime").body
-        assert body["session"]["audio"]["input"]["turn_detection"] == {"type": kind, **given_}
+        body: Any = nested_request({"turn_detection": dict(turn_detection)}, "realtime").body
+        assert body["session"]["audio"]["input"]["turn_detection"] == {
+            "type": vad_type,
+            **turn_detection,
+        }
 
 
 @pytest.mark.parametrize(
-    ("flat", "kind", "dropped"),
+    ("flat", "session_type", "dropped"),
     [
         ({"temperature": 0.8, "voice": "verse"}, "realtime", ("temperature",)),
         ({"modalities": ["text"], "include": None}, "transcription", ("modalities",)),
@@ -149,16 +153,18 @@ def test_turn_detection_gets_the_type_that_the_nested_shape_wants() -> None:
         ),
     ],
 )
-def test_what_nested_cannot_carry(flat: Object, kind: Kind, dropped: tuple[str, ...]) -> None:
-    translation = nested_request(flat, kind)
+def test_fields_that_the_nested_shape_does_not_have(
+    flat: Object, session_type: SessionType, dropped: tuple[str, ...]
+) -> None:
+    translation = nested_request(flat, session_type)
     assert translation.dropped == dropped
     assert dropped[0].rpartition(".")[2] not in json.dumps(translation.body)
 
 
-def test_what_flat_cannot_carry() -> None:
+def test_fields_that_the_flat_shape_does_not_have() -> None:
     mcp: Json = {"type": "mcp", "server_label": "s"}
     function: Json = {"type": "function", "name": "f"}
-    translation, kind = flat_request(
+    translation, session_type = flat_request(
         {
             "session": {
                 "type": "realtime",
@@ -170,7 +176,7 @@ def test_what_flat_cannot_carry() -> None:
             }
         }
     )
-    assert kind == "realtime"
+    assert session_type == "realtime"
     assert set(translation.dropped) == {
         "session.reasoning",
         "session.parallel_tool_calls",
@@ -225,7 +231,7 @@ NESTED_RESPONSE: Object = {
 }
 
 
-def test_answers_both_ways() -> None:
+def test_responses_both_ways() -> None:
     assert flat_response(NESTED_RESPONSE) == FLAT_RESPONSE
     assert nested_response(FLAT_RESPONSE) == NESTED_RESPONSE
     assert flat_response(FLAT_RESPONSE) == FLAT_RESPONSE
@@ -236,7 +242,7 @@ SECRET: Object = {"value": "ek_1", "expires_at": 7}
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"client_secret": SECRET},
         SECRET,
@@ -250,16 +256,16 @@ SECRET: Object = {"value": "ek_1", "expires_at": 7}
         {"client_secret": {"value": None}, "session": {"client_secret": SECRET}},
     ],
 )
-def test_the_secret_is_found_wherever_it_is(answer: Object) -> None:
-    before = copy.deepcopy(answer)
-    assert flat_response(answer)["client_secret"] == SECRET
-    nested = nested_response(answer)
+def test_the_secret_is_found_at_every_known_place(response: Object) -> None:
+    before = copy.deepcopy(response)
+    assert flat_response(response)["client_secret"] == SECRET
+    nested = nested_response(response)
     assert (nested["value"], nested["expires_at"]) == ("ek_1", 7)
-    assert answer == before
+    assert response == before
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {},
         {"value": 5},
@@ -270,14 +276,14 @@ def test_the_secret_is_found_wherever_it_is(answer: Object) -> None:
         {"error": {"message": "no"}},
     ],
 )
-def test_no_secret_is_invented(answer: Object) -> None:
-    assert not isinstance(flat_response(answer).get("client_secret"), dict)
-    assert not isinstance(nested_response(answer).get("value"), str)
+def test_no_secret_is_invented(response: Object) -> None:
+    assert not isinstance(flat_response(response).get("client_secret"), dict)
+    assert not isinstance(nested_response(response).get("value"), str)
 
 
 def test_a_secret_with_its_unknown_fields_survives() -> None:
-    answer: Object = {**NESTED_RESPONSE, "scope": "x"}
-    assert flat_response(answer)["scope"] == "x"
+    response: Object = {**NESTED_RESPONSE, "scope": "x"}
+    assert flat_response(response)["scope"] == "x"
     odd: Object = {
         "value": "ek_1",
         "session": {
@@ -292,9 +298,9 @@ def test_a_secret_with_its_unknown_fields_survives() -> None:
     }
 
 
-def test_a_flat_transcription_answer_becomes_a_nested_one() -> None:
-    answer: Object = {"object": "realtime.transcription_session", "client_secret": SECRET}
-    assert nested_response(answer)["session"] == {
+def test_a_flat_transcription_response_becomes_a_nested_one() -> None:
+    response: Object = {"object": "realtime.transcription_session", "client_secret": SECRET}
+    assert nested_response(response)["session"] == {
         "type": "transcription",
         "object": "realtime.transcription_session",
     }
@@ -306,7 +312,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-CARRIED = st.fixed_dictionaries(
+IN_BOTH_SHAPES = st.fixed_dictionaries(
     {},
     optional={
         "model": TEXT,
@@ -342,33 +348,39 @@ CARRIED = st.fixed_dictionaries(
 
 
 @settings(max_examples=300)
-@given(CARRIED, st.sampled_from(["realtime", "transcription"]), st.none() | st.integers(10, 7200))
-def test_flat_to_nested_to_flat_is_the_identity(
-    flat: Object, kind: Kind, lifetime: int | None
+@given(
+    IN_BOTH_SHAPES,
+    st.sampled_from(["realtime", "transcription"]),
+    st.none() | st.integers(10, 7200),
+)
+def test_the_round_trip_of_a_request_is_the_identity(
+    flat: Object, session_type: SessionType, lifetime: int | None
 ) -> None:
-    if kind == "transcription":
+    if session_type == "transcription":
         flat.pop("modalities", None)
     if lifetime is not None:
-        spelt = "expires_after" if kind == "realtime" else "expires_at"
-        flat["client_secret"] = {spelt: {"seconds": lifetime}}
-    there = nested_request(flat, kind)
-    back, kind_again = flat_request(there.body)
-    assert (there.dropped, back.dropped, kind_again) == ((), (), kind)
+        lifetime_field = "expires_after" if session_type == "realtime" else "expires_at"
+        flat["client_secret"] = {lifetime_field: {"seconds": lifetime}}
+    there = nested_request(flat, session_type)
+    back, back_type = flat_request(there.body)
+    assert (there.dropped, back.dropped, back_type) == ((), (), session_type)
     assert back.body == flat
-    assert nested_request(back.body, kind) == there
+    assert nested_request(back.body, session_type) == there
 
 
 @settings(max_examples=300)
-@given(CARRIED)
-def test_answers_there_and_back_are_the_identity(flat: Object) -> None:
-    answer: Object = {**flat, "object": "realtime.session", "client_secret": SECRET}
-    assert flat_response(nested_response(answer)) == answer
+@given(IN_BOTH_SHAPES)
+def test_the_round_trip_of_a_response_is_the_identity(flat: Object) -> None:
+    response: Object = {**flat, "object": "realtime.session", "client_secret": SECRET}
+    assert flat_response(nested_response(response)) == response
 
 
 @given(
     st.dictionaries(st.sampled_from([*FLAT_RESPONSE, *NESTED_RESPONSE, "data", "type"]), ANYTHING)
 )
-def test_everything_is_translated_without_a_fault_or_a_side_effect(value: dict[str, Json]) -> None:
+def test_any_json_object_is_translated_without_exception_or_side_effect(
+    value: dict[str, Json],
+) -> None:
     before = copy.deepcopy(value)
     flat_response(value)
     nested_response(value)

@@ -1,4 +1,4 @@
-"""Every environment variable that the package reads is in the one list of `environment.py`."""
+"""Every environment variable that the package reads is listed in `environment.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READERS = {"environ", "environb", "getenv", "getenvb", "getproxies", "getproxies
 
 
 def readers_in(source: str) -> set[str]:
-    """Return what of the standard library in `source` reads the environment."""
+    """Return the standard library's names in `source` that read the environment."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute):
@@ -35,7 +35,7 @@ def test_the_check_finds_every_way_to_read() -> None:
     assert readers_in("import urllib.request\nurllib.request.getproxies()") == {"getproxies"}
 
 
-def test_nothing_else_reads_the_environment() -> None:
+def test_no_other_file_reads_the_environment() -> None:
     found = {path for path, source in SOURCES.items() if readers_in(source)}
     assert found == {"environment.py"}
 

@@ -1,4 +1,4 @@
-"""How exceptions read, and that they survive the trips exceptions make."""
+"""The messages of exceptions, and that exceptions survive pickling and copying."""
 
 import copy
 import inspect
@@ -15,7 +15,7 @@ CLASSES = [
 ]
 
 
-def test_an_error_reads_like_a_sentence() -> None:
+def test_the_message_has_every_known_detail() -> None:
     error = errors.RateLimitError(
         "Slow down",
         status_code=429,
@@ -45,7 +45,7 @@ def test_every_class_is_documented_and_survives_copying(kind: type[errors.Realti
         assert (str(twin), twin.__dict__) == (str(error), error.__dict__)
 
 
-def test_the_tree_is_the_official_sdks() -> None:
+def test_the_tree_is_that_of_the_official_sdk() -> None:
     assert issubclass(errors.APITimeoutError, errors.APIConnectionError)
     assert issubclass(errors.RateLimitError, errors.APIStatusError)
     assert issubclass(errors.APIStatusError, errors.APIError)

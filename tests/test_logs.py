@@ -1,4 +1,4 @@
-"""The log is silent until it is asked for."""
+"""The log writes to stderr only when `OPENAI_REALTIME_LOG` asks for it."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ print(secret)
 @pytest.mark.parametrize(
     ("level", "lines"), [("debug", 9), (" INFO ", 1), ("warning", 0), ("nonsense", 0), ("", 0)]
 )
-def test_the_environment_turns_it_on(level: str, lines: int) -> None:
+def test_the_environment_sets_the_level(level: str, lines: int) -> None:
     environment = {**os.environ, "OPENAI_REALTIME_LOG": level}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM],

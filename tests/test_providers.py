@@ -1,4 +1,4 @@
-"""Providers as data: who is called, where, and with which key."""
+"""Providers: their URLs, dialects and keys, and the settings that fit to them."""
 
 from dataclasses import replace
 from typing import Any
@@ -68,7 +68,7 @@ def test_urls_below_an_endpoint_keep_the_query_last() -> None:
     assert url == f"{ENDPOINT}/openai/v1/realtime/calls/rtc_1/accept?api-version=x"
 
 
-def test_what_a_provider_does_not_have_is_told_before_anything_is_sent() -> None:
+def test_a_missing_endpoint_raises_before_anything_is_sent() -> None:
     with SyncRealtimeSessionsClient(provider=xai(), api_key="k") as client:
         with pytest.raises(ConfigurationError, match="xAI has no translations endpoint"):
             client.translations.client_secrets.create(session={"model": "m"})
@@ -104,14 +104,16 @@ def test_dialects_and_keys(
     with pytest.raises(ConfigurationError, match=f"{variable}$"):
         SyncRealtimeSessionsClient(provider=provider)
     monkeypatch.setenv(variable, "key-1")
-    asked: Any = Configuration.resolve({"provider": provider}).credential.get()
-    assert asked.header == (auth.header.encode(), f"{auth.prefix}key-1".encode())
+    authorization: Any = Configuration.resolve({"provider": provider}).credential.get()
+    assert authorization.header == (auth.header.encode(), f"{auth.prefix}key-1".encode())
 
 
-def test_no_provider_is_sent_anothers_key_or_organization(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_provider_gets_the_key_or_organization_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, "openais-own")
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://other.example/v1")
     with pytest.raises(ConfigurationError, match="XAI_API_KEY"):
         SyncRealtimeSessionsClient(provider=xai())
     configuration = Configuration.resolve({"provider": xai(), "api_key": "xai-1"})
@@ -122,28 +124,28 @@ def test_no_provider_is_sent_anothers_key_or_organization(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "reason"),
     [
         ({"provider": xai(), "base_url": "https://h"}, "not both"),
         ({"dialect": "alpha"}, '"auto", "beta" or "ga"'),
         ({"provider": Provider("x", "http://evil.example")}, "plain http"),
     ],
 )
-def test_settings_that_contradict(options: dict[str, Any], why: str) -> None:
-    with pytest.raises(ConfigurationError, match=why):
+def test_settings_that_contradict_each_other(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
         SyncRealtimeSessionsClient(api_key="sk-x", **options)
 
 
-def test_with_options_changes_who_is_called() -> None:
+def test_with_options_changes_the_provider() -> None:
     with SyncRealtimeSessionsClient(api_key="xai-1", provider=xai()) as client:
         with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
-            client.with_options(base_url="https://h/v1")  # xAI's key is not for somebody else
+            client.with_options(base_url="https://h/v1")  # xAI's key is for xAI alone
         other = client.with_options(base_url="https://h/v1", api_key="sk-y")
         assert (client.base_url, other.base_url) == ("https://api.x.ai/v1", "https://h/v1")
         assert other.with_options(provider=openai()).base_url == "https://api.openai.com/v1"
 
 
-def test_a_copy_does_not_ask_the_environment_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_does_not_read_the_environment_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://one.example/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "one")
@@ -157,7 +159,7 @@ def test_a_copy_does_not_ask_the_environment_again(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "reason"),
     [
         ({"basurl": "x"}, r"basurl is not a known setting: did you mean base_url\?"),
         ({"default_headers": {}}, "default_headers is not a known setting"),
@@ -168,18 +170,18 @@ def test_a_copy_does_not_ask_the_environment_again(monkeypatch: pytest.MonkeyPat
         ({"max_retries": 1.5}, "whole number"),
     ],
 )
-def test_settings_that_are_no_settings(options: dict[str, Any], why: str) -> None:
-    with pytest.raises(ConfigurationError, match=why):
+def test_unknown_and_unusable_settings(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
         SyncRealtimeSessionsClient(**{"api_key": "sk-x", **options})
 
 
-def test_a_client_of_ones_own_has_its_own_proxies() -> None:
+def test_proxy_and_http_client_exclude_each_other() -> None:
     with httpx.Client() as own, pytest.raises(ConfigurationError, match="not both"):
         SyncRealtimeSessionsClient(api_key="sk-x", proxy="http://p:1", http_client=own)
 
 
 @pytest.mark.parametrize("options", [{"proxy": "http://p"}, {"trust_env": False}, {"tiemout": 3}])
-def test_settings_that_a_copy_cannot_have(options: dict[str, Any]) -> None:
+def test_settings_that_with_options_refuses(options: dict[str, Any]) -> None:
     with (
         SyncRealtimeSessionsClient(api_key="sk-x") as client,
         pytest.raises(ConfigurationError, match=next(iter(options))),
@@ -187,13 +189,13 @@ def test_settings_that_a_copy_cannot_have(options: dict[str, Any]) -> None:
         client.with_options(**options)
 
 
-def test_a_subclass_keeps_what_is_its_own() -> None:
-    class Mine(SyncRealtimeSessionsClient):
+def test_copies_of_a_subclass_keep_its_attributes() -> None:
+    class TenantClient(SyncRealtimeSessionsClient):
         def __init__(self) -> None:
             super().__init__(api_key="sk-x", max_retries=0, timeout=Timeout(60, connect=1))
             self.tenant = "t"
 
-    with Mine() as client:
+    with TenantClient() as client:
         copied = client.with_options(retry=RetryPolicy(max_retries=5), timeout=10)
         assert copied.tenant == "t"
         assert copied._configuration.retry.max_retries == 5
@@ -213,7 +215,7 @@ def test_a_subclass_keeps_what_is_its_own() -> None:
         lambda: compatible("http://gateway.example"),
     ],
 )
-def test_what_is_refused(make: Any) -> None:
+def test_unusable_providers(make: Any) -> None:
     with pytest.raises(ConfigurationError):
         make()
 
@@ -227,8 +229,8 @@ def test_plain_http_where_it_is_allowed() -> None:
         azure("http://name.openai.azure.com")
 
 
-def test_a_new_provider_is_a_line_of_data() -> None:
-    mine = Provider("Mine", "https://mine.example", "ga", auth=AuthScheme("x-key"))
-    configuration = Configuration.resolve({"provider": mine, "api_key": "k"})
-    asked: Any = configuration.credential.get()
-    assert asked.header == (b"x-key", b"k")
+def test_a_new_provider_needs_one_line() -> None:
+    provider = Provider("Mine", "https://mine.example", "ga", auth=AuthScheme("x-key"))
+    configuration = Configuration.resolve({"provider": provider, "api_key": "k"})
+    authorization: Any = configuration.credential.get()
+    assert authorization.header == (b"x-key", b"k")

@@ -1,4 +1,4 @@
-"""The public face: its names, its docstrings, its price at import."""
+"""The public names, their docstrings and type hints, and what importing the package loads."""
 
 import ast
 import importlib
@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,13 +16,25 @@ import pytest
 from pydantic import BaseModel
 
 import openai_realtime
-from openai_realtime import mint, testing, types
+from openai_realtime import (
+    configuration,
+    errors,
+    mint,
+    observe,
+    otel,
+    providers,
+    resources,
+    secret_pool,
+    testing,
+    types,
+    webhooks,
+)
 
 PACKAGE = Path(openai_realtime.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def test_exports_are_sorted_and_there() -> None:
+def test_exports_are_sorted_and_exist() -> None:
     for module in (openai_realtime, mint, testing, types):
         assert module.__all__ == sorted(module.__all__)
         for name in module.__all__:
@@ -97,6 +110,65 @@ def test_every_export_has_a_docstring() -> None:
             assert inspect.getdoc(getattr(openai_realtime, name)), name
 
 
+def public_callables() -> dict[str, object]:
+    """Return every public function and class, and the methods of the classes, by their paths."""
+    modules = [openai_realtime, configuration, errors, mint, observe, otel, providers]
+    found: dict[str, object] = {}
+    for module in [*modules, resources, secret_pool, testing, webhooks]:
+        for name in getattr(module, "__all__", vars(module)):
+            value = getattr(module, name)
+            is_own = str(getattr(value, "__module__", "")).startswith("openai_realtime")
+            if is_own and not name.startswith("_") and inspect.isroutine(value):
+                found[f"{module.__name__}.{name}"] = value
+            elif is_own and not name.startswith("_") and inspect.isclass(value):
+                found |= methods_of(f"{module.__name__}.{name}", value)
+    return found
+
+
+def methods_of(path: str, kind: type) -> dict[str, object]:
+    """Return a class and its public methods, special methods and getters, the inherited ones too."""
+    found: dict[str, object] = {path: kind}
+    for name in dir(kind):
+        member = inspect.getattr_static(kind, name)
+        for attribute in ("fget", "func", "__func__"):  # of properties, cached ones, class methods
+            member = getattr(member, attribute, member)
+        is_public = not name.startswith("_") or (name.endswith("__") and "pydantic" not in name)
+        is_own = str(getattr(member, "__module__", "")).startswith("openai_realtime")
+        if is_public and is_own and inspect.isfunction(member):
+            found[f"{path}.{name}"] = member
+    return found
+
+
+# It is generated from the attributes, whose `Final` is allowed on attributes alone.
+WITHOUT_HINTS = {"openai_realtime.ResponseMeta.__init__"}
+UNFINISHED = ("openai_realtime.mint", "openai_realtime.testing", "openai_realtime.webhooks")
+CALLABLES = {
+    path: it
+    for path, it in public_callables().items()
+    if path not in WITHOUT_HINTS and not str(it.__module__).startswith(UNFINISHED)
+}
+
+
+@pytest.mark.parametrize("path", CALLABLES)
+def test_type_hints_of_every_public_callable_can_be_evaluated(path: str) -> None:
+    typing.get_type_hints(CALLABLES[path], include_extras=True)
+
+
+def test_type_hints_are_evaluated_in_a_process_that_has_imported_nothing_else() -> None:
+    program = """
+import typing
+from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
+for client in (RealtimeSessionsClient, SyncRealtimeSessionsClient):
+    typing.get_type_hints(client)
+    typing.get_type_hints(client.__init__)
+    print(typing.get_type_hints(client.sessions.func)["return"].__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["AsyncSessions", "Sessions"]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_file_has_a_docstring_and_stays_short(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -131,7 +203,7 @@ def test_every_field_of_every_wire_type_has_a_docstring() -> None:
     assert [f"{kind}.{field}" for kind, field, documented in fields if not documented] == []
 
 
-def test_every_wire_model_keeps_what_it_does_not_know() -> None:
+def test_every_wire_model_keeps_unknown_fields() -> None:
     modules = [
         importlib.import_module(f"openai_realtime.types.{module.name}")
         for module in pkgutil.iter_modules([str(PACKAGE / "types")])
@@ -148,7 +220,7 @@ def test_every_wire_model_keeps_what_it_does_not_know() -> None:
         assert model.model_config["hide_input_in_errors"], model
 
 
-def test_importing_loads_next_to_nothing() -> None:
+def test_importing_the_package_loads_no_other_package() -> None:
     program = (
         "import sys; import openai_realtime; "
         "print([m for m in ('httpx', 'httpcore', 'pydantic', 'anyio', 'ssl') if m in sys.modules])"
@@ -159,11 +231,11 @@ def test_importing_loads_next_to_nothing() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_version_has_one_place() -> None:
+def test_the_version_is_that_of_the_distribution() -> None:
     assert openai_realtime.__version__ == importlib.metadata.version("openai-realtime")
 
 
-def test_the_floors_hold() -> None:
+def test_the_import_rules_hold() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
         capture_output=True,

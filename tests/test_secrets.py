@@ -1,4 +1,4 @@
-"""Redacted strings: showing is masked, working is not."""
+"""Redacted strings: the repr is masked, the value is not changed."""
 
 import copy
 import json
@@ -15,7 +15,7 @@ from openai_realtime.secrets import MASK, ApiKey, Authorization, EphemeralKey
 SECRET = EphemeralKey("ek_0123456789")
 
 
-def test_showing_is_masked() -> None:
+def test_every_repr_is_masked() -> None:
     shown = [
         repr(SECRET),
         f"{SECRET!r}",
@@ -28,7 +28,7 @@ def test_showing_is_masked() -> None:
         assert MASK in text
 
 
-def test_working_is_not() -> None:
+def test_the_value_is_not_changed() -> None:
     assert f"Bearer {SECRET}" == "Bearer ek_0123456789"
     assert SECRET == "ek_0123456789"
     assert json.dumps({"value": SECRET}) == '{"value": "ek_0123456789"}'
@@ -54,12 +54,12 @@ def test_copies_keep_the_mask_and_pickles_are_refused() -> None:
 
 
 @pytest.mark.parametrize("value", ["", " ", "a b", "a\n", "é", "x" * 4097, 7, None])
-def test_what_pydantic_refuses(value: object) -> None:
+def test_values_that_pydantic_refuses(value: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(EphemeralKey).validate_python(value)
 
 
-def test_what_pydantic_takes() -> None:
+def test_values_that_pydantic_accepts() -> None:
     value = TypeAdapter(EphemeralKey).validate_json('"ek_1"')
     assert type(value) is EphemeralKey
     assert len(TypeAdapter(EphemeralKey).validate_python("x" * 4096)) == 4096

@@ -18,10 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, cast
 
+from openai_realtime.errors import APIError
+
 if TYPE_CHECKING:
     from openai_realtime.core.retry import RetryBudget
     from openai_realtime.core.wire import Request
-    from openai_realtime.errors import APIError
 
 AttemptCause = Literal["first", "retry", "resend", "fallback"]
 """Why a request is sent: it is the first of its call; a retry; sent again at once because the server had

@@ -1,4 +1,47 @@
-"""What can be called: one file a resource, its async and its sync class side by side.
+"""The resources of a client: one file for each, with its async and its sync class side by side.
 
-A method is a line or two over a pure builder, which checks the parameters and returns a `Call`.
+A method is a line or two over a pure builder, which checks the parameters and returns a `Call`. Each
+class is loaded when it is first used: a program that only mints does not wait for the others.
 """
+
+from typing import TYPE_CHECKING
+
+from openai_realtime.lazy_imports import lazy_names
+
+if TYPE_CHECKING:
+    from openai_realtime.resources.calls import AsyncCalls, Calls
+    from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
+    from openai_realtime.resources.sessions import AsyncSessions, Sessions
+    from openai_realtime.resources.transcription_sessions import (
+        AsyncTranscriptionSessions,
+        TranscriptionSessions,
+    )
+    from openai_realtime.resources.translations import AsyncTranslations, Translations
+
+__all__ = [
+    "AsyncCalls",
+    "AsyncClientSecrets",
+    "AsyncSessions",
+    "AsyncTranscriptionSessions",
+    "AsyncTranslations",
+    "Calls",
+    "ClientSecrets",
+    "Sessions",
+    "TranscriptionSessions",
+    "Translations",
+]
+
+if not TYPE_CHECKING:  # pragma: no branch
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "resources.calls": ("AsyncCalls", "Calls"),
+            "resources.client_secrets": ("AsyncClientSecrets", "ClientSecrets"),
+            "resources.sessions": ("AsyncSessions", "Sessions"),
+            "resources.transcription_sessions": (
+                "AsyncTranscriptionSessions",
+                "TranscriptionSessions",
+            ),
+            "resources.translations": ("AsyncTranslations", "Translations"),
+        },
+    )

@@ -126,7 +126,7 @@ class _Creation(Generic[M]):
     def call(self) -> Call[M]:
         """Return the call in the dialect that the server takes."""
         operation, provider = self._operation, self._configuration.provider
-        dialect = self._configuration.dialects.of(self._cache_key(), provider.dialect)
+        dialect = self._configuration.dialects.resolve(self._cache_key(), provider.dialect)
         if operation.translate is None or dialect == operation.dialect:
             return self._own_call()
         if dialect == "auto" and operation.endpoint in provider.paths:
@@ -184,7 +184,7 @@ class _Creation(Generic[M]):
                     lifetime=lifetime,
                 )
             if learns:
-                self._configuration.dialects.learn(self._cache_key(), draft.dialect)
+                self._configuration.dialects.store(self._cache_key(), draft.dialect)
             return model
 
         hints: Mapping[int | str, str] = NO_HINTS
@@ -203,7 +203,7 @@ class _Creation(Generic[M]):
         if self._arguments.is_strict:
             message = f"{message}; leave it out, or drop strict=True"
             raise ParameterError(message, param=dropped[0])
-        if self._configuration.dialects.is_first(message):
+        if self._configuration.dialects.add_warning(message):
             warnings.warn(
                 f"{message}: dropped (see meta.dropped; strict=True makes it an error)",
                 DroppedParameterWarning,

@@ -1,7 +1,24 @@
 """Client secrets minted ahead of their users: `client.secret_pool(…)`, then `pool.acquire()`."""
 
-from openai_realtime.secret_pool.async_pool import SecretPool
-from openai_realtime.secret_pool.inventory import PoolStats
-from openai_realtime.secret_pool.sync_pool import SyncSecretPool
+from typing import TYPE_CHECKING
 
-__all__ = ["PoolStats", "SecretPool", "SyncSecretPool"]
+from openai_realtime.lazy_imports import lazy_names
+
+if TYPE_CHECKING:
+    from openai_realtime.secret_pool.async_pool import SecretPool
+    from openai_realtime.secret_pool.inventory import PoolStats
+    from openai_realtime.secret_pool.sync_pool import SyncSecretPool
+    from openai_realtime.types.session import SecretPoolParams
+
+__all__ = ["PoolStats", "SecretPool", "SecretPoolParams", "SyncSecretPool"]
+
+if not TYPE_CHECKING:  # pragma: no branch
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "secret_pool.async_pool": ("SecretPool",),
+            "secret_pool.inventory": ("PoolStats",),
+            "secret_pool.sync_pool": ("SyncSecretPool",),
+            "types.secret_pool": ("SecretPoolParams",),
+        },
+    )

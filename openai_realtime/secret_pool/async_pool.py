@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 
 from openai_realtime.errors import ClientClosedError
 from openai_realtime.resources.sessions import AsyncSessions
 from openai_realtime.secret_pool.base import BasePool
-
-if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
-
-    from openai_realtime.secret_pool.inventory import PoolStats
-    from openai_realtime.types.session import RealtimeSessionCreateResponse
+from openai_realtime.secret_pool.inventory import PoolStats
+from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 
 class SecretPool(BasePool[AsyncSessions]):
@@ -27,7 +24,7 @@ class SecretPool(BasePool[AsyncSessions]):
     """
 
     _block = "async with"
-    _tasks: TaskGroup
+    _tasks: anyio.abc.TaskGroup
     _changed: anyio.Event
     _event_loop: object = None
 
@@ -108,7 +105,7 @@ class SecretPool(BasePool[AsyncSessions]):
         self._tasks.start_soon(self._refill)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *_exc_info: object) -> None:
         if self._is_inherited:
             return  # the tasks and the event loop are the parent's
         self._inventory.close(self._closed_error())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import os
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from openai_realtime.configuration import Configuration
 from openai_realtime.core.events import PoolLevel
+from openai_realtime.core.exchange import RetryContext
 from openai_realtime.errors import (
     APIError,
     APITimeoutError,
@@ -18,11 +20,7 @@ from openai_realtime.errors import (
 from openai_realtime.resources.sessions import AsyncSessions, Sessions
 from openai_realtime.secret_pool.inventory import SecretInventory, Waiter
 from openai_realtime.secret_pool.pool_config import PoolConfig
-
-if TYPE_CHECKING:
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.core.exchange import RetryContext
-    from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretPoolParams
+from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretPoolParams
 
 S = TypeVar("S", AsyncSessions, Sessions)
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from openai_realtime.configuration import Configuration
+from openai_realtime.core.exchange import RetryContext
 from openai_realtime.resources.sessions import Sessions
 from openai_realtime.secret_pool.base import BasePool
-
-if TYPE_CHECKING:
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.core.exchange import RetryContext
-    from openai_realtime.secret_pool.inventory import PoolStats
-    from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretPoolParams
+from openai_realtime.secret_pool.inventory import PoolStats
+from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretPoolParams
 
 
 class SyncSecretPool(BasePool[Sessions]):
@@ -132,5 +130,5 @@ class SyncSecretPool(BasePool[Sessions]):
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_exc_info: object) -> None:
         self.close()

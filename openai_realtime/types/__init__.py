@@ -227,7 +227,7 @@ _MODULES = (
 )
 
 
-# A type checker that saw this would take every misspelt name for an object.
+# Hidden from type checkers: with it, they would accept every misspelt name.
 if not TYPE_CHECKING:  # pragma: no branch
 
     def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""`on_event=`: what a hook is told, in order, whatever becomes of the call and of the hook."""
+"""`on_event=`: which events a hook gets and in which order, also when the call or the hook fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_events_of_a_call(backend: Backend, realtime_server: MockRealtimeSer
             )
 
     backend.run(body)
-    started, sent, finished, scheduled, again, answered, over = events
+    started, sent, finished, scheduled, sent_again, succeeded, over = events
     assert isinstance(started, CallStarted)
     assert started.operation == "sessions.create"
     assert isinstance(sent, AttemptSent)
@@ -50,29 +50,29 @@ def test_the_events_of_a_call(backend: Backend, realtime_server: MockRealtimeSer
     assert isinstance(scheduled, RetryScheduled)
     assert (scheduled.reason, scheduled.budget) == (finished.error, 486)
     assert 0.001 <= scheduled.delay <= 0.5
-    assert isinstance(again, AttemptSent)
-    assert (again.attempt, again.cause) == (2, "retry")
-    assert isinstance(answered, AttemptFinished)
-    assert (answered.status, answered.error) == (200, None)
+    assert isinstance(sent_again, AttemptSent)
+    assert (sent_again.attempt, sent_again.cause) == (2, "retry")
+    assert isinstance(succeeded, AttemptFinished)
+    assert (succeeded.status, succeeded.error) == (200, None)
     assert isinstance(over, CallFinished)
     assert (over.attempts, over.error, over.budget) == (2, None, 500)
-    assert over.elapsed > scheduled.delay + finished.elapsed + answered.elapsed > 0
+    assert over.elapsed > scheduled.delay + finished.elapsed + succeeded.elapsed > 0
     assert len({event.call for event in events if not isinstance(event, PoolLevel)}) == 1
     shown = repr(events)
     assert not any(text in shown for text in ("a secret plan", "hidden", "ek_", "sk-"))
 
 
-def test_a_fallback_and_a_resend_are_told(backend: Backend) -> None:
+def test_the_cause_of_a_fallback_and_of_a_resend(backend: Backend) -> None:
     causes: list[str] = []
 
-    def note(event: Event) -> None:
+    def record(event: Event) -> None:
         if isinstance(event, AttemptSent):
             causes.append(event.cause)
 
     async def body() -> None:
         with MockRealtimeServer(dialect="ga") as server:
             async with backend.client(
-                base_url=server.base_url, api_key=server.api_key, on_event=note
+                base_url=server.base_url, api_key=server.api_key, on_event=record
             ) as client:
                 await client.sessions.create()
                 server.hang_up()
@@ -84,7 +84,7 @@ def test_a_fallback_and_a_resend_are_told(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
-def test_a_cancelled_call_ends_its_events(
+def test_a_cancelled_call_finishes_its_events(
     backend_name: str, realtime_server: MockRealtimeServer
 ) -> None:
     backend, events = Backend(backend_name), list[Event]()
@@ -107,7 +107,9 @@ def test_a_cancelled_call_ends_its_events(
     assert "Cancelled" in type(over.error).__name__
 
 
-def test_a_call_cancelled_between_attempts_too(realtime_server: MockRealtimeServer) -> None:
+def test_a_call_cancelled_between_attempts_finishes_its_events(
+    realtime_server: MockRealtimeServer,
+) -> None:
     events: list[Event] = []
 
     async def body() -> None:
@@ -124,7 +126,7 @@ def test_a_call_cancelled_between_attempts_too(realtime_server: MockRealtimeServ
     assert [type(event) for event in events[-2:]] == [RetryScheduled, CallFinished]
 
 
-def test_a_faulty_hook_breaks_nothing_and_is_told_once(
+def test_a_failing_hook_does_not_end_calls_and_is_logged_once(
     backend: Backend, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(event: Event) -> None:
@@ -139,12 +141,12 @@ def test_a_faulty_hook_breaks_nothing_and_is_told_once(
     assert len(realtime_server.requests) == 2
     warnings = [entry.getMessage() for entry in caplog.records if entry.name == "openai_realtime"]
     assert warnings == [
-        "on_event raised KeyError at CallStarted: told once, the call goes on",
-        "on_event raised ValueError at AttemptSent: told once, the call goes on",
+        "on_event raised KeyError at CallStarted: the call continues; each exception class is logged once",
+        "on_event raised ValueError at AttemptSent: the call continues; each exception class is logged once",
     ]
 
 
-def test_the_log_goes_on_beside_a_hook(
+def test_a_hook_does_not_replace_the_log(
     backend: Backend, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     events: list[Event] = []
@@ -153,9 +155,9 @@ def test_the_log_goes_on_beside_a_hook(
         async with backend.client(on_event=events.append) as client:
             with caplog.at_level(logging.DEBUG, "openai_realtime"):
                 await client.sessions.create()
-            told = len(caplog.records)
+            logged = len(caplog.records)
             await client.sessions.create()
-            assert len(caplog.records) == told > 0
+            assert len(caplog.records) == logged > 0
 
     backend.run(body)
     assert len(events) == 8
@@ -187,7 +189,7 @@ class CoroutineCall:
 
 
 @pytest.mark.parametrize("hook", [coroutine, CoroutineCall(), "not callable"])
-def test_what_is_no_hook(hook: Any) -> None:
+def test_unusable_hooks(hook: Any) -> None:
     make: Callable[..., object] = SyncRealtimeSessionsClient
     with pytest.raises(ConfigurationError, match="on_event is unusable"):
         make(api_key="sk-x", on_event=hook)

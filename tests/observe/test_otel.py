@@ -1,4 +1,4 @@
-"""OpenTelemetry, with the SDK's own exporters in memory: spans, metrics, and nothing secret."""
+"""OpenTelemetry, with the SDK's own exporters in memory: spans and metrics, without secrets."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def telemetry() -> Iterator[Telemetry]:
     made.meters.shutdown()
 
 
-def test_a_call_its_attempts_and_their_place(
+def test_a_call_with_its_attempts_below_it(
     backend: Backend, realtime_server: MockRealtimeServer, telemetry: Telemetry
 ) -> None:
     tracer = telemetry.tracers.get_tracer("the user's")
@@ -156,7 +156,7 @@ def test_a_call_its_attempts_and_their_place(
         ("https://gateway.example:8443/v1", "gateway.example", 8443),
     ],
 )
-def test_a_port_that_the_url_does_not_name_is_its_schemes(
+def test_the_default_port_of_a_url(
     telemetry: Telemetry, base_url: str, address: str, port: int
 ) -> None:
     def respond(_request: httpx.Request) -> httpx.Response:
@@ -175,7 +175,7 @@ def test_a_port_that_the_url_does_not_name_is_its_schemes(
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "kind", "status"),
+    ("response", "error", "error_type", "status"),
     [
         (MockResponse(401, {"error": {"message": "sk-hidden"}}), AuthenticationError, "401", 401),
         (MockResponse(json={"id": "ek_hidden"}), Exception, "APIResponseValidationError", 200),
@@ -183,17 +183,17 @@ def test_a_port_that_the_url_does_not_name_is_its_schemes(
         (MockResponse(drop="before"), APIConnectionError, "APIConnectionError", None),
     ],
 )
-def test_errors_are_told_by_type(
+def test_errors_are_recorded_by_type_alone(
     backend: Backend,
     realtime_server: MockRealtimeServer,
     telemetry: Telemetry,
-    answer: MockResponse,
+    response: MockResponse,
     error: type[Exception],
-    kind: str,
+    error_type: str,
     status: int | None,
 ) -> None:
     async def body() -> None:
-        realtime_server.respond_next(answer)
+        realtime_server.respond_next(response)
         async with backend.client(on_event=telemetry.hook, timeout=0.5, max_retries=0) as client:
             with pytest.raises(error):
                 await client.sessions.create(
@@ -204,14 +204,14 @@ def test_errors_are_told_by_type(
 
     backend.run(body)
     (attempt,) = telemetry.attempts()
-    assert attempt["error.type"] == kind
+    assert attempt["error.type"] == error_type
     assert attempt.get("http.response.status_code") == status
     assert all(span.status.status_code is StatusCode.ERROR for span in telemetry.spans)
     everything = json.dumps([span.to_json() for span in telemetry.spans]) + str(telemetry.points())
     assert not any(text in everything for text in ("hidden", "sk-", "ek_", "plan", "token="))
 
 
-def test_a_fallback_is_seen(backend: Backend, telemetry: Telemetry) -> None:
+def test_a_fallback_is_no_retry(backend: Backend, telemetry: Telemetry) -> None:
     async def body() -> None:
         with MockRealtimeServer(dialect="ga") as server:
             async with backend.client(
@@ -220,8 +220,8 @@ def test_a_fallback_is_seen(backend: Backend, telemetry: Telemetry) -> None:
                 await client.sessions.create()
 
     backend.run(body)
-    told = [attempt["openai_realtime.attempt.cause"] for attempt in telemetry.attempts()]
-    assert told == ["first", "fallback"]
+    causes = [attempt["openai_realtime.attempt.cause"] for attempt in telemetry.attempts()]
+    assert causes == ["first", "fallback"]
     assert "openai_realtime.retries" not in telemetry.points()
 
 
@@ -231,7 +231,7 @@ def span_id(span: ReadableSpan) -> int:
     return context.span_id
 
 
-def test_a_hundred_calls_at_once_keep_apart(
+def test_a_hundred_calls_at_once_have_separate_traces(
     backend: Backend, realtime_server: MockRealtimeServer, telemetry: Telemetry
 ) -> None:
     tracer = telemetry.tracers.get_tracer("the user's")
@@ -269,7 +269,7 @@ def test_a_hundred_calls_at_once_keep_apart(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_cancelled_call_leaves_no_span_open(
+def test_a_cancelled_call_ends_its_spans(
     backend: str, realtime_server: MockRealtimeServer, telemetry: Telemetry
 ) -> None:
     realtime_server.respond_next(MockResponse(delay=5.0))
@@ -289,7 +289,7 @@ def test_a_cancelled_call_leaves_no_span_open(
     assert "Cancelled" in telemetry.attempts()[0]["error.type"]
 
 
-def test_pools(telemetry: Telemetry) -> None:
+def test_the_metrics_of_pools(telemetry: Telemetry) -> None:
     for level in (PoolLevel("web", 0, 4, 0, 1), PoolLevel("web", 3, 4, 5, 1)):
         telemetry.hook(level)
     telemetry.hook(PoolLevel("phone", 1, 1, 2, 0))
@@ -306,7 +306,7 @@ def test_pools(telemetry: Telemetry) -> None:
     ) in points["openai_realtime.pool.secrets"]
 
 
-def test_without_the_package_it_says_what_to_install() -> None:
+def test_without_opentelemetry_the_error_says_what_to_install() -> None:
     program = "import sys; sys.modules['opentelemetry'] = None; import openai_realtime.otel"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""What a hook's events and its faults keep to themselves."""
+"""The reprs of events show neither parameters nor the messages of errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUSY = {"retry-after-ms": "1"}
 
 
 @pytest.mark.parametrize("status", [400, 503])
-def test_a_message_that_quotes_the_instructions_is_in_no_repr(
+def test_no_repr_shows_a_message_that_quotes_the_instructions(
     realtime_server: MockRealtimeServer, status: int
 ) -> None:
     events: list[Event] = []
@@ -29,7 +29,9 @@ def test_a_message_that_quotes_the_instructions_is_in_no_repr(
     assert "secret plan" not in repr(events)
 
 
-def test_nor_is_what_a_credential_callable_says(realtime_server: MockRealtimeServer) -> None:
+def test_no_repr_shows_the_message_of_a_credential_callable(
+    realtime_server: MockRealtimeServer,
+) -> None:
     events: list[Event] = []
 
     def key() -> str:
@@ -45,7 +47,7 @@ def test_nor_is_what_a_credential_callable_says(realtime_server: MockRealtimeSer
     assert "hidden" not in repr(events)
 
 
-def test_copies_do_not_warn_of_the_same_fault_again(
+def test_copies_do_not_log_the_same_exception_class_again(
     realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(event: Event) -> None:

@@ -1,0 +1,29 @@
+"""Public names of a package that are imported when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+
+ROOT = __name__.partition(".")[0]
+
+
+def lazy_names(package: str, modules: Mapping[str, Iterable[str]]) -> Callable[[str], object]:
+    """Return the `__getattr__` of a package (PEP 562).
+
+    `modules` has the names to import from each module, whose path is relative to `openai_realtime`.
+    Type hints that name such an attribute (`resources.Sessions`) can be evaluated at run time, and
+    import nothing before that.
+    """
+    module_of = {name: module for module, names in modules.items() for name in names}
+
+    def load(name: str) -> object:
+        if name not in module_of:
+            message = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        value: object = getattr(importlib.import_module(f"{ROOT}.{module_of[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return load
