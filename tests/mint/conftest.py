@@ -1,7 +1,4 @@
-"""The fixtures of the mint service's tests.
-
-Owns: fixtures. Must not know: any single test.
-"""
+"""The fixtures of the mint service's tests."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ def provider() -> Iterator[MockRealtimeServer]:
 
 
 @pytest.fixture
-def asking(provider: MockRealtimeServer) -> Iterator[TestClient]:
-    """Ask a service with the defaults, but for a limit that is not in the way."""
+def page(provider: MockRealtimeServer) -> Iterator[TestClient]:
+    """Give a client of a service with its defaults, apart from a higher limit."""
     with browser(app_for(provider, limits="1000/minute", allow={"voice": ["verse", "marin"]})) as a:
         yield a
