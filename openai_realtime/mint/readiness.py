@@ -73,7 +73,7 @@ class Readiness:
         if not _is_descriptor_available():
             states["descriptors"] = "exhausted"
             states["provider"] = _NOT_ASKED
-        elif isinstance(self._client._connections, AsyncHttpxEngine):  # noqa: SLF001 - of the same package
+        elif _uses_httpx(self._client):
             states["provider"] = _NOT_ASKED
         elif not await is_provider_reachable(self._client):
             states["provider"] = "unreachable"
@@ -95,6 +95,11 @@ def _is_descriptor_available() -> bool:
         logger.warning("No file descriptor is left for a connection: %s", error.strerror)
         return False
     return True
+
+
+def _uses_httpx(client: RealtimeSessionsClient) -> bool:
+    """Return whether the client sends through an `http_client` or `transport` of the user's."""
+    return isinstance(client._connections, AsyncHttpxEngine)  # noqa: SLF001 - of the same package
 
 
 async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from mint.redis_process import RedisProcess
 from mint.service import app_for, browser
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisProcess]:
+    process = RedisProcess(tmp_path)
+    process.start()
+    yield process
+    process.kill()
 
 
 @pytest.fixture

@@ -180,11 +180,8 @@ def test_the_error_of_a_pool_is_logged_and_a_secret_is_minted(
 
 @pytest.mark.redis
 def test_without_a_lifespan_the_first_request_opens_redis(
-    provider: MockRealtimeServer, tmp_path: Any
+    provider: MockRealtimeServer, redis: RedisProcess
 ) -> None:
-    redis = RedisProcess(tmp_path)
-    redis.start()
-
     def app() -> Starlette:
         return mounted(app_for(provider, storage=redis.url, limits="1/minute"))
 
@@ -200,8 +197,5 @@ def test_without_a_lifespan_the_first_request_opens_redis(
             assert (ready.status_code, ready.json()["limiter"]) == (503, "unusable")
             assert (await page.post(f"/voice{PATH}", json={})).status_code == 503
 
-    try:
-        run("asyncio", body)
-        run("trio", on_trio)
-    finally:
-        redis.kill()
+    run("asyncio", body)
+    run("trio", on_trio)

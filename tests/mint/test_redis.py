@@ -49,14 +49,6 @@ class Fleet:
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisProcess]:
-    process = RedisProcess(tmp_path)
-    process.start()
-    yield process
-    process.kill()
-
-
-@pytest.fixture
 def fleet(provider: MockRealtimeServer, redis: RedisProcess) -> Iterator[Fleet]:
     worker = Path(__file__).with_name("worker.py")
     settings = [provider.base_url, provider.api_key, redis.url, f"{LIMIT}/minute"]
