@@ -1,11 +1,11 @@
-"""A Django view that answers with client secrets, behind Django's own sessions.
+"""A Django view that responds with client secrets, behind Django's own sessions.
 
     pip install django 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… python examples/django_view.py    # serves http://127.0.0.1:8000
     python examples/django_view.py --mock                 # signs in, asks, and ends: no key
 
-The view hands the request to the mint service's endpoint, and tells it who Django says is there.
-Django has to run as ASGI. It stops the view when the browser hangs up, and minting with it.
+The view passes the request, with the user of Django's session, to the mint service's endpoint.
+Django has to run as ASGI. It cancels the view, and minting, when the browser disconnects.
 """
 
 # pyright: basic, reportAttributeAccessIssue=false
@@ -36,7 +36,6 @@ from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
     from django.core.handlers.asgi import ASGIRequest
-    from starlette.types import Message
 
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -54,20 +53,11 @@ def endpoint() -> MintEndpoint:
 
 @csrf_exempt  # the endpoint takes JSON alone, and from the listed origins
 async def client_secret(request: ASGIRequest) -> HttpResponse:
-    """Answer with a client secret, or say why not."""
+    """Respond with a client secret or an error."""
     user = await request.session.aget("user")
-    body: list[Message] = [{"type": "http.request", "body": request.body}]
-
-    async def receive() -> Message:
-        if not body:
-            await anyio.sleep_forever()
-        return body.pop()
-
     scope = {**request.scope, "state": {"user": user}}
-    answer = await endpoint().respond(Request(scope, receive))
-    if answer is None:  # the browser hung up
-        return HttpResponse(status=499)
-    return HttpResponse(bytes(answer.body), status=answer.status_code, headers=answer.headers)
+    response = await endpoint().respond(Request(scope), request.body)
+    return HttpResponse(bytes(response.body), status=response.status_code, headers=response.headers)
 
 
 @csrf_exempt
@@ -91,16 +81,16 @@ application = get_asgi_application()
 
 
 async def try_it() -> None:
-    """Ask as a page does: before and after signing in."""
+    """Request a secret as a page does: before and after signing in."""
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(
         transport=transport, base_url=ADDRESS, headers={"Origin": ADDRESS}
     ) as page:
-        answer = await page.post("/client-secret", json={})
-        print("signed out:", answer.status_code, answer.json()["message"])
+        response = await page.post("/client-secret", json={})
+        print("signed out:", response.status_code, response.json()["message"])
         await page.post("/login", data={"user": "ann"})
-        answer = await page.post("/client-secret", json={})
-        print("signed in: ", answer.status_code, answer.text)
+        response = await page.post("/client-secret", json={})
+        print("signed in: ", response.status_code, response.text)
 
 
 if __name__ == "__main__":

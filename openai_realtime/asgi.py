@@ -1,7 +1,7 @@
-"""Reading a request's body within bounds, and closing the connection where it was not read.
+"""ASGI requests: a body is read within bounds, and the connection is closed when it was not read.
 
-Rule: every loop of this package over an ASGI `receive` is in this file. None of them may spin: an
-adapter may return at once whenever it is called, and may repeat `http.request` after the body's end.
+Rule for this file: every loop of this package over an ASGI `receive` is here, and none of them may
+spin: `receive` may return at once each time, and may repeat `http.request` after the body's end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LINGER_BYTES = 65_536
 
 
 class BodyLimitError(Exception):
-    """A request's body is too large or too slow: `status` is 413 or 408."""
+    """A request's body is too large (`status` is 413) or too slow (408)."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the request's body exceeds its bounds: {status}")
@@ -31,12 +31,12 @@ class BodyLimitError(Exception):
 class BodyReceive:
     """An ASGI `receive` that knows whether the body is complete.
 
-    After the body it returns `http.disconnect` alone, when the client disconnects.
+    After the body it returns only when the client disconnects: `http.disconnect`.
     """
 
     def __init__(self, receive: Receive) -> None:
         self.is_complete: bool = False
-        """Whether there is no more to read: all of the body came, or the client disconnected."""
+        """Whether there is no more to read: the body has ended, or the client has disconnected."""
         self._receive = receive
 
     async def __call__(self) -> Message:
@@ -79,7 +79,7 @@ class BoundedReceive(BodyReceive):
         with anyio.CancelScope(deadline=self._deadline):
             message = await super().__call__()
             if not self.is_complete:
-                # Where `receive` never waits, this lets other tasks run and the deadline come.
+                # If `receive` never waits, this lets other tasks run and the deadline expire.
                 await anyio.sleep(0 if message.get("body") else _PAUSE)
             self._bytes += len(message.get("body", b""))
             if self._bytes > self._max_bytes:
@@ -93,8 +93,8 @@ class LingeringClose:
 
     Without it, a server reads the rest of the body for as long as the client sends one. The response
     gets `Connection: close` (RFC 9112, section 9.6), and the client has up to 1 s to read it before
-    the server closes the connection: at most 64 KiB of the body are read meanwhile, because closing
-    a connection with unread data resets it, and a reset may destroy the response on its way.
+    the server closes the connection. At most 64 KiB of the body are read in this time: to close a
+    connection with unread data resets it, and a reset may destroy the response on its way.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -112,7 +112,7 @@ class LingeringClose:
             nonlocal lingers
             if message["type"] == "http.response.start" and not body.is_complete:
                 headers = list(message.get("headers", ()))
-                # One that is there already is the work of this class too, in an app that is mounted.
+                # If there is one already, the app is mounted, and its own middleware has added it.
                 lingers = all(name.lower() != b"connection" for name, _ in headers)
                 if lingers:
                     message = {**message, "headers": [*headers, (b"connection", b"close")]}
@@ -129,6 +129,32 @@ class LingeringClose:
         await self._app(scope, body, send_closing)
 
 
+def replay_body(body: bytes) -> Receive:
+    """Return a `receive` for a body that was read before: it returns the body, and then waits."""
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Message:
+        if not messages:
+            await anyio.sleep_forever()
+        return messages.pop()
+
+    return receive
+
+
+async def read_body(receive: BodyReceive) -> bytes:
+    """Return the whole body; empty if the client disconnects before its end.
+
+    Raises what `receive` raises.
+    """
+    chunks: list[bytes] = []
+    while not receive.is_complete:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b""
+        chunks.append(message.get("body", b""))
+    return b"".join(chunks)
+
+
 def has_body(scope: Scope) -> bool:
     """Return whether a request's headers announce a body (RFC 9112, section 6.3)."""
     return any(
@@ -138,7 +164,7 @@ def has_body(scope: Scope) -> bool:
 
 
 def _is_multiplexed(scope: Scope) -> bool:
-    """Return whether the connection has other requests too: HTTP/2 and 3 end a request by itself."""
+    """Return whether the connection carries other requests too: HTTP/2 and 3 can end one alone."""
     return not str(scope.get("http_version", "1.1")).startswith("1")
 
 
@@ -146,7 +172,6 @@ async def _linger(body: BodyReceive) -> None:
     end = anyio.current_time() + _LINGER_SECONDS
     rest = BoundedReceive(body, max_bytes=_LINGER_BYTES, seconds=_LINGER_SECONDS)
     try:
-        while not rest.is_complete:
-            await rest()
+        await read_body(rest)
     except BodyLimitError:
         await anyio.sleep_until(end)

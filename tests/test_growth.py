@@ -34,10 +34,10 @@ from openai_realtime.core.retry import RetryPolicy, parse_http_date, parse_retry
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.core.wire import Headers, Response, whole_body
 from openai_realtime.dialects import flat_response, nested_response
-from openai_realtime.mint.addresses import client_address
-from openai_realtime.mint.bodies import check_content_type
-from openai_realtime.mint.cors import Origins
-from openai_realtime.mint.endpoint_errors import EndpointError
+from openai_realtime.mint.authorization import client_address
+from openai_realtime.mint.cors import CorsPolicy
+from openai_realtime.mint.errors import EndpointError
+from openai_realtime.mint.request_body import check_content_type
 from openai_realtime.resources.calls import action_call, begin_call
 from openai_realtime.resources.create_operation import is_retired
 from openai_realtime.resources.responses import parse_response
@@ -356,14 +356,14 @@ def a_request(text: str) -> Prepared:
     names = ("x-forwarded-for", "origin", "content-type", "authorization", "content-encoding")
     headers = [(name.encode(), text.encode("utf-8")) for name in names]
     scope: Any = {"type": "http", "headers": headers, "client": ("192.0.2.1", 1)}
-    origins = Origins.of(["https://app.example"], credentials=False)
+    origins = CorsPolicy.of(["https://app.example"], credentials=False)
     log = [_JsonFormatter(), _TextFormatter("%(message)s")]
     authorize: Any = bearer_tokens("--token-file", KEY)
     record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (text,), None)
 
     def work() -> None:
         client_address(scope, 1)
-        origins.answer_headers(RequestHeaders(scope=scope))
+        origins.response_headers(RequestHeaders(scope=scope))
         for check in (origins.check, check_content_type):
             with suppress(EndpointError):
                 check(RequestHeaders(scope=scope))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from typing_extensions import override
 
 from openai_realtime.asgi import has_body
-from openai_realtime.mint.access_log import logger
+from openai_realtime.mint.telemetry import logger
 
 if TYPE_CHECKING:
     import socket

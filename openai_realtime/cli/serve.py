@@ -26,7 +26,7 @@ from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
     from openai_realtime.mint import ServiceOptions
-    from openai_realtime.mint.choices import Choice
+    from openai_realtime.mint.request_body import Choice
 
 ENVIRONMENT_PREFIX = "OPENAI_REALTIME_SERVE"
 _TABLES = ("session", "allow")
@@ -221,7 +221,7 @@ def serve(
         "metrics": run.metrics,
         **secrets.settings(),
     }
-    for package in ("starlette", "uvicorn"):
+    for package in ("prometheus_client", "starlette", "uvicorn"):
         if not _is_installed(package):
             message = f"serve needs {package}: pip install 'openai-realtime[cli,mint]'"
             raise ConfigurationError(message)

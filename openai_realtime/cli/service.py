@@ -23,8 +23,8 @@ from openai_realtime.cli.auth import is_loopback
 from openai_realtime.cli.failures import ListenError
 from openai_realtime.core.peer_text import visible
 from openai_realtime.mint import mint_app
-from openai_realtime.mint.access_log import AccessEntry, logger
 from openai_realtime.mint.page import page_routes
+from openai_realtime.mint.telemetry import AccessEntry, logger
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -1,4 +1,4 @@
-"""A mint service: the endpoint that browsers and phones ask for a client secret (extra `mint`).
+"""A mint service: the endpoint from which browsers and phones get a client secret (extra `mint`).
 
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import mint_app
@@ -6,19 +6,19 @@ from openai_realtime.mint import mint_app
 app = mint_app(
     RealtimeSessionsClient(),
     session={"model": "gpt-realtime", "voice": "verse"},
-    authorize=who_is_signed_in,  # Request -> the principal, or None
+    authorize=signed_in_user,  # Request -> the principal, or None
     origins=["https://app.example"],
 )
 """
 
-_EXTRA = frozenset({"starlette"})
+_EXTRA = frozenset({"prometheus_client", "starlette"})
 
 try:
     from openai_realtime.mint.app import mint_app, mint_endpoint
     from openai_realtime.mint.authorization import Authorize, Refused
     from openai_realtime.mint.endpoint import MintEndpoint
     from openai_realtime.mint.options import MintOptions, ServiceOptions
-    from openai_realtime.mint.secret_issuer import PooledAnswer, SecretSource
+    from openai_realtime.mint.secret_issuer import PooledResponse, SecretSource
 except ModuleNotFoundError as _error:
     if (_error.name or "").partition(".")[0] not in _EXTRA:
         raise
@@ -32,7 +32,7 @@ __all__ = [
     "Authorize",
     "MintEndpoint",
     "MintOptions",
-    "PooledAnswer",
+    "PooledResponse",
     "Refused",
     "SecretSource",
     "ServiceOptions",

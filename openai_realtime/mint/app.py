@@ -1,7 +1,4 @@
-"""`mint_app` and `mint_endpoint`: the service put together from its options.
-
-Owns: the routes and the lifespan. Must not know: how any part works.
-"""
+"""`mint_app` and `mint_endpoint`: the mint service, its routes and its lifespan."""
 
 from __future__ import annotations
 
@@ -16,17 +13,15 @@ from starlette.routing import Route
 
 from openai_realtime.asgi import LingeringClose
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.authorization import Authorizer
-from openai_realtime.mint.choices import Choices
-from openai_realtime.mint.cors import Origins
+from openai_realtime.mint.authorization import Authorizer, Pseudonyms
+from openai_realtime.mint.cors import CorsPolicy
 from openai_realtime.mint.endpoint import MintEndpoint
 from openai_realtime.mint.limiter import DEFAULT_GLOBAL_LIMITS, DEFAULT_LIMITS, Limiter
-from openai_realtime.mint.metrics import CONTENT_TYPE
 from openai_realtime.mint.options import MintOptions, ServiceOptions, check_options
-from openai_realtime.mint.pseudonyms import Pseudonyms
 from openai_realtime.mint.readiness import Readiness, is_ready
-from openai_realtime.mint.secret_issuer import SecretIssuer, check_pool
-from openai_realtime.mint.sessions import SessionPlan
+from openai_realtime.mint.request_body import Choices
+from openai_realtime.mint.secret_issuer import SecretIssuer, SessionPlan, check_pool
+from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,12 +35,12 @@ _NO_STORE = {"Cache-Control": "no-store"}
 def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) -> Starlette:
     """Return the mint service, to run by itself or to mount in another app.
 
-        app = mint_app(client, session={"model": "gpt-realtime"}, authorize=who, origins=[…])
+        app = mint_app(client, session={"model": "gpt-realtime"}, authorize=user, origins=[…])
 
-    Routes: `POST /client-secret` answers `{value, expires_at, connect_url, model}` or
-    `{error, message, request_id}`; `GET /healthz` says that the process lives; `GET /readyz` says
-    whether it could mint, and when not (503) what is in the way, without minting; `GET /metrics`,
-    with `metrics=True`. `ServiceOptions` documents every option. The client stays yours to close, unless
+    Routes: `POST /client-secret` responds with `{value, expires_at, connect_url, model}` or
+    `{error, message, request_id}`; `GET /healthz` says that the process runs; `GET /readyz` says
+    whether it could mint, and if not (503) which part fails, without minting; `GET /metrics` exists
+    with `metrics=True`. `ServiceOptions` documents every option. You close the client, unless
     `close_client=True`.
 
     Raises `ConfigurationError` when an option is missing or unusable, `ParameterError` when the
@@ -58,39 +53,41 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
     endpoint = mint_endpoint(client, **cast("MintOptions", service))
     readiness = Readiness(client, endpoint.limiter)
 
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok", headers=_NO_STORE)
+
     async def readyz(_: Request) -> Response:
-        found = await readiness.check()
-        status, code = ("ready", 200) if is_ready(found) else ("not ready", 503)
-        return JSONResponse({"status": status, **found}, code, _NO_STORE)
+        states = await readiness.check()
+        status, code = ("ready", 200) if is_ready(states) else ("not ready", 503)
+        return JSONResponse({"status": status, **states}, code, _NO_STORE)
 
     async def metrics(_: Request) -> Response:
-        return Response(
-            endpoint.metrics.text(), headers={"Content-Type": CONTENT_TYPE, **_NO_STORE}
-        )
+        headers = {"Content-Type": METRICS_CONTENT_TYPE, **_NO_STORE}
+        return Response(endpoint.metrics.text(), headers=headers)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with AsyncExitStack() as closing:
+        async with AsyncExitStack() as stack:
             if closes_client:
-                closing.push_async_callback(client.aclose)
-            closing.push_async_callback(endpoint.aclose)
+                stack.push_async_callback(client.aclose)
+            stack.push_async_callback(endpoint.aclose)
             await endpoint.open()
             yield
 
     routes = [
         Route("/client-secret", endpoint),
-        Route("/healthz", _healthz, methods=["GET"]),
+        Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
     ]
     if has_metrics:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(LingeringClose)])
-    app.router.redirect_slashes = False  # a redirect would lead to whatever the Host header says
+    app.router.redirect_slashes = False  # the client's Host header would decide where to
     return app
 
 
 def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]) -> MintEndpoint:
-    """Return the route alone, an ASGI app, for an app that has health checks of its own.
+    """Return the route alone, an ASGI app, for an app that has its own health checks.
 
         app.router.routes.append(Route("/client-secret", mint_endpoint(client, …)))
 
@@ -99,14 +96,12 @@ def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]
     """
     check_options(client, options, MintOptions)
     choices = Choices(options.get("allow", {}))
-    plan = SessionPlan.of(
-        cast("dict[str, object]", options["session"]),
-        options.get("lifetime", _DEFAULT_LIFETIME),
-        choices,
-    )
-    check_pool(options.get("pool"), plan)
+    session = cast("dict[str, object]", options["session"])
+    plan = SessionPlan.of(session, options.get("lifetime", _DEFAULT_LIFETIME), choices)
+    pool = options.get("pool")
+    check_pool(pool, plan)
     return MintEndpoint(
-        origins=Origins.of(
+        cors=CorsPolicy.of(
             options.get("origins", ()), credentials=options.get("credentials", False)
         ),
         authorizer=Authorizer(options["authorize"]),
@@ -117,15 +112,11 @@ def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]
             options.get("limits", DEFAULT_LIMITS),
             options.get("global_limits", DEFAULT_GLOBAL_LIMITS),
         ),
-        mint=SecretIssuer(client, plan, options.get("pool")),
+        issuer=SecretIssuer(client, plan, pool),
         connect_url=options.get("connect_url") or _connect_url(client),
         trusted_proxies=options.get("trusted_proxies", 0),
-        tells_provider=options.get("safety_key") is not None,
+        sends_safety_identifier=options.get("safety_key") is not None,
     )
-
-
-async def _healthz(_: Request) -> Response:
-    return PlainTextResponse("ok", headers=_NO_STORE)
 
 
 def _connect_url(client: RealtimeSessionsClient) -> str:

@@ -1,39 +1,44 @@
-"""Who asks: `authorize` is called, and whatever it does but name a principal is a no.
-
-Owns: how `authorize` may be written and what its outcomes mean. Must not know: how a principal is
-found, nor what a principal may do.
-"""
+"""Who sends a request: the client's address, the principal that `authorize` returns, its pseudonym."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import inspect
+import ipaddress
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import anyio
 import anyio.to_thread
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from openai_realtime.mint.access_log import logger
-from openai_realtime.mint.endpoint_errors import (
+from openai_realtime.errors import ConfigurationError
+from openai_realtime.mint.errors import (
     AUTHORIZE_DOWN,
     FORBIDDEN,
     UNAUTHORIZED,
     EndpointError,
     ErrorCode,
 )
+from openai_realtime.mint.telemetry import logger
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 Authorize: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 """Takes the request and returns the principal: a text that is stable for one person, such as a user
 id. None refuses with 401; `Refused`, or Starlette's or FastAPI's `HTTPException`, as it says."""
 
 _SECONDS = 15.0
-"""The longest that `authorize` may take; a body that it reads has 10 s of its own."""
-# Told to the client, because it asks for the next step; everything else an HTTPException carries
-# is the app's own.
-_PASSED_ON = ("www-authenticate", "retry-after")
+"""How long `authorize` may take; a body that it reads has its own limit of 10 s."""
+# The client needs these for its next request; all else in an HTTPException is the app's own.
+_FORWARDED_HEADERS = ("www-authenticate", "retry-after")
+_MIN_KEY_BYTES = 16
+_DEFAULT_KEY = b"openai_realtime.mint"
 
 
 class Refused(Exception):  # noqa: N818 - reads as what happened, where users raise it
@@ -48,7 +53,7 @@ class Refused(Exception):  # noqa: N818 - reads as what happened, where users ra
 
 
 class Authorizer:
-    """Asks `authorize`, on the event loop or, when it is a plain function, on a thread."""
+    """Calls `authorize`: on the event loop, or on a thread when it is a plain function."""
 
     def __init__(self, authorize: Authorize) -> None:
         self._authorize = authorize
@@ -57,47 +62,106 @@ class Authorizer:
         )
 
     async def principal(self, request: Request) -> str:
-        """Return who asks; raises `EndpointError`, and `TypeError` when it is no text."""
-        answer: object = None
+        """Return the principal.
+
+        Raises `EndpointError` when `authorize` refuses or takes longer than 15 s, `TypeError` when it returns no text, and
+        what else it raises.
+        """
+        principal: object = None
         try:
             with anyio.move_on_after(_SECONDS) as limit:
-                answer = await self._ask(request)
-        except Refused as refused:
-            raise EndpointError(_reason(refused.status_code)) from None
-        except HTTPException as refused:
-            kept = {
+                principal = await self._call(request)
+        except Refused as error:
+            raise EndpointError(_code_for(error.status_code)) from None
+        except HTTPException as error:
+            headers = {
                 name: str(value)
-                for name, value in (refused.headers or {}).items()
-                if name.lower() in _PASSED_ON and _is_header_value(str(value))
+                for name, value in (error.headers or {}).items()
+                if name.lower() in _FORWARDED_HEADERS and _is_header_value(str(value))
             }
-            raise EndpointError(_reason(refused.status_code), headers=kept) from None
+            raise EndpointError(_code_for(error.status_code), headers=headers) from None
         if limit.cancelled_caught:
             logger.warning("authorize did not return within %g s", _SECONDS)
             raise EndpointError(AUTHORIZE_DOWN, retry_after=1)
-        if answer is None or answer == "":
+        if principal is None or principal == "":
             raise EndpointError(UNAUTHORIZED)
-        if not isinstance(answer, str):
-            # True, say, would be one principal for everybody.
-            message = f"authorize must return a str or None, not {type(answer).__name__}"
+        if not isinstance(principal, str):
+            # True, for example, would be one principal for all people.
+            message = f"authorize must return a str or None, not {type(principal).__name__}"
             raise TypeError(message)
-        return answer
+        return principal
 
-    async def _ask(self, request: Request) -> object:
+    async def _call(self, request: Request) -> object:
         if self._is_async:
             return await cast("Awaitable[object]", self._authorize(request))
-        answer = await anyio.to_thread.run_sync(self._authorize, request, abandon_on_cancel=True)
-        return await answer if inspect.isawaitable(answer) else answer
+        result = await anyio.to_thread.run_sync(self._authorize, request, abandon_on_cancel=True)
+        return await result if inspect.isawaitable(result) else result
 
 
 def _is_header_value(text: str) -> bool:
-    """Return whether every server sends it: the app may have put anything there."""
+    """Return whether every server can send a value, which may be any text of the app's."""
     return text.isascii() and text.isprintable()
 
 
-def _reason(status: int) -> ErrorCode:
-    """Return the reason for a status of the app's: its own when it is an error, else 401."""
+def _code_for(status: int) -> ErrorCode:
+    """Return the error code for a status of the app's: with that status if it is an error, else 401."""
     if status == HTTPStatus.FORBIDDEN:
         return FORBIDDEN
     if status == HTTPStatus.UNAUTHORIZED or not HTTPStatus.BAD_REQUEST <= status <= 599:  # noqa: PLR2004 - the last status
         return UNAUTHORIZED
-    return ErrorCode(status, FORBIDDEN.code, FORBIDDEN.message)
+    return ErrorCode(status, FORBIDDEN.name, FORBIDDEN.message)
+
+
+class Pseudonyms:
+    """HMAC-SHA256 of principals under a key of the server's: 64 hexadecimal characters.
+
+    Without a key, a key is used that everybody knows. Such pseudonyms keep names out of logs, but
+    a person who guesses a name can check the guess.
+    """
+
+    def __init__(self, key: str | bytes | None) -> None:
+        key_bytes = key.encode() if isinstance(key, str) else key
+        is_short = key_bytes is not None and len(key_bytes) < _MIN_KEY_BYTES
+        self._mac = hmac.new(key_bytes or _DEFAULT_KEY, digestmod=hashlib.sha256)
+        del key_bytes  # a traceback with local variables would show it
+        if is_short:
+            message = f"safety_key is unusable: it must have {_MIN_KEY_BYTES} bytes or more"
+            raise ConfigurationError(message)
+
+    def of(self, principal: str) -> str:
+        """Return the pseudonym: always the same for the same principal and key."""
+        mac = self._mac.copy()
+        mac.update(principal.encode("utf-8", "surrogatepass"))
+        return mac.hexdigest()
+
+
+def client_address(scope: Scope, trusted_proxies: int) -> str | None:
+    """Return the client's address; None where the server does not know it (a Unix socket).
+
+    A client can write anything into `X-Forwarded-For`, and each proxy appends the address that it
+    sees. With `trusted_proxies=n`, the n-th entry from the right is what the outermost of the
+    server's own proxies wrote; the entries to its left are not trusted.
+    """
+    client = scope.get("client")
+    peer = str(client[0]) if client else None
+    if trusted_proxies == 0:
+        return peer
+    entries = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+    # With fewer entries than proxies, the request did not pass all of them.
+    entry = entries[-trusted_proxies] if len(entries) >= trusted_proxies else ""
+    return _parse_address(entry.strip()) or peer
+
+
+def _parse_address(text: str) -> str | None:
+    """Return the address in an entry, without the port that some proxies add; None if it has none."""
+    host = text
+    if text.startswith("["):
+        host = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        host = text.partition(":")[0]
+    if "%" in host:  # an IPv6 zone: it may be any text, and means nothing on this host
+        return None
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return None

@@ -1,10 +1,8 @@
-"""Which web pages may ask: an exact list of origins, and the CORS headers that follow from it.
-
-Owns: the `Origin` header and every `Access-Control-*` one. Must not know: principals, bodies.
+"""CORS: the web pages that may use the endpoint, by an exact list of origins.
 
 An origin is compared as a whole, character by character: no wildcard, no suffix, no "null". A
-request without one is no page's (browsers send it with every POST), but a native app's, a
-server's or curl's; whether it gets a secret is `authorize`'s business.
+request without `Origin` is not from a web page (browsers send it with every POST) but from a native
+app, a server or curl. `authorize` decides whether it gets a secret.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.endpoint_errors import METHOD, ORIGIN, EndpointError
+from openai_realtime.mint.errors import METHOD, ORIGIN, EndpointError
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -27,16 +25,16 @@ _PREFLIGHT_SECONDS = "600"
 
 
 @dataclass(frozen=True, slots=True)
-class Origins:
-    """The origins that may ask."""
+class CorsPolicy:
+    """The allowed origins, and the response headers that follow from them."""
 
     allowed: frozenset[str]
     credentials: bool = False
-    """Whether pages of other origins may send cookies along."""
+    """Whether pages of these origins may send cookies."""
 
     @classmethod
-    def of(cls, origins: Iterable[str], *, credentials: bool) -> Origins:
-        """Return the checked list; raises `ConfigurationError` on what no browser would send."""
+    def of(cls, origins: Iterable[str], *, credentials: bool) -> CorsPolicy:
+        """Return the policy; raises `ConfigurationError` on an origin that no browser sends."""
         if isinstance(origins, str):
             message = "origins is a list of texts, such as ['https://app.example']"
             raise ConfigurationError(message)
@@ -46,26 +44,26 @@ class Origins:
         return cls(allowed, credentials)
 
     def check(self, headers: Headers) -> None:
-        """Raise `EndpointError` when a page asks that is not on the list."""
-        given = headers.getlist("origin")
-        if given and (len(given) > 1 or given[0] not in self.allowed):
+        """Raise `EndpointError` when the request is from a page that is not allowed."""
+        origins = headers.getlist("origin")
+        if origins and (len(origins) > 1 or origins[0] not in self.allowed):
             raise EndpointError(ORIGIN)
 
-    def answer_headers(self, headers: Headers) -> dict[str, str]:
-        """Return what every answer carries; pages that are not on the list can read none of it."""
-        given = headers.getlist("origin")
-        answer = {"Vary": "Origin"}
-        if len(given) == 1 and given[0] in self.allowed:
-            answer["Access-Control-Allow-Origin"] = given[0]
-            answer["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
+    def response_headers(self, headers: Headers) -> dict[str, str]:
+        """Return the headers of every response; only allowed pages can read a response."""
+        origins = headers.getlist("origin")
+        response = {"Vary": "Origin"}
+        if len(origins) == 1 and origins[0] in self.allowed:
+            response["Access-Control-Allow-Origin"] = origins[0]
+            response["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
             if self.credentials:
-                answer["Access-Control-Allow-Credentials"] = "true"
-        return answer
+                response["Access-Control-Allow-Credentials"] = "true"
+        return response
 
     def preflight_headers(self, headers: Headers) -> dict[str, str]:
-        """Return what a preflight's answer carries besides; raises `EndpointError`.
+        """Return the further headers of a preflight's response; raises `EndpointError`.
 
-        The answer does not depend on what is asked for: POST, with JSON and a token of the app's.
+        They do not depend on the requested headers: they allow POST, with JSON and a token.
         """
         self.check(headers)
         if headers.get("origin") is None or headers.get("access-control-request-method") != "POST":

@@ -1,109 +1,120 @@
-"""The endpoint: one request through every check, in the order that costs least, to a secret or a no.
+"""The mint endpoint: one request through every check, the cheapest first, to a secret or an error.
 
-Owns: that order, and what an answer looks like. Must not know: how any check is made.
-
-    method → origin → content type → authorize → body → choices → limits → mint
+method → origin → content type → authorize → body → choices → limits → mint
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final, TypeVar
 
+import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose
+from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose, replay_body
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
 from openai_realtime.errors import RealtimeError
-from openai_realtime.mint.access_log import AccessEntry, described, logger
-from openai_realtime.mint.addresses import client_address
-from openai_realtime.mint.bodies import (
+from openai_realtime.mint.authorization import client_address
+from openai_realtime.mint.errors import (
+    BODY_LIMITS,
+    INTERNAL,
+    LIMITER_DOWN,
+    METHOD,
+    EndpointError,
+    endpoint_error_for,
+)
+from openai_realtime.mint.limiter import Limiter, LimiterUnavailableError
+from openai_realtime.mint.request_body import (
     BODY_SECONDS,
     MAX_BODY_BYTES,
-    REASONS,
     check_content_type,
     read_object,
 )
-from openai_realtime.mint.disconnects import cancel_on_disconnect
-from openai_realtime.mint.endpoint_errors import INTERNAL, LIMITER_DOWN, METHOD, EndpointError
-from openai_realtime.mint.limiter import Limiter, LimiterUnavailableError
-from openai_realtime.mint.metrics import Metrics
-from openai_realtime.mint.provider_errors import refusal_for
+from openai_realtime.mint.telemetry import AccessEntry, Metrics, describe, logger
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from openai_realtime.mint.authorization import Authorizer
-    from openai_realtime.mint.choices import Choice, Choices
-    from openai_realtime.mint.cors import Origins
-    from openai_realtime.mint.pseudonyms import Pseudonyms
+    from openai_realtime.asgi import BodyReceive
+    from openai_realtime.mint.authorization import Authorizer, Pseudonyms
+    from openai_realtime.mint.cors import CorsPolicy
+    from openai_realtime.mint.request_body import Choice, Choices
     from openai_realtime.mint.secret_issuer import SecretIssuer
 
-_HUNG_UP: Final = 499
-_NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_CLIENT_CLOSED_REQUEST: Final = 499
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+T = TypeVar("T")
 
 
 class MintEndpoint:
-    """An ASGI app that answers `POST` with a client secret, wherever it is mounted."""
+    """An ASGI app that responds to `POST` with a client secret, wherever it is mounted.
+
+    Made by `mint_endpoint`.
+    """
 
     def __init__(  # noqa: PLR0913 - one collaborator a check
         self,
         *,
-        origins: Origins,
+        cors: CorsPolicy,
         authorizer: Authorizer,
         pseudonyms: Pseudonyms,
         choices: Choices,
         limiter: Limiter,
-        mint: SecretIssuer,
+        issuer: SecretIssuer,
         connect_url: str,
         trusted_proxies: int,
-        tells_provider: bool,
+        sends_safety_identifier: bool,
     ) -> None:
         self.limiter: Limiter = limiter
         self.metrics: Metrics = Metrics()
-        self._origins = origins
+        self._cors = cors
         self._authorizer = authorizer
         self._pseudonyms = pseudonyms
         self._choices = choices
-        self._mint = mint
+        self._issuer = issuer
         self._connect_url = connect_url
         self._trusted_proxies = trusted_proxies
-        self._tells_provider = tells_provider
+        self._sends_safety_identifier = sends_safety_identifier
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
-            message = "The mint endpoint answers HTTP requests alone"
+            message = "The mint endpoint handles HTTP requests only"
             raise RuntimeError(message)
-        await LingeringClose(self._answer)(scope, receive, send)
+        await LingeringClose(self._handle)(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self.respond(Request(scope, receive))
-        if response is not None:
+        if response.status_code != _CLIENT_CLOSED_REQUEST:
             await response(scope, receive, send)
 
     async def open(self) -> None:
         """Open what the first request would open otherwise: a `SecretPool` that was not opened.
 
-        Raises `ConfigurationError` where the service cannot work: with Redis, on trio.
+        Raises `ConfigurationError` where the service cannot work: Redis on trio.
         """
         await self.limiter.open()
-        await self._mint.open()
+        await self._issuer.open()
 
     async def aclose(self) -> None:
-        """Close what it opened, pool and connections. Repeatable. The client stays yours to close."""
-        await self._mint.aclose()
+        """Close the pool and the connections that it opened. Repeatable. The client stays open."""
+        await self._issuer.aclose()
         await self.limiter.aclose()
 
-    async def respond(self, request: Request) -> Response | None:
-        """Return the answer to a request; None when the client hung up. It raises nothing.
+    async def respond(self, request: Request, body: bytes | None = None) -> Response:
+        """Return the response to a request: with status 499 when the client has disconnected.
 
-        For frameworks that take no ASGI app as a view: the answer has `status_code`, `headers` and
-        `body`. Such a framework has read the request's body, or closes the connection itself.
+        It is for frameworks whose views are not ASGI apps, such as Django: the response has
+        `status_code`, `headers` and `body`. Pass the request's body if the framework has read it.
+        Otherwise it is read here, and the framework has to close the connection after a response
+        that comes before the end of the body. It raises nothing.
         """
+        if body is not None:
+            request = Request(request.scope, replay_body(body))
         began = time.monotonic()
         self.metrics.began()
         address = client_address(request.scope, self._trusted_proxies)
@@ -117,78 +128,109 @@ class MintEndpoint:
         entry.write()
         return response
 
-    async def _respond(self, request: Request, entry: AccessEntry) -> Response | None:
-        around = {
-            **_NO_STORE,
-            "X-Request-Id": entry.request_id,
-            **self._origins.answer_headers(request.headers),
-        }
+    async def _respond(self, request: Request, entry: AccessEntry) -> Response:
         try:
-            response = await self._granted(request, entry)
+            response = await self._check_and_mint(request, entry)
         except ClientDisconnect:
-            entry.outcome, entry.status = "disconnected", _HUNG_UP
-            return None
-        except EndpointError as refusal:
-            response = _refused(refusal, entry)
+            entry.outcome = "disconnected"
+            response = Response(None, _CLIENT_CLOSED_REQUEST)
+        except EndpointError as error:
+            response = _error_response(error, entry)
         except BodyLimitError as error:
-            response = _refused(EndpointError(REASONS[error.status]), entry)
-        except Exception as error:  # noqa: BLE001 - told as generically as all else
+            response = _error_response(EndpointError(BODY_LIMITS[error.status]), entry)
+        except Exception as error:  # noqa: BLE001 - the client gets no detail of it
             logger.exception("The mint endpoint failed (request id %s)", entry.request_id)
-            entry.error = described(error)
-            response = _refused(EndpointError(INTERNAL), entry)
-        response.headers.update(around)
+            entry.error = describe(error)
+            response = _error_response(EndpointError(INTERNAL), entry)
+        response.headers.update(
+            {
+                **_HEADERS,
+                "X-Request-Id": entry.request_id,
+                **self._cors.response_headers(request.headers),
+            }
+        )
         entry.status = response.status_code
         return response
 
-    async def _granted(self, request: Request, entry: AccessEntry) -> Response:
+    async def _check_and_mint(self, request: Request, entry: AccessEntry) -> Response:
         if request.method == "OPTIONS":
             entry.outcome = "preflight"
-            return Response(None, 204, self._origins.preflight_headers(request.headers))
+            return Response(None, 204, self._cors.preflight_headers(request.headers))
         if request.method != "POST":
             raise EndpointError(METHOD, headers={"Allow": "POST"})
-        self._origins.check(request.headers)
+        self._cors.check(request.headers)
         check_content_type(request.headers)
-        bounded = BoundedReceive(request.receive, max_bytes=MAX_BODY_BYTES, seconds=BODY_SECONDS)
-        peer = (request.client.port if request.client else 0) or 0
-        client = (entry.client_address, peer) if entry.client_address else None
-        inner = Request({**request.scope, "client": client}, bounded)
-        pseudonym = self._pseudonyms.of(await self._authorizer.principal(inner))
+        receive = BoundedReceive(request.receive, max_bytes=MAX_BODY_BYTES, seconds=BODY_SECONDS)
+        port = (request.client.port if request.client else 0) or 0
+        client = (entry.client_address, port) if entry.client_address else None
+        bounded = Request({**request.scope, "client": client}, receive)
+        pseudonym = self._pseudonyms.of(await self._authorizer.principal(bounded))
         entry.principal = pseudonym
-        chosen = self._choices.validate(await read_object(inner))
-        answer = await cancel_on_disconnect(bounded, lambda: self._secret(pseudonym, chosen, entry))
+        chosen = self._choices.validate(await read_object(bounded))
+        secret = await cancel_on_disconnect(receive, lambda: self._mint(pseudonym, chosen, entry))
         entry.outcome = "minted"
-        return JSONResponse(answer)
+        return JSONResponse(secret)
 
-    async def _secret(
+    async def _mint(
         self, pseudonym: str, chosen: Mapping[str, Choice], entry: AccessEntry
     ) -> dict[str, object]:
         try:
-            verdict = await self.limiter.hit(pseudonym)
+            exceeded = await self.limiter.hit(pseudonym)
         except LimiterUnavailableError as error:
             entry.error = str(error)
             raise EndpointError(LIMITER_DOWN, retry_after=1) from None
-        if verdict is not None:
-            raise EndpointError(verdict.reason, retry_after=verdict.retry_after)
+        if exceeded is not None:
+            raise EndpointError(exceeded.code, retry_after=exceeded.retry_after)
         try:
-            answer = await self._mint.secret(chosen, pseudonym if self._tells_provider else None)
+            response = await self._issuer.secret(
+                chosen, pseudonym if self._sends_safety_identifier else None
+            )
         except RealtimeError as error:
-            entry.error = described(error)
+            entry.error = describe(error)
             entry.attempts = getattr(error, "attempts", None)
             entry.provider_request_id = getattr(error, "request_id", None)
-            raise refusal_for(error) from None
-        entry.attempts = answer.meta.attempts
-        entry.provider_request_id = answer.meta.request_id
-        secret = answer.client_secret
+            raise endpoint_error_for(error) from None
+        entry.attempts = response.meta.attempts
+        entry.provider_request_id = response.meta.request_id
+        secret = response.client_secret
         return {
             "value": secret.value,
             "expires_at": secret.expires_at or None,
             "connect_url": self._connect_url,
-            "model": self._mint.model_of(answer),
+            "model": self._issuer.model_of(response),
         }
 
 
-def _refused(refusal: EndpointError, entry: AccessEntry) -> Response:
-    reason = refusal.reason
-    entry.outcome = reason.code
-    told = {"error": reason.code, "message": reason.message, "request_id": entry.request_id}
-    return JSONResponse(told, reason.status, refusal.headers)
+def _error_response(error: EndpointError, entry: AccessEntry) -> Response:
+    code = error.code
+    entry.outcome = code.name
+    content = {"error": code.name, "message": code.message, "request_id": entry.request_id}
+    return JSONResponse(content, code.status, error.headers)
+
+
+async def cancel_on_disconnect(receive: BodyReceive, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns; cancel it and raise `ClientDisconnect` if the client disconnects.
+
+    The request's body must have been read: then `receive` returns only when the client disconnects.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+    watching = anyio.CancelScope()
+
+    async def watch() -> None:
+        with watching:
+            await receive()
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised below: the group would wrap it
+            errors.append(error)
+        watching.cancel()
+    if errors:
+        raise errors[0]
+    if not results:
+        raise ClientDisconnect
+    return results[0]

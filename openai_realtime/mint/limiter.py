@@ -1,7 +1,7 @@
-"""How often a secret may be minted: limits for each principal and for everybody.
+"""How often a secret may be minted: limits for each principal, and one for all together.
 
-Windows move: `5/minute` means 5 in any 60 seconds. A request is held against every limit and counted
-in one step, and a refused request counts against none.
+The windows move: `5/minute` means 5 in any 60 seconds. A request is checked against all limits and
+counted in one step. A refused request is not counted.
 """
 
 from __future__ import annotations
@@ -9,101 +9,168 @@ from __future__ import annotations
 import re
 import threading
 import time
+from array import array
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.access_log import described
-from openai_realtime.mint.endpoint_errors import TOO_BUSY, TOO_OFTEN, ErrorCode
-from openai_realtime.mint.windows import MovingWindows, Rates, parsed_rates
+from openai_realtime.mint.errors import TOO_BUSY, TOO_OFTEN, ErrorCode
+from openai_realtime.mint.telemetry import describe
+
+if TYPE_CHECKING:
+    from openai_realtime.mint.redis_storage import RedisStorage
 
 DEFAULT_LIMITS = "5/minute; 3/10 seconds"
 DEFAULT_GLOBAL_LIMITS = "600/minute"
 MAX_PRINCIPALS = 200_000
 """How many principals memory holds. Beyond, the one who minted longest ago is forgotten first."""
-_REASONS = (TOO_OFTEN, TOO_BUSY)
+_CODES = (TOO_OFTEN, TOO_BUSY)
 _MEMORY = "memory://"
 _REDIS = re.compile(r"(?:rediss?|redis\+unix)://.+", re.ASCII)
+_UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+_MAX_EVENTS = 1_000_000
+_MAX_SECONDS = 31 * _UNIT_SECONDS["day"]
+_RATE = re.compile(r"\s*(\d{1,9})\s*/\s*(?:(\d{1,9})\s*)?(second|minute|hour|day)s?\s*", re.ASCII)
+
+
+class Rate(NamedTuple):
+    """At most `limit` events in any `seconds`."""
+
+    limit: int
+    seconds: int
+
+
+Rates: TypeAlias = tuple[Rate, ...]
+"""Rates that hold at the same time."""
+
+
+def parse_rates(option: str, text: object) -> Rates:
+    """Return the rates that `text` lists, separated by `;`: `5/minute; 3/10 seconds`.
+
+    A rate is 1 to 1,000,000 events in 1 second to 31 days. Raises `ConfigurationError`, which names
+    `option`, when there is none or one is unusable.
+    """
+    rates = [_parse_rate(part) for part in text.split(";")] if isinstance(text, str) else [None]
+    if None in rates:
+        message = (
+            f'{option} is unusable: it is written like "5/minute; 3/10 seconds", '
+            f"1 to {_MAX_EVENTS:,} in 1 second to 31 days"
+        )
+        raise ConfigurationError(message)
+    return tuple(rate for rate in rates if rate is not None)
+
+
+def _parse_rate(text: str) -> Rate | None:
+    match = _RATE.fullmatch(text)
+    if match is None:
+        return None
+    rate = Rate(int(match[1]), int(match[2] or 1) * _UNIT_SECONDS[match[3]])
+    is_usable = 1 <= rate.limit <= _MAX_EVENTS and 1 <= rate.seconds <= _MAX_SECONDS
+    return rate if is_usable else None
 
 
 class LimiterUnavailableError(Exception):
-    """How often somebody has asked cannot be found out. The message says why."""
+    """The mints cannot be counted. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitExceeded:
-    """A limit was reached."""
+    """A limit is reached: the principal's own, or the one for all."""
 
-    reason: ErrorCode
+    code: ErrorCode
     retry_after: float
-    """Seconds until it lets the next one pass."""
-
-
-class _Storage(Protocol):
-    """Where mints are counted."""
-
-    async def open(self) -> None:
-        """Raise `ConfigurationError` where it cannot work."""
-        ...
-
-    async def hit(self, principal: str) -> Sequence[float]:
-        """Return the seconds to wait for the principal's limits and for everybody's.
-
-        When both are 0, the mint was counted; else nothing was.
-        """
-        ...
-
-    async def check(self) -> None:
-        """Raise what `hit` would raise."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close its connections."""
-        ...
+    """Seconds until the next mint is allowed."""
 
 
 class Limiter:
-    """Counts mints."""
+    """Counts mints, and refuses them when a limit is reached."""
 
     def __init__(self, storage: str, limits: str, global_limits: str) -> None:
-        rates = parsed_rates("limits", limits), parsed_rates("global_limits", global_limits)
+        rates = parse_rates("limits", limits), parse_rates("global_limits", global_limits)
         self._storage = _storage(storage, *rates)
 
     async def open(self) -> None:
-        """Raise `ConfigurationError` where it cannot work: with Redis, on trio."""
+        """Raise `ConfigurationError` where the storage cannot work: Redis on trio."""
         await self._storage.open()
 
     async def hit(self, pseudonym: str) -> LimitExceeded | None:
-        """Count one mint and return None; or count nothing, and return what stands in its way.
+        """Count one mint and return None; or count nothing and return the limit that is reached.
 
-        Raises `LimiterUnavailableError` within 2 seconds when that cannot be found out.
+        Raises `LimiterUnavailableError` within 2 seconds when the storage does not work.
         """
         try:
             waits = await self._storage.hit(pseudonym)
         except Exception as error:  # noqa: BLE001 - whatever the cause, the mint is refused
-            raise LimiterUnavailableError(described(error)) from None
-        wait, reason = max(zip(waits, _REASONS, strict=True), key=lambda each: each[0])
-        return LimitExceeded(reason, wait) if wait > 0 else None
+            raise LimiterUnavailableError(describe(error)) from None
+        wait, code = max(zip(waits, _CODES, strict=True), key=lambda pair: pair[0])
+        return LimitExceeded(code, wait) if wait > 0 else None
 
     async def check(self) -> None:
         """Raise `LimiterUnavailableError`, within 2 seconds, when `hit` would."""
         try:
             await self._storage.check()
         except Exception as error:  # noqa: BLE001 - whatever the cause, mints are refused
-            raise LimiterUnavailableError(described(error)) from None
+            raise LimiterUnavailableError(describe(error)) from None
 
     async def aclose(self) -> None:
         """Close the storage's connections. Repeatable."""
         await self._storage.aclose()
 
 
+class MovingWindows:
+    """The times of events by key, and how long each key must wait for its next event.
+
+    A key is deleted when its last event is older than every window. Beyond `max_keys`, the key
+    whose last event is the oldest is deleted first: it would be the next to expire. Times are in
+    seconds of a monotonic clock.
+    """
+
+    def __init__(self, rates: Rates, max_keys: int) -> None:
+        self._rates = rates
+        self._needed = max(rate.limit for rate in rates)
+        self._longest = max(rate.seconds for rate in rates)
+        self._max_keys = max_keys
+        self._events: OrderedDict[str, array[float]] = OrderedDict()  # the oldest last event first
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def wait(self, key: str, now: float) -> float:
+        """Return the seconds until every rate allows an event of `key`; 0: now."""
+        events = self._events.get(key)
+        wait = 0.0
+        if events is not None:
+            for rate in self._rates:
+                if len(events) >= rate.limit:
+                    wait = max(wait, events[-rate.limit] + rate.seconds - now)
+        return wait
+
+    def count(self, key: str, now: float) -> None:
+        """Count one event."""
+        events = self._events.get(key)
+        if events is None:
+            events = self._events[key] = array("d")
+        events.append(now)
+        if len(events) > 2 * self._needed:
+            del events[: -self._needed]
+        self._events.move_to_end(key)
+        # At most two keys for each event, so that no event takes long when many keys have expired.
+        for _ in range(2):
+            oldest = next(iter(self._events))
+            has_expired = self._events[oldest][-1] + self._longest <= now
+            if not has_expired and len(self._events) <= self._max_keys:
+                break
+            del self._events[oldest]
+
+
 class _MemoryStorage:
-    """Counts the mints of this process, in microseconds. Safe to share between threads."""
+    """Counts the mints of this process, as `RedisStorage` does. Safe to share between threads."""
 
     def __init__(self, limits: Rates, global_limits: Rates) -> None:
         self._principals = MovingWindows(limits, MAX_PRINCIPALS)
-        self._everybody = MovingWindows(global_limits, 1)
+        self._global = MovingWindows(global_limits, 1)
         self._lock = threading.Lock()
 
     async def open(self) -> None:
@@ -112,10 +179,10 @@ class _MemoryStorage:
     async def hit(self, principal: str) -> Sequence[float]:
         with self._lock:
             now = time.monotonic()
-            waits = self._principals.wait(principal, now), self._everybody.wait("", now)
+            waits = self._principals.wait(principal, now), self._global.wait("", now)
             if not any(waits):
                 self._principals.count(principal, now)
-                self._everybody.count("", now)
+                self._global.count("", now)
             return waits
 
     async def check(self) -> None:
@@ -125,22 +192,25 @@ class _MemoryStorage:
         pass
 
 
-def _storage(url: object, limits: Rates, global_limits: Rates) -> _Storage:
-    """Return the storage; raises `ConfigurationError`, which does not quote `url`: it may hold a password."""
+def _storage(url: object, limits: Rates, global_limits: Rates) -> _MemoryStorage | RedisStorage:
+    """Return the storage.
+
+    Raises `ConfigurationError`, which does not quote `url`: it may hold a password.
+    """
     if url == _MEMORY:
         return _MemoryStorage(limits, global_limits)
     problem = "it is memory:// or a URL such as redis://127.0.0.1:6379/0"
     if isinstance(url, str) and _REDIS.fullmatch(url):
         try:
-            from openai_realtime.mint.redis_storage import RedisStorage  # noqa: PLC0415 - memory does without redis
+            from openai_realtime.mint.redis_storage import RedisStorage  # noqa: PLC0415 - memory needs no redis
 
             return RedisStorage(url, limits, global_limits)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "redis":
                 raise
             problem = "Redis needs redis: pip install 'openai-realtime[mint]'"
-        except (TypeError, ValueError):  # redis-py's, of the URL
+        except (TypeError, ValueError):  # from redis-py: the URL is wrong
             pass
-    # Raised out here: the text of redis-py's error quotes the URL.
+    # Not raised in the `except` block: the text of redis-py's error quotes the URL.
     message = f"storage is unusable: {problem}"
     raise ConfigurationError(message)

@@ -1,6 +1,6 @@
-"""Whether the service could mint now, and what is in the way by name. Nothing is minted.
+"""Whether the service could mint now, and which part fails if not. Nothing is minted.
 
-What was found is kept for a second, so that a caller cannot make the service connect more often.
+The result is used again for a second, so that requests cannot make the service connect more often.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import anyio
 
 from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import RealtimeError
-from openai_realtime.mint.access_log import described, logger
 from openai_realtime.mint.limiter import LimiterUnavailableError
+from openai_realtime.mint.telemetry import describe, logger
 from openai_realtime.transports.httpx_client import AsyncHttpxEngine
 
 if TYPE_CHECKING:
@@ -28,55 +28,56 @@ READY: Final[Mapping[str, str]] = {
     "limiter": "usable",
     "provider": "reachable",
 }
-"""What `Readiness.check` returns when the service could mint."""
+"""The states of a service that could mint."""
+_CONNECT_SECONDS = 3.0
+_CACHE_SECONDS = 1.0
 _NOT_ASKED = "not asked"
-_SECONDS = 3.0
-_KEPT_SECONDS = 1.0
 
 
-def is_ready(found: Mapping[str, str]) -> bool:
-    """Return whether nothing that `Readiness.check` has found is in the way of minting."""
-    return all(found[name] in {state, _NOT_ASKED} for name, state in READY.items())
+def is_ready(states: Mapping[str, str]) -> bool:
+    """Return whether the service could mint, given what `Readiness.check` returned."""
+    return all(states[name] in {state, _NOT_ASKED} for name, state in READY.items())
 
 
 class Readiness:
-    """Looks at everything without which every mint fails."""
+    """Checks everything without which every mint fails."""
 
     def __init__(self, client: RealtimeSessionsClient, limiter: Limiter) -> None:
         self._client = client
         self._limiter = limiter
-        self._asking = anyio.Lock()
-        self._found: Mapping[str, str] = {}
-        self._found_at = float("-inf")
+        self._lock = anyio.Lock()
+        self._states: Mapping[str, str] = {}
+        self._checked_at = float("-inf")
 
     async def check(self) -> Mapping[str, str]:
-        """Return the state of each part: `is_ready` says whether the service could mint. Raises nothing.
+        """Return the state of each part: `is_ready` says whether the service could mint.
 
         `client` is open or closed, `descriptors` (the process' file descriptors) available or
         exhausted, `limiter` usable or unusable, `provider` reachable, unreachable, or not asked: when
-        no descriptor is left to ask with, and where the client sends through an `http_client` or
-        `transport` of the user's, which alone knows the way.
+        no file descriptor is left for a connection, and when the client sends through an
+        `http_client` or `transport` of the user's, whose way to the provider is not known here. It
+        raises nothing.
         """
-        async with self._asking:
-            if time.monotonic() - self._found_at > _KEPT_SECONDS:
-                self._found = await self._look()
-                self._found_at = time.monotonic()
-            return self._found
+        async with self._lock:
+            if time.monotonic() - self._checked_at > _CACHE_SECONDS:
+                self._states = await self._check_parts()
+                self._checked_at = time.monotonic()
+            return self._states
 
-    async def _look(self) -> Mapping[str, str]:
-        found = dict(READY)
+    async def _check_parts(self) -> Mapping[str, str]:
+        states = dict(READY)
         if self._client.is_closed:
-            found["client"] = "closed"
+            states["client"] = "closed"
         if not await self._is_limiter_usable():
-            found["limiter"] = "unusable"
+            states["limiter"] = "unusable"
         if not _is_descriptor_available():
-            found["descriptors"] = "exhausted"
-            found["provider"] = _NOT_ASKED
-        elif _sends_through_the_users(self._client):
-            found["provider"] = _NOT_ASKED
+            states["descriptors"] = "exhausted"
+            states["provider"] = _NOT_ASKED
+        elif _uses_httpx(self._client):
+            states["provider"] = _NOT_ASKED
         elif not await is_provider_reachable(self._client):
-            found["provider"] = "unreachable"
-        return found
+            states["provider"] = "unreachable"
+        return states
 
     async def _is_limiter_usable(self) -> bool:
         try:
@@ -96,22 +97,23 @@ def _is_descriptor_available() -> bool:
     return True
 
 
-def _sends_through_the_users(client: RealtimeSessionsClient) -> bool:
+def _uses_httpx(client: RealtimeSessionsClient) -> bool:
+    """Return whether the client sends through an `http_client` or `transport` of the user's."""
     return isinstance(client._connections, AsyncHttpxEngine)  # noqa: SLF001 - of the same package
 
 
 async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:
-    """Return whether the provider takes a connection within 3 seconds. Nothing is sent on it.
+    """Return whether the provider accepts a connection within 3 seconds. Nothing is sent on it.
 
-    The connection is a new one, made as the client makes its own (proxies, TLS); a kept one may be
-    dead without anybody knowing.
+    The connection is a new one, made as the client makes its own (proxies, TLS): an idle one may be
+    dead without a sign of it.
     """
     try:
-        with anyio.fail_after(_SECONDS):
+        with anyio.fail_after(_CONNECT_SECONDS):
             options = cast("AsyncClientOptions", client._configuration.options)  # noqa: SLF001 - of the same package
             async with RealtimeSessionsClient(**options) as probe:
                 await probe.warm_up()
     except (RealtimeError, OSError) as error:  # a TimeoutError is an OSError
-        logger.warning("%s is not reachable: %s", client.base_url, described(error))
+        logger.warning("%s is not reachable: %s", client.base_url, describe(error))
         return False
     return True

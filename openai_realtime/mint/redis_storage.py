@@ -1,4 +1,4 @@
-"""Mints counted in Redis, for a fleet: one atomic step, on Redis' own clock."""
+"""Counts mints in Redis for several processes: one atomic script, on Redis' own clock."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.windows import Rate, Rates
 
 if TYPE_CHECKING:
     from redis.commands.core import AsyncScript
 
 _SECONDS = 2.0
-"""The longest that a step may take. In the same network it takes a millisecond."""
+"""How long one run of the script may take. In the same network it takes about a millisecond."""
 _CONNECTIONS = 8
-"""How many steps run at once, and so how many connections Redis sees from a process."""
-# The braces keep all keys in one slot, where a proxy spreads the slots over several servers.
+"""How many runs there are at a time, and so how many connections a process has to Redis."""
+# The braces keep all keys in one hash slot, as a Redis cluster requires of one script.
 _PREFIX = "{openai_realtime:mint}:"
 _MICROSECONDS = 1_000_000
+_Rates: TypeAlias = Sequence[tuple[int, int]]
+"""Limits and their seconds, as `Limiter` has them."""
 
-# KEYS holds one key for each counter, ARGV[1] the counters as JSON. Returns one wait in microseconds
-# for each counter; when all are 0, each counter has counted. A further kind of counter is a function
-# beside `moving_windows`. Times are whole microseconds, which Lua's numbers hold exactly.
-_STEP = """
+# KEYS has one key for each counter, ARGV[1] the counters as JSON. Returns for each counter the wait in
+# microseconds; when all are 0, each counter has counted one event. Times are whole microseconds, which
+# Lua's numbers hold exactly.
+_SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -44,7 +45,7 @@ local function moving_windows(key, counter)
 
   local newest = redis.call('LINDEX', key, 0)
   if newest and tonumber(newest) > now then
-    -- Redis' clock was set back. Events of the future would refuse all until the clock is there.
+    -- Redis' clock was set back. Events in the future would refuse all mints until that time.
     local events = redis.call('LLEN', key)
     redis.call('DEL', key)
     count(events)
@@ -72,26 +73,25 @@ return waits
 
 @dataclass(frozen=True, slots=True)
 class _Connections:
-    """What one event loop has of its own."""
+    """The connections of one event loop."""
 
-    client: Redis
-    step: AsyncScript
+    script: AsyncScript
     slots: asyncio.Semaphore
-    watch: AsyncGenerator[None]
+    closing: AsyncGenerator[None]
 
 
 class RedisStorage:
-    """Counts the mints of all processes that share a Redis (5 or newer) or Valkey, and limits.
+    """Counts the mints of all processes that use the same Redis (5 or newer) or Valkey.
 
-    Each event loop has connections of its own, closed by `aclose` or when the loop ends.
+    Each event loop has its own connections. `aclose` closes them, or else the end of the loop.
     """
 
-    def __init__(self, url: str, limits: Rates, global_limits: Rates) -> None:
+    def __init__(self, url: str, limits: _Rates, global_limits: _Rates) -> None:
         self._url = url.replace("redis+unix://", "unix://", 1)
-        # Fails now on what is wrong in the URL, its query included. It does not connect.
+        # Raises when the URL or its query is wrong. It does not connect.
         self._client().connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py types no more
         self._counters = json.dumps([_counter(limits), _counter(global_limits)])
-        self._readiness = json.dumps([_counter((Rate(1000, 1),))])
+        self._readiness = json.dumps([_counter([(1000, 1)])])
         self._connections: dict[asyncio.AbstractEventLoop, _Connections] = {}
 
     async def open(self) -> None:
@@ -99,50 +99,50 @@ class RedisStorage:
         _event_loop()
 
     async def hit(self, principal: str) -> Sequence[float]:
-        """Count one mint if nothing stands in its way; return the seconds of wait, or 0, for each limit.
+        """Return the seconds to wait for the principal's limits and for those for all.
 
-        Raises `TimeoutError` after 2 seconds, `ConfigurationError` where there is no asyncio, and
-        what redis-py raises. The mint may then have been counted.
+        When both are 0, the mint is counted. Raises `TimeoutError` after 2 seconds,
+        `ConfigurationError` where there is no asyncio, and what redis-py raises: the mint may then
+        have been counted.
         """
         keys = [f"{_PREFIX}principal:{principal}", f"{_PREFIX}everybody"]
-        waits = await self._step(keys, self._counters)
+        waits = await self._run(keys, self._counters)
         return [wait / _MICROSECONDS for wait in waits]
 
     async def check(self) -> None:
-        """Take the step on a key of its own; raises as `hit` does."""
-        await self._step([f"{_PREFIX}readiness"], self._readiness)
+        """Run the script on a key for this purpose; raises as `hit` does."""
+        await self._run([f"{_PREFIX}readiness"], self._readiness)
 
     async def aclose(self) -> None:
         """Close this event loop's connections. Repeatable."""
-        own = self._connections.get(_event_loop()) if self._connections else None
-        if own is not None:
-            await own.watch.aclose()
+        connections = self._connections.get(_event_loop()) if self._connections else None
+        if connections is not None:
+            await connections.closing.aclose()
 
-    async def _step(self, keys: list[str], counters: str) -> list[int]:
-        own = await self._connected()
-        async with asyncio.timeout(_SECONDS), own.slots:
+    async def _run(self, keys: list[str], counters: str) -> list[int]:
+        connections = await self._connected()
+        async with asyncio.timeout(_SECONDS), connections.slots:
             # redis-py types a script's result as None.
-            step = cast("Awaitable[list[int]]", own.step(keys=keys, args=[counters]))
-            return await step
+            waits = cast("Awaitable[list[int]]", connections.script(keys=keys, args=[counters]))
+            return await waits
 
     async def _connected(self) -> _Connections:
         event_loop = _event_loop()
-        own = self._connections.get(event_loop)
-        if own is None:
+        connections = self._connections.get(event_loop)
+        if connections is None:
             client = self._client()
-            own = self._connections[event_loop] = _Connections(
-                client,
-                client.register_script(_STEP),
+            connections = self._connections[event_loop] = _Connections(
+                client.register_script(_SCRIPT),
                 asyncio.Semaphore(_CONNECTIONS),
-                self._until_the_loop_ends(event_loop, client),
+                self._close_with(event_loop, client),
             )
-            await anext(own.watch)
-        return own
+            await anext(connections.closing)
+        return connections
 
-    async def _until_the_loop_ends(
+    async def _close_with(
         self, event_loop: asyncio.AbstractEventLoop, client: Redis
     ) -> AsyncGenerator[None]:
-        """Close the connections while it is possible: an event loop closes its generators first."""
+        """Close the connections with the event loop, which closes its generators before it ends."""
         try:
             yield
         finally:
@@ -150,11 +150,11 @@ class RedisStorage:
             await client.aclose()
 
     def _client(self) -> Redis:
-        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType] - it leaves its options untyped
+        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType] - redis-py leaves its options untyped
             self._url,
             socket_timeout=_SECONDS / 4,
             socket_connect_timeout=_SECONDS / 4,
-            # Once more at once: the first fails on a connection that a restarted Redis has closed.
+            # Without a pause: the first try fails on a connection that a restarted Redis has closed.
             retry=Retry(NoBackoff(), 1),
         )
 
@@ -167,9 +167,9 @@ def _event_loop() -> asyncio.AbstractEventLoop:
         raise ConfigurationError(message) from None
 
 
-def _counter(rates: Rates) -> dict[str, object]:
+def _counter(rates: _Rates) -> dict[str, object]:
     return {
-        "rates": [[rate.limit, rate.seconds * _MICROSECONDS] for rate in rates],
-        "needed": max(rate.limit for rate in rates),
-        "lifetime": max(rate.seconds for rate in rates) * 1000,
+        "rates": [[limit, seconds * _MICROSECONDS] for limit, seconds in rates],
+        "needed": max(limit for limit, _ in rates),
+        "lifetime": max(seconds for _, seconds in rates) * 1000,
     }

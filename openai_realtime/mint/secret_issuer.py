@@ -1,18 +1,21 @@
-"""Where secrets come from: the pool when it has one that fits, else a fresh one.
-
-Owns: what the service needs of a pool, and what the browser is told. Must not know: limits, HTTP.
-"""
+"""Secrets for the service: from the pool when it has one for the session, otherwise newly minted."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+import anyio
 
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS
+from openai_realtime.dialects import nested_request
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.access_log import described, logger
-from openai_realtime.mint.pool_opener import PoolOpener
-from openai_realtime.resources.sessions import CREATE
+from openai_realtime.mint.telemetry import describe, logger
+from openai_realtime.resources import client_secrets, sessions
+from openai_realtime.resources.parameters import merge_objects
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
 from openai_realtime.types.options import RequestOptions
@@ -20,16 +23,18 @@ from openai_realtime.types.options import RequestOptions
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient
     from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.mint.choices import Choice
-    from openai_realtime.mint.sessions import SessionPlan
+    from openai_realtime.dialects import JsonObject
+    from openai_realtime.mint.request_body import Choice, Choices
     from openai_realtime.types.client_secret import ClientSecret
+    from openai_realtime.types.session import RealtimeSessionCreateResponse
 
+_MIN_LIFETIME, _MAX_LIFETIME = 10, 7200
 _MIN_TTL = 30.0
-_PER_CALL = RequestOptions.__annotations__.keys()
+_REQUEST_OPTIONS = RequestOptions.__annotations__.keys()
 
 
-class PooledAnswer(Protocol):
-    """What a pool gives: an answer with a secret in it."""
+class PooledResponse(Protocol):
+    """What a pool returns: a response with a secret in it."""
 
     @property
     def client_secret(self) -> ClientSecret:
@@ -45,26 +50,102 @@ class PooledAnswer(Protocol):
 class SecretSource(Protocol):
     """A pool of secrets that were minted beforehand."""
 
-    async def acquire(self, *, min_ttl: float = 30) -> PooledAnswer:
-        """Return a secret that lives for `min_ttl` seconds at least, and belongs to nobody yet."""
+    async def acquire(self, *, min_ttl: float = 30) -> PooledResponse:
+        """Return a secret that is valid for `min_ttl` seconds at least and is used by no one yet."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """The session that the server chose, flat or nested, and how long its secrets live."""
+
+    session: JsonObject
+    lifetime: int
+    """Seconds."""
+
+    @classmethod
+    def of(cls, session: Mapping[str, object], lifetime: int, choices: Choices) -> SessionPlan:
+        """Return the plan; raises `ConfigurationError` or `ParameterError` when it is unusable.
+
+        Each choice is validated, so that no request fails because of it later.
+        """
+        if isinstance(lifetime, bool) or not _MIN_LIFETIME <= lifetime <= _MAX_LIFETIME:
+            message = f"lifetime is unusable: it is {_MIN_LIFETIME} to {_MAX_LIFETIME} seconds"
+            raise ConfigurationError(message)
+        if {"client_secret", "expires_after"} & session.keys():
+            message = "session: the secret's lifetime is set by lifetime=…"
+            raise ConfigurationError(message)
+        if "type" in session:
+            checked = client_secrets.CREATE.parameters.validate({"session": session})["session"]
+            plan = cls(cast("JsonObject", checked), lifetime)
+        else:
+            plan = cls(sessions.CREATE.parameters.validate(session), lifetime)
+        for name, value in choices.pairs():
+            plan.check({name: value})
+        return plan
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the session is written as `client.client_secrets.create` takes it."""
+        return "type" in self.session
+
+    @property
+    def model(self) -> str | None:
+        """The model of the session; None: the provider chooses it."""
+        model = self.session.get("model")
+        return model if isinstance(model, str) else None
+
+    def check(self, chosen: Mapping[str, Choice]) -> None:
+        """Raise `ParameterError` when the session would be unusable with these choices."""
+        sessions.CREATE.parameters.validate(chosen)
+        if self.is_nested:
+            client_secrets.CREATE.parameters.validate({"session": self._with(chosen)})
+
+    async def mint(
+        self,
+        client: RealtimeSessionsClient,
+        chosen: Mapping[str, Choice],
+        safety_identifier: str | None,
+    ) -> RealtimeSessionCreateResponse | ClientSecretCreateResponse:
+        """Return a new secret for the session; raises what the client raises."""
+        options: dict[str, Any] = {}
+        if safety_identifier is not None:
+            options["safety_identifier"] = safety_identifier
+        session: Any = self._with(chosen)
+        expires_after: Any = {"seconds": self.lifetime}
+        if self.is_nested:
+            return await client.client_secrets.create(
+                session=session, expires_after=expires_after, **options
+            )
+        return await client.sessions.create(
+            **session, client_secret={"expires_after": expires_after}, **options
+        )
+
+    def _with(self, chosen: Mapping[str, Choice]) -> JsonObject:
+        flat: JsonObject = {**chosen}
+        if not self.is_nested:
+            return {**self.session, **flat}
+        kind = cast('Literal["realtime", "transcription"]', self.session["type"])
+        nested = nested_request(flat, kind).body["session"]
+        return merge_objects(self.session, cast("JsonObject", nested))
+
+
 def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
-    """Raise `ConfigurationError` when a `SecretPool` holds anything but what the plan mints."""
+    """Raise `ConfigurationError` when a `SecretPool` mints other sessions than the plan."""
     if not isinstance(pool, SecretPool):
-        return  # none, or a pool of the user's own, of which nothing is known
+        return  # there is none, or it is the user's own and cannot be checked
     if plan.is_nested:
         message = "pool: a SecretPool mints with sessions.create: write session flat, without type"
         raise ConfigurationError(message)
     params: Mapping[str, object] = pool._params  # noqa: SLF001 - of the same package
-    given = {name: value for name, value in params.items() if name not in _PER_CALL}
-    pooled = CREATE.parameters.validate(given, params.get("extra_body"))
-    pooled.pop("client_secret", None)  # it says how long the secrets live
-    both = plan.session.keys() | pooled.keys()
-    nothing = object()
+    session = {name: value for name, value in params.items() if name not in _REQUEST_OPTIONS}
+    pooled = sessions.CREATE.parameters.validate(session, params.get("extra_body"))
+    pooled.pop("client_secret", None)  # it sets the lifetime, which is compared below
+    absent = object()
     differing = sorted(
-        name for name in both if plan.session.get(name, nothing) != pooled.get(name, nothing)
+        name
+        for name in plan.session.keys() | pooled.keys()
+        if plan.session.get(name, absent) != pooled.get(name, absent)
     )
     if differing:
         message = (
@@ -82,8 +163,57 @@ def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
         raise ConfigurationError(message)
 
 
+class PoolOpener:
+    """Opens a pool that its owner did not open, also in an app whose lifespan does not run.
+
+    The pool is open in a task of its own, until `aclose` or the end of the event loop.
+    """
+
+    def __init__(self, pool: SecretPool) -> None:
+        self._pool = pool
+        self._opened: anyio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the pool, unless it was opened."""
+        if self._opened is None:
+            if self._pool.was_opened:
+                return
+            self._opened, self._closing, self._closed = anyio.Event(), anyio.Event(), anyio.Event()
+            self._start(self._opened)
+        if not self._opened.is_set():
+            await self._opened.wait()
+
+    async def aclose(self) -> None:
+        """Close the pool, if it was opened here. Repeatable."""
+        if self._opened is not None:
+            self._closing.set()
+            await self._closed.wait()
+
+    def _start(self, opened: anyio.Event) -> None:
+        async def keep_open() -> None:
+            try:
+                async with self._pool:
+                    opened.set()
+                    await self._closing.wait()
+            finally:
+                self._closed.set()
+
+        try:
+            event_loop = asyncio.get_running_loop()
+        except RuntimeError:
+            import trio  # noqa: PLC0415 - an app on asyncio may not have it
+
+            trio.lowlevel.spawn_system_task(keep_open)
+        else:
+            # In an empty context: that of the first request holds its span, for example.
+            self._task = event_loop.create_task(keep_open(), context=contextvars.Context())
+            # A task that is cancelled before it starts does not run its `finally`.
+            self._task.add_done_callback(lambda _: self._closed.set())
+
+
 class SecretIssuer:
-    """Gives secrets for one session plan."""
+    """Issues secrets for one session plan."""
 
     def __init__(
         self, client: RealtimeSessionsClient, plan: SessionPlan, pool: SecretSource | None
@@ -105,21 +235,21 @@ class SecretIssuer:
 
     async def secret(
         self, chosen: Mapping[str, Choice], safety_identifier: str | None
-    ) -> PooledAnswer:
+    ) -> PooledResponse:
         """Return a secret for one person; raises what the client raises."""
-        # What lies in the pool is the session without anybody's choices.
+        # The pool's sessions are made without choices.
         if self._pool is not None and not chosen:
             try:
                 await self.open()
                 return await self._pool.acquire(min_ttl=min(_MIN_TTL, self._plan.lifetime / 2))
-            except Exception as error:  # noqa: BLE001 - whatever ails the pool, a fresh secret can be had
-                logger.warning("The pool gave no secret, minting one: %s", described(error))
+            except Exception as error:  # noqa: BLE001 - whatever the cause, a new secret can be minted
+                logger.warning("The pool gave no secret, minting one: %s", describe(error))
         return await self._plan.mint(self._client, chosen, safety_identifier)
 
-    def model_of(self, answer: PooledAnswer) -> str | None:
-        """Return the model that a secret is for, as the server names it; None: it does not say."""
-        session = answer.session if isinstance(answer, ClientSecretCreateResponse) else answer
+    def model_of(self, response: PooledResponse) -> str | None:
+        """Return the model that a secret is for, as the provider names it; None: it is not named."""
+        session = response.session if isinstance(response, ClientSecretCreateResponse) else response
         model = getattr(session, "model", None)
         if not isinstance(model, str):
             return self._plan.model
-        return answer.meta.sanitizer.text(model, MAX_NAME_CHARACTERS)
+        return response.meta.sanitizer.text(model, MAX_NAME_CHARACTERS)

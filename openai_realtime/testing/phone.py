@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from openai_realtime.testing.minted import new_id
 from openai_realtime.testing.phone_calls import CallDecision, CallState, DecisionKind, MockCall
-from openai_realtime.webhooks.signature import SigningKey
+from openai_realtime.webhooks.verifier import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Verified webhooks: a phone call rings, and your code hears of it.
+"""Verified webhooks: a phone call rings, and your handler runs.
 
     from openai_realtime.webhooks import RealtimeCallIncoming, on_call_incoming
 
@@ -12,11 +12,12 @@
 
 from openai_realtime.types.webhook import RealtimeCallIncoming, SipHeader, WebhookEvent
 from openai_realtime.webhooks.handling import Handling
-from openai_realtime.webhooks.redis_replay import AsyncRedisReplayStore, RedisReplayStore
-from openai_realtime.webhooks.replay import (
+from openai_realtime.webhooks.replay_stores import (
+    AsyncRedisReplayStore,
     AsyncReplayStore,
     ClaimOnlyReplayStore,
     MemoryReplayStore,
+    RedisReplayStore,
     ReplayStore,
 )
 from openai_realtime.webhooks.route import on_call_incoming

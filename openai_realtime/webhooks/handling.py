@@ -1,4 +1,4 @@
-"""One delivery of a webhook: it is claimed, and then confirmed or released."""
+"""The handling of one webhook: it is claimed, and then confirmed or released."""
 
 from __future__ import annotations
 
@@ -7,35 +7,32 @@ import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import anyio
 import anyio.to_thread
 
 from openai_realtime.errors import ConfigurationError, WebhookReplayedError
 from openai_realtime.logs import logger
-from openai_realtime.webhooks.replay import MemoryReplayStore, close_unawaited
+from openai_realtime.webhooks.replay_stores import MemoryReplayStore, close_unawaited
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
-    from openai_realtime.webhooks.replay import AnyReplayStore, AsyncReplayStore, ReplayStore
+    from openai_realtime.webhooks.replay_stores import AnyReplayStore, AsyncReplayStore, ReplayStore
 
 CLAIM_TIMEOUT: Final = 60.0
-"""The default for how long a claim holds that is neither confirmed nor released, in seconds."""
+"""How long a claim holds that is neither confirmed nor released, in seconds: the default."""
 _MAX_CLAIM_TIMEOUT = 24 * 3600
 _STORE_SECONDS = 5
-"""How long a store may take to confirm or release when the request has been cancelled."""
-
-T = TypeVar("T")
+"""How long a store may take to confirm or release a webhook, in a cancelled request too."""
 
 
 class Handling:
-    """A verified webhook that is to be handled: `with` and `async with` give its event.
+    """A verified webhook that is to be handled: `with` and `async with` return its event.
 
-    Made by `WebhookVerifier.handling`. Entering claims the webhook. Leaving confirms it, or releases
-    it when an exception, a cancellation too, leaves the block; that exception goes on.
+    Made by `WebhookVerifier.handling`. The start of the block claims the webhook. Its end confirms
+    the webhook, or releases it when the block raises an exception or is cancelled; the exception is
+    raised all the same.
     """
 
     def __init__(
@@ -59,38 +56,28 @@ class Handling:
         self.claim()
         return self.event
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with _logged(self.event.webhook_id):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with _log_errors(self.event.webhook_id):
             _returned(self._end(succeeded=kind is None))
 
     async def __aenter__(self) -> RealtimeCallIncoming | WebhookEvent:
         await self.aclaim()
         return self.event
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await self.afinish(succeeded=kind is None)
 
     def claim(self) -> None:
         """Claim the webhook.
 
         Raises `WebhookReplayedError` when it was handled before, `WebhookInProgressError` when it is
-        being handled, what the store raises, and `ConfigurationError` when that must be awaited.
+        being handled, `ConfigurationError` when the store must be awaited, and what the store raises.
         """
-        self._claimed(_returned(self._ask()))
+        self._accept(_returned(self._claim()))
 
     async def aclaim(self) -> None:
         """As `claim`, awaiting a store that must be awaited; another one is called on a thread."""
-        self._claimed(await self._awaited(self._ask))
+        self._accept(await self._awaited(self._claim))
 
     def confirm(self) -> None:
         """Remember that the webhook is done; raises what the store raises."""
@@ -102,30 +89,31 @@ class Handling:
 
     async def afinish(self, *, succeeded: bool) -> None:
         """Confirm or release the webhook, in a cancelled task too; the store's errors are logged."""
-        with _logged(self.event.webhook_id), anyio.fail_after(_STORE_SECONDS, shield=True):
+        with _log_errors(self.event.webhook_id), anyio.fail_after(_STORE_SECONDS, shield=True):
             await self._awaited(partial(self._end, succeeded=succeeded))
 
     async def _awaited(self, step: Callable[[], object]) -> object:
-        """Take a step with the store, on a thread where it would block the event loop."""
+        """Return the result of a step with the store, on a thread if it could block the event loop."""
         store = self._store
-        blocks = not (
+        may_block = not (
             store is None
             or isinstance(store, MemoryReplayStore)
             or inspect.iscoroutinefunction(store.claim)
         )
-        result = await anyio.to_thread.run_sync(step, abandon_on_cancel=True) if blocks else step()
+        run = anyio.to_thread.run_sync
+        result = await run(step, abandon_on_cancel=True) if may_block else step()
         return await cast("Awaitable[object]", result) if isinstance(result, Awaitable) else result
 
-    def _ask(self) -> object:
+    def _claim(self) -> object:
         if self._store is None:
             return True
         is_confirming = self._confirming is not None
         seconds = self._claim_seconds if is_confirming else self._remembered_seconds
         return self._store.claim(self.event.webhook_id, seconds)
 
-    def _claimed(self, token: object) -> None:
+    def _accept(self, token: object) -> None:
         if not token:
-            message = "The webhook was handled before: answer it with 200, and do nothing"
+            message = "The webhook was handled before: respond with 200, and do nothing"
             raise WebhookReplayedError(message, webhook_id=self.event.webhook_id)
         self._token = cast("str", token)
 
@@ -148,11 +136,11 @@ def claim_seconds(claim_timeout: float) -> int:
 
 
 @contextmanager
-def _logged(webhook_id: str) -> Generator[None]:
-    """Log what the store raises: how the handler ended is more important to its caller."""
+def _log_errors(webhook_id: str) -> Generator[None]:
+    """Log what the store raises, so that it does not hide how the handler ended."""
     try:
         yield
-    except Exception:  # noqa: BLE001 - a store may be the user's own
+    except Exception:  # noqa: BLE001 - the store may be the user's own
         logger.exception(
             "The replay store failed to confirm or release the webhook %s: until its claim expires "
             "it is refused when it is delivered again, and after that it is handled again",
@@ -161,7 +149,7 @@ def _logged(webhook_id: str) -> Generator[None]:
 
 
 def _returned(result: object) -> object:
-    """Return what a store returned; raises `ConfigurationError` when that must be awaited."""
+    """Return a store's result; raises `ConfigurationError` when it must be awaited."""
     if isinstance(result, Awaitable):
         close_unawaited(cast("Awaitable[object]", result))
         message = (

@@ -1,26 +1,42 @@
-"""The route that a provider's webhooks are sent to.
-
-Starlette (extra `mint`) is loaded when a route is made.
-"""
+"""The route that receives a provider's webhooks, and runs a handler for each phone call that rings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, get_args
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
-from openai_realtime.errors import ConfigurationError
+import anyio
+import anyio.to_thread
+
+from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose, read_body
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
+from openai_realtime.errors import (
+    ConfigurationError,
+    WebhookInProgressError,
+    WebhookReplayedError,
+    WebhookVerificationError,
+)
+from openai_realtime.logs import logger
 from openai_realtime.types.webhook import RealtimeCallIncoming
-from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, claim_seconds
-from openai_realtime.webhooks.replay import MemoryReplayStore
-from openai_realtime.webhooks.verifier import WebhookVerifier
+from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
+from openai_realtime.webhooks.replay_stores import MemoryReplayStore
+from openai_realtime.webhooks.verifier import MAX_BODY_BYTES, WebhookVerifier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.routing import Route
+    from starlette.types import Receive, Scope, Send
 
 CallHandler = Callable[[RealtimeCallIncoming], object]
-"""What is done about a call that rings: an `async def`, or a function, which runs in a thread."""
+"""What is done when a call rings: an `async def`, or a function, which runs in a thread."""
 WhenHandled = Literal["after_response", "before_response"]
 """When a route runs its handler."""
+
+_RETRY_AFTER_SECONDS = 5
+_BODY_LIMITS = {408: "The body did not arrive in time", 413: "The body is too large"}
 
 
 def on_call_incoming(  # noqa: PLR0913 - options, by name
@@ -38,30 +54,28 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
         app.router.routes.append(on_call_incoming(answer))  # FastAPI
 
     `handle="after_response"` (the default) sends 200 before the handler begins, so the handler may
-    take as long as it likes. The provider delivers the call no more; if it is delivered all the same, it
-    is handled again only when the handler failed. `handle="before_response"` sends 200
-    when the handler has succeeded, and 500 when it failed, upon which the provider delivers again: a
-    call is handled until that succeeds. It is for platforms that freeze or stop a process after its
-    response, such as AWS Lambda; the handler has the few seconds that the provider waits for.
+    take as long as it likes. After a 200 the provider does not deliver the call again; if it does,
+    the call is handled again only when the handler failed. `handle="before_response"` sends 200 when
+    the handler has succeeded, and 500 when it failed, upon which the provider delivers again: a call
+    is handled until that succeeds. It is for platforms that freeze or stop a process after its
+    response, such as AWS Lambda; the handler has the few seconds for which the provider waits.
 
-    What the handler raises is logged to `openai_realtime`. A call that was handled before and an
-    event that is no call are answered with 200 and nothing is run; a call that another delivery is
-    handling with 503 and `Retry-After`, and so is a replay store that fails; what is not genuine
-    with 400; more than 256 KiB with 413; a body that takes longer than `body_timeout` seconds with
-    408; other methods with 405. A response that is given before the body was read closes the
-    connection. When a process dies while it handles a call, another delivery is handled `claim_timeout`
-    seconds (default 60, from 1 to 86,400) after it began, and until then answered with 503; a
-    handler that takes longer before the response may run twice.
+    What the handler raises is logged to `openai_realtime`. The statuses: 200 for a call that was
+    handled before and for an event that is no call, and nothing runs; 503 with `Retry-After` for a
+    call that another delivery is handling, and when the replay store fails; 400 for a webhook that
+    is not genuine; 413 for more than 256 KiB; 408 for a body that takes longer than `body_timeout`
+    seconds; 405 for other methods. A response that is sent before the body was read closes the
+    connection. When a process dies while it handles a call, another delivery is handled
+    `claim_timeout` seconds (default 60, from 1 to 86,400) after the handler began, and refused with
+    503 until then; a handler that takes longer before the response may run twice.
 
     A replay store that is not awaited is called on a thread, unless it is in memory.
-    `verifier` is by default one of `OPENAI_WEBHOOK_SECRET`. One without a replay store is given one
-    in memory: several processes need one with Redis. Raises `ConfigurationError` without a secret,
+    `verifier` is by default one with `OPENAI_WEBHOOK_SECRET`. A verifier without a replay store gets
+    one in memory: several processes need one in Redis. Raises `ConfigurationError` without a secret,
     without Starlette, or for an unusable `handle` or `claim_timeout`.
     """
     try:
-        from starlette.routing import Route  # noqa: PLC0415 - see the header
-
-        from openai_realtime.webhooks.endpoint import CallIncomingEndpoint  # noqa: PLC0415
+        from starlette.routing import Route  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError:
         message = "on_call_incoming needs Starlette: pip install 'openai-realtime[mint]'"
         raise ConfigurationError(message) from None
@@ -72,8 +86,145 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     endpoint = CallIncomingEndpoint(
         handler,
         (verifier or WebhookVerifier()).with_default_store(MemoryReplayStore()),
-        handle=handle,
+        when_handled=handle,
         claim_timeout=claim_timeout,
         body_timeout=body_timeout,
     )
     return Route(path, endpoint)
+
+
+class CallIncomingEndpoint:
+    """The ASGI application of the route. It needs no Starlette."""
+
+    def __init__(
+        self,
+        handler: CallHandler,
+        verifier: WebhookVerifier,
+        *,
+        when_handled: WhenHandled,
+        claim_timeout: float,
+        body_timeout: float,
+    ) -> None:
+        self._handler = handler
+        self._verifier = verifier
+        self._when_handled = when_handled
+        self._claim_timeout = claim_timeout
+        self._body_timeout = body_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, and run the handler if a call rings."""
+        await LingeringClose(self._respond)(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response, handling = await self._read_and_claim(scope, receive)
+        if handling is None:
+            await response.send(send)
+        elif self._when_handled == "before_response":
+            if not await self._handle(handling):
+                response = _Response(500, "The webhook could not be handled")
+            await response.send(send)
+        else:
+            try:
+                await response.send(send)
+                # From now on the provider does not deliver it again.
+                await handling.afinish(succeeded=True)
+            finally:
+                await self._handle(handling)
+
+    async def _read_and_claim(self, scope: Scope, receive: Receive) -> _Claim:
+        if scope["method"] != "POST":
+            return _Response(405, "Webhooks are sent with POST", {"Allow": "POST"}), None
+        bounded = BoundedReceive(receive, max_bytes=MAX_BODY_BYTES, seconds=self._body_timeout)
+        try:
+            body = await read_body(bounded)
+        except BodyLimitError as error:
+            return _Response(error.status, _BODY_LIMITS[error.status]), None
+        return await self._claim(body, _Headers(scope["headers"]))
+
+    async def _claim(self, body: bytes, headers: _Headers) -> _Claim:
+        try:
+            handling = self._verifier.handling(body, headers, claim_timeout=self._claim_timeout)
+            if not isinstance(handling.event, RealtimeCallIncoming):
+                kind = sanitize_text(handling.event.type, limit=MAX_NAME_CHARACTERS)
+                logger.debug("A webhook of type %s is no incoming call: nothing is done", kind)
+                return _Response(), None
+            await handling.aclaim()
+        except WebhookReplayedError as error:
+            logger.info("%s", error)
+            return _Response(), None
+        except WebhookInProgressError as error:
+            logger.info("%s", error)
+            return _TRY_AGAIN, None
+        except WebhookVerificationError as error:
+            logger.warning("%s", error)
+            return _Response(400, "The webhook could not be verified"), None
+        except Exception:  # noqa: BLE001 - the store may be the user's own
+            logger.exception("A webhook could not be checked: most likely its replay store failed")
+            return _TRY_AGAIN, None
+        return _Response(), handling
+
+    async def _handle(self, handling: Handling) -> bool:
+        """Run the handler, confirm or release the webhook, and return whether it succeeded."""
+        outcomes: list[bool] = []
+        # When asyncio cancels this task, the task group still waits for a handler in a thread. If
+        # the webhook were released earlier, it could be handled twice at the same time.
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._run, handling, outcomes)
+        return outcomes == [True]
+
+    async def _run(self, handling: Handling, outcomes: list[bool]) -> None:
+        succeeded = False
+        event = handling.event
+        assert isinstance(event, RealtimeCallIncoming)  # noqa: S101 - `_claim` returns no other
+        try:
+            is_async = inspect.iscoroutinefunction(self._handler)
+            result = (
+                self._handler(event)
+                if is_async
+                else await anyio.to_thread.run_sync(self._handler, event)
+            )
+            if inspect.isawaitable(result):
+                await result
+            succeeded = True
+        except Exception:  # noqa: BLE001 - no caller gets the error: it is logged here
+            logger.exception(
+                "The handler of incoming calls failed at call %s (webhook-id %s)",
+                event.call_id,
+                event.webhook_id,
+            )
+        finally:
+            await handling.afinish(succeeded=succeeded)
+        outcomes.append(succeeded)
+
+
+class _Headers(NamedTuple):
+    """A request's headers, as `WebhookVerifier` takes them."""
+
+    raw: Iterable[tuple[bytes, bytes]]
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw]
+
+
+class _Response(NamedTuple):
+    """A response: empty, or JSON with an error."""
+
+    status: int = 200
+    error: str | None = None
+    headers: Mapping[str, str] = {}
+
+    async def send(self, send: Send) -> None:
+        headers = dict(self.headers)
+        body = b""
+        if self.error is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps({"error": self.error}, separators=(",", ":")).encode()
+        headers["Content-Length"] = str(len(body))
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        await send({"type": "http.response.body", "body": body})
+
+
+_Claim: TypeAlias = tuple[_Response, Handling | None]
+"""The response, and the claimed webhook if it is a call that is to be handled."""
+_TRY_AGAIN = _Response(503, "Try again", {"Retry-After": str(_RETRY_AFTER_SECONDS)})

@@ -1,15 +1,20 @@
-"""From a request to a verified event, or to one error.
+"""Verifies webhooks by the rules of Standard Webhooks (https://www.standardwebhooks.com).
 
 A webhook is checked in this order: size, headers, age, signature, JSON, shape, replay.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import hmac
 import math
 import re
 import time
 from collections.abc import Iterable, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, cast
 
 from pydantic import ValidationError
@@ -22,21 +27,26 @@ from openai_realtime.errors import (
     ParameterError,
     WebhookVerificationError,
 )
-from openai_realtime.secrets import WebhookSecret
+from openai_realtime.secrets import MASK, WebhookSecret
 from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
-from openai_realtime.webhooks.replay import check_is_made
-from openai_realtime.webhooks.signature import SigningKey, matches
+from openai_realtime.webhooks.replay_stores import check_has_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openai_realtime.core.strict_json import Json
-    from openai_realtime.webhooks.replay import AnyReplayStore
+    from openai_realtime.webhooks.replay_stores import AnyReplayStore
 
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - where it is, not what it is
 MAX_BODY_BYTES = 256 * 1024
 """The largest webhook that is read; real ones have a few hundred bytes."""
+MAX_SIGNATURES = 10
+"""How many of a webhook's signatures are compared: the first ones."""
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - what all secrets begin with
+_SIGNATURE_VERSION = "v1,"
+_MIN_KEY_BYTES = 16
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _ID = re.compile(r"[!-~]{1,256}", re.ASCII)
@@ -54,20 +64,81 @@ class HeaderItems(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """The key in one `whsec_` secret, ready to sign. Its repr shows nothing of the key."""
+
+    _keyed: hmac.HMAC
+
+    def __repr__(self) -> str:
+        return f"SigningKey({MASK!r})"
+
+    @classmethod
+    def read(cls, secret: str) -> SigningKey:
+        """Return the key in `secret`; raises `ConfigurationError`, which does not quote it."""
+        secret = WebhookSecret(secret)
+        keyed = _keyed(secret)
+        if keyed is None:
+            message = (
+                "The webhook secret is unusable: it is whsec_ and at least 16 bytes as base64. "
+                "Copy it whole from where the webhook was set up, without quotes or line breaks"
+            )
+            raise ConfigurationError(message)
+        return cls(keyed)
+
+    def sign(self, webhook_id: str, timestamp: str, body: bytes) -> str:
+        """Return the signature of a webhook, `v1,` and base64; `timestamp` is in Unix seconds."""
+        keyed = self._keyed.copy()
+        keyed.update(f"{webhook_id}.{timestamp}.".encode())
+        keyed.update(body)
+        return _SIGNATURE_VERSION + base64.b64encode(keyed.digest()).decode("ascii")
+
+
+def matches(
+    keys: Iterable[SigningKey], signatures: str, webhook_id: str, timestamp: str, body: bytes
+) -> bool:
+    """Return whether one of the first 10 `signatures` (separated by spaces) is made with one of `keys`.
+
+    Each key is compared with each signature, in constant time, and also after a match: the duration
+    shows neither which key matches nor how much of a signature is right.
+    """
+    given = [text.encode() for text in signatures.split(" ", MAX_SIGNATURES)[:MAX_SIGNATURES]]
+    found = False
+    for key in keys:
+        expected = key.sign(webhook_id, timestamp, body).encode("ascii")
+        for candidate in given:
+            found |= hmac.compare_digest(expected, candidate)
+    return found
+
+
+def _keyed(secret: WebhookSecret) -> hmac.HMAC | None:
+    key = _decode_key(secret)
+    return hmac.new(key, digestmod=hashlib.sha256) if len(key) >= _MIN_KEY_BYTES else None
+
+
+def _decode_key(secret: WebhookSecret) -> bytes:
+    if not secret.startswith(_SECRET_PREFIX):
+        return b""
+    try:
+        return base64.b64decode(secret[len(_SECRET_PREFIX) :], validate=True)
+    except (binascii.Error, ValueError):  # no base64, or no ASCII
+        return b""
+
+
 class WebhookVerifier:
-    """Tells genuine webhooks from all others, by the rules of Standard Webhooks.
+    """Accepts genuine webhooks and refuses all others, by the rules of Standard Webhooks.
 
         verifier = WebhookVerifier()  # OPENAI_WEBHOOK_SECRET
         event = verifier.verify(request.get_data(), request.headers)
         if isinstance(event, RealtimeCallIncoming):
             client.calls.accept(event.call_id, model="gpt-realtime")
 
-    `secrets` is one `whsec_…` secret, or several while one is rotated: any of them will do. Default:
-    the environment variable `OPENAI_WEBHOOK_SECRET` (several are parted by spaces). A webhook may be
-    `tolerance` seconds old, or ahead of the clock here (default: 300). With a `replay_store` each
-    webhook passes once in 72 hours; without one a copy passes for as long as it is young. `clock` is
-    the time in Unix seconds. Raises `ConfigurationError` for a secret that is missing or unusable,
-    and for a `replay_store` that is none.
+    `secrets` is one `whsec_…` secret, or several while one is rotated: each is accepted. Default:
+    the environment variable `OPENAI_WEBHOOK_SECRET` (several are separated by spaces). A webhook's
+    timestamp may differ by `tolerance` seconds from the clock here (default: 300). With a
+    `replay_store` each webhook passes once in 72 hours; without one a copy passes until it is too
+    old. `clock` returns the time in Unix seconds. Raises `ConfigurationError` for a secret that is
+    missing or unusable, and for an object that is no replay store.
 
     `verify` passes a webhook at most once: a copy is refused, even if your code then failed.
     `handling` passes it until your code has succeeded.
@@ -81,7 +152,7 @@ class WebhookVerifier:
         replay_store: AnyReplayStore | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        secrets = _given(secrets)
+        secrets = _webhook_secrets(secrets)
         self._keys = [SigningKey.read(secret) for secret in secrets]
         if not 0 < tolerance < math.inf:
             message = "tolerance is in seconds, finite and above 0"
@@ -89,7 +160,7 @@ class WebhookVerifier:
         self._tolerance = tolerance
         if replay_store is not None:
             wanted = "replay_store takes a store, such as MemoryReplayStore()"
-            check_is_made(replay_store, "claim", wanted)
+            check_has_method(replay_store, "claim", wanted)
             if hasattr(replay_store, "confirm") is not hasattr(replay_store, "release"):
                 message = "replay_store has one of confirm and release: it needs both, or neither"
                 raise ConfigurationError(message)
@@ -100,17 +171,17 @@ class WebhookVerifier:
         """Return this verifier if it has a replay store, else a copy of it with `store`."""
         if self._replay_store is not None:
             return self
-        remembering: Self = copy(self)
-        remembering._replay_store = store
-        return remembering
+        verifier: Self = copy(self)
+        verifier._replay_store = store
+        return verifier
 
     def verify(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
         """Return the event in a request; `body` is its raw bytes, before anything parsed them.
 
-        Raises `WebhookVerificationError` for whatever cannot be believed, and its subclasses
-        `WebhookReplayedError` for what was handled before and `WebhookInProgressError` for what is
-        being handled; `ParameterError` when `body` is no bytes; `ConfigurationError` when the replay
-        store must be awaited: then use `averify`; and what the replay store raises.
+        Raises `WebhookVerificationError` for a webhook that is not genuine, and its subclasses
+        `WebhookReplayedError` for one that was handled before and `WebhookInProgressError` for one
+        that is being handled; `ParameterError` when `body` is not bytes; `ConfigurationError` when
+        the replay store must be awaited (then use `averify`); and what the replay store raises.
         """
         handling = self.handling(body, headers)
         handling.claim()
@@ -132,18 +203,18 @@ class WebhookVerifier:
         """Return a `with` or `async with` block for the event in a request, done when it succeeds.
 
             with verifier.handling(request.body, request.headers) as event:
-                ...  # answer the request after the block
+                ...  # respond after the block
 
-        The webhook is done when the block ends. When an exception leaves the block it is not, and
-        passes again when it is delivered again. Meanwhile another delivery of it raises
-        `WebhookInProgressError`: answer that with 503. A process that dies in the block holds the
-        webhook for `claim_timeout` seconds (default 60, from 1 to 86,400), and a block that takes
-        longer may run twice. Raises what `verify` raises, at the latest when the block is entered;
-        after the block the replay store's errors are logged, not raised. A replay store that has
-        only `claim` remembers the webhook from the block's beginning on, as `verify` does.
+        The webhook is done when the block ends. When the block raises an exception, the webhook is
+        not done, and passes when it is delivered again. During the block another delivery of it
+        raises `WebhookInProgressError`: respond with 503. A process that dies in the block holds
+        the webhook for `claim_timeout` seconds (default 60, from 1 to 86,400), and a block that
+        takes longer may run twice. Raises what `verify` raises, at the latest at the start of the
+        block; at its end the replay store's errors are logged, not raised. A replay store that has
+        only `claim` remembers the webhook from the start of the block, as `verify` does.
         """
         seconds = claim_seconds(claim_timeout)
-        # A copy's timestamp can be ahead of the clock by the tolerance, and then grow as old.
+        # A copy's timestamp can be ahead of the clock by the tolerance, and later behind it as much.
         remembered = max(_REMEMBERED_SECONDS, int(2 * self._tolerance) + 1)
         return Handling(
             self._read(body, headers),
@@ -178,22 +249,21 @@ class WebhookVerifier:
             )
 
 
-def _given(secrets: str | Sequence[str] | None) -> list[WebhookSecret]:
+def _webhook_secrets(secrets: str | Sequence[str] | None) -> list[WebhookSecret]:
     if secrets is None:
-        given = (read_variable(SECRET_VARIABLE) or "").split()
-    else:
-        given = [secrets] if isinstance(secrets, str) else list(secrets)
-    if not given:
+        secrets = (read_variable(SECRET_VARIABLE) or "").split()
+    all_secrets = [secrets] if isinstance(secrets, str) else list(secrets)
+    if not all_secrets:
         message = (
             f"No webhook secret: pass it, or set the environment variable {SECRET_VARIABLE}. It is "
             "shown once, when the webhook is set up with the provider"
         )
         raise ConfigurationError(message)
-    return [WebhookSecret(secret) for secret in given]
+    return [WebhookSecret(secret) for secret in all_secrets]
 
 
 def _signed_headers(headers: HeaderItems) -> tuple[str, str, str]:
-    """Return id, timestamp and signatures; each must be there once, and look like what it is."""
+    """Return id, timestamp and signatures: each header must be there once and have its form."""
     found: dict[str, list[object]] = {name: [] for name in _HEADERS}
     for name, value in headers.items():
         if isinstance(cast("object", name), str) and name.lower() in found:

@@ -54,10 +54,10 @@ from openai_realtime.core.retry import RetryPolicy, parse_http_date, parse_retry
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.core.wire import MAX_BODY_BYTES, Headers, Response, whole_body
 from openai_realtime.dialects import flat_response, nested_response
-from openai_realtime.mint.addresses import client_address
-from openai_realtime.mint.bodies import check_content_type
-from openai_realtime.mint.cors import Origins
-from openai_realtime.mint.endpoint_errors import EndpointError
+from openai_realtime.mint.authorization import client_address
+from openai_realtime.mint.cors import CorsPolicy
+from openai_realtime.mint.errors import EndpointError
+from openai_realtime.mint.request_body import check_content_type
 from openai_realtime.resources.calls import action_call, begin_call
 from openai_realtime.resources.create_operation import is_retired
 from openai_realtime.resources.responses import parse_response
@@ -254,8 +254,10 @@ def check_request(raw: list[tuple[bytes, bytes]]) -> None:
         address = client_address(scope, proxies)
         assert address is not None
         ipaddress.ip_address(address)
-    origins = Origins.of(["https://app.example"], credentials=True)
-    allowed = origins.answer_headers(RequestHeaders(scope=scope)).get("Access-Control-Allow-Origin")
+    origins = CorsPolicy.of(["https://app.example"], credentials=True)
+    allowed = origins.response_headers(RequestHeaders(scope=scope)).get(
+        "Access-Control-Allow-Origin"
+    )
     assert allowed in {None, "https://app.example"}
     for check in (origins.check, check_content_type, origins.preflight_headers):
         with suppress(EndpointError):

@@ -1,20 +1,27 @@
-"""The fixtures of the mint service's tests.
-
-Owns: fixtures. Must not know: any single test.
-"""
+"""The fixtures of the mint service's tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from mint.redis_process import RedisProcess
 from mint.service import app_for, browser
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisProcess]:
+    process = RedisProcess(tmp_path)
+    process.start()
+    yield process
+    process.kill()
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def provider() -> Iterator[MockRealtimeServer]:
 
 
 @pytest.fixture
-def asking(provider: MockRealtimeServer) -> Iterator[TestClient]:
-    """Ask a service with the defaults, but for a limit that is not in the way."""
+def page(provider: MockRealtimeServer) -> Iterator[TestClient]:
+    """Give a client of a service with its defaults, apart from a higher limit."""
     with browser(app_for(provider, limits="1000/minute", allow={"voice": ["verse", "marin"]})) as a:
         yield a

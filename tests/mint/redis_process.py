@@ -1,7 +1,4 @@
-"""A Redis server of one's own: real, on loopback, and at hand to be killed.
-
-Owns: the process. Must not know: what is stored in it.
-"""
+"""A real Redis server on loopback, which a test can stop and kill."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from executables import program
 
 
 class RedisProcess:
-    """A Redis that writes each change to disk before it answers, as a limiter's should."""
+    """A Redis that writes each change to disk before it responds, as the Redis of a limiter should."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,7 +21,7 @@ class RedisProcess:
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self, **more: str) -> None:
-        """Start it, with `more` settings, and return once it answers."""
+        """Start it, with `more` settings, and return when it responds."""
         settings = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -39,9 +36,9 @@ class RedisProcess:
             [program("redis-server"), *flags], stdout=subprocess.DEVNULL
         )
         end = time.monotonic() + 10
-        while not self._answers():
+        while not self._responds():
             assert self._process.poll() is None, "redis-server did not start"
-            assert time.monotonic() < end, "redis-server does not answer"
+            assert time.monotonic() < end, "redis-server does not respond"
             time.sleep(0.01)
 
     def signal(self, number: int) -> None:
@@ -49,20 +46,20 @@ class RedisProcess:
         self._process.send_signal(number)
 
     def command(self, *words: str) -> list[bytes]:
-        """Return a command's answer, line by line, without what says how long each part is."""
+        """Return the lines of a command's response, without the lines that are lengths."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(" ".join(words).encode() + b"\r\n")
             lines = connection.recv(65536).splitlines()
         return [line for line in lines if not line.startswith((b"*", b"$"))]
 
     def kill(self) -> None:
-        """Kill it where it stands, if it runs."""
+        """Kill the process, if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(timeout=10)
             self._process = None
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

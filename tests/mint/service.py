@@ -1,7 +1,4 @@
-"""The mint service as tests run it: in the test's own process, or under uvicorn on a real socket.
-
-Owns: starting and asking. Must not know: any test.
-"""
+"""The mint service as tests run it: in the process of the test, or under uvicorn on a real socket."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ from openai_realtime.testing import MockRealtimeServer
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
+    from starlette.types import ASGIApp
 
 PAGE = "https://app.example"
 SESSION = {"model": "gpt-realtime", "voice": "verse"}
@@ -28,7 +26,7 @@ PATH = "/client-secret"
 
 
 def user_header(request: Request) -> str | None:
-    """Tell who asks by a header: for tests alone."""
+    """Return the principal in a header."""
     return request.headers.get("x-user")
 
 
@@ -50,27 +48,29 @@ def app_for(provider: MockRealtimeServer, **options: Any) -> Starlette:
 
 @contextmanager
 def browser(app: Starlette, user: str = "ann", **options: Any) -> Iterator[TestClient]:
-    """Ask an app in this process, as `user`."""
-    with TestClient(app, headers={"x-user": user}, **options) as asking:
-        yield asking
+    """Give a client of an app in this process, with `user` as its principal."""
+    with TestClient(app, headers={"x-user": user}, **options) as page:
+        yield page
 
 
 def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until `is_so()`, and fail when that takes too long."""
+    """Wait until `is_so()`; fail when that takes too long."""
     end = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, "it is not so in time"
         time.sleep(0.002)
 
 
-def ask(asking: TestClient, headers: Mapping[str, str] | None = None, json: object = None) -> Any:
-    """Ask for a secret once."""
-    return asking.post(PATH, json={} if json is None else json, headers=headers)
+def request_secret(
+    page: TestClient, headers: Mapping[str, str] | None = None, json: object = None
+) -> Any:
+    """Request a secret."""
+    return page.post(PATH, json={} if json is None else json, headers=headers)
 
 
 @contextmanager
-def serving(app: Starlette, **options: Any) -> Iterator[tuple[str, int]]:
-    """Serve an app with uvicorn on a free port; gives host and port."""
+def serving(app: ASGIApp, **options: Any) -> Iterator[tuple[str, int]]:
+    """Serve an app with uvicorn on a free port; give its host and port."""
     defaults: dict[str, Any] = {
         "port": 0,
         "log_config": None,
@@ -85,7 +85,7 @@ def serving(app: Starlette, **options: Any) -> Iterator[tuple[str, int]]:
         await begin(*args, **kwargs)
         started.set()
 
-    server.startup = startup  # type: ignore[method-assign]  # uvicorn tells nobody else
+    server.startup = startup  # type: ignore[method-assign]  # uvicorn has no other sign of it
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

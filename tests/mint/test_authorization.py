@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import HTTPException
 
-from mint.service import PATH, app_for, ask, browser
+from mint.service import PATH, app_for, browser, request_secret
 from openai_realtime.mint import Refused, authorization
 from openai_realtime.testing import MockRealtimeServer
 
@@ -29,7 +29,7 @@ def in_two_steps(request: Request) -> Any:
     return asynchronously(request)
 
 
-def answer(value: object) -> Any:
+def returning(value: object) -> Any:
     return lambda _: value
 
 
@@ -39,13 +39,13 @@ def answer(value: object) -> Any:
         asynchronously,
         functools.partial(asynchronously),
         Callable(),
-        answer("ann"),
+        returning("ann"),
         in_two_steps,
     ],
 )
-def test_authorize_may_be_written_either_way(provider: MockRealtimeServer, authorize: Any) -> None:
+def test_authorize_may_be_sync_or_async(provider: MockRealtimeServer, authorize: Any) -> None:
     with browser(app_for(provider, authorize=authorize)) as page:
-        assert ask(page).status_code == 200
+        assert request_secret(page).status_code == 200
 
 
 def test_a_plain_function_does_not_block_the_loop(provider: MockRealtimeServer) -> None:
@@ -55,13 +55,13 @@ def test_a_plain_function_does_not_block_the_loop(provider: MockRealtimeServer) 
         return "ann"
 
     with browser(app_for(provider, authorize=authorize)) as page:
-        assert ask(page).status_code == 200
+        assert request_secret(page).status_code == 200
 
 
 def test_authorize_has_a_time_limit(
     provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A plain function goes on in its thread, and nobody waits for it."""
+    """A plain function continues in its thread, but the request does not wait for it."""
     monkeypatch.setattr(authorization, "_SECONDS", 0.05)
     released = threading.Event()
 
@@ -72,14 +72,15 @@ def test_authorize_has_a_time_limit(
     try:
         for authorize in (never, lambda _: str(released.wait(60))):
             with browser(app_for(provider, authorize=authorize)) as page:
-                told = ask(page)
-            assert (told.status_code, told.json()["error"]) == (503, "authorization_unavailable")
+                response = request_secret(page)
+            error = response.json()["error"]
+            assert (response.status_code, error) == (503, "authorization_unavailable")
     finally:
         released.set()
     assert provider.requests == []
 
 
-def refuse(error: Exception) -> Any:
+def raising(error: Exception) -> Any:
     async def authorize(request: Request) -> str:
         raise error
 
@@ -89,31 +90,31 @@ def refuse(error: Exception) -> Any:
 @pytest.mark.parametrize(
     ("authorize", "status", "code"),
     [
-        (answer(None), 401, "unauthorized"),
-        (answer(""), 401, "unauthorized"),
-        (refuse(Refused()), 401, "unauthorized"),
-        (refuse(Refused(403)), 403, "forbidden"),
-        (refuse(HTTPException(401, "why, told to nobody")), 401, "unauthorized"),
-        (refuse(HTTPException(403, "why, told to nobody")), 403, "forbidden"),
-        (refuse(HTTPException(402, "why, told to nobody")), 402, "forbidden"),
-        (refuse(HTTPException(503, "why, told to nobody")), 503, "forbidden"),
-        (refuse(HTTPException(303, "why, told to nobody")), 401, "unauthorized"),
-        (refuse(HTTPException(700, "why, told to nobody")), 401, "unauthorized"),
+        (returning(None), 401, "unauthorized"),
+        (returning(""), 401, "unauthorized"),
+        (raising(Refused()), 401, "unauthorized"),
+        (raising(Refused(403)), 403, "forbidden"),
+        (raising(HTTPException(401, "why: a detail for no client")), 401, "unauthorized"),
+        (raising(HTTPException(403, "why: a detail for no client")), 403, "forbidden"),
+        (raising(HTTPException(402, "why: a detail for no client")), 402, "forbidden"),
+        (raising(HTTPException(503, "why: a detail for no client")), 503, "forbidden"),
+        (raising(HTTPException(303, "why: a detail for no client")), 401, "unauthorized"),
+        (raising(HTTPException(700, "why: a detail for no client")), 401, "unauthorized"),
         # What it must not return, and what it must not raise.
-        (answer(True), 500, "internal_error"),
-        (answer(42), 500, "internal_error"),
-        (answer({"id": "ann"}), 500, "internal_error"),
-        (refuse(ValueError("why, told to nobody")), 500, "internal_error"),
-        (refuse(KeyError("why, told to nobody")), 500, "internal_error"),
+        (returning(True), 500, "internal_error"),
+        (returning(42), 500, "internal_error"),
+        (returning({"id": "ann"}), 500, "internal_error"),
+        (raising(ValueError("why: a detail for no client")), 500, "internal_error"),
+        (raising(KeyError("why: a detail for no client")), 500, "internal_error"),
     ],
 )
-def test_whatever_names_no_principal_is_a_no(
+def test_a_request_without_a_principal_is_refused(
     provider: MockRealtimeServer, authorize: Any, status: int, code: str
 ) -> None:
     with browser(app_for(provider, authorize=authorize)) as page:
-        told = ask(page)
-    assert (told.status_code, told.json()["error"]) == (status, code)
-    assert "why" not in told.text
+        response = request_secret(page)
+    assert (response.status_code, response.json()["error"]) == (status, code)
+    assert "why" not in response.text
     assert provider.requests == []
 
 
@@ -123,25 +124,23 @@ def test_whatever_names_no_principal_is_a_no(
 def test_a_header_that_cannot_be_sent_is_left_out(
     provider: MockRealtimeServer, value: Any, sent: str | None
 ) -> None:
-    refused = HTTPException(429, headers={"Retry-After": value})
-    with browser(app_for(provider, authorize=refuse(refused))) as page:
-        told = ask(page)
-    assert (told.status_code, told.headers.get("retry-after")) == (429, sent)
+    error = HTTPException(429, headers={"Retry-After": value})
+    with browser(app_for(provider, authorize=raising(error))) as page:
+        response = request_secret(page)
+    assert (response.status_code, response.headers.get("retry-after")) == (429, sent)
 
 
-def test_a_challenge_is_passed_on_and_nothing_else(provider: MockRealtimeServer) -> None:
+def test_only_the_challenge_headers_of_an_exception_are_sent(provider: MockRealtimeServer) -> None:
     headers = {"WWW-Authenticate": "Bearer", "Retry-After": "7", "X-Debug": "secret"}
-    with browser(app_for(provider, authorize=refuse(HTTPException(401, headers=headers)))) as page:
-        told = ask(page)
-    assert told.headers["www-authenticate"] == "Bearer"
-    assert told.headers["retry-after"] == "7"
-    assert "x-debug" not in told.headers
+    with browser(app_for(provider, authorize=raising(HTTPException(401, headers=headers)))) as page:
+        response = request_secret(page)
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["retry-after"] == "7"
+    assert "x-debug" not in response.headers
 
 
 @pytest.mark.parametrize("way", ["body", "json"])
-def test_authorize_may_read_the_body_and_no_more_than_4_kib(
-    provider: MockRealtimeServer, way: str
-) -> None:
+def test_authorize_may_read_the_body_up_to_4_kib(provider: MockRealtimeServer, way: str) -> None:
     read: list[object] = []
 
     async def authorize(request: Request) -> str:
@@ -149,7 +148,7 @@ def test_authorize_may_read_the_body_and_no_more_than_4_kib(
         return "ann"
 
     with browser(app_for(provider, authorize=authorize, allow={"voice": ["verse"]})) as page:
-        assert ask(page, json={"voice": "verse"}).status_code == 200
+        assert request_secret(page, json={"voice": "verse"}).status_code == 200
         json = {"content-type": "application/json"}
         assert page.post(PATH, content=b" " * 5000, headers=json).status_code == 413
     assert len(read) == 1
@@ -179,7 +178,7 @@ PEER = "192.0.2.1"
         (2, ["203.0.113.5"], PEER),
     ],
 )
-def test_the_address_is_what_trusted_proxies_saw(
+def test_the_client_address_is_the_one_that_trusted_proxies_wrote(
     provider: MockRealtimeServer, trusted: int, forwarded: list[str], address: str
 ) -> None:
     seen: list[str] = []
@@ -196,10 +195,10 @@ def test_the_address_is_what_trusted_proxies_saw(
     assert seen == [address]
 
 
-def test_a_server_on_a_unix_socket_tells_no_address(provider: MockRealtimeServer) -> None:
+def test_a_server_on_a_unix_socket_has_no_client_address(provider: MockRealtimeServer) -> None:
     def authorize(request: Request) -> str:
         assert request.client is None
         return "ann"
 
     with browser(app_for(provider, authorize=authorize), client=None) as page:
-        assert ask(page).status_code == 200
+        assert request_secret(page).status_code == 200

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mint.service import app_for, ask, browser
+from mint.service import app_for, browser, request_secret
 from openai_realtime import (
     ConfigurationError,
     ParameterError,
@@ -32,7 +32,7 @@ def client() -> RealtimeSessionsClient:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (
             {"authorize": None},
@@ -93,11 +93,11 @@ def client() -> RealtimeSessionsClient:
     ],
     ids=str,
 )
-def test_it_does_not_start_with_what_cannot_work(
-    client: RealtimeSessionsClient, options: dict[str, Any], told: str
+def test_it_does_not_start_with_unusable_options(
+    client: RealtimeSessionsClient, options: dict[str, Any], message: str
 ) -> None:
     for make in (mint_app, mint_endpoint):
-        with pytest.raises((ConfigurationError, ParameterError), match=told) as caught:
+        with pytest.raises((ConfigurationError, ParameterError), match=message) as caught:
             make(client, **{**NEEDED, **options})
         assert "hunter2" not in f"{caught.value} {caught.value.__context__}"
 
@@ -118,7 +118,7 @@ def test_the_sync_client_and_its_pool_are_refused(
             make(client, **NEEDED, pool=sync.secret_pool())
 
 
-def test_the_endpoint_has_no_options_of_the_app(client: RealtimeSessionsClient) -> None:
+def test_the_endpoint_does_not_take_the_options_of_the_app(client: RealtimeSessionsClient) -> None:
     with pytest.raises(ConfigurationError, match="metrics is not a known option"):
         mint_endpoint(client, **NEEDED, metrics=True)  # type: ignore[call-arg]  # wrong on purpose
 
@@ -138,7 +138,9 @@ def test_the_endpoint_has_no_options_of_the_app(client: RealtimeSessionsClient) 
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_the_offer_goes_to_the_provider(provider: providers.Provider, url: str | None) -> None:
+def test_connect_url_is_the_calls_endpoint_of_the_provider(
+    provider: providers.Provider, url: str | None
+) -> None:
     client = RealtimeSessionsClient(provider=provider, api_key="k")
     assert client.provider.name == provider.name
     if url is None:
@@ -149,29 +151,30 @@ def test_the_offer_goes_to_the_provider(provider: providers.Provider, url: str |
     assert made._connect_url == (url or "wss://voice.example")
 
 
-def test_the_provider_is_told_a_pseudonym(provider: MockRealtimeServer) -> None:
+def test_the_provider_gets_a_pseudonym(provider: MockRealtimeServer) -> None:
     with browser(app_for(provider, safety_key=KEY), user="ann@example.com") as page:
-        ask(page)
-        ask(page, {"x-user": "bob@example.com"})
-        ask(page)
-    told = [request.headers["openai-safety-identifier"] for request in provider.requests]
+        request_secret(page)
+        request_secret(page, {"x-user": "bob@example.com"})
+        request_secret(page)
+    identifiers = [request.headers["openai-safety-identifier"] for request in provider.requests]
     ann = hmac.new(KEY.encode(), b"ann@example.com", hashlib.sha256).hexdigest()
-    assert told[0] == told[2] == ann
-    assert told[1] != ann
-    assert {len(identifier) for identifier in told} == {64}
+    assert identifiers[0] == identifiers[2] == ann
+    assert identifiers[1] != ann
+    assert {len(identifier) for identifier in identifiers} == {64}
 
 
-def test_without_the_extra_it_says_what_to_install() -> None:
-    program = """
+@pytest.mark.parametrize("missing", ["starlette", "prometheus_client"])
+def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
+    program = f"""
 import sys
-sys.modules["starlette"] = None
+sys.modules["{missing}"] = None
 import openai_realtime.mint
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     last = done.stderr.strip().splitlines()[-1]
-    assert "openai_realtime.mint needs starlette" in last
+    assert f"openai_realtime.mint needs {missing}" in last
     assert "pip install 'openai-realtime[mint]'" in last
 
 
@@ -199,7 +202,7 @@ Limiter("redis://:hunter2@127.0.0.1", "1/minute", "1/minute")
     assert "hunter2" not in done.stderr
 
 
-def test_what_else_is_missing_is_not_blamed_on_the_extra() -> None:
+def test_another_missing_module_does_not_mention_the_extra() -> None:
     program = """
 import sys
 sys.modules["pydantic"] = None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mint.service import SESSION, app_for, ask, browser, until
+from mint.service import SESSION, app_for, browser, request_secret, until
 from openai_realtime import (
     ConfigurationError,
     RealtimeSessionCreateResponse,
@@ -35,45 +35,45 @@ LIKE_THE_SERVICE: Any = {
 class Pool:
     """What a pool is to the service."""
 
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: Any) -> None:
+        self.responses = list(responses)
         self.wanted: list[float] = []
 
     async def acquire(self, *, min_ttl: float = 30) -> Any:
         self.wanted.append(min_ttl)
-        answer = self.answers.pop()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self.responses.pop()
+        if isinstance(response, Exception):
+            raise response
+        return response
 
 
-def test_the_pool_is_asked_first(provider: MockRealtimeServer) -> None:
+def test_a_secret_comes_from_the_pool_first(provider: MockRealtimeServer) -> None:
     pool = Pool(RealtimeSessionCreateResponse.model_validate(POOLED))
     with browser(app_for(provider, pool=pool)) as page:
-        told = ask(page).json()
-    assert (told["value"], told["expires_at"]) == ("ek_pooled", 1_900_000_000)
-    assert told["model"] == "gpt-realtime-mini"
+        content = request_secret(page).json()
+    assert (content["value"], content["expires_at"]) == ("ek_pooled", 1_900_000_000)
+    assert content["model"] == "gpt-realtime-mini"
     assert pool.wanted == [30]
     assert provider.requests == []
 
 
-def test_what_is_pooled_must_live_half_its_lifetime_at_least(provider: MockRealtimeServer) -> None:
+def test_a_pooled_secret_must_be_valid_for_half_its_lifetime(provider: MockRealtimeServer) -> None:
     pool = Pool(RealtimeSessionCreateResponse.model_validate(POOLED))
     with browser(app_for(provider, pool=pool, lifetime=20)) as page:
-        ask(page)
+        request_secret(page)
     assert pool.wanted == [10]
 
 
-def test_an_empty_or_broken_pool_is_no_reason_to_refuse(provider: MockRealtimeServer) -> None:
+def test_without_a_secret_in_the_pool_one_is_minted(provider: MockRealtimeServer) -> None:
     with browser(app_for(provider, pool=Pool(IndexError(), RuntimeError("broken")))) as page:
-        assert [ask(page).status_code for _ in range(2)] == [200, 200]
+        assert [request_secret(page).status_code for _ in range(2)] == [200, 200]
     assert len(provider.requests) == 2
 
 
-def test_whoever_chooses_gets_a_fresh_one(provider: MockRealtimeServer) -> None:
+def test_a_request_with_choices_gets_a_new_secret(provider: MockRealtimeServer) -> None:
     pool = Pool()
     with browser(app_for(provider, pool=pool, allow={"voice": ["marin"]})) as page:
-        assert ask(page, json={"voice": "marin"}).status_code == 200
+        assert request_secret(page, json={"voice": "marin"}).status_code == 200
     assert pool.wanted == []
     assert "marin" in str(provider.requests[0].json)
 
@@ -89,32 +89,32 @@ def pool(provider: MockRealtimeServer) -> SecretPool:
     return client.secret_pool(**LIKE_THE_SERVICE)
 
 
-def test_the_service_opens_a_secret_pool_and_answers_from_it(
+def test_the_service_opens_a_secret_pool_and_takes_secrets_from_it(
     provider: MockRealtimeServer, pool: SecretPool
 ) -> None:
     with browser(app_for(provider, pool=pool)) as page:
         until(lambda: pool.stats().ready == 2)
-        told = [ask(page).json() for _ in range(2)]
+        contents = [request_secret(page).json() for _ in range(2)]
         assert pool.stats().hits == 2
-        assert len({each["value"] for each in told}) == 2
+        assert len({content["value"] for content in contents}) == 2
         until(lambda: pool.stats().ready == 2)
         assert len(provider.requests) == pool.stats().minted == 4, "only the pool's"
     assert pool.stats().wanted == 0, "closed"
 
 
-def test_a_secret_pool_that_cannot_mint_is_fallen_back_from(
+def test_when_a_secret_pool_cannot_mint_the_service_does(
     provider: MockRealtimeServer, pool: SecretPool
 ) -> None:
     refused = MockResponse(401, json={"error": {"message": "no"}})
     provider.respond_next(refused)
     with browser(app_for(provider, pool=pool)) as page:
         until(lambda: pool.stats().failures == 1)
-        assert ask(page).status_code == 200
+        assert request_secret(page).status_code == 200
         assert pool.stats().misses == 1
         assert pool.stats().minted == 0, "the service's own"
 
 
-def test_a_secret_pool_that_is_open_is_its_openers(
+def test_a_secret_pool_that_was_open_stays_open(
     provider: MockRealtimeServer, pool: SecretPool
 ) -> None:
     async def body() -> None:
@@ -128,7 +128,7 @@ def test_a_secret_pool_that_is_open_is_its_openers(
 
 
 @pytest.mark.parametrize(
-    ("pooled", "options", "told"),
+    ("pooled", "options", "message"),
     [
         ({"voice": "cedar"}, {}, "differ from session in voice:"),
         ({"speed": 1.1, "model": "other"}, {}, "differ from session in model, speed:"),
@@ -143,17 +143,17 @@ def test_a_secret_pool_that_is_open_is_its_openers(
         ({}, {"session": {"type": "realtime", "model": "gpt-realtime"}}, "write session flat"),
     ],
 )
-def test_a_secret_pool_holds_what_the_service_mints(
-    pooled: dict[str, Any], options: dict[str, Any], told: str
+def test_a_secret_pool_with_other_sessions_is_refused(
+    pooled: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
     client = RealtimeSessionsClient(api_key="sk-x")
     pool = client.secret_pool(**{**LIKE_THE_SERVICE, **pooled})
     given: Any = {"session": SESSION, "authorize": lambda _: "ann", "pool": pool, **options}
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         mint_endpoint(client, **given)
 
 
-def test_a_secret_pool_may_differ_in_how_it_calls() -> None:
+def test_a_secret_pool_may_have_other_request_options() -> None:
     client = RealtimeSessionsClient(api_key="sk-x")
     calls = {"timeout": 3, "extra_headers": {"X-Team": "voice"}, "client_secret": {}}
     pool = client.secret_pool(**{**LIKE_THE_SERVICE, **calls})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mint.service import PAGE, app_for, ask, browser
+from mint.service import PAGE, app_for, browser, request_secret
 from openai_realtime import (
     APIResponseValidationError,
     APITimeoutError,
@@ -13,7 +13,7 @@ from openai_realtime import (
     ConfigurationError,
     RealtimeError,
 )
-from openai_realtime.mint.provider_errors import refusal_for
+from openai_realtime.mint.errors import endpoint_error_for
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 LEAK = "provider-said-this"
@@ -28,7 +28,7 @@ def failure(status: int, code: str = LEAK, **headers: str) -> MockResponse:
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "code", "retry_after"),
+    ("mock_response", "status", "code", "retry_after"),
     [
         (failure(400), 502, "provider_failed", None),
         (failure(401), 502, "provider_failed", None),
@@ -53,43 +53,46 @@ def failure(status: int, code: str = LEAK, **headers: str) -> MockResponse:
     ],
     ids=str,
 )
-def test_the_provider_is_not_echoed(
+def test_a_response_contains_nothing_of_the_provider(
     provider: MockRealtimeServer,
     caplog: pytest.LogCaptureFixture,
-    answer: MockResponse,
+    mock_response: MockResponse,
     status: int,
     code: str,
     retry_after: str | None,
 ) -> None:
-    provider.respond_next(*[answer] * 3)
-    with browser(app_for(provider, client={"timeout": 0.2 if answer.delay else 5})) as page:
-        told = ask(page, {"origin": PAGE})
-    assert (told.status_code, told.json()["error"]) == (status, code)
-    assert told.headers.get("retry-after") == retry_after
-    assert list(told.json()) == ["error", "message", "request_id"]
-    everything = f"{told.text} {told.headers}"
+    provider.respond_next(*[mock_response] * 3)
+    with browser(app_for(provider, client={"timeout": 0.2 if mock_response.delay else 5})) as page:
+        response = request_secret(page, {"origin": PAGE})
+    assert (response.status_code, response.json()["error"]) == (status, code)
+    assert response.headers.get("retry-after") == retry_after
+    assert list(response.json()) == ["error", "message", "request_id"]
+    everything = f"{response.text} {response.headers}"
     assert LEAK not in everything
     assert "sk-" not in everything
     assert "req_provider" not in everything
-    # The operator is told, by the same request id.
+    # The log has it, with the same request id.
     (record,) = [record for record in caplog.records if record.name == "openai_realtime.mint"]
-    facts: dict[str, Any] = vars(record)
-    assert facts["request_id"] == told.json()["request_id"]
-    assert facts["error"]
-    assert "sk-123" not in str(facts)
+    fields: dict[str, Any] = vars(record)
+    assert fields["request_id"] == response.json()["request_id"]
+    assert fields["error"]
+    assert "sk-123" not in str(fields)
 
 
-def test_a_provider_that_is_not_there(provider: MockRealtimeServer) -> None:
+def test_an_unreachable_provider_is_503(provider: MockRealtimeServer) -> None:
     app = app_for(provider)
     provider.stop()
     with browser(app) as page:
-        assert ask(page).status_code == 503
+        assert request_secret(page).status_code == 503
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (CertificateError(LEAK), "provider_failed"),  # waiting is no help: somebody must see to it
+        (
+            CertificateError(LEAK),
+            "provider_failed",
+        ),  # waiting does not help: an operator has to act
         (APITimeoutError(LEAK), "provider_unavailable"),
         (ClientClosedError(LEAK), "provider_unavailable"),
         (ConfigurationError(LEAK), "provider_failed"),  # a key callable that has no key
@@ -97,23 +100,23 @@ def test_a_provider_that_is_not_there(provider: MockRealtimeServer) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_errors_without_an_answer(error: RealtimeError, code: str) -> None:
-    refusal = refusal_for(error)
-    assert refusal.reason.code == code
+def test_errors_without_a_response(error: RealtimeError, code: str) -> None:
+    refusal = endpoint_error_for(error)
+    assert refusal.code.name == code
     assert LEAK not in str(refusal)
 
 
-def test_the_client_stays_its_owners_to_close(provider: MockRealtimeServer) -> None:
+def test_the_client_is_not_closed_by_default(provider: MockRealtimeServer) -> None:
     app = app_for(provider, close_client=False)
     for _ in range(2):
         with browser(app) as page:
-            assert ask(page).status_code == 200
+            assert request_secret(page).status_code == 200
 
 
-def test_a_client_that_was_closed(provider: MockRealtimeServer) -> None:
+def test_a_closed_client_is_503(provider: MockRealtimeServer) -> None:
     app = app_for(provider)
     with browser(app) as page:
-        assert ask(page).status_code == 200
+        assert request_secret(page).status_code == 200
     with browser(app) as page:  # the first one closed it
-        answer = ask(page)
-    assert (answer.status_code, answer.json()["error"]) == (503, "provider_unavailable")
+        response = request_secret(page)
+    assert (response.status_code, response.json()["error"]) == (503, "provider_unavailable")

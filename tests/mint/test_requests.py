@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from starlette.requests import Request
 
-from mint.service import PAGE, PATH, app_for, ask, browser, user_header
+from mint.service import PAGE, PATH, app_for, browser, request_secret, user_header
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import endpoint, mint_endpoint
 from openai_realtime.testing import MockRealtimeServer
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
     from starlette.testclient import TestClient
 
 JSON = {"content-type": "application/json"}
@@ -24,16 +24,16 @@ def minted(provider: MockRealtimeServer) -> int:
 # --- What a secret comes with ----------------------------------------------------------------
 
 
-def test_the_answer_is_the_secret_and_where_to_take_it(
-    provider: MockRealtimeServer, asking: TestClient
+def test_the_response_is_the_secret_and_its_connect_url(
+    provider: MockRealtimeServer, page: TestClient
 ) -> None:
-    answer = ask(asking, {"origin": PAGE})
-    assert answer.status_code == 200
-    told = answer.json()
-    assert list(told) == ["value", "expires_at", "connect_url", "model"]
-    assert told["value"].startswith("ek_")
-    assert told["connect_url"] == f"{provider.base_url}/realtime/calls"
-    assert told["model"] == "gpt-realtime"
+    response = request_secret(page, {"origin": PAGE})
+    assert response.status_code == 200
+    content = response.json()
+    assert list(content) == ["value", "expires_at", "connect_url", "model"]
+    assert content["value"].startswith("ek_")
+    assert content["connect_url"] == f"{provider.base_url}/realtime/calls"
+    assert content["model"] == "gpt-realtime"
     sent: Any = provider.requests[0].json
     assert sent == {
         "model": "gpt-realtime",
@@ -41,18 +41,18 @@ def test_the_answer_is_the_secret_and_where_to_take_it(
         "client_secret": {"expires_after": {"seconds": 60}},
     }
     assert "openai-safety-identifier" not in provider.requests[0].headers
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert len(answer.headers["x-request-id"]) == 32
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert len(response.headers["x-request-id"]) == 32
 
 
-def test_refusals_say_no_more_than_they_must(asking: TestClient) -> None:
-    answer = ask(asking, json={"voice": "evil"})
-    told = answer.json()
-    assert list(told) == ["error", "message", "request_id"]
-    assert told["request_id"] == answer.headers["x-request-id"]
-    assert "evil" not in answer.text
-    assert answer.headers["cache-control"] == "no-store"
+def test_an_error_response_repeats_nothing_of_the_request(page: TestClient) -> None:
+    response = request_secret(page, json={"voice": "evil"})
+    content = response.json()
+    assert list(content) == ["error", "message", "request_id"]
+    assert content["request_id"] == response.headers["x-request-id"]
+    assert "evil" not in response.text
+    assert response.headers["cache-control"] == "no-store"
 
 
 # --- Origins ---------------------------------------------------------------------------------
@@ -79,13 +79,13 @@ REFUSED_ORIGINS = [
 
 @pytest.mark.parametrize("origin", REFUSED_ORIGINS)
 def test_other_origins_are_refused(
-    provider: MockRealtimeServer, asking: TestClient, origin: str
+    provider: MockRealtimeServer, page: TestClient, origin: str
 ) -> None:
-    answer = ask(asking, {"origin": origin})
-    assert (answer.status_code, answer.json()["error"]) == (403, "origin_not_allowed")
-    assert [name for name in answer.headers if name.startswith("access-control")] == []
-    assert answer.headers["vary"] == "Origin"
-    preflight = asking.options(
+    response = request_secret(page, {"origin": origin})
+    assert (response.status_code, response.json()["error"]) == (403, "origin_not_allowed")
+    assert [name for name in response.headers if name.startswith("access-control")] == []
+    assert response.headers["vary"] == "Origin"
+    preflight = page.options(
         PATH, headers={"origin": origin, "access-control-request-method": "POST"}
     )
     assert preflight.status_code == 403
@@ -93,36 +93,34 @@ def test_other_origins_are_refused(
     assert minted(provider) == 0
 
 
-def test_two_origins_are_none(provider: MockRealtimeServer, asking: TestClient) -> None:
-    answer = asking.post(
+def test_two_origin_headers_are_refused(provider: MockRealtimeServer, page: TestClient) -> None:
+    response = page.post(
         PATH, json={}, headers=[("x-user", "a"), ("origin", PAGE), ("origin", PAGE)]
     )
-    assert (answer.status_code, minted(provider)) == (403, 0)
+    assert (response.status_code, minted(provider)) == (403, 0)
 
 
-def test_a_native_app_sends_no_origin(asking: TestClient) -> None:
-    answer = ask(asking)
-    assert answer.status_code == 200
-    assert answer.headers["vary"] == "Origin"
-    assert "access-control-allow-origin" not in answer.headers
+def test_a_request_without_an_origin_is_allowed(page: TestClient) -> None:
+    response = request_secret(page)
+    assert response.status_code == 200
+    assert response.headers["vary"] == "Origin"
+    assert "access-control-allow-origin" not in response.headers
 
 
-def test_the_listed_page_may_read_answers_and_refusals(asking: TestClient) -> None:
+def test_an_allowed_page_may_read_responses_and_errors(page: TestClient) -> None:
     for json, status in (({}, 200), ({"voice": "x"}, 400)):
-        answer = ask(asking, {"origin": PAGE}, json)
-        assert answer.status_code == status
-        assert answer.headers["access-control-allow-origin"] == PAGE
-        assert answer.headers["access-control-expose-headers"] == "Retry-After, X-Request-Id"
-        assert "access-control-allow-credentials" not in answer.headers
-        assert answer.headers["vary"] == "Origin"
+        response = request_secret(page, {"origin": PAGE}, json)
+        assert response.status_code == status
+        assert response.headers["access-control-allow-origin"] == PAGE
+        assert response.headers["access-control-expose-headers"] == "Retry-After, X-Request-Id"
+        assert "access-control-allow-credentials" not in response.headers
+        assert response.headers["vary"] == "Origin"
 
 
 @pytest.mark.parametrize("credentials", [False, True])
-def test_a_preflight_is_answered_exactly(
-    provider: MockRealtimeServer, *, credentials: bool
-) -> None:
+def test_the_response_to_a_preflight(provider: MockRealtimeServer, *, credentials: bool) -> None:
     with browser(app_for(provider, credentials=credentials)) as page:
-        answer = page.options(
+        response = page.options(
             PATH,
             headers={
                 "origin": PAGE,
@@ -130,8 +128,8 @@ def test_a_preflight_is_answered_exactly(
                 "access-control-request-headers": "content-type, x-anything",
             },
         )
-    assert (answer.status_code, answer.content) == (204, b"")
-    told = {n: v for n, v in answer.headers.items() if n.startswith("access-control-allow")}
+    assert (response.status_code, response.content) == (204, b"")
+    headers = {n: v for n, v in response.headers.items() if n.startswith("access-control-allow")}
     expected = {
         "access-control-allow-origin": PAGE,
         "access-control-allow-methods": "POST",
@@ -139,8 +137,8 @@ def test_a_preflight_is_answered_exactly(
     }
     if credentials:
         expected["access-control-allow-credentials"] = "true"
-    assert told == expected
-    assert answer.headers["vary"] == "Origin"
+    assert headers == expected
+    assert response.headers["vary"] == "Origin"
     assert minted(provider) == 0
 
 
@@ -148,11 +146,11 @@ def test_a_preflight_is_answered_exactly(
     "headers",
     [{}, {"origin": PAGE}, {"origin": PAGE, "access-control-request-method": "DELETE"}],
 )
-def test_what_is_no_preflight_for_a_post_is_refused(
-    asking: TestClient, headers: dict[str, str]
+def test_options_without_a_preflight_for_post_is_refused(
+    page: TestClient, headers: dict[str, str]
 ) -> None:
-    answer = asking.options(PATH, headers=headers)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    response = page.options(PATH, headers=headers)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
 # --- Methods, content types, bodies ----------------------------------------------------------
@@ -160,10 +158,10 @@ def test_what_is_no_preflight_for_a_post_is_refused(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"])
 def test_other_methods_are_refused(
-    provider: MockRealtimeServer, asking: TestClient, method: str
+    provider: MockRealtimeServer, page: TestClient, method: str
 ) -> None:
-    answer = asking.request(method, PATH, content=b"{}", headers=JSON)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    response = page.request(method, PATH, content=b"{}", headers=JSON)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert minted(provider) == 0
 
 
@@ -182,11 +180,11 @@ def test_other_methods_are_refused(
         {"content-type": ""},
     ],
 )
-def test_what_is_not_json_is_refused(
-    provider: MockRealtimeServer, asking: TestClient, headers: dict[str, str]
+def test_other_content_types_than_json_are_refused(
+    provider: MockRealtimeServer, page: TestClient, headers: dict[str, str]
 ) -> None:
-    answer = asking.post(PATH, content=b"{}", headers=headers)
-    assert (answer.status_code, answer.json()["error"]) == (415, "not_json")
+    response = page.post(PATH, content=b"{}", headers=headers)
+    assert (response.status_code, response.json()["error"]) == (415, "not_json")
     assert minted(provider) == 0
 
 
@@ -194,25 +192,25 @@ def test_what_is_not_json_is_refused(
     ("encodings", "status"),
     [(["identity"], 200), (["Identity", "identity"], 200), (["identity", "gzip"], 415)],
 )
-def test_every_content_encoding_counts(
-    asking: TestClient, encodings: list[str], status: int
+def test_every_content_encoding_is_checked(
+    page: TestClient, encodings: list[str], status: int
 ) -> None:
     headers = [*JSON.items(), ("x-user", "ann"), *[("content-encoding", e) for e in encodings]]
-    assert asking.post(PATH, content=b"{}", headers=headers).status_code == status
+    assert page.post(PATH, content=b"{}", headers=headers).status_code == status
 
 
 @pytest.mark.parametrize("path", [f"{PATH}/", "/healthz/"])
-def test_nothing_is_redirected_to_whatever_host_says(asking: TestClient, path: str) -> None:
-    answer = asking.post(path, json={}, headers={"host": "evil.example"}, follow_redirects=False)
-    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+def test_there_is_no_redirect_to_the_host_header(page: TestClient, path: str) -> None:
+    response = page.post(path, json={}, headers={"host": "evil.example"}, follow_redirects=False)
+    assert (response.status_code, response.headers.get("location")) == (404, None)
 
 
 @pytest.mark.parametrize(
     "content_type",
     ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'],
 )
-def test_json_is_taken(asking: TestClient, content_type: str) -> None:
-    assert asking.post(PATH, content=b"{}", headers={"content-type": content_type}).is_success
+def test_json_is_accepted(page: TestClient, content_type: str) -> None:
+    assert page.post(PATH, content=b"{}", headers={"content-type": content_type}).is_success
 
 
 @pytest.mark.parametrize(
@@ -233,24 +231,24 @@ def test_json_is_taken(asking: TestClient, content_type: str) -> None:
     ],
 )
 def test_malformed_bodies_are_refused(
-    provider: MockRealtimeServer, asking: TestClient, body: bytes
+    provider: MockRealtimeServer, page: TestClient, body: bytes
 ) -> None:
-    answer = asking.post(PATH, content=body, headers=JSON)
-    assert (answer.status_code, answer.json()["error"]) == (400, "malformed_json")
+    response = page.post(PATH, content=body, headers=JSON)
+    assert (response.status_code, response.json()["error"]) == (400, "malformed_json")
     assert minted(provider) == 0
 
 
 @pytest.mark.parametrize("extra", [0, 1])
 @pytest.mark.parametrize("way", ["at once", "with a lie"])
-def test_a_body_has_4_kib_at_most(
-    provider: MockRealtimeServer, asking: TestClient, extra: int, way: str
+def test_a_body_of_more_than_4_kib_is_refused(
+    provider: MockRealtimeServer, page: TestClient, extra: int, way: str
 ) -> None:
     body = b"{}" + b" " * (4094 + extra)
     headers = {**JSON, "content-length": "2"} if way == "with a lie" else JSON
-    answer = asking.post(PATH, content=body, headers=headers)
-    assert answer.status_code == (413 if extra else 200)
+    response = page.post(PATH, content=body, headers=headers)
+    assert response.status_code == (413 if extra else 200)
     is_unread = extra and way == "at once"  # refused for its Content-Length
-    assert answer.headers.get("connection") == ("close" if is_unread else None)
+    assert response.headers.get("connection") == ("close" if is_unread else None)
     assert minted(provider) == 1 - extra
 
 
@@ -261,7 +259,7 @@ async def who_reads(request: Request) -> str:
 
 @pytest.mark.parametrize("authorize", [user_header, who_reads])
 @pytest.mark.parametrize("way", ["nothing", "drop by drop"])
-def test_a_body_that_does_not_come_is_not_waited_for(
+def test_a_body_that_does_not_arrive_in_time_is_408(
     provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch, authorize: Any, way: str
 ) -> None:
     monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.05)
@@ -290,12 +288,40 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     assert minted(provider) == 0
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{}", 200), (b"[]", 400), (b" " * 4097, 413), (None, 499)]
+)
+def test_respond_takes_a_body_that_a_framework_has_read(
+    provider: MockRealtimeServer, backend: str, body: bytes | None, status: int
+) -> None:
+    """Without a body it reads one, and here the client disconnects."""
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def respond() -> None:
+        async with RealtimeSessionsClient(
+            base_url=provider.base_url, api_key=provider.api_key
+        ) as client:
+            endpoint = mint_endpoint(client, session={"model": "m"}, authorize=lambda _: "ann")
+            headers = [(b"content-type", b"application/json")]
+            scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
+            with anyio.fail_after(10):
+                response = await endpoint.respond(Request(scope, receive), body)
+        assert response.status_code == status
+        assert len(response.headers["x-request-id"]) == 32
+
+    anyio.run(respond, backend=backend)
+    assert minted(provider) == (status == 200)
+
+
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-def test_the_endpoint_answers_http_alone(provider: MockRealtimeServer, kind: str) -> None:
+def test_the_endpoint_handles_http_only(provider: MockRealtimeServer, kind: str) -> None:
     client = RealtimeSessionsClient(base_url=provider.base_url, api_key="sk-x")
     endpoint = mint_endpoint(client, session={"model": "m"}, authorize=user_header)
     never: Any = None
-    with pytest.raises(RuntimeError, match="HTTP requests alone"):
+    with pytest.raises(RuntimeError, match="HTTP requests only"):
         anyio.run(endpoint, {"type": kind}, never, never)
 
 
@@ -303,7 +329,7 @@ def test_the_endpoint_answers_http_alone(provider: MockRealtimeServer, kind: str
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
         {"voice": "alloy"},
         {"voice": "VERSE"},
@@ -325,12 +351,12 @@ def test_the_endpoint_answers_http_alone(provider: MockRealtimeServer, kind: str
         {"": ""},
     ],
 )
-def test_nothing_can_be_chosen_that_is_not_listed(
-    provider: MockRealtimeServer, asked: dict[str, Any]
+def test_a_choice_that_is_not_listed_is_refused(
+    provider: MockRealtimeServer, requested: dict[str, Any]
 ) -> None:
     with browser(app_for(provider, allow={"voice": ["verse", "marin"], "speed": [1, 1.5]})) as page:
-        answer = ask(page, json=asked)
-    assert (answer.status_code, answer.json()["error"]) == (400, "choice_not_allowed")
+        response = request_secret(page, json=requested)
+    assert (response.status_code, response.json()["error"]) == (400, "choice_not_allowed")
     assert minted(provider) == 0
 
 
@@ -342,28 +368,30 @@ def test_nothing_can_be_chosen_that_is_not_listed(
     ],
 )
 @pytest.mark.parametrize("dialect", ["beta", "ga"])
-def test_what_is_listed_can_be_chosen(session: dict[str, Any], dialect: Any) -> None:
+def test_a_listed_choice_is_minted(session: dict[str, Any], dialect: Any) -> None:
     allow = {"voice": ["verse", "marin"], "speed": [1, 1.5], "turn_detection": [None]}
     with MockRealtimeServer(dialect=dialect) as provider:
         app = app_for(provider, session=session, allow=allow, lifetime=90)
         with browser(app) as page:
-            answer = ask(page, json={"voice": "marin", "speed": 1.0, "turn_detection": None})
-            plain = ask(page)
-        told = answer.json()
-        assert (answer.status_code, told["model"]) == (200, "gpt-realtime")
+            response = request_secret(
+                page, json={"voice": "marin", "speed": 1.0, "turn_detection": None}
+            )
+            plain = request_secret(page)
+        content = response.json()
+        assert (response.status_code, content["model"]) == (200, "gpt-realtime")
         chosen, usual = (request.json for request in provider.requests[-2:])
     assert "marin" in str(chosen)
     assert "verse" not in str(chosen)
     assert "'turn_detection': None" in str(chosen)
     assert "'seconds': 90" in str(usual)
     assert "verse" in str(usual)
-    assert plain.json()["value"] != told["value"]
+    assert plain.json()["value"] != content["value"]
 
 
-def test_a_transcription_session_has_no_model_of_its_own(provider: MockRealtimeServer) -> None:
+def test_a_transcription_session_has_no_model(provider: MockRealtimeServer) -> None:
     session = {
         "type": "transcription",
         "audio": {"input": {"transcription": {"model": "whisper-1"}}},
     }
     with browser(app_for(provider, session=session)) as page:
-        assert ask(page).json()["model"] is None
+        assert request_secret(page).json()["model"] is None

@@ -28,8 +28,8 @@ def connected(address: tuple[str, int]) -> Iterator[socket.socket]:
         yield connection
 
 
-def answer_to(address: tuple[str, int], *sent: bytes) -> bytes:
-    """Return what is answered until the server hangs up."""
+def response_to(address: tuple[str, int], *sent: bytes) -> bytes:
+    """Return what the server sends until it closes the connection."""
     with connected(address) as connection:
         for piece in sent:
             connection.sendall(piece)
@@ -47,7 +47,7 @@ def test_chunks_are_counted_while_they_arrive(provider: MockRealtimeServer, size
     ]
     head = request_bytes("Transfer-Encoding: chunked", "Connection: close")
     with serving(app_for(provider)) as address:
-        received = answer_to(address, head, *chunks, b"0\r\n\r\n")
+        received = response_to(address, head, *chunks, b"0\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 200" if size == 4096 else b"HTTP/1.1 413")
     assert len(provider.requests) == (1 if size == 4096 else 0)
 
@@ -57,16 +57,16 @@ def test_an_endless_body_is_refused_after_4_kib_and_the_connection_closed(
 ) -> None:
     with serving(app_for(provider)) as address:
         chunk = b"1000\r\n" + b" " * 4096 + b"\r\n"
-        received = answer_to(address, request_bytes("Transfer-Encoding: chunked"), chunk, chunk)
+        received = response_to(address, request_bytes("Transfer-Encoding: chunked"), chunk, chunk)
         # Announced and never sent: not waited for.
-        announced = answer_to(address, request_bytes("Content-Length: 4097"))
-    for answer in (received, announced):
-        assert answer.startswith(b"HTTP/1.1 413")
-        assert b"connection: close" in answer.lower()
+        announced = response_to(address, request_bytes("Content-Length: 4097"))
+    for response in (received, announced):
+        assert response.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in response.lower()
     assert provider.requests == []
 
 
-def test_when_the_browser_hangs_up_so_do_we(
+def test_minting_is_cancelled_when_the_browser_disconnects(
     provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider.respond_next(MockResponse(delay=60))
@@ -77,18 +77,18 @@ def test_when_the_browser_hangs_up_so_do_we(
             page.sendall(request_bytes("Content-Length: 2", body=b"{}"))
             wait_until(lambda: len(provider.requests) == 1)
             (to_provider,) = upstream
-        # The provider sees the end of its connection, long before it would have answered.
+        # The provider sees the end of its connection, long before it would have responded.
         to_provider.settimeout(5)
         assert to_provider.recv(1, socket.MSG_PEEK) == b""
         wait_until(lambda: any(getattr(r, "outcome", "") == "disconnected" for r in caplog.records))
         # The service is well, and mints on a connection of its own.
-        assert b" 200 OK" in answer_to(
+        assert b" 200 OK" in response_to(
             address, request_bytes("Content-Length: 2", "Connection: close", body=b"{}")
         )
     assert len(provider.requests) == 2
 
 
-def test_a_browser_that_hangs_up_before_its_body_is_there(
+def test_a_browser_that_disconnects_before_the_end_of_its_body(
     provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -123,7 +123,7 @@ def wait_until(is_so: Any) -> None:
         threading.Event().wait(0.005)
 
 
-def test_100_principals_at_once_get_100_secrets(provider: MockRealtimeServer) -> None:
+def test_100_principals_at_the_same_time_get_100_secrets(provider: MockRealtimeServer) -> None:
     async def body(address: tuple[str, int]) -> list[httpx.Response]:
         url = f"http://{address[0]}:{address[1]}/voice{PATH}"
         limits = httpx.Limits(max_connections=None)
@@ -135,7 +135,9 @@ def test_100_principals_at_once_get_100_secrets(provider: MockRealtimeServer) ->
     # Mounted in another app, as users do.
     app = Starlette(routes=[Mount("/voice", app_for(provider, close_client=False))])
     with serving(app) as address:
-        answers = asyncio.run(body(address))
-    assert {(answer.status_code, answer.json().get("error")) for answer in answers} == {(200, None)}
-    assert len({answer.json()["value"] for answer in answers}) == 100
+        responses = asyncio.run(body(address))
+    assert {(response.status_code, response.json().get("error")) for response in responses} == {
+        (200, None)
+    }
+    assert len({response.json()["value"] for response in responses}) == 100
     assert len(provider.requests) == 100

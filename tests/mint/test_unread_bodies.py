@@ -110,7 +110,7 @@ def stranger(address: tuple[str, int], first: str, *headers: str) -> tuple[bytes
         (413, "POST /webhooks/openai", (CHUNKED,)),
     ],
 )
-def test_a_stranger_who_goes_on_sending_is_not_read(
+def test_the_body_of_a_refused_request_is_not_read_to_its_end(
     address: tuple[str, int], status: int, first: str, headers: tuple[str, ...]
 ) -> None:
     response, read = stranger(address, first, *headers)
@@ -124,7 +124,7 @@ def test_a_stranger_who_goes_on_sending_is_not_read(
     assert read <= bound + (64 << 10) + 3 * ((64 << 10) + (256 << 10))
 
 
-def test_a_body_that_does_not_come_is_answered_with_408_and_the_connection_closed(
+def test_a_body_that_does_not_arrive_is_408_and_closes_the_connection(
     address: tuple[str, int],
 ) -> None:
     with socket.create_connection(address, timeout=10) as connection:
@@ -139,7 +139,7 @@ def test_a_body_that_does_not_come_is_answered_with_408_and_the_connection_close
 
 
 @pytest.mark.parametrize("path", [PATH, "/webhooks/openai", "/nowhere"])
-def test_a_client_that_sends_first_and_reads_later_gets_its_response(
+def test_a_client_that_reads_only_after_it_sent_all_gets_its_response(
     address: tuple[str, int], path: str
 ) -> None:
     """Which a reset would prevent: it sends more than is read, in one go."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_realtime import ConfigurationError
-from openai_realtime.mint.windows import MovingWindows, Rate, parsed_rates
+from openai_realtime.mint.limiter import MovingWindows, Rate, parse_rates
 
 PRINCIPALS = 100_000
 PER_SECOND = 1_000
@@ -23,8 +23,8 @@ PER_SECOND = 1_000
         ("1000000/31 day", (Rate(1_000_000, 2_678_400),)),
     ],
 )
-def test_rates_as_they_are_written(text: str, rates: tuple[Rate, ...]) -> None:
-    assert parsed_rates("limits", text) == rates
+def test_rates_are_parsed(text: str, rates: tuple[Rate, ...]) -> None:
+    assert parse_rates("limits", text) == rates
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_rates_as_they_are_written(text: str, rates: tuple[Rate, ...]) -> None:
         None,
     ],
 )
-def test_rates_that_cannot_be_read(text: object) -> None:
+def test_unusable_rates_are_refused(text: object) -> None:
     with pytest.raises(ConfigurationError, match='limits is unusable: it is written like "5/min'):
-        parsed_rates("limits", text)
+        parse_rates("limits", text)
 
 
 @given(
@@ -78,13 +78,13 @@ def test_no_window_ever_holds_more_than_its_limit(
             own.append(now)
 
 
-def test_looking_counts_nothing() -> None:
+def test_wait_counts_nothing() -> None:
     windows = MovingWindows((Rate(1, 10),), max_keys=10)
     assert [windows.wait("ann", 0) for _ in range(3)] == [0, 0, 0]
     assert len(windows) == 0
 
 
-def test_who_has_left_is_forgotten() -> None:
+def test_expired_keys_are_deleted() -> None:
     windows = MovingWindows((Rate(5, 60), Rate(3, 10)), max_keys=1_000)
     for number in range(100):
         windows.count(f"user{number}", 0)
@@ -97,7 +97,7 @@ def test_who_has_left_is_forgotten() -> None:
     assert windows.wait("user0", 60.1) == 0
 
 
-def test_beyond_the_bound_the_one_who_minted_longest_ago_goes_first() -> None:
+def test_beyond_max_keys_the_key_with_the_oldest_last_event_is_deleted() -> None:
     windows = MovingWindows((Rate(1, 60),), max_keys=3)
     for second, name in enumerate(["ann", "bob", "cid", "ann", "dan"]):
         windows.count(name, second)
@@ -110,21 +110,21 @@ def test_beyond_the_bound_the_one_who_minted_longest_ago_goes_first() -> None:
     ]
 
 
-def test_what_a_principal_takes_is_bounded_by_its_limit() -> None:
+def test_the_memory_of_a_key_is_bounded_by_its_limit() -> None:
     windows = MovingWindows((Rate(5, 60),), max_keys=10)
     for second in range(10_000):
         windows.count("ann", second)
     assert len(windows._events["ann"]) <= 10
 
 
-def mint(windows: MovingWindows, everybody: MovingWindows, first: int, count: int) -> None:
+def mint(windows: MovingWindows, all_principals: MovingWindows, first: int, count: int) -> None:
     """Mint at 1,000 a second, as one principal after the other."""
     for number in range(first, first + count):
         now = number / PER_SECOND
         principal = f"{number % PRINCIPALS:064x}"
-        if not (windows.wait(principal, now) or everybody.wait("", now)):
+        if not (windows.wait(principal, now) or all_principals.wait("", now)):
             windows.count(principal, now)
-            everybody.count("", now)
+            all_principals.count("", now)
 
 
 @pytest.mark.parametrize("limits", ["5/minute; 3/10 seconds", "5/10 minutes"])
@@ -132,15 +132,15 @@ def test_100_000_principals_at_1_000_a_second_cost_no_more_than_100(limits: str)
     """By the first limits principals expire all the time; by the second all of them are held."""
 
     def made() -> tuple[MovingWindows, MovingWindows]:
-        rates = parsed_rates("limits", limits)
+        rates = parse_rates("limits", limits)
         return MovingWindows(rates, 200_000), MovingWindows((Rate(100_000, 60),), 1)
 
-    def seconds(windows: MovingWindows, everybody: MovingWindows, first: int) -> float:
+    def seconds(windows: MovingWindows, all_principals: MovingWindows, first: int) -> float:
         """Return the least CPU time of ten: what else the machine does is not counted."""
         took = []
         for start in range(first, first + 20_000, 2_000):
             began = time.process_time()
-            mint(windows, everybody, start, 2_000)
+            mint(windows, all_principals, start, 2_000)
             took.append(time.process_time() - began)
         return min(took)
 
@@ -153,18 +153,18 @@ def test_100_000_principals_at_1_000_a_second_cost_no_more_than_100(limits: str)
 
 
 def test_memory_is_flat_once_the_windows_are_full() -> None:
-    windows = MovingWindows(parsed_rates("limits", "5/10 seconds; 3/2 seconds"), 200_000)
-    everybody = MovingWindows((Rate(20_000, 10),), 1)
+    windows = MovingWindows(parse_rates("limits", "5/10 seconds; 3/2 seconds"), 200_000)
+    all_principals = MovingWindows((Rate(20_000, 10),), 1)
     mints = 10 * PER_SECOND
     sizes = []
     tracemalloc.start()
     try:
         for first in range(0, 5 * mints, mints):
-            mint(windows, everybody, first, mints)
+            mint(windows, all_principals, first, mints)
             sizes.append(tracemalloc.get_traced_memory()[0])
             assert len(windows) <= mints + 1
     finally:
         tracemalloc.stop()
-    # The first ten seconds fill the windows; everybody's array has doubled after thirty.
+    # The first ten seconds fill the windows; the array for all has doubled after thirty.
     assert sizes[-1] < 1.3 * sizes[1]
     assert sizes[-1] < 1.1 * sizes[-2]

@@ -1,8 +1,6 @@
 """A process of a fleet: serves the mint service on a free port, which it prints.
 
-    python worker.py PROVIDER_BASE_URL API_KEY STORAGE LIMITS
-
-Owns: one process. Must not know: any test.
+python worker.py PROVIDER_BASE_URL API_KEY STORAGE LIMITS
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import threading
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio
+import pytest
 
 from openai_realtime import RealtimeCallIncoming, WebhookVerifier
 from openai_realtime.webhooks import on_call_incoming
@@ -89,9 +91,9 @@ def deliver(address: str) -> tuple[int, str | None]:
 
 
 class Delivery:
-    """A delivery to an ASGI application; sending its response can fail or wait.
+    """A delivery to the route's ASGI application; to send its response can fail or wait.
 
-    The body comes in `chunks`; without any it never does.
+    The body comes in `chunks`. Without any it does not come, or the sender `disconnects`.
     """
 
     def __init__(self, app: Route, *chunks: bytes, method: str = "POST") -> None:
@@ -101,6 +103,7 @@ class Delivery:
         self._method = method
         self.messages: list[Any] = []
         self.error: Exception | None = None
+        self.disconnects = False
         self.may_send = anyio.Event()
         self.may_send.set()
         self.is_sending = anyio.Event()
@@ -127,6 +130,8 @@ class Delivery:
         return int(self.messages[0]["status"])
 
     async def _receive(self) -> Any:
+        if self.disconnects:
+            return {"type": "http.disconnect"}
         if not self._chunks:
             await anyio.sleep_forever()
         chunk = self._chunks.pop(0)
@@ -138,3 +143,25 @@ class Delivery:
         if self.error is not None:
             raise self.error
         self.messages.append(message)
+
+
+async def cancelled_by_scope(run: Callable[[], Any], meanwhile: Callable[[], Any]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await meanwhile()
+        group.cancel_scope.cancel()
+
+
+async def cancelled_by_asyncio(run: Callable[[], Any], meanwhile: Callable[[], Any]) -> None:
+    task = asyncio.create_task(run())
+    await meanwhile()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+CANCELLATIONS = [
+    pytest.param("asyncio", cancelled_by_scope, id="asyncio-scope"),
+    pytest.param("asyncio", cancelled_by_asyncio, id="asyncio-task.cancel()"),
+    pytest.param("trio", cancelled_by_scope, id="trio"),
+]

@@ -1,7 +1,4 @@
-"""Deliveries for tests: signed by hand, so that nothing of the package vouches for itself.
-
-Owns: how a delivery is made. Must not know: how one is verified.
-"""
+"""Webhooks for tests, signed without the package, so that it does not check itself."""
 
 from __future__ import annotations
 

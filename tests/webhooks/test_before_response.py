@@ -43,7 +43,7 @@ def test_the_response_says_how_the_handler_ended(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_delivery_meanwhile_is_told_to_come_again(
+def test_a_delivery_while_the_handler_runs_is_503(
     serve: Serve, handler: Handler, kind: str
 ) -> None:
     address = serve(Starlette(routes=[route(handler.of(kind))]))
@@ -62,7 +62,7 @@ def test_a_delivery_meanwhile_is_told_to_come_again(
 
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_provider_that_hangs_up_meanwhile_finds_it_done_or_free_later(
+def test_when_the_provider_disconnects_the_handler_still_decides_the_outcome(
     serve: Serve, handler: Handler, kind: str, fails: bool
 ) -> None:
     """As when its own time-out is over before the handler is."""
@@ -78,15 +78,15 @@ def test_a_provider_that_hangs_up_meanwhile_finds_it_done_or_free_later(
     assert deliver(address) == (503, "5")
     handler.end(fails=fails)
     assert handler.has_ended.wait(30)
-    while (told := deliver(address)) == (503, "5"):  # it is being confirmed or released
+    while (response := deliver(address)) == (503, "5"):  # it is being confirmed or released
         pass
-    assert told == ((500, None) if fails else (200, None))
+    assert response == ((500, None) if fails else (200, None))
     assert (len(handler.begun), handler.succeeded) == ((2, 0) if fails else (1, 1))
 
 
 @pytest.mark.redis
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_redis_that_dies_while_the_handler_runs_does_not_change_the_response(
+def test_redis_killed_while_the_handler_runs_does_not_change_the_response(
     serve: Serve, tmp_path: Path, fails: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     process = RedisProcess(tmp_path)

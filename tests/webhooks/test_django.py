@@ -117,7 +117,7 @@ def deliver(address: str, view: str, body: bytes = BODY) -> int:
 
 
 @pytest.mark.parametrize("view", ["sync", "async"])
-def test_a_view_that_fails_has_it_delivered_again_and_one_that_succeeds_does_not(
+def test_after_a_failed_view_the_next_delivery_is_handled_and_after_success_not(
     site: Site, address: str, view: str
 ) -> None:
     assert deliver(address, view, BODY + b" ") == 400
@@ -132,9 +132,7 @@ def test_a_view_that_fails_has_it_delivered_again_and_one_that_succeeds_does_not
 
 
 @pytest.mark.parametrize("view", ["sync", "async"])
-def test_a_view_that_is_still_at_work_has_it_delivered_again_later(
-    site: Site, address: str, view: str
-) -> None:
+def test_a_delivery_while_the_view_runs_is_503(site: Site, address: str, view: str) -> None:
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(deliver, address, view)
         try:
@@ -147,7 +145,9 @@ def test_a_view_that_is_still_at_work_has_it_delivered_again_later(
     assert site.runs == 1
 
 
-def test_an_async_view_that_django_cancels_has_it_delivered_again(site: Site, address: str) -> None:
+def test_after_a_cancelled_async_view_the_next_delivery_is_handled(
+    site: Site, address: str
+) -> None:
     """Django cancels it when the provider hangs up, because it waited long enough."""
     host, port = address.split(":")
     head = "".join(f"{name}: {value}\r\n" for name, value in signed(BODY).items())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -21,6 +20,7 @@ from openai_realtime import (
 )
 from openai_realtime.webhooks import Handling, MemoryReplayStore
 from openai_realtime.webhooks import handling as handling_module
+from webhooks.calls import CANCELLATIONS, cancelled_by_scope
 from webhooks.deliveries import NOW, SECRET, encoded, signed
 
 BODY = encoded()
@@ -118,7 +118,7 @@ def test_it_is_done_when_the_block_succeeds_and_passes_again_when_it_fails(
     with pytest.raises(WebhookReplayedError) as caught:
         use(store)
     assert str(caught.value) == (
-        "The webhook was handled before: answer it with 200, and do nothing (webhook-id wh_1)"
+        "The webhook was handled before: respond with 200, and do nothing (webhook-id wh_1)"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_claim_timeout_is_from_a_second_to_a_day(timeout: float) -> None:
         handling(None, claim_timeout=timeout)
 
 
-def test_what_is_not_genuine_is_refused_before_the_block() -> None:
+def test_a_forgery_is_refused_before_the_block() -> None:
     with pytest.raises(WebhookVerificationError, match="no signature"):
         verifier(None).handling(BODY + b" ", signed(BODY))
 
@@ -218,7 +218,7 @@ class Failing(MemoryReplayStore):
 
 
 @pytest.mark.parametrize("use", [use_sync, use_asyncio, use_trio])
-def test_how_the_block_ended_is_not_hidden_by_a_store_that_fails_then(
+def test_a_store_that_fails_at_the_end_does_not_hide_how_the_block_ended(
     use: Use, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(Failing())
@@ -235,31 +235,9 @@ def test_how_the_block_ended_is_not_hidden_by_a_store_that_fails_then(
         anyio.run(verifier(Failing()).averify, BODY, signed(BODY))
 
 
-async def cancelled_by_scope(run: Callable[[], Awaitable[None]], has_begun: anyio.Event) -> None:
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)  # type: ignore[arg-type]  # any awaitable function
-        await has_begun.wait()
-        group.cancel_scope.cancel()
-
-
-async def cancelled_by_asyncio(run: Callable[[], Any], has_begun: anyio.Event) -> None:
-    task = asyncio.create_task(run())
-    await has_begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-@pytest.mark.parametrize(
-    ("backend", "cancelled"),
-    [
-        ("asyncio", cancelled_by_scope),
-        ("asyncio", cancelled_by_asyncio),
-        ("trio", cancelled_by_scope),
-    ],
-)
+@pytest.mark.parametrize(("backend", "cancelled"), CANCELLATIONS)
 @pytest.mark.parametrize("make", [MemoryReplayStore, Awaited])
-def test_a_cancelled_block_releases(backend: str, cancelled: Any, make: Any) -> None:
+def test_a_cancelled_block_releases_the_webhook(backend: str, cancelled: Any, make: Any) -> None:
     async def body() -> None:
         store, has_begun = make(), anyio.Event()
 
@@ -269,7 +247,7 @@ def test_a_cancelled_block_releases(backend: str, cancelled: Any, make: Any) -> 
                 await anyio.sleep_forever()
 
         with anyio.fail_after(30):
-            await cancelled(run, has_begun)
+            await cancelled(run, has_begun.wait)
             async with handling(store):
                 pass
 
@@ -277,7 +255,7 @@ def test_a_cancelled_block_releases(backend: str, cancelled: Any, make: Any) -> 
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_store_that_hangs_while_a_block_is_cancelled_is_not_waited_for_without_end(
+def test_a_store_that_hangs_does_not_block_a_cancellation(
     backend: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(handling_module, "_STORE_SECONDS", 0.01)
@@ -295,7 +273,7 @@ def test_a_store_that_hangs_while_a_block_is_cancelled_is_not_waited_for_without
                 await anyio.sleep_forever()
 
         with anyio.fail_after(30):
-            await cancelled_by_scope(run, has_begun)
+            await cancelled_by_scope(run, has_begun.wait)
 
     anyio.run(body, backend=backend)
     assert "TimeoutError" in caplog.text
@@ -334,7 +312,7 @@ def test_a_store_that_waits_does_not_block_the_event_loop(backend: str) -> None:
     others: list[str] = []
 
     async def respond() -> None:
-        """What else runs on the event loop: without it no step ends."""
+        """Another task of the event loop: if it does not run, no step ends."""
         while True:
             if store.has_begun.is_set():
                 store.has_begun.clear()

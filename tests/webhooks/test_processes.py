@@ -110,7 +110,7 @@ def pair(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Pair]:
         yield Pair(client, receivers, threads)
 
 
-def test_at_the_same_time_one_handles_it_and_the_other_says_try_again(pair: Pair) -> None:
+def test_of_two_processes_at_the_same_time_one_handles_it_and_the_other_is_503(pair: Pair) -> None:
     deliveries = [pair.deliver(pair.first), pair.deliver(pair.second)]
     done, handled = wait(deliveries, timeout=30, return_when="FIRST_COMPLETED")
     assert [delivery.result() for delivery in done] == [(503, "5")]
@@ -120,7 +120,7 @@ def test_at_the_same_time_one_handles_it_and_the_other_says_try_again(pair: Pair
     assert len(pair.pids("begun")) == 1
 
 
-def test_a_process_that_fails_leaves_it_to_the_next_delivery(pair: Pair) -> None:
+def test_after_a_failed_process_the_next_delivery_is_handled(pair: Pair) -> None:
     pair.end(pair.first, "fail")
     assert pair.first.deliver() == (500, None)
     pair.end(pair.second)
@@ -130,7 +130,7 @@ def test_a_process_that_fails_leaves_it_to_the_next_delivery(pair: Pair) -> None
     assert pair.pids("ended") == [pair.second.pid]
 
 
-def test_a_process_that_dies_holds_it_until_its_claim_expires(pair: Pair) -> None:
+def test_a_killed_process_holds_the_webhook_until_its_claim_expires(pair: Pair) -> None:
     lost = pair.deliver(pair.first)
     pair.has_begun(pair.first)
     pair.first.signal(signal.SIGKILL)
@@ -143,7 +143,9 @@ def test_a_process_that_dies_holds_it_until_its_claim_expires(pair: Pair) -> Non
 
 
 @pytest.mark.parametrize("late", ["succeed", "fail"])
-def test_a_process_that_is_stopped_and_goes_on_later_changes_nothing(pair: Pair, late: str) -> None:
+def test_a_process_that_is_stopped_and_continues_later_changes_nothing(
+    pair: Pair, late: str
+) -> None:
     first = pair.deliver(pair.first)
     pair.has_begun(pair.first)
     pair.first.signal(signal.SIGSTOP)
@@ -161,7 +163,7 @@ def test_a_process_that_is_stopped_and_goes_on_later_changes_nothing(pair: Pair,
     pair.has_begun(pair.first, pair.second)
 
 
-def test_nothing_is_left_to_do_after_the_response(pair: Pair) -> None:
+def test_the_webhook_is_done_when_the_response_arrives(pair: Pair) -> None:
     """As on a platform that stops a process then: what counts is in Redis before."""
     pair.end()
     assert pair.first.deliver() == (200, None)

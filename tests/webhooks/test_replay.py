@@ -73,7 +73,7 @@ def test_without_a_store_a_copy_passes() -> None:
     assert anyio.run(passes_async, None)
 
 
-def test_memory_lets_one_through_by_both_doors() -> None:
+def test_memory_passes_one_of_sync_and_async_copies() -> None:
     store = MemoryReplayStore()
     assert passes(store)
     with pytest.raises(WebhookReplayedError, match="handled before") as caught:
@@ -92,18 +92,18 @@ def test_a_forgery_claims_nothing() -> None:
     assert passes(store)
 
 
-def test_memory_lets_one_thread_through() -> None:
+def test_memory_passes_one_of_many_threads() -> None:
     for _ in range(20):
         store = MemoryReplayStore()
         assert winners_of_threads(lambda s=store: passes(s)) == 1  # type: ignore[misc]  # bound on purpose
 
 
-def test_a_webhook_is_remembered_as_long_as_it_can_come_again() -> None:
-    told: list[int] = []
+def test_a_webhook_is_remembered_as_long_as_it_can_be_replayed() -> None:
+    seconds_claimed: list[int] = []
 
     class Store:
         def claim(self, _webhook_id: str, seconds: int, /) -> bool:
-            told.append(seconds)
+            seconds_claimed.append(seconds)
             return True
 
     for tolerance in (300, 10**6):
@@ -111,7 +111,7 @@ def test_a_webhook_is_remembered_as_long_as_it_can_come_again() -> None:
             SECRET, tolerance=tolerance, replay_store=Store(), clock=lambda: NOW
         )
         assert genuine.verify(BODY, signed(BODY)).id
-    assert told == [THREE_DAYS, 2 * 10**6 + 1]
+    assert seconds_claimed == [THREE_DAYS, 2 * 10**6 + 1]
 
 
 class Later:
@@ -133,7 +133,7 @@ class Never:
 
 
 @pytest.mark.parametrize("store", [Later(), Never()])
-def test_a_store_that_must_be_awaited_is_not_asked_without(store: Any) -> None:
+def test_a_store_that_must_be_awaited_needs_averify(store: Any) -> None:
     with pytest.raises(ConfigurationError, match="await verifier.averify"):
         passes(store)
     if isinstance(store, Later):
@@ -141,29 +141,26 @@ def test_a_store_that_must_be_awaited_is_not_asked_without(store: Any) -> None:
 
 
 def test_the_wrong_kind_of_redis_client_is_refused() -> None:
-    """One whose answer is not awaited would let every copy through."""
+    """A client whose response is not awaited would let every copy through."""
 
     class Redis:
-        def set(self, *_: object, **__: object) -> bool:
-            return True
-
-        def get(self, _name: str) -> None:
-            raise AssertionError
+        def set(self, *_: object, **__: object) -> None:
+            """Return what Redis returns for a key that was not set before."""
 
         def eval(self, *_: object) -> None:
             raise AssertionError
 
-    asking: Any = redis.asyncio.Redis(unix_socket_path="/nowhere")
+    async_client: Any = redis.asyncio.Redis(unix_socket_path="/nowhere")
     with pytest.raises(ConfigurationError, match=r"needs redis.Redis: .* AsyncRedisReplayStore"):
-        passes(RedisReplayStore(asking))
-    answering: Any = Redis()
+        passes(RedisReplayStore(async_client))
+    sync_client: Any = Redis()
     with pytest.raises(ConfigurationError, match=r"needs redis.asyncio.Redis: .* RedisReplayStore"):
-        anyio.run(passes_async, AsyncRedisReplayStore(answering))
-    assert passes(RedisReplayStore(answering))
+        anyio.run(passes_async, AsyncRedisReplayStore(sync_client))
+    assert passes(RedisReplayStore(sync_client))
 
 
 @pytest.mark.parametrize(
-    ("make", "wrong", "told"),
+    ("make", "wrong", "message"),
     [
         (
             RedisReplayStore,
@@ -180,13 +177,15 @@ def test_the_wrong_kind_of_redis_client_is_refused() -> None:
         (verifier, redis.Redis(), r"takes a store, such as MemoryReplayStore\(\)"),
     ],
 )
-def test_what_is_no_store_is_refused_at_once(make: Any, wrong: object, told: str) -> None:
-    with pytest.raises(ConfigurationError, match=told):
+def test_an_object_that_is_no_store_is_refused_at_once(
+    make: Any, wrong: object, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         make(wrong)
 
 
 @pytest.mark.parametrize("tolerance", [0, -1, math.inf, math.nan])
-def test_a_tolerance_is_a_time(tolerance: float) -> None:
+def test_an_unusable_tolerance_is_refused(tolerance: float) -> None:
     with pytest.raises(ConfigurationError, match="tolerance is in seconds"):
         WebhookVerifier(SECRET, tolerance=tolerance)
 
@@ -195,7 +194,7 @@ def test_a_tolerance_is_a_time(tolerance: float) -> None:
 
 
 @pytest.mark.redis
-def test_redis_lets_one_of_a_fleet_through(redis_url: str) -> None:
+def test_redis_passes_one_of_many_processes(redis_url: str) -> None:
     clients = [redis.Redis.from_url(redis_url) for _ in range(2)]
     stores: list[ReplayStore] = [RedisReplayStore(client) for client in clients]
     assert winners_of_threads(lambda: passes(stores[threading.get_ident() % 2], "wh_threads")) == 1

@@ -1,4 +1,4 @@
-"""The route, on a real uvicorn: it answers at once, and then the handler runs; never twice."""
+"""The route on a real uvicorn: it responds at once, then the handler runs, and never twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from openai_realtime import ConfigurationError, RealtimeCallIncoming, WebhookVer
 from openai_realtime.testing import MOCK_WEBHOOK_SECRET, MockPhone, MockRealtimeServer
 from openai_realtime.webhooks import MemoryReplayStore, on_call_incoming
 from openai_realtime.webhooks.route import CallHandler
-from webhooks.deliveries import CALL, NOW, SECRET, encoded, signed
+from webhooks.calls import Delivery
+from webhooks.deliveries import CALL, NOW, SECRET, encoded
 
 Serve = Callable[[ASGIApp], str]
 PATH = "/webhooks/openai"
@@ -56,7 +57,7 @@ def secret_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
 
 
-def test_a_verifier_without_a_store_is_given_one_and_is_left_as_it_was(
+def test_a_verifier_without_a_store_gets_one_in_a_copy(
     serve: Serve, realtime_server: MockRealtimeServer
 ) -> None:
     handled = Queue[str]()
@@ -79,7 +80,7 @@ def test_a_verifier_without_a_store_is_given_one_and_is_left_as_it_was(
 
 @pytest.mark.parametrize("kind", ["sync", "async", "returns an awaitable"])
 @pytest.mark.parametrize("framework", [Starlette, FastAPI])
-def test_the_answer_comes_before_the_handler_ends_and_a_replay_runs_nothing(
+def test_the_response_comes_before_the_handler_ends_and_a_replay_runs_nothing(
     serve: Serve, realtime_server: MockRealtimeServer, framework: Any, kind: str
 ) -> None:
     handler = Handler()
@@ -101,7 +102,7 @@ def test_the_answer_comes_before_the_handler_ends_and_a_replay_runs_nothing(
     assert handler.calls == [call.call_id]
 
 
-def test_what_is_not_genuine_is_answered_with_400_and_logged(
+def test_a_forgery_is_400_and_logged(
     serve: Serve, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     handler = Handler()
@@ -116,25 +117,27 @@ def test_what_is_not_genuine_is_answered_with_400_and_logged(
         assert phone.deliver(phone.sign({}, type="batch.completed")) == 200
         assert phone.deliver(phone.sign({}, type="forged\n\x1b" + "x" * 10_000)) == 200
     assert handler.calls == []
-    told = [record.getMessage() for record in caplog.records if record.name == "openai_realtime"]
+    messages = [
+        record.getMessage() for record in caplog.records if record.name == "openai_realtime"
+    ]
     for words in (" s ago", "ahead of the clock", "no signature", "call_id is missing"):
-        assert any(words in text for text in told)
-    assert any("batch.completed is no incoming call" in text for text in told)
-    assert any(r"forged\n\x1bxxx" in text for text in told)
-    assert all(text.isprintable() and len(text) < 500 for text in told)
-    assert MOCK_WEBHOOK_SECRET not in "".join(told)
+        assert any(words in text for text in messages)
+    assert any("batch.completed is no incoming call" in text for text in messages)
+    assert any(r"forged\n\x1bxxx" in text for text in messages)
+    assert all(text.isprintable() and len(text) < 500 for text in messages)
+    assert MOCK_WEBHOOK_SECRET not in "".join(messages)
 
 
-def test_the_answer_tells_a_forger_nothing(serve: Serve) -> None:
+def test_the_response_gives_a_forger_no_details(serve: Serve) -> None:
     address = serve(Starlette(routes=[on_call_incoming(Handler())]))
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=5)
     connection.request("POST", PATH, encoded(), {})
-    answer = connection.getresponse()
-    assert json.loads(answer.read()) == {"error": "The webhook could not be verified"}
+    response = connection.getresponse()
+    assert json.loads(response.read()) == {"error": "The webhook could not be verified"}
     connection.request("GET", PATH)
-    answer = connection.getresponse()
-    answer.read()
-    assert answer.status == 405
+    response = connection.getresponse()
+    response.read()
+    assert response.status == 405
     connection.close()
 
 
@@ -156,49 +159,27 @@ def test_a_body_is_bounded_in_size_and_time(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_sender_that_goes_away_leaves_nothing_behind(backend: str) -> None:
-    """By hand: when a server notices is its own business."""
-    app = on_call_incoming(Handler())
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def body() -> None:
-        scope = {"type": "http", "method": "POST", "path": PATH, "headers": []}
-        await app.app(scope, receive, send)
-
-    anyio.run(body, backend=backend)
-    assert sent[0]["status"] == 400
+def test_a_sender_that_disconnects_before_its_body_is_400(backend: str) -> None:
+    """Without a server, which would notice it at a time of its own."""
+    delivery = Delivery(on_call_incoming(Handler()))
+    delivery.disconnects = True
+    assert anyio.run(delivery.status, backend=backend) == 400
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_answer_that_cannot_be_sent_loses_no_call(backend: str) -> None:
+def test_a_response_that_cannot_be_sent_loses_no_call(backend: str) -> None:
     handler = Handler()
     handler.may_end.set()
-    app = on_call_incoming(handler, verifier=WebhookVerifier(SECRET, clock=lambda: NOW))
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": encoded()}
-
-    async def send(message: Any) -> None:
-        raise OSError("the sender is gone")
-
-    async def body() -> None:
-        headers = [(name.encode(), value.encode()) for name, value in signed(encoded()).items()]
-        scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
-        with pytest.raises(Exception, match=r"gone|"):
-            await app.app(scope, receive, send)
-
-    anyio.run(body, backend=backend)
+    verifier = WebhookVerifier(SECRET, clock=lambda: NOW)
+    delivery = Delivery(on_call_incoming(handler, verifier=verifier), encoded())
+    delivery.error = OSError("the sender is gone")
+    with pytest.raises(OSError, match="gone"):
+        anyio.run(delivery.run, backend=backend)
     assert handler.calls == ["rtc_u0_1"]
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_a_handler_that_fails_is_logged_and_the_next_call_answered(
+def test_a_failed_handler_is_logged_and_the_next_call_is_handled(
     serve: Serve, realtime_server: MockRealtimeServer, is_async: bool
 ) -> None:
     def fail(event: RealtimeCallIncoming) -> None:
@@ -224,7 +205,7 @@ def test_a_handler_that_fails_is_logged_and_the_next_call_answered(
         logging.getLogger("openai_realtime").removeHandler(keeping)
 
 
-def test_a_store_that_fails_is_answered_with_503_and_nothing_runs(
+def test_a_store_that_fails_is_503_and_nothing_runs(
     serve: Serve, realtime_server: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:

@@ -128,7 +128,7 @@ def test_a_released_claim_is_free_at_once(stores: Stores) -> None:
     assert stores.second.claim("wh_1", CLAIMED) not in {None, "", token}
 
 
-def test_what_was_confirmed_can_be_released_by_its_own_claim_alone(stores: Stores) -> None:
+def test_only_its_own_claim_can_release_a_confirmed_webhook(stores: Stores) -> None:
     token = stores.first.claim("wh_1", CLAIMED)
     stores.first.confirm("wh_1", token, CONFIRMED)
     stores.second.release("wh_1", "another")
@@ -166,14 +166,14 @@ def test_a_late_success_is_a_success(stores: Stores, next_one: str) -> None:
     assert stores.first.claim("wh_1", CLAIMED) is None
 
 
-def test_what_is_not_known_is_released_and_confirmed_all_the_same(stores: Stores) -> None:
+def test_an_unknown_webhook_can_be_released_and_confirmed(stores: Stores) -> None:
     stores.first.release("wh_1", "token")
     assert not is_claimed(stores.first)
     stores.first.confirm("wh_1", "token", CONFIRMED)
     assert stores.second.claim("wh_1", CLAIMED) is None
 
 
-def test_one_thread_of_two_processes_has_the_claim(stores: Stores) -> None:
+def test_one_thread_of_two_processes_gets_the_claim(stores: Stores) -> None:
     together = threading.Barrier(16)
 
     def take(number: int) -> bool:
@@ -200,7 +200,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-def test_any_order_of_steps_ends_as_in_a_dict(
+def test_any_order_of_steps_ends_as_in_the_model(
     kept: Stores, steps: list[tuple[str, Any, bool]]
 ) -> None:
     """The dict has for each webhook its claim's token, whether it is confirmed, and when it ends."""

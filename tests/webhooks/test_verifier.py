@@ -1,4 +1,4 @@
-"""What is believed, and what is not: signatures, ages, headers, bodies, secrets."""
+"""What is accepted and what is refused: signatures, ages, headers, bodies, secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from openai_realtime import (
 )
 from openai_realtime.secrets import WebhookSecret
 from openai_realtime.testing import MockRealtimeServer
-from openai_realtime.webhooks.signature import SigningKey, matches
+from openai_realtime.webhooks.verifier import SigningKey, matches
 from webhooks.deliveries import CALL, NOW, OTHER, SECRET, call_with, encoded, signature, signed
 
 BODY = encoded()
@@ -42,10 +42,10 @@ def refusal(body: bytes = BODY, headers: Any = None, **options: Any) -> WebhookV
     return caught.value
 
 
-# --- What is believed ------------------------------------------------------------------------
+# --- What is accepted ------------------------------------------------------------------------
 
 
-def test_a_call_is_typed_and_keeps_what_it_does_not_know() -> None:
+def test_a_call_is_typed_and_keeps_unknown_fields() -> None:
     body = encoded({**call_with(sip_media_security="srtp", new=1), "newer": 2})
     event = verifier().verify(body, signed(body))
     assert isinstance(event, RealtimeCallIncoming)
@@ -118,7 +118,7 @@ def test_from_and_to_are_read_as_sip_has_them(
         ('"' + " " * 2000, None),
     ],
 )
-def test_a_uri_is_looked_for_in_the_first_kilobyte(header: str, uri: str | None) -> None:
+def test_a_uri_is_searched_in_the_first_kilobyte(header: str, uri: str | None) -> None:
     event = RealtimeCallIncoming.model_validate(
         call_with(sip_headers=[{"name": "From", "value": header}])
     )
@@ -155,7 +155,7 @@ def test_the_tolerance_is_inclusive_both_ways(age: int) -> None:
     refusal(headers=signed(BODY, at=NOW - age), tolerance=10)
 
 
-# --- Others agree ----------------------------------------------------------------------------
+# --- Agreement with others -------------------------------------------------------------------
 
 
 def test_the_published_vector_of_standard_webhooks() -> None:
@@ -167,7 +167,7 @@ def test_the_published_vector_of_standard_webhooks() -> None:
     assert matches([key], expected, "msg_loFOjxBNrRLzqYUf", "1731705121", body)
 
 
-def test_the_official_sdk_believes_the_mock_and_we_what_it_believes() -> None:
+def test_the_official_sdk_accepts_the_webhooks_of_the_mock_as_we_do() -> None:
     with MockRealtimeServer() as server:
         webhook = server.phone(webhook_url="http://127.0.0.1:1", secret=SECRET).sign(CALL["data"])
     sdk = openai.OpenAI(api_key="sk-x", webhook_secret=SECRET)
@@ -188,7 +188,7 @@ def test_the_official_sdk_believes_the_mock_and_we_what_it_believes() -> None:
     sdk.close()
 
 
-# --- What is not believed --------------------------------------------------------------------
+# --- What is refused -------------------------------------------------------------------------
 
 
 @given(st.data())
@@ -224,7 +224,7 @@ NO_SIGNATURE = (
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"webhook-id": None}, one("webhook-id")),
         ({"webhook-timestamp": None}, one("webhook-timestamp")),
@@ -254,27 +254,29 @@ NO_SIGNATURE = (
         ({"webhook-signature": "v1,x\t" + signature(BODY)}, NO_SIGNATURE),
     ],
 )
-def test_headers_that_are_not_believed(change: dict[str, Any], told: str) -> None:
+def test_headers_that_are_refused(change: dict[str, Any], message: str) -> None:
     headers = {n: value for n, value in {**signed(BODY), **change}.items() if value is not None}
     error = refusal(headers=headers)
-    assert str(error) == f"The webhook is refused: {told}"
+    assert str(error) == f"The webhook is refused: {message}"
     assert error.webhook_id is None
 
 
-def test_how_old_it_is_is_told_within_a_small_tolerance_too() -> None:
-    for age, told in ((1, "1 s ago"), (-1, "1 s ahead of the clock here")):
+def test_the_age_is_in_the_message_with_a_small_tolerance_too() -> None:
+    for age, message in ((1, "1 s ago"), (-1, "1 s ahead of the clock here")):
         strict = WebhookVerifier(SECRET, tolerance=0.5, clock=lambda age=age: NOW + age)  # type: ignore[misc]  # bound on purpose
-        with pytest.raises(WebhookVerificationError, match=f"sent {told}, where 0.5 s are allowed"):
+        with pytest.raises(
+            WebhookVerificationError, match=f"sent {message}, where 0.5 s are allowed"
+        ):
             strict.verify(BODY, signed(BODY))
 
 
-def test_the_tenth_signature_is_the_last_that_counts() -> None:
+def test_the_tenth_signature_is_the_last_that_is_compared() -> None:
     headers = signed(BODY) | {"webhook-signature": "v1,x " * 9 + signature(BODY)}
     assert verifier().verify(BODY, headers).id
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"", "not JSON"),
         (b"\xff", "not UTF-8"),
@@ -302,17 +304,17 @@ def test_the_tenth_signature_is_the_last_that_counts() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
-def test_bodies_that_are_not_believed_though_signed(body: bytes, told: str) -> None:
+def test_signed_bodies_that_are_refused(body: bytes, message: str) -> None:
     error = refusal(body)
-    assert told in str(error)
+    assert message in str(error)
     assert isinstance(error, RealtimeError)
-    assert error.webhook_id == (None if "KiB" in told else "wh_1")
+    assert error.webhook_id == (None if "KiB" in message else "wh_1")
     assert error.__cause__ is None
     assert error.__context__ is None
 
 
 @pytest.mark.parametrize("body", ["{}", CALL, bytearray(BODY), None])
-def test_a_body_that_somebody_parsed_is_a_mistake_of_the_caller(body: Any) -> None:
+def test_a_parsed_body_is_a_parameter_error(body: Any) -> None:
     with pytest.raises(
         ParameterError,
         match="^body must be the request.s raw bytes: parsed JSON cannot be verified$",
@@ -329,14 +331,14 @@ def test_a_body_that_somebody_parsed_is_a_mistake_of_the_caller(body: Any) -> No
     ["", "sk-x", SECRET.removeprefix("whsec_"), "whsec_", "whsec_c2hvcnQ=", "whsec_é", "whsec_????",
      SECRET[:-1], f"{SECRET}\n", f"'{SECRET}'"],
 )  # fmt: skip
-def test_an_unusable_secret_is_told_without_being_quoted(secret: str) -> None:
+def test_an_unusable_secret_is_not_quoted(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="whsec_ and at least 16 bytes") as caught:
         WebhookVerifier([SECRET, secret])
     key = secret.strip("'\n").removeprefix("whsec_")
     assert not key or key not in str(caught.value)
 
 
-def test_no_secret_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_WEBHOOK_SECRET", raising=False)
     empty: list[str] = []
     for secrets in (None, empty):
@@ -365,7 +367,9 @@ def test_nothing_shows_a_secret_a_signature_or_the_body() -> None:
         assert SECRET not in json.dumps([dict(f.locals or {}) for f in frames])
 
 
-def test_every_key_meets_every_signature_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_key_is_compared_with_every_signature_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     compared: list[tuple[bytes, bytes]] = []
     real = hmac.compare_digest
 

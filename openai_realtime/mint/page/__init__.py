@@ -1,10 +1,9 @@
-"""The page on which a person presses Connect and talks: static files, and the headers around them.
+"""The web page on which a person talks with the model: its static files and their headers.
 
     app = mint_app(client, …)
     app.router.routes.extend(page_routes(connect_url))
 
-Owns: which files there are, and what the browser may do with them. Must not know: secrets, sessions,
-who is authorized. The page asks `./client-secret` beside it, and then `connect_url`.
+The page gets its secret from `./client-secret` and then sends its SDP offer to `connect_url`.
 """
 
 from __future__ import annotations
@@ -51,16 +50,16 @@ _HEADERS: Final = {
 def page_routes(connect_url: str) -> list[Route]:
     """Return the page's routes: `/`, and its files below `/page/`.
 
-    `connect_url` is where the page sends its SDP offer: the one place, besides this service, that
-    the browser lets it talk to.
+    `connect_url` is where the page sends its SDP offer. The browser lets the page connect to no
+    other host, apart from this service.
     """
     headers = {**_HEADERS, "Content-Security-Policy": _content_security_policy(connect_url)}
 
     async def index(_: Request) -> Response:
-        return _answer(_INDEX, headers)
+        return _file_response(_INDEX, headers)
 
     async def asset(request: Request) -> Response:
-        return _answer(str(request.path_params["name"]), headers)
+        return _file_response(str(request.path_params["name"]), headers)
 
     return [
         Route("/", index, methods=["GET"]),
@@ -74,7 +73,7 @@ def _content_security_policy(connect_url: str) -> str:
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 
-def _answer(name: str, headers: dict[str, str]) -> Response:
+def _file_response(name: str, headers: dict[str, str]) -> Response:
     content = _assets().get(name)
     if content is None:
         return Response("Not found", 404, headers, "text/plain")
@@ -83,5 +82,5 @@ def _answer(name: str, headers: dict[str, str]) -> Response:
 
 @cache
 def _assets() -> dict[str, bytes]:
-    """Return every file, read once: asked for by name, so that no path can lead elsewhere."""
-    return {each.name: each.read_bytes() for each in files(__name__).joinpath("assets").iterdir()}
+    """Return all files by name, read once: a request's path is never a path in the file system."""
+    return {file.name: file.read_bytes() for file in files(__name__).joinpath("assets").iterdir()}

@@ -1,9 +1,7 @@
-// The page: what each button does, and what is shown of a call.
-// Owns: the state that the page shows. Must not know: how a call is made (call.js).
+// The page: what each button does, and what the page shows of a call.
 
 import { Call } from "./call.js";
-import { Levels } from "./levels.js";
-import { EventPanel, Figures, SecretLife, TranscriptPanel } from "./panels.js";
+import { EventPanel, LevelMeters, SecretLifetime, StatisticsPanel, TranscriptPanel } from "./panels.js";
 
 const STATES = {
   idle: "Not connected",
@@ -17,27 +15,27 @@ const STATES = {
   failed: "Not connected",
 };
 const LIVE = new Set(["connected", "interrupted"]);
-const RESTING = new Set(["idle", "ended", "failed"]);
+const WITHOUT_CALL = new Set(["idle", "ended", "failed"]);
 
 const byId = (id) => document.getElementById(id);
 const transcript = new TranscriptPanel();
 const events = new EventPanel();
-const life = new SecretLife();
-const figures = new Figures();
-const levels = new Levels();
+const lifetime = new SecretLifetime();
+const statistics = new StatisticsPanel();
+const levels = new LevelMeters();
 let call = null;
 let token = ""; // in memory only
-let waiting = null;
+let countdown = null;
 
-function show(state) {
+function showState(state) {
   document.body.dataset.state = state;
   byId("status").textContent = STATES[state];
   const isLive = LIVE.has(state);
   for (const id of ["mute", "message", "send"]) byId(id).disabled = !isLive;
-  byId("disconnect").disabled = RESTING.has(state);
-  byId("connect").disabled = !RESTING.has(state);
+  byId("disconnect").disabled = WITHOUT_CALL.has(state);
+  byId("connect").disabled = !WITHOUT_CALL.has(state);
   byId("connect-label").textContent = isLive ? "Live"
-    : state === "idle" ? "Connect" : RESTING.has(state) ? "Connect again" : "One moment";
+    : state === "idle" ? "Connect" : WITHOUT_CALL.has(state) ? "Connect again" : "One moment";
 }
 
 function showMuted(isMuted) {
@@ -46,7 +44,7 @@ function showMuted(isMuted) {
   document.body.classList.toggle("muted", isMuted);
 }
 
-function print_message({ message, remedy, needsToken, retryAfter }) {
+function showError({ message, remedy, needsToken, retryAfter }) {
   byId("problem").textContent = message;
   byId("remedy").textContent = remedy;
   byId("notice").hidden = false;
@@ -56,41 +54,41 @@ function print_message({ message, remedy, needsToken, retryAfter }) {
 }
 
 function countDown(seconds) {
-  const ends = performance.now() + seconds * 1000;
+  const endsAt = performance.now() + seconds * 1000;
   const tick = () => {
-    const left = Math.ceil((ends - performance.now()) / 1000);
+    const left = Math.ceil((endsAt - performance.now()) / 1000);
     byId("connect").disabled = left > 0;
     byId("remedy").textContent = left > 0 ? `Try again in ${left} s.` : "You can connect again now.";
-    if (left <= 0) clearInterval(waiting);
+    if (left <= 0) clearInterval(countdown);
   };
-  waiting = setInterval(tick, 500);
+  countdown = setInterval(tick, 500);
   tick();
 }
 
-function settle(state) {
+function endCall(state) {
   call?.end();
   call = null;
-  figures.stop();
-  life.stop();
-  levels.end();
+  statistics.stop();
+  lifetime.stop();
+  levels.stop();
   byId("audio").srcObject = null;
   showMuted(false);
-  show(state);
+  showState(state);
 }
 
-const ON = {
+const HANDLERS = {
   state(state) {
-    show(state);
-    if (state === "connected") figures.watch(call);
+    showState(state);
+    if (state === "connected") statistics.watch(call);
   },
   microphone: (stream) => levels.show(stream, "level-out"),
   minted({ milliseconds, model, secondsLeft }) {
-    figures.milliseconds("time-secret", milliseconds);
-    if (secondsLeft !== null) life.begin(secondsLeft);
+    statistics.milliseconds("time-secret", milliseconds);
+    if (secondsLeft !== null) lifetime.start(secondsLeft);
     if (model) byId("model").textContent = `Model: ${model}`;
   },
-  answered: ({ milliseconds }) => figures.milliseconds("time-sdp", milliseconds),
-  ready: ({ milliseconds }) => figures.milliseconds("time-ready", milliseconds),
+  answered: ({ milliseconds }) => statistics.milliseconds("time-sdp", milliseconds),
+  ready: ({ milliseconds }) => statistics.milliseconds("time-ready", milliseconds),
   audio(stream) {
     byId("audio").srcObject = stream;
     levels.show(stream, "level-in");
@@ -100,31 +98,31 @@ const ON = {
     events.show(event, false);
     transcript.show(event);
     if (event.type === "error") {
-      print_message({ message: "The server reports an error.", remedy: event.error?.message ?? "" });
+      showError({ message: "The server reports an error.", remedy: event.error?.message ?? "" });
     }
   },
-  failed(failure) {
-    settle("failed");
-    print_message(failure);
+  failed(error) {
+    endCall("failed");
+    showError(error);
   },
 };
 
 function connect() {
-  clearInterval(waiting);
+  clearInterval(countdown);
   call?.end();
   byId("notice").hidden = true;
   byId("access").hidden = true;
   transcript.clear();
   events.clear();
-  figures.clear();
-  levels.begin();
-  call = new Call((name, detail) => ON[name](detail));
-  call.begin(token);
+  statistics.clear();
+  levels.start();
+  call = new Call((name, detail) => HANDLERS[name](detail));
+  call.start(token);
 }
 
 byId("connect").addEventListener("click", connect);
 byId("disconnect").addEventListener("click", () => {
-  settle("ended");
+  endCall("ended");
   byId("connect").focus();
 });
 byId("mute").addEventListener("click", () => {
@@ -147,4 +145,4 @@ byId("composer").addEventListener("submit", (event) => {
   call.send({ type: "response.create" });
 });
 window.addEventListener("pagehide", () => call?.end());
-show("idle");
+showState("idle");

@@ -1,23 +1,45 @@
-// The parts of the page that fill up while a call goes on.
-// Owns: their elements. Must not know: WebRTC, requests. Text is set as text: nothing becomes HTML.
+// The parts of the page that change during a call: transcript, events, secret, statistics, levels.
+// Rule for this file: text is set as text, never as HTML.
 
-import { saidBy } from "./transcript.js";
-
-const MOST_EVENTS = 300;
+const MAX_EVENTS = 300;
 const NAMES = { user: "You", assistant: "Model", system: "System" };
+const ADDED = new Set(["conversation.item.added", "conversation.item.created"]);
+const DELTA = new Set([
+  "response.output_audio_transcript.delta", "response.audio_transcript.delta",
+  "response.output_text.delta", "response.text.delta",
+  "conversation.item.input_audio_transcription.delta",
+]);
+const DONE = new Set([
+  "response.output_audio_transcript.done", "response.audio_transcript.done",
+  "response.output_text.done", "response.text.done",
+  "conversation.item.input_audio_transcription.completed",
+]);
 const byId = (id) => document.getElementById(id);
 
 function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
+  const created = document.createElement(tag);
+  created.className = className;
+  created.textContent = text;
+  return created;
 }
 
+/** Change a box; if it was scrolled to its end, scroll it to the new end. */
 function keepAtEnd(box, change) {
   const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
   change();
   if (isAtEnd) box.scrollTop = box.scrollHeight;
+}
+
+/** Return the words in an event: `{id, role, text}` or `{id, role, delta}`; null: there are none. */
+function readTranscript(event) {
+  if (ADDED.has(event.type) && event.item?.type === "message") {
+    const text = (event.item.content ?? []).map((part) => part.text ?? "").join("");
+    return { id: event.item.id, role: event.item.role, text };
+  }
+  const role = event.type.startsWith("conversation.") ? "user" : "assistant";
+  if (DELTA.has(event.type)) return { id: event.item_id, role, delta: event.delta ?? "" };
+  if (DONE.has(event.type)) return { id: event.item_id, role, text: event.transcript ?? event.text ?? "" };
+  return null;
 }
 
 export class TranscriptPanel {
@@ -31,22 +53,22 @@ export class TranscriptPanel {
   }
 
   show(event) {
-    const said = saidBy(event);
-    if (said === null) return;
+    const entry = readTranscript(event);
+    if (entry === null) return;
     keepAtEnd(this.#box, () => {
-      const { line, words } = this.#lines.get(said.id) ?? this.#add(said);
-      words.textContent = said.more === undefined
-        ? said.text || words.textContent : words.textContent + said.more;
-      // A line is kept in its place before there are words for it.
+      const { line, words } = this.#lines.get(entry.id) ?? this.#add(entry);
+      words.textContent = entry.delta === undefined
+        ? entry.text || words.textContent : words.textContent + entry.delta;
+      // The line has its place in the order before there are words for it.
       line.hidden = words.textContent === "";
       if (!line.hidden) byId("transcript-empty").hidden = true;
     });
   }
 
-  #add({ id, who }) {
-    const line = element("p", `line ${who}`);
+  #add({ id, role }) {
+    const line = element("p", `line ${role}`);
     const words = element("span", "words");
-    line.append(element("span", "who", NAMES[who] ?? who), words);
+    line.append(element("span", "who", NAMES[role] ?? role), words);
     line.hidden = true;
     this.#box.append(line);
     this.#lines.set(id, { line, words });
@@ -57,12 +79,12 @@ export class TranscriptPanel {
 export class EventPanel {
   #list = byId("events");
   #count = 0;
-  #begun = performance.now();
+  #startedAt = performance.now();
 
   clear() {
     this.#list.replaceChildren();
     this.#count = 0;
-    this.#begun = performance.now();
+    this.#startedAt = performance.now();
     byId("event-count").textContent = "0";
   }
 
@@ -70,37 +92,38 @@ export class EventPanel {
     const row = element("li", event.type === "error" ? "event error" : "event");
     const details = document.createElement("details");
     const summary = document.createElement("summary");
-    const seconds = ((performance.now() - this.#begun) / 1000).toFixed(2);
-    const way = element("span", "way", isSent ? "↑" : "↓");
-    way.setAttribute("role", "img");
-    way.setAttribute("aria-label", isSent ? "sent" : "received");
-    summary.append(way, element("span", "type", event.type), element("time", "at", `${seconds} s`));
+    const seconds = ((performance.now() - this.#startedAt) / 1000).toFixed(2);
+    const direction = element("span", "way", isSent ? "↑" : "↓");
+    direction.setAttribute("role", "img");
+    direction.setAttribute("aria-label", isSent ? "sent" : "received");
+    summary.append(direction, element("span", "type", event.type), element("time", "at", `${seconds} s`));
     details.append(summary);
-    // The content is written out when somebody looks.
-    details.addEventListener("toggle", () => details.append(element("pre", "", shown(event))), { once: true });
+    // The content is made when the row is opened.
+    const addContent = () => details.append(element("pre", "", withoutSecret(event)));
+    details.addEventListener("toggle", addContent, { once: true });
     row.append(details);
     keepAtEnd(this.#list, () => {
       this.#list.append(row);
-      if (this.#list.childElementCount > MOST_EVENTS) this.#list.firstElementChild.remove();
+      if (this.#list.childElementCount > MAX_EVENTS) this.#list.firstElementChild.remove();
     });
     byId("event-count").textContent = `${++this.#count}`;
   }
 }
 
-function shown(event) {
-  const withoutSecret = (key, value) => (key === "client_secret" ? undefined : value);
-  return JSON.stringify(event, withoutSecret, 2).replace(/\bek_\w+/g, "ek_…");
+function withoutSecret(event) {
+  const omitSecret = (key, value) => (key === "client_secret" ? undefined : value);
+  return JSON.stringify(event, omitSecret, 2).replace(/\bek_\w+/g, "ek_…");
 }
 
-export class SecretLife {
-  #ends = 0; // by performance.now(), which no change of the clock moves
-  #whole = 1;
+export class SecretLifetime {
+  #endsAt = 0; // in performance.now(), which does not follow changes of the clock
+  #total = 1;
   #timer = null;
 
-  begin(seconds) {
+  start(seconds) {
     this.stop();
-    this.#whole = Math.max(1, seconds);
-    this.#ends = performance.now() + seconds * 1000;
+    this.#total = Math.max(1, seconds);
+    this.#endsAt = performance.now() + seconds * 1000;
     this.#timer = setInterval(() => this.#show(), 250);
     this.#show();
   }
@@ -112,19 +135,19 @@ export class SecretLife {
   }
 
   #show() {
-    const left = Math.max(0, (this.#ends - performance.now()) / 1000);
+    const left = Math.max(0, (this.#endsAt - performance.now()) / 1000);
     byId("life").textContent = left > 0 ? `${Math.ceil(left)} s left` : "expired";
-    byId("life-bar").value = left / this.#whole;
+    byId("life-bar").value = left / this.#total;
     if (left === 0) clearInterval(this.#timer);
   }
 }
 
-export class Figures {
+export class StatisticsPanel {
   #timer = null;
 
   clear() {
     this.stop();
-    for (const figure of document.querySelectorAll(".figures dd")) figure.textContent = "–";
+    for (const value of document.querySelectorAll(".figures dd")) value.textContent = "–";
   }
 
   milliseconds(id, value) {
@@ -133,20 +156,20 @@ export class Figures {
 
   watch(call) {
     this.stop();
-    const look = async () => this.#show([...(await call.stats()).values()]);
-    this.#timer = setInterval(look, 1000);
-    look();
+    const update = async () => this.#show([...(await call.stats()).values()]);
+    this.#timer = setInterval(update, 1000);
+    update();
   }
 
   stop() { clearInterval(this.#timer); }
 
   #show(stats) {
-    const find = (type, fits = () => true) => stats.find((each) => each.type === type && fits(each));
-    const seconds = (value) => (value === undefined ? undefined : value * 1000);
+    const find = (type, matches = () => true) => stats.find((each) => each.type === type && matches(each));
+    const toMilliseconds = (value) => (value === undefined ? undefined : value * 1000);
     const pair = find("candidate-pair", (each) => each.nominated && each.state === "succeeded");
     const isAudio = (each) => each.kind === "audio";
-    this.milliseconds("rtt-ice", seconds(pair?.currentRoundTripTime));
-    this.milliseconds("rtt-rtp", seconds(find("remote-inbound-rtp", isAudio)?.roundTripTime));
+    this.milliseconds("rtt-ice", toMilliseconds(pair?.currentRoundTripTime));
+    this.milliseconds("rtt-rtp", toMilliseconds(find("remote-inbound-rtp", isAudio)?.roundTripTime));
     const sent = find("outbound-rtp", isAudio);
     const received = find("inbound-rtp", isAudio);
     showBytes("bytes-out", sent?.bytesSent);
@@ -156,7 +179,46 @@ export class Figures {
 }
 
 function showBytes(id, bytes) {
-  const place = byId(id);
-  place.textContent = bytes === undefined ? "–" : bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`;
-  place.dataset.bytes = `${bytes ?? 0}`;
+  const target = byId(id);
+  target.textContent = bytes === undefined ? "–" : bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`;
+  target.dataset.bytes = `${bytes ?? 0}`;
+}
+
+/** How loud the audio is, at both ends. */
+export class LevelMeters {
+  #context = null;
+  #meters = [];
+  #frame = 0;
+
+  start() {
+    this.stop();
+    this.#context = new AudioContext();
+    this.#context.resume();
+    this.#draw();
+  }
+
+  show(stream, id) {
+    if (this.#context === null) return;
+    const analyser = this.#context.createAnalyser();
+    analyser.fftSize = 512;
+    this.#context.createMediaStreamSource(stream).connect(analyser);
+    this.#meters.push({ analyser, bar: document.getElementById(id), samples: new Float32Array(512) });
+  }
+
+  stop() {
+    cancelAnimationFrame(this.#frame);
+    for (const { bar } of this.#meters) bar.style.setProperty("--level", 0);
+    this.#meters = [];
+    this.#context?.close();
+    this.#context = null;
+  }
+
+  #draw() {
+    for (const { analyser, bar, samples } of this.#meters) {
+      analyser.getFloatTimeDomainData(samples);
+      const loudness = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
+      bar.style.setProperty("--level", Math.min(1, loudness * 4).toFixed(3));
+    }
+    this.#frame = requestAnimationFrame(() => this.#draw());
+  }
 }

@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from mint.redis_process import RedisProcess
-from mint.service import PATH, SESSION, app_for, ask, browser
+from mint.service import PATH, SESSION, app_for, browser, request_secret
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import mint_endpoint
-from openai_realtime.mint.pool_opener import PoolOpener
+from openai_realtime.mint.secret_issuer import PoolOpener
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
@@ -44,7 +44,7 @@ def client_of(provider: MockRealtimeServer, **options: Any) -> RealtimeSessionsC
     return RealtimeSessionsClient(provider=provider.provider, api_key=provider.api_key, **options)
 
 
-def visiting(app: Any) -> httpx.AsyncClient:
+def asgi_client(app: Any) -> httpx.AsyncClient:
     """Ask an app in this event loop, which runs no lifespan."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://app", headers={"x-user": "ann"}
@@ -57,10 +57,10 @@ def mounted(app: Starlette) -> Starlette:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_service_on_either_event_loop(provider: MockRealtimeServer, backend: str) -> None:
+def test_the_service_runs_on_asyncio_and_trio(provider: MockRealtimeServer, backend: str) -> None:
     with browser(app_for(provider, limits="2/minute"), backend=backend) as page:
         assert page.get("/readyz").status_code == 200
-        assert [ask(page).status_code for _ in range(3)] == [200, 200, 429]
+        assert [request_secret(page).status_code for _ in range(3)] == [200, 200, 429]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -70,7 +70,7 @@ def test_the_lifespan_opens_the_pool_and_closes_it(
     pool = client_of(provider).secret_pool(**POOLED)
     with browser(app_for(provider, pool=pool), backend=backend) as page:
         assert pool.was_opened
-        assert ask(page).status_code == 200
+        assert request_secret(page).status_code == 200
     assert pool.stats().wanted == 0, "closed"
 
 
@@ -86,7 +86,7 @@ def test_without_a_lifespan_the_first_request_opens_the_pool(
         pool = client.secret_pool(**POOLED)
         pools.append(pool)
         app = app_for(provider, pool=pool, limits="100/minute")
-        async with visiting(mounted(app)) as page:
+        async with asgi_client(mounted(app)) as page:
             assert not pool.was_opened
             ready = await page.get("/voice/readyz")
             assert ready.status_code == 200, ready.text
@@ -105,7 +105,7 @@ def test_without_a_lifespan_the_first_request_opens_the_pool(
     run(backend, body)
     assert pools[0].stats().wanted == 0, "closed with the event loop"
     assert "gave no secret" not in caplog.text
-    # It belongs to no request: what it mints is not told under the first one's span.
+    # It belongs to no request: what it mints is not traced under the span of the first request.
     assert set(contexts) == {"none"}
 
 
@@ -118,7 +118,7 @@ def test_the_route_alone_opens_the_pool_too(provider: MockRealtimeServer, backen
         endpoint = mint_endpoint(client, **options)
         await endpoint.open()
         await endpoint.open()
-        async with visiting(endpoint) as page:
+        async with asgi_client(endpoint) as page:
             assert (await page.post("/", json={})).status_code == 200
         assert pool.stats().hits + pool.stats().misses == 1
         await endpoint.aclose()
@@ -130,14 +130,14 @@ def test_the_route_alone_opens_the_pool_too(provider: MockRealtimeServer, backen
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_pool_that_its_owner_opens_meanwhile_stays_the_owners(
+def test_a_pool_that_its_owner_opens_is_not_closed_by_the_service(
     provider: MockRealtimeServer, backend: str
 ) -> None:
     async def body() -> None:
         async with client_of(provider) as client:
             pool = client.secret_pool(**POOLED)
             app = app_for(provider, pool=pool)
-            async with visiting(app) as page, pool:
+            async with asgi_client(app) as page, pool:
                 assert (await page.post(PATH, json={})).status_code == 200
                 async with app.router.lifespan_context(app):
                     pass
@@ -146,7 +146,9 @@ def test_a_pool_that_its_owner_opens_meanwhile_stays_the_owners(
     run(backend, body)
 
 
-def test_an_event_loop_that_ends_before_the_pool_is_open(provider: MockRealtimeServer) -> None:
+def test_closing_after_the_event_loop_ended_before_the_pool_was_open(
+    provider: MockRealtimeServer,
+) -> None:
     """Closing waits for the pool's end, and there is no pool."""
     opener = PoolOpener(client_of(provider).secret_pool(**POOLED))
 
@@ -159,7 +161,7 @@ def test_an_event_loop_that_ends_before_the_pool_is_open(provider: MockRealtimeS
     run("asyncio", opener.aclose)
 
 
-def test_a_pool_that_failed_says_why_and_is_no_reason_to_refuse(
+def test_the_error_of_a_pool_is_logged_and_a_secret_is_minted(
     provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def body() -> None:
@@ -169,7 +171,7 @@ def test_a_pool_that_failed_says_why_and_is_no_reason_to_refuse(
                 401, json={"error": {"message": "no", "code": "invalid_api_key"}}
             )
             provider.respond_next(refused)
-            async with visiting(mounted(app_for(provider, pool=pool))) as page:
+            async with asgi_client(mounted(app_for(provider, pool=pool))) as page:
                 assert (await page.post(f"/voice{PATH}", json={})).status_code == 200
 
     run("asyncio", body)
@@ -178,28 +180,22 @@ def test_a_pool_that_failed_says_why_and_is_no_reason_to_refuse(
 
 @pytest.mark.redis
 def test_without_a_lifespan_the_first_request_opens_redis(
-    provider: MockRealtimeServer, tmp_path: Any
+    provider: MockRealtimeServer, redis: RedisProcess
 ) -> None:
-    redis = RedisProcess(tmp_path)
-    redis.start()
-
     def app() -> Starlette:
         return mounted(app_for(provider, storage=redis.url, limits="1/minute"))
 
     async def body() -> None:
-        async with visiting(app()) as page:
+        async with asgi_client(app()) as page:
             assert (await page.get("/voice/readyz")).json()["limiter"] == "usable"
-            told = [(await page.post(f"/voice{PATH}", json={})).status_code for _ in range(2)]
-            assert told == [200, 429]
+            statuses = [(await page.post(f"/voice{PATH}", json={})).status_code for _ in range(2)]
+            assert statuses == [200, 429]
 
     async def on_trio() -> None:
-        async with visiting(app()) as page:
+        async with asgi_client(app()) as page:
             ready = await page.get("/voice/readyz")
             assert (ready.status_code, ready.json()["limiter"]) == (503, "unusable")
             assert (await page.post(f"/voice{PATH}", json={})).status_code == 503
 
-    try:
-        run("asyncio", body)
-        run("trio", on_trio)
-    finally:
-        redis.kill()
+    run("asyncio", body)
+    run("trio", on_trio)

@@ -1,8 +1,7 @@
-"""The route by hand, both ways: cancellations, lost responses, and what each case is answered."""
+"""The endpoint called as an ASGI app: cancellations, responses that cannot be sent, and each case."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import threading
@@ -14,35 +13,13 @@ import pytest
 
 from openai_realtime import ConfigurationError, WebhookInProgressError
 from openai_realtime.webhooks import MemoryReplayStore, on_call_incoming
-from webhooks.calls import BODY, KINDS, Delivery, Handler, route
+from webhooks.calls import BODY, CANCELLATIONS, KINDS, Delivery, Handler, route
 from webhooks.deliveries import NOW, encoded
 
 
 async def until(event: threading.Event) -> None:
     while not event.is_set():
         await anyio.sleep(0.005)
-
-
-async def cancelled_by_scope(run: Callable[[], Any], meanwhile: Callable[[], Any]) -> None:
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-        await meanwhile()
-        group.cancel_scope.cancel()
-
-
-async def cancelled_by_asyncio(run: Callable[[], Any], meanwhile: Callable[[], Any]) -> None:
-    task = asyncio.create_task(run())
-    await meanwhile()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-CANCELLATIONS = [
-    pytest.param("asyncio", cancelled_by_scope, id="asyncio-scope"),
-    pytest.param("asyncio", cancelled_by_asyncio, id="asyncio-task.cancel()"),
-    pytest.param("trio", cancelled_by_scope, id="trio"),
-]
 
 
 def run(backend: str, body: Callable[[], Awaitable[None]]) -> None:
@@ -55,7 +32,7 @@ def run(backend: str, body: Callable[[], Awaitable[None]]) -> None:
 
 @pytest.mark.parametrize("handle", ["before_response", "after_response"])
 @pytest.mark.parametrize(("backend", "cancelled"), CANCELLATIONS)
-def test_a_cancelled_async_handler_is_free_for_the_next_delivery(
+def test_after_a_cancelled_async_handler_the_next_delivery_is_handled(
     handler: Handler, backend: str, cancelled: Any, handle: str
 ) -> None:
     app = route(handler.asynchronous, handle=handle)
@@ -73,7 +50,7 @@ def test_a_cancelled_async_handler_is_free_for_the_next_delivery(
 @pytest.mark.parametrize("handle", ["before_response", "after_response"])
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize(("backend", "cancelled"), CANCELLATIONS)
-def test_a_handler_in_a_thread_counts_by_its_end_though_its_request_was_cancelled(
+def test_a_handler_in_a_thread_decides_the_outcome_even_if_its_request_was_cancelled(
     handler: Handler, backend: str, cancelled: Any, fails: bool, handle: str
 ) -> None:
     app = route(handler.in_thread, handle=handle)
@@ -83,24 +60,24 @@ def test_a_handler_in_a_thread_counts_by_its_end_though_its_request_was_cancelle
         await until(handler.has_begun)
 
         def end() -> None:
-            assert asked.wait(30)
+            assert has_delivered.wait(30)
             handler.end(fails=fails)
 
         threading.Thread(target=end).start()
 
-    asked = threading.Event()
+    has_delivered = threading.Event()
 
     async def body() -> None:
-        async def ask() -> None:
+        async def deliver_again() -> None:
             await until(handler.has_begun)
             await anyio.sleep(
                 0.05
             )  # the cancellation comes first; else the same holds all the more
             assert await Delivery(app, BODY).status() == meanwhile
-            asked.set()
+            has_delivered.set()
 
         async with anyio.create_task_group() as group:
-            group.start_soon(ask)
+            group.start_soon(deliver_again)
             await cancelled(Delivery(app, BODY).run, end_it_after_the_cancellation)
         assert len(handler.begun) == 1
         handler.end()
@@ -130,7 +107,7 @@ def test_a_response_that_cannot_be_sent_is_200_when_it_is_delivered_again(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_after_the_response_a_handler_that_failed_is_run_if_it_is_delivered_again_all_the_same(
+def test_after_the_response_a_failed_handler_runs_again_with_another_delivery(
     handler: Handler, backend: str
 ) -> None:
     app = route(handler.asynchronous, handle="after_response")
@@ -154,7 +131,7 @@ def test_after_the_response_a_handler_that_failed_is_run_if_it_is_delivered_agai
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_after_the_response_a_copy_is_told_to_come_again_until_the_response_is_sent(
+def test_after_the_response_a_copy_is_503_until_the_response_is_sent(
     handler: Handler, backend: str
 ) -> None:
     """A process that died there would have handled nothing, and said nothing."""
@@ -177,7 +154,7 @@ def test_after_the_response_a_copy_is_told_to_come_again_until_the_response_is_s
     run(backend, body)
 
 
-def test_a_store_that_only_claims_is_asked_once(handler: Handler) -> None:
+def test_a_claim_only_store_claims_once(handler: Handler) -> None:
     class ClaimOnly:
         def __init__(self) -> None:
             self.claimed: set[str] = set()
@@ -226,14 +203,14 @@ CASES = [
         (200, None, ""),
         logging.DEBUG,
         "A webhook of type batch.completed is no incoming call: nothing is done",
-        id="another event, for which the store is not asked",
+        id="another event, for which the store is not called",
     ),
     pytest.param(
         [BODY],
         Done,
         (200, None, ""),
         logging.INFO,
-        "The webhook was handled before: answer it with 200, and do nothing (webhook-id wh_1)",
+        "The webhook was handled before: respond with 200, and do nothing (webhook-id wh_1)",
         id="handled before",
     ),
     pytest.param(
@@ -249,7 +226,7 @@ CASES = [
         Broken,
         TRY_AGAIN,
         logging.ERROR,
-        "A webhook could not be checked, most likely for want of its replay store",
+        "A webhook could not be checked: most likely its replay store failed",
         id="a store that fails",
     ),
     pytest.param(
@@ -287,16 +264,16 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("chunks", "make", "response", "level", "told"), CASES)
+@pytest.mark.parametrize(("chunks", "make", "response", "level", "message"), CASES)
 @pytest.mark.parametrize("handle", ["before_response", "after_response"])
-def test_each_case_has_its_response_and_its_line_in_the_log(
+def test_each_case_has_its_response_and_log_line(
     handler: Handler,
     caplog: pytest.LogCaptureFixture,
     chunks: list[bytes],
     make: Callable[[], Any],
     response: tuple[int, str | None, str],
     level: int | None,
-    told: str,
+    message: str,
     handle: str,
 ) -> None:
     handler.end()
@@ -312,11 +289,11 @@ def test_each_case_has_its_response_and_its_line_in_the_log(
         for record in caplog.records
         if record.name == "openai_realtime"
     ]
-    assert found == ([] if level is None else [(level, told)])
+    assert found == ([] if level is None else [(level, message)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_handler_that_fails_has_its_response_and_its_line_in_the_log(
+def test_a_failed_handler_has_its_response_and_log_line(
     handler: Handler, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     handler.end(fails=True)
@@ -324,19 +301,19 @@ def test_a_handler_that_fails_has_its_response_and_its_line_in_the_log(
     run("asyncio", delivery.run)
     assert delivery.response == (500, None, '{"error":"The webhook could not be handled"}')
     [record] = caplog.records
-    told = "The handler of incoming calls failed at call rtc_u0_1 (webhook-id wh_1)"
-    assert (record.levelno, record.getMessage()) == (logging.ERROR, told)
+    message = "The handler of incoming calls failed at call rtc_u0_1 (webhook-id wh_1)"
+    assert (record.levelno, record.getMessage()) == (logging.ERROR, message)
     assert "LookupError: my own" in (record.exc_text or "")
 
 
-def test_another_method_is_told_which_one_it_is(handler: Handler) -> None:
+def test_another_method_is_405_with_an_allow_header(handler: Handler) -> None:
     delivery = Delivery(route(handler.asynchronous), BODY, method="PUT")
     run("asyncio", delivery.run)
     assert delivery.response == (405, None, '{"error":"Webhooks are sent with POST"}')
     assert dict(delivery.messages[0]["headers"])[b"allow"] == b"POST"
 
 
-def test_the_claim_holds_as_long_as_the_route_was_told(handler: Handler) -> None:
+def test_the_claim_holds_for_the_claim_timeout_of_the_route(handler: Handler) -> None:
     claimed: list[int] = []
 
     class Recorded(MemoryReplayStore):
@@ -350,7 +327,7 @@ def test_the_claim_holds_as_long_as_the_route_was_told(handler: Handler) -> None
     assert claimed == [60, 7]
 
 
-def test_the_defaults_are_those_of_the_docs() -> None:
+def test_the_defaults_are_the_documented_ones() -> None:
     parameters = inspect.signature(on_call_incoming).parameters
     defaults = {name: parameters[name].default for name in parameters}
     assert defaults == {
@@ -364,14 +341,14 @@ def test_the_defaults_are_those_of_the_docs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"handle": "later"}, "handle is unusable: it is one of after_response, before_response"),
         ({"claim_timeout": 0}, "claim_timeout is unusable: it is in seconds, from 1 to 86400"),
     ],
 )
-def test_unusable_options_are_told_when_the_route_is_made(
-    handler: Handler, options: dict[str, Any], told: str
+def test_unusable_options_are_refused_when_the_route_is_made(
+    handler: Handler, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         route(handler.in_thread, **options)

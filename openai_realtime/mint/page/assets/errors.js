@@ -1,7 +1,6 @@
-// What goes wrong, in words: a problem and a remedy.
-// Owns: the words. Must not know: the page, WebRTC.
+// What can go wrong in a call, as texts for the person: a problem and a remedy.
 
-export class CallFailure extends Error {
+export class CallError extends Error {
   constructor(problem, remedy, { needsToken = false, retryAfter = null } = {}) {
     super(problem);
     this.remedy = remedy;
@@ -18,24 +17,24 @@ const MICROPHONE = {
   ],
   NotReadableError: [
     "The microphone is in use.",
-    "Close the other app or tab that holds it, and connect again.",
+    "Close the other app or tab that uses it, and connect again.",
   ],
 };
 
-export function microphoneFailure(error) {
+export function microphoneError(error) {
   const [problem, remedy] = MICROPHONE[error.name] ?? [
     "The microphone cannot be used.",
     `The browser says ${error.name}.`,
   ];
-  return new CallFailure(problem, remedy);
+  return new CallError(problem, remedy);
 }
 
-export const NO_MICROPHONE_HERE = new CallFailure(
+export const NO_MICROPHONE_HERE = new CallError(
   "The browser offers no microphone to this page.",
   "Open the page over https, or as http://localhost.",
 );
 
-// From a status to words, for the two servers that are asked.
+// The texts for the error statuses of the two servers.
 const MINT = {
   401: ["The service does not know you.", "Enter an access token, or log in to the app first."],
   403: ["The service refuses this page.", "Its origin is not among those that may ask for a secret."],
@@ -45,45 +44,42 @@ const MINT = {
 };
 const CALL = {
   400: ["The call was refused: the server does not take this offer.", "Connect again."],
-  401: ["The secret was refused.", "It has expired, or was used up. Connect again."],
+  401: ["The secret was refused.", "It has expired, or was used already. Connect again."],
   403: ["The secret was refused.", "It may not begin a call with this model."],
   404: ["There is no such endpoint or model.", "See the service's settings."],
   429: ["The API's limit is reached.", "Wait a little."],
 };
 
-export async function mintFailure(response) {
-  return refusal(response, MINT, "The service refused to mint a secret.");
+export function mintError(response) {
+  const isUnauthorized = response.status === 401;
+  return statusError(response, MINT, "The service refused to mint a secret.", isUnauthorized);
 }
 
-export async function callFailure(response) {
-  return refusal(response, CALL, "The call was refused.");
+export function callError(response) {
+  return statusError(response, CALL, "The call was refused.", false);
 }
 
-function refusal(response, words, otherwise) {
-  const [problem, remedy] = words[response.status] ?? [otherwise, "Try again shortly."];
+function statusError(response, texts, otherwise, needsToken) {
+  const [problem, remedy] = texts[response.status] ?? [otherwise, "Try again shortly."];
   const header = response.headers.get("retry-after");
   const seconds = header === null ? NaN : Number(header);
   const retryAfter = Number.isFinite(seconds) ? Math.max(1, Math.ceil(seconds)) : null;
   const id = response.headers.get("x-request-id");
-  const told = id === null ? `${response.status}` : `${response.status}, request ${id}`;
-  return new CallFailure(`${problem} (${told})`, remedy, {
-    needsToken: words === MINT && response.status === 401,
-    retryAfter,
-  });
+  const details = id === null ? `${response.status}` : `${response.status}, request ${id}`;
+  return new CallError(`${problem} (${details})`, remedy, { needsToken, retryAfter });
 }
 
-export function unreachable(what, error) {
-  return error.name === "TimeoutError"
-    ? new CallFailure(`${what} did not answer in time.`, "Check the network, and connect again.")
-    : new CallFailure(`${what} is out of reach.`, "Check the network, and connect again.");
+export function unreachableError(serverName, error) {
+  const problem = error.name === "TimeoutError" ? "did not respond in time" : "is out of reach";
+  return new CallError(`${serverName} ${problem}.`, "Check the network, and connect again.");
 }
 
-export const NO_PATH = new CallFailure(
+export const NO_PATH = new CallError(
   "No path for the audio was found (ICE failed).",
   "A firewall or VPN may block UDP. Try another network.",
 );
-export const NETWORK_LOST = new CallFailure(
+export const NETWORK_LOST = new CallError(
   "The network was lost, and the call with it.",
   "Check the network, and connect again.",
 );
-export const HUNG_UP = new CallFailure("The server ended the call.", "Connect again to go on.");
+export const HUNG_UP = new CallError("The server ended the call.", "Connect again to continue.");

@@ -1,0 +1,106 @@
+"""The error responses of the mint endpoint, and the one that stands for an error of the provider.
+
+Rule for this file: nothing that a client or the provider sent is part of a response.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from openai_realtime.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    CertificateError,
+    ClientClosedError,
+    RateLimitError,
+    RealtimeError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """Why a request gets no secret."""
+
+    status: int
+    """The HTTP status."""
+    name: str
+    """For programs: the member `error` of the response, and a label of the metrics."""
+    message: str
+    """For people: the member `message` of the response."""
+
+
+METHOD: Final = ErrorCode(405, "method_not_allowed", "Ask with POST.")
+ORIGIN: Final = ErrorCode(403, "origin_not_allowed", "This page may not ask for a voice session.")
+CONTENT_TYPE: Final = ErrorCode(415, "not_json", "Send JSON, as application/json.")
+TOO_LARGE: Final = ErrorCode(413, "body_too_large", "The request is too large.")
+TOO_SLOW: Final = ErrorCode(408, "body_too_slow", "The request did not arrive in time.")
+MALFORMED: Final = ErrorCode(400, "malformed_json", "The body is not a JSON object.")
+CHOICE: Final = ErrorCode(400, "choice_not_allowed", "The body asks for what cannot be chosen.")
+UNAUTHORIZED: Final = ErrorCode(401, "unauthorized", "Sign in first.")
+FORBIDDEN: Final = ErrorCode(403, "forbidden", "You may not start a voice session.")
+AUTHORIZE_DOWN: Final = ErrorCode(
+    503, "authorization_unavailable", "Voice sessions are not available now."
+)
+TOO_OFTEN: Final = ErrorCode(429, "too_many_requests", "Too many voice sessions. Wait a moment.")
+TOO_BUSY: Final = ErrorCode(
+    429, "busy", "Too many people are starting voice sessions. Wait a moment."
+)
+LIMITER_DOWN: Final = ErrorCode(503, "limiter_unavailable", "Voice sessions are not available now.")
+PROVIDER_BUSY: Final = ErrorCode(429, "provider_busy", "The voice service is busy. Wait a moment.")
+PROVIDER_DOWN: Final = ErrorCode(503, "provider_unavailable", "The voice service does not answer.")
+PROVIDER_FAILED: Final = ErrorCode(502, "provider_failed", "No voice session could be started.")
+INTERNAL: Final = ErrorCode(500, "internal_error", "Something went wrong here.")
+
+BODY_LIMITS: Final[Mapping[int, ErrorCode]] = {408: TOO_SLOW, 413: TOO_LARGE}
+"""The codes for the statuses of `BodyLimitError`."""
+
+_OVERLOADED = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, 529})
+_MAX_RETRY_AFTER = 86_400
+
+
+class EndpointError(Exception):
+    """A request gets no secret.
+
+    `retry_after` is in seconds. The header has it in whole seconds, rounded up, from 1 to a day.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        *,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code.name)
+        self.code: ErrorCode = code
+        self.headers: dict[str, str] = dict(headers or {})
+        if retry_after is not None:
+            seconds = min(max(1, math.ceil(retry_after)), _MAX_RETRY_AFTER)
+            self.headers["Retry-After"] = str(seconds)
+
+
+def endpoint_error_for(error: RealtimeError) -> EndpointError:
+    """Return the error that the client gets for an error of the provider or of the SDK."""
+    retry_after = error.retry_after if isinstance(error, APIError) else None
+    return EndpointError(_code_for(error), retry_after=retry_after)
+
+
+def _code_for(error: RealtimeError) -> ErrorCode:
+    match error:
+        case RateLimitError(
+            retryable=True
+        ):  # otherwise the credit is used up: waiting does not help
+            return PROVIDER_BUSY
+        case CertificateError():  # waiting does not help: an operator has to act
+            return PROVIDER_FAILED
+        case APIConnectionError() | ClientClosedError():
+            return PROVIDER_DOWN
+        case APIStatusError(status_code=status) if status in _OVERLOADED:
+            return PROVIDER_DOWN
+        case _:
+            return PROVIDER_FAILED

@@ -1,0 +1,105 @@
+"""The request's body: its content type, its bounds, strict JSON, and the choices in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from openai_realtime.asgi import BodyLimitError
+from openai_realtime.core.strict_json import decode_json
+from openai_realtime.errors import ConfigurationError
+from openai_realtime.mint.errors import CHOICE, CONTENT_TYPE, MALFORMED, EndpointError
+from openai_realtime.types.session import SessionParameters
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
+
+    from openai_realtime.core.strict_json import Json
+
+MAX_BODY_BYTES = 4096
+BODY_SECONDS = 10.0
+"""How long the service reads a body: the seconds from the first read until it is complete."""
+
+Choice: TypeAlias = str | int | float | bool | None
+"""A value that `allow` may list."""
+_NAMES = SessionParameters.__annotations__.keys() - {"client_secret"}
+
+
+def check_content_type(headers: Headers) -> None:
+    """Raise `EndpointError` on anything but uncompressed JSON.
+
+    A page can send text/plain, forms or no type at all to another origin without a preflight: these
+    are refused like every other type.
+    """
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if (
+        len(headers.getlist("content-type")) != 1
+        or media_type.strip().lower() != "application/json"
+        or charset not in {"", "charset=utf-8"}
+        or any(each.lower() != "identity" for each in headers.getlist("content-encoding"))
+    ):
+        raise EndpointError(CONTENT_TYPE)
+
+
+async def read_object(request: Request) -> dict[str, Json]:
+    """Return the members of the JSON object in the body.
+
+    Raises `EndpointError`, `BodyLimitError`, or Starlette's `ClientDisconnect`.
+    """
+    length = request.headers.get("content-length", "")
+    if re.fullmatch("[0-9]{1,18}", length) and int(length) > MAX_BODY_BYTES:
+        raise BodyLimitError(413)  # without waiting for the body
+    body = await request.body()
+    try:
+        value = decode_json(body, unique_names=True)
+    except ValueError:
+        raise EndpointError(MALFORMED) from None
+    if not isinstance(value, dict):
+        raise EndpointError(MALFORMED)
+    return value
+
+
+class Choices:
+    """The names that a body may hold, and the values that each may have: those in `allow`.
+
+    Raises `ConfigurationError` when `allow` is unusable.
+    """
+
+    def __init__(self, allow: Mapping[str, Iterable[Choice]]) -> None:
+        for name, values in allow.items():
+            _check(name, values)
+        self._allowed = {name: tuple(values) for name, values in allow.items()}
+
+    def pairs(self) -> Iterable[tuple[str, Choice]]:
+        """Return each name with each of its values."""
+        return ((name, value) for name, values in self._allowed.items() for value in values)
+
+    def validate(self, requested: Mapping[str, Json]) -> dict[str, Choice]:
+        """Return the values in `allow` that equal the requested ones.
+
+        Raises `EndpointError` on a name or a value that is not allowed.
+        """
+        return {name: self._value(name, value) for name, value in requested.items()}
+
+    def _value(self, name: str, requested: Json) -> Choice:
+        for value in self._allowed.get(name, ()):
+            # True equals 1 in Python, but not in JSON.
+            if value == requested and isinstance(value, bool) == isinstance(requested, bool):
+                return value
+        raise EndpointError(CHOICE)
+
+
+def _check(name: str, values: Iterable[object]) -> None:
+    problem: str | None = None
+    if name not in _NAMES:
+        problem = f"it is none of {', '.join(sorted(_NAMES))}"
+    elif isinstance(values, str):
+        problem = 'its values are a list, such as ["verse", "marin"]'
+    elif not all(value is None or isinstance(value, str | int | float) for value in values):
+        problem = "its values are texts, numbers, true, false or None"
+    if problem is not None:
+        message = f"allow: {name} is unusable: {problem}"
+        raise ConfigurationError(message)

@@ -1,0 +1,118 @@
+"""The access log (logger `openai_realtime.mint`, one line a request) and the Prometheus metrics.
+
+Rule for this file: a log line holds no secret, no header and no principal. A principal stands in it
+as its pseudonym.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from openai_realtime.core.peer_text import visible
+from openai_realtime.errors import RealtimeError
+
+logger: logging.Logger = logging.getLogger("openai_realtime.mint")
+_MAX_CHARACTERS = 1000
+
+METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_REQUESTS: Final = "openai_realtime_mint_requests_total"
+_IN_PROGRESS: Final = "openai_realtime_mint_requests_in_progress"
+_DURATION: Final = "openai_realtime_mint_duration_seconds"
+# Without the times at which the series began, which prometheus_client adds to them.
+_SAMPLES: Final = (
+    _REQUESTS,
+    _IN_PROGRESS,
+    f"{_DURATION}_bucket",
+    f"{_DURATION}_sum",
+    f"{_DURATION}_count",
+)
+
+
+def describe(error: Exception) -> str:
+    """Return the text of an error for operators: one printable line of at most 1,000 characters.
+
+    For an error of this package it is the error's message, which holds no secret: for a provider's
+    error that is the status, code and message. For any other error it is the name of its type.
+    """
+    if not isinstance(error, RealtimeError):
+        return type(error).__name__
+    return visible(" ".join(str(error)[:_MAX_CHARACTERS].split()))
+
+
+@dataclass(slots=True)
+class AccessEntry:
+    """What is known of a request; each field is an attribute of the log record too."""
+
+    request_id: str
+    http_method: str
+    client_address: str | None
+    outcome: str = "cancelled"
+    """`minted`, `preflight`, `disconnected`, `cancelled`, or the name of an `ErrorCode`."""
+    status: int = 0
+    """The HTTP status; 499: the client disconnected before there was a response."""
+    seconds: float = 0.0
+    principal: str | None = None
+    """The principal's pseudonym."""
+    provider_request_id: str | None = None
+    attempts: int | None = None
+    """How many requests the SDK sent to the provider."""
+    error: str | None = None
+    """What failed, for operators. The client does not get it."""
+
+    def write(self) -> None:
+        """Write the line: a warning when the service, the limiter or the provider failed."""
+        level = logging.INFO if self.error is None else logging.WARNING
+        logger.log(
+            level,
+            "%s %d %s in %.3f s (request id %s)%s",
+            self.http_method,
+            self.status,
+            self.outcome,
+            self.seconds,
+            self.request_id,
+            f": {self.error}" if self.error else "",
+            extra=asdict(self),
+        )
+
+
+class Metrics:
+    """The metrics of one endpoint in one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            _REQUESTS,
+            "Requests for a client secret, by outcome.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._in_progress = Gauge(
+            _IN_PROGRESS,
+            "Requests for a client secret that have no response yet.",
+            registry=self._registry,
+        )
+        self._duration = Histogram(
+            _DURATION,
+            "Seconds from a request to its response.",
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+
+    def began(self) -> None:
+        """Count a request that began."""
+        self._in_progress.inc()
+
+    def ended(self, outcome: str, seconds: float) -> None:
+        """Count a request that ended; `outcome` is one of a few fixed names."""
+        self._in_progress.dec()
+        self._requests.labels(outcome).inc()
+        self._duration.observe(seconds)
+
+    def text(self) -> str:
+        """Return the metrics in Prometheus' text format, version 0.0.4."""
+        return generate_latest(self._registry.restricted_registry(_SAMPLES)).decode()
