@@ -174,7 +174,7 @@ def _typed_dicts(hint: object, tag: str | None = None) -> Iterator[tuple[str, ty
     if isinstance(hint, type) and is_typeddict(hint):
         yield tag or hint.__name__, hint
         return
-    for note in getattr(hint, "__metadata__", ()):
-        tag = note.tag if isinstance(note, Tag) else tag
-    for inner in get_args(hint):
+    arguments = get_args(hint)  # those of `Annotated` include its tag
+    tag = next((each.tag for each in arguments if isinstance(each, Tag)), tag)
+    for inner in arguments:
         yield from _typed_dicts(inner, tag)
