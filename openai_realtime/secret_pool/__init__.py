@@ -19,6 +19,6 @@ if not TYPE_CHECKING:  # pragma: no branch
             "secret_pool.async_pool": ("SecretPool",),
             "secret_pool.inventory": ("PoolStats",),
             "secret_pool.sync_pool": ("SyncSecretPool",),
-            "types.secret_pool": ("SecretPoolParams",),
+            "types.session": ("SecretPoolParams",),
         },
     )
