@@ -18,8 +18,8 @@ from openai_realtime.core.exchange import RetryContext
 from openai_realtime.errors import APIConnectionError, APITimeoutError, ParameterError
 from openai_realtime.logs import log_listener, set_up_from_environment
 from openai_realtime.transports.base import AsyncConnections, SyncConnections
-from openai_realtime.transports.http1 import Origin, origin_of
 from openai_realtime.transports.pool import MAX_CONNECTIONS
+from openai_realtime.transports.proxies import Origin, origin_of
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions, Configuration
