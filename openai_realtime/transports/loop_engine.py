@@ -118,9 +118,7 @@ class LoopEngine(ABC, Generic[K, C]):
         if not pool.slots.take():
             await self._wait_for_slot(pool.slots, deadline.clamp(limits.pool))
         if self.reads_ahead:
-            # Otherwise those bytes would be taken for the response.
-            for _ in range(2):
-                await self.sleep(0)
+            await self._settle_reads(pool.slots)
         with Lease(pool, request) as lease:
             if lease.connection is None:
                 lease.connection = await self._open(lease.origin, deadline.clamp(limits.connect))
@@ -128,6 +126,15 @@ class LoopEngine(ABC, Generic[K, C]):
             lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
         return lease.response
+
+    async def _settle_reads(self, slots: Slots) -> None:
+        """Let the loop pass on what it has read, which would otherwise be taken for the response."""
+        try:
+            for _ in range(2):
+                await self.sleep(0)
+        except BaseException:
+            slots.release()
+            raise
 
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
