@@ -1,7 +1,8 @@
 """One connection without its socket: layers of TLS and tunnels, and HTTP/1.1 on top.
 
-Rules for this file: a shell writes what the methods return, and passes on what it reads. When a method raises, the
-connection is closed: write what `close` returns, if it can be written at once, and close the socket.
+Rules for this file: an engine writes what the methods return, and passes on what it reads. When a
+method raises, the connection is closed: the engine writes what `close` returns, if that can be written
+at once, and closes the socket.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Which engine a client sends by: its own connections, what its user handed in, or httpx's.
+"""Which engine a client sends by: its own connections, its user's client or transport, or httpx's.
 
-While something intercepts httpx or httpcore, calls go where it meets them: respx, pytest-httpx,
-pytest-httpx2 and vcrpy put functions of their own in the place of methods of httpx, httpcore, httpx2
-or httpcore2, which a client's own connections do not use. Every call looks anew, so it does not matter
-whether a client was made before the mock began.
+Rule for this file: while something intercepts httpx or httpcore, calls go through httpx. respx,
+pytest-httpx, pytest-httpx2 and vcrpy replace methods of httpx, httpcore, httpx2 or httpcore2, which a
+client's own connections do not use. Every call checks for that, so a client may be made before a mock
+begins.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _carrier(methods: _Methods) -> str | None:
 def _is_of(module: ModuleType, method: object) -> bool:
     """Return whether a method's code is of the package that it is found in.
 
-    Its `__module__` does not tell: vcrpy copies it. A wrapper that forwards attributes, as wrapt's
+    Its `__module__` does not show that: vcrpy copies it. A wrapper that forwards attributes, as wrapt's
     does for OpenTelemetry, counts as what it wraps. What has no code to look at, such as a `Mock`, is
     of no package.
     """

@@ -1,8 +1,8 @@
 """Engines over httpx (or httpx2): a user's own client or transport, or a plain client for one call.
 
-Rules for this file: what goes out is our request alone: no redirect is followed, and no cookie, default header or
-authentication of a client enters it. Connections, proxies and TLS are the client's or transport's,
-and closing it is its owner's. The sync deadline is checked between reads.
+Rules for this file: only our request is sent: no redirect is followed, and no cookie, default header
+or authentication of a client enters it. Connections, proxies and TLS are the client's or transport's,
+and it is never closed here. The sync deadline is checked between reads.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class SyncHttpTransport(Protocol):
 
 
 class _HttpxEngine:
-    """What both engines share: whose requests go out by which call, and whether they still may."""
+    """What both engines share: the call that sends a request, and whether the engine is closed."""
 
     _prefix: str
     """What the names of the library's classes begin with."""

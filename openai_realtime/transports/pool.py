@@ -1,7 +1,7 @@
 """Idle connections, last in, first out: the newest is the likeliest to be open still.
 
-Rules for this file: a pool serves one process, and in it one event loop or all threads. No connection of an event loop is
-used by another one, and none of a parent process by its forked child.
+Rules for this file: a pool serves one process, and in it one event loop or all threads. No connection
+of an event loop is used by another one, and none of a parent process by its forked child.
 """
 
 from __future__ import annotations

@@ -302,7 +302,7 @@ asyncio.run(main())
         assert not {"traceparent", "sentry-trace"} & set(request.headers)
 
 
-ASKING = """
+CHECKING = """
 import sys, timeit
 {imports}
 from openai_realtime.transports.factory import OwnAsyncConnections, OwnSyncConnections
@@ -340,11 +340,11 @@ for own in (AsyncConnections(rules), OwnSyncConnections(rules)):
     ],
     ids=["nothing imported", "httpx", "everything"],
 )
-def test_asking_costs_next_to_nothing(names: list[str], most: float) -> None:
+def test_the_check_costs_next_to_nothing(names: list[str], most: float) -> None:
     """So many calls of a method that does nothing; a look at the disk or a lock would be hundreds."""
     imports = "\n".join(f"import {name}" for name in names)
     done = subprocess.run(
-        [sys.executable, "-c", ASKING.format(imports=imports, names=names)],
+        [sys.executable, "-c", CHECKING.format(imports=imports, names=names)],
         capture_output=True,
         text=True,
         check=True,
