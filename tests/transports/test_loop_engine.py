@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
 import pytest
 import trio
 
