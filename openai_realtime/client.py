@@ -32,8 +32,8 @@ from openai_realtime.transports.base import (
 )
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.transports.factory import async_connections, sync_connections
-from openai_realtime.transports.http1 import Origin, origin_of
 from openai_realtime.transports.pool import MAX_CONNECTIONS
+from openai_realtime.transports.proxies import Origin, origin_of
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import AnyClientOptions

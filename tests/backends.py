@@ -12,8 +12,8 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
-from openai_realtime.transports import parsers, pool
-from openai_realtime.transports.parsers import H11Parser, HttptoolsParser
+from openai_realtime.transports import http1, pool
+from openai_realtime.transports.http1 import read_by_h11, read_by_httptools
 
 if TYPE_CHECKING:
     import pytest
@@ -138,12 +138,12 @@ class Backend:
 
     def run(self, body: Callable[[], Awaitable[T]]) -> T:
         """Run a test body to its end."""
-        usual = parsers.response_parser
-        parsers.response_parser = H11Parser if self.parser == "h11" else HttptoolsParser
+        usual = http1.read_headers
+        http1.read_headers = read_by_h11 if self.parser == "h11" else read_by_httptools
         try:
             return anyio.run(body, backend="asyncio" if self.is_sync else self.name)
         finally:
-            parsers.response_parser = usual
+            http1.read_headers = usual
 
 
 BACKENDS = ("asyncio", "trio", "sync")

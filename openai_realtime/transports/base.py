@@ -1,8 +1,4 @@
-"""Runs an exchange over an engine: the sync and the async loop, which differ by `await` alone.
-
-Owns: waiting between attempts, and for the credential. Must not know: which engine it is, nor when
-to retry (`core/exchange.py` decides).
-"""
+"""The protocols of engines, and the two drivers, sync and async, that run an exchange over one."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 if TYPE_CHECKING:
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.credentials import Credential
-    from openai_realtime.transports.http1 import Origin
+    from openai_realtime.transports.proxies import Origin
 
 
 class AsyncEngine(Protocol):
@@ -104,7 +100,7 @@ class AsyncDriver:
         self._context = context
 
     async def run(self, call: Call[T]) -> T:
-        """Return the call's answer or raise its error, within its deadline."""
+        """Return the call's result or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
             with attempt, DESCRIPTORS_TO_CONNECT:
@@ -142,7 +138,7 @@ class SyncDriver:
         self._context = context
 
     def run(self, call: Call[T]) -> T:
-        """Return the call's answer or raise its error, within its deadline."""
+        """Return the call's result or raise its error, within its deadline."""
         exchange = Exchange(call, self._context)
         for attempt in exchange:
             with attempt, DESCRIPTORS_TO_CONNECT:
@@ -155,10 +151,10 @@ class SyncDriver:
         return exchange.result()
 
     def _authorization(self) -> Authorization | None:
-        asked = self._credential.get()
-        if asked is None or isinstance(asked, Authorization):
-            return asked
-        if isinstance(asked, Coroutine):
-            asked.close()  # nobody will await it
+        credential = self._credential.get()
+        if credential is None or isinstance(credential, Authorization):
+            return credential
+        if isinstance(credential, Coroutine):
+            credential.close()  # otherwise Python warns that it was never awaited
         message = "api_key is an async callable: the sync client needs a plain one"
         raise ConfigurationError(message)

@@ -1,7 +1,8 @@
 """One connection without its socket: layers of TLS and tunnels, and HTTP/1.1 on top.
 
-A shell writes what the methods return, and passes on what it reads. When a method raises, the
-connection is closed: write what `close` returns, if it can be written at once, and close the socket.
+Rules for this file: an engine writes what the methods return, and passes on what it reads. When a
+method raises, the connection is closed: the engine writes what `close` returns, if that can be written
+at once, and closes the socket.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from openai_realtime.transports.exceptions import lost, tls_failed
-from openai_realtime.transports.http1 import Http1
+from openai_realtime.transports.http1 import ResponseReader, encode_request
 
 if TYPE_CHECKING:
     import ssl
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # A key update costs OpenSSL 16 µs: this may hold hundreds.
 _MOST_AT_ONCE = 16 * 1024
+_NO_RESPONSE = ResponseReader()
+_NO_RESPONSE.is_complete = True
 
 
 class Layer(Protocol):
@@ -28,45 +31,56 @@ class Layer(Protocol):
     is_open: bool
     """Whether the layer above may begin."""
     has_ended: bool
-    """Whether the peer has said that it sends nothing more."""
+    """Whether the peer has announced that it sends nothing more."""
     failure: ssl.SSLError | None
-    """What went wrong behind the bytes that `receive` returned last."""
+    """The failure that came after the bytes that `receive` returned last."""
 
     @property
     def is_between_records(self) -> bool:
-        """Whether no part of something larger waits for its rest."""
+        """Whether every record that has begun to come is complete."""
         ...
 
     def start(self) -> bytes:
         """Return the first bytes to send."""
         ...
 
-    def receive(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take what came; return what is to be sent, and what is for the layer above."""
+    def receive(self, data: bytes | bytearray) -> tuple[bytes, bytes | bytearray]:
+        """Take received bytes; return the bytes to send, and those for the layer above."""
         ...
 
     def receive_eof(self) -> None:
-        """Take note that nothing more comes."""
+        """Record that nothing more comes."""
         ...
 
     def send(self, data: bytes | memoryview) -> bytes:
         """Return what carries `data`; nothing, where the layer has failed."""
         ...
 
-    def close(self, *, says_goodbye: bool) -> bytes:
-        """Return the last bytes to send: those that wait, and a goodbye."""
+    def close(self, *, with_close_notify: bool) -> bytes:
+        """Return the last bytes to send: those still unsent, and TLS's close_notify if wanted."""
         ...
 
 
 class Connection:
     """A connection: opening, then idle and busy in turn, then closed."""
 
-    __slots__ = ("_has_ended", "_http", "_layers", "_opened", "_waiting", "is_closed", "was_idle")
+    __slots__ = (
+        "_has_ended",
+        "_is_reusable",
+        "_layers",
+        "_opened",
+        "_reader",
+        "_waiting",
+        "is_closed",
+        "was_idle",
+    )
 
     def __init__(self, layers: Sequence[Layer] = ()) -> None:
         self._layers = layers
         self._opened = 0
-        self._http = Http1()
+        # An idle connection keeps nothing of its last response.
+        self._reader = _NO_RESPONSE
+        self._is_reusable = True
         self._waiting = b""
         self._has_ended = False
         self.is_closed: bool = False
@@ -82,27 +96,24 @@ class Connection:
     @property
     def is_busy(self) -> bool:
         """Whether a request was sent whose response is not complete."""
-        return self._http.is_busy
+        return not self._reader.is_complete
 
     @property
     def has_begun(self) -> bool:
         """Whether any byte of the response has come."""
-        return self._http.has_begun
+        return self._reader.has_begun
 
     @property
     def is_backlogged(self) -> bool:
-        """Whether more has come than was looked at: call `receive(b"")`, after other tasks' turn."""
-        return self._http.is_backlogged or bool(self._waiting)
+        """Whether more has come than was parsed: let other tasks run, then call `receive(b"")`."""
+        return bool(self._waiting) or self._reader.is_backlogged
 
     @property
     def may_serve_again(self) -> bool:
         """Whether another request may be sent: nothing came behind the response, in any layer."""
-        return (
-            not self.is_closed
-            and not self._waiting
-            and self._http.is_reusable
-            and all(layer.is_between_records for layer in self._layers)
-        )
+        if self.is_closed or self._waiting or not self._is_reusable:
+            return False
+        return not self._layers or all(layer.is_between_records for layer in self._layers)
 
     def start(self) -> bytes:
         """Return the first bytes to send."""
@@ -115,12 +126,15 @@ class Connection:
         """
         if self.is_closed:
             self._fail_to_open()
+        self._reader, self._is_reusable = ResponseReader(), False
+        if not self._layers:
+            return encode_request(request)
         # A memoryview, because a traceback that shows local variables would show the API key.
-        data = memoryview(self._http.send(request))
+        data = memoryview(encode_request(request))
         return self._wrapped(data, len(self._layers)) or self._fail_to_open()
 
-    def receive(self, data: bytes) -> bytes:
-        """Take what came, and return what is to be sent.
+    def receive(self, data: bytes | bytearray) -> bytes:
+        """Take received bytes, and return the bytes to send.
 
         Bytes that come while the connection is idle close it: they are the response to nothing.
         Raises `APIConnectionError` where opening has failed, or the response cannot be used.
@@ -128,7 +142,7 @@ class Connection:
         if self._layers and (self.is_backlogged or len(data) > _MOST_AT_ONCE):
             self._waiting += data
             data = b""
-            if not self._http.is_backlogged:
+            if not self._reader.is_backlogged:
                 data, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
         try:
             outgoing = self._pass_up(0, data)
@@ -140,7 +154,7 @@ class Connection:
         return outgoing
 
     def receive_eof(self) -> None:
-        """Take note that nothing more comes.
+        """Record that nothing more comes.
 
         Raises `APIConnectionError` while the connection opens or a response is incomplete.
         """
@@ -150,22 +164,25 @@ class Connection:
 
     def response(self) -> Response:
         """Return the complete response; raises `APIConnectionError` where it cannot be decoded."""
-        return self._http.response()
+        reader, self._reader = self._reader, _NO_RESPONSE
+        response = reader.response()
+        self._is_reusable = reader.is_reusable
+        return response
 
     def close(self) -> bytes:
-        """Return the last bytes to send: TLS's goodbye if it is idle, or an alert that waits."""
+        """Return the last bytes to send: TLS's close_notify if it is idle, or an unsent alert."""
         is_idle = self.is_open and not self.is_busy and not self.is_closed
         self.is_closed = True
         last = b""
         for layer in reversed(self._layers[: self._opened + 1]):
-            last = (layer.send(last) if last else b"") + layer.close(says_goodbye=is_idle)
+            last = (layer.send(last) if last else b"") + layer.close(with_close_notify=is_idle)
         return last
 
-    def _pass_up(self, position: int, data: bytes) -> bytes:
-        """Pass `data` to a layer, and what it makes of it to those above; return what is to be sent."""
+    def _pass_up(self, position: int, data: bytes | bytearray) -> bytes:
+        """Pass `data` to a layer, and its output to those above; return the bytes to send."""
         if position == len(self._layers):
-            if self._http.is_busy:
-                self._http.receive(data)
+            if not self._reader.is_complete:
+                self._reader.receive(data)
             elif data:
                 self.is_closed = True
             return b""
@@ -188,13 +205,13 @@ class Connection:
         return outgoing
 
     def _end(self, position: int, failure: ssl.SSLError | None = None) -> None:
-        """Tell the layers from `position` on that nothing more comes, and why."""
+        """Pass on to the layers from `position` that nothing more comes, and why."""
         for layer in self._layers[position:]:
             if failure is None:
                 layer.receive_eof()
                 failure = layer.failure
-        if self._http.is_busy:
-            self._http.receive_eof(None if failure is None else tls_failed(failure, "receive"))
+        if not self._reader.is_complete:
+            self._reader.receive_eof(None if failure is None else tls_failed(failure, "receive"))
         elif not self.is_open:
             self._fail_to_open()
 

@@ -1,8 +1,8 @@
-"""What went wrong on a connection, or in httpx, as the errors that callers see.
+"""Failures of a connection, or of httpx, as the errors that callers see.
 
-Errors are told apart by type, `errno` and `SSLError.reason`, never by their text. No message quotes
-what a server sent. The classes of httpx and httpcore are their public ones, looked up where a library
-is imported already.
+Rules for this file: errors are distinguished by type, `errno` and `SSLError.reason`, never by their
+text. No message quotes what a server sent. The classes of httpx and httpcore are their public ones,
+looked up where a library is imported already.
 """
 
 from __future__ import annotations
@@ -219,8 +219,8 @@ def translate(error: BaseException, *, has_head: bool) -> APIConnectionError | N
     if name is None:
         return None
     if name == "RemoteProtocolError" and (has_head or not _is_the_parsers(error)):
-        # The same class says that the server hung up: without a parser's exception behind it before
-        # the head has come, and with one where the body ends early.
+        # The same class means that the server closed the connection: where no parser's exception is
+        # behind it before the head has come, and where one is and the body ends early.
         translation = _lost(None)
     else:
         translation = MEANINGS[name](_system_error(error))

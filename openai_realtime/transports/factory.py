@@ -1,15 +1,14 @@
-"""Which engine a client sends by: its own connections, what its user handed in, or httpx's.
+"""Which engine a client sends by: its own connections, its user's client or transport, or httpx's.
 
-While something intercepts httpx or httpcore, calls go where it meets them: respx, pytest-httpx,
-pytest-httpx2 and vcrpy put functions of their own in the place of methods of httpx, httpcore, httpx2
-or httpcore2, which a client's own connections do not use. Every call looks anew, so it does not matter
-whether a client was made before the mock began.
+Rule for this file: while something intercepts httpx or httpcore, calls go through httpx. respx,
+pytest-httpx, pytest-httpx2 and vcrpy replace methods of httpx, httpcore, httpx2 or httpcore2, which a
+client's own connections do not use. Every call checks for that, so a client may be made before a mock
+begins.
 """
 
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial, partialmethod
 from types import ModuleType
@@ -29,20 +28,17 @@ if TYPE_CHECKING:
         SyncConnections,
         SyncEngine,
     )
-    from openai_realtime.transports.http1 import Origin
     from openai_realtime.transports.httpx_client import (
         AsyncHttpClient,
         AsyncHttpTransport,
         SyncHttpClient,
         SyncHttpTransport,
     )
-    from openai_realtime.transports.sync_engine import ThreadEngine
+    from openai_realtime.transports.proxies import Origin
     from openai_realtime.transports.trio_engine import TrioEngine
 
 _CARRIERS = {"httpx": "httpx", "httpcore": "httpx", "httpx2": "httpx2", "httpcore2": "httpx2"}
 """Which library carries a call to what intercepts a package."""
-
-_modules: Mapping[str, object] = sys.modules
 
 
 class _Watched:
@@ -72,22 +68,26 @@ class _Watched:
         return False
 
 
-def _watched(transport: str, pool: str, method: str) -> tuple[_Watched, ...]:
-    return (
-        _Watched("httpx", transport, method),
-        _Watched("httpcore", pool, method),
-        _Watched("httpx2", transport, method),
-        _Watched("httpcore2", pool, method),
-    )
+_Methods = tuple[_Watched, ...]
+_ASYNC: _Methods = (
+    _Watched("httpx", "AsyncHTTPTransport", "handle_async_request"),
+    _Watched("httpcore", "AsyncConnectionPool", "handle_async_request"),
+    _Watched("httpx2", "AsyncHTTPTransport", "handle_async_request"),
+    _Watched("httpcore2", "AsyncConnectionPool", "handle_async_request"),
+)
+_SYNC: _Methods = (
+    _Watched("httpx", "HTTPTransport", "handle_request"),
+    _Watched("httpcore", "ConnectionPool", "handle_request"),
+    _Watched("httpx2", "HTTPTransport", "handle_request"),
+    _Watched("httpcore2", "ConnectionPool", "handle_request"),
+)
 
 
-_ASYNC = _watched("AsyncHTTPTransport", "AsyncConnectionPool", "handle_async_request")
-_SYNC = _watched("HTTPTransport", "ConnectionPool", "handle_request")
-
-
-def _carrier(methods: tuple[_Watched, ...]) -> str | None:
+def _carrier(methods: _Methods) -> str | None:
     """Return the library that carries calls to an interceptor, or None where there is none."""
-    found = _modules
+    found = sys.modules
+    if not ("httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found):
+        return None
     for watched in methods:
         if watched.package in found:
             module = found[watched.package]
@@ -102,58 +102,10 @@ def _carrier(methods: tuple[_Watched, ...]) -> str | None:
     return _mocked_by_respx() if "respx.mocks" in found else None
 
 
-class AsyncInterception(ABC):
-    """What async connections of a client's own inherit to give way to httpx."""
-
-    _rules: ProxyRules
-    is_closed: bool
-
-    @abstractmethod
-    def _running(self) -> AsyncEngine:
-        """Return the engine of its own, for what runs now."""
-
-    def current(self) -> AsyncEngine:
-        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
-        if self.is_closed:
-            raise client_closed()
-        found = _modules
-        if (
-            "httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found
-        ) and (package := _carrier(_ASYNC)) is not None:
-            from openai_realtime.transports.httpx_client import PlainAsyncEngine  # noqa: PLC0415 - few
-
-            return PlainAsyncEngine(package, self._rules)
-        return self._running()
-
-
-class SyncInterception(ABC):
-    """What sync connections of a client's own inherit to give way to httpx."""
-
-    _rules: ProxyRules
-    is_closed: bool
-
-    @abstractmethod
-    def _running(self) -> SyncEngine:
-        """Return the engine of its own."""
-
-    def current(self) -> SyncEngine:
-        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
-        if self.is_closed:
-            raise client_closed()
-        found = _modules
-        if (
-            "httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found
-        ) and (package := _carrier(_SYNC)) is not None:
-            from openai_realtime.transports.httpx_client import PlainSyncEngine  # noqa: PLC0415 - few
-
-            return PlainSyncEngine(package, self._rules)
-        return self._running()
-
-
 def _is_of(module: ModuleType, method: object) -> bool:
     """Return whether a method's code is of the package that it is found in.
 
-    Its `__module__` does not tell: vcrpy copies it. A wrapper that forwards attributes, as wrapt's
+    Its `__module__` does not show that: vcrpy copies it. A wrapper that forwards attributes, as wrapt's
     does for OpenTelemetry, counts as what it wraps. What has no code to look at, such as a `Mock`, is
     of no package.
     """
@@ -187,7 +139,7 @@ def _mocked_by_respx() -> str | None:
     return None
 
 
-class OwnAsyncConnections(AsyncInterception):
+class OwnAsyncConnections:
     """A client's own connections: asyncio's or trio's, by what runs the call."""
 
     def __init__(self, rules: ProxyRules) -> None:
@@ -197,7 +149,18 @@ class OwnAsyncConnections(AsyncInterception):
         self.is_closed: bool = False
         """Whether it was closed: then calls raise `ClientClosedError`."""
 
-    def _running(self) -> AsyncioEngine | TrioEngine:
+    def current(self) -> AsyncEngine:
+        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
+        if self.is_closed:
+            raise client_closed()
+        package = _carrier(_ASYNC)
+        if package is None:
+            return self._own()
+        from openai_realtime.transports.httpx_client import PlainAsyncEngine  # noqa: PLC0415 - few
+
+        return PlainAsyncEngine(package, self._rules)
+
+    def _own(self) -> AsyncioEngine | TrioEngine:
         if "trio" in sys.modules and not _runs_on_asyncio():
             if self._trio is None:
                 from openai_realtime.transports.trio_engine import TrioEngine  # noqa: PLC0415
@@ -214,7 +177,7 @@ class OwnAsyncConnections(AsyncInterception):
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
         """Have `count` idle connections to an origin, as far as that can be had."""
-        own = self._running()
+        own = self._own()
         if self.current() is own:  # what intercepts httpx needs none
             await own.connect(origin, count, limits, deadline)
 
@@ -224,10 +187,10 @@ class OwnAsyncConnections(AsyncInterception):
         for engine in (self._asyncio, self._trio):
             if engine is not None:
                 engine.is_closed = True
-        await self._running().aclose()
+        await self._own().aclose()
 
 
-class OwnSyncConnections(SyncInterception):
+class OwnSyncConnections:
     """A client's own connections, which its threads share."""
 
     def __init__(self, rules: ProxyRules) -> None:
@@ -238,8 +201,16 @@ class OwnSyncConnections(SyncInterception):
         self.is_closed: bool = False
         """Whether it was closed: then calls raise `ClientClosedError`."""
 
-    def _running(self) -> ThreadEngine:
-        return self._own
+    def current(self) -> SyncEngine:
+        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
+        if self.is_closed:
+            raise client_closed()
+        package = _carrier(_SYNC)
+        if package is None:
+            return self._own
+        from openai_realtime.transports.httpx_client import PlainSyncEngine  # noqa: PLC0415 - few
+
+        return PlainSyncEngine(package, self._rules)
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Have `count` idle connections to an origin, as far as that can be had."""
@@ -269,15 +240,11 @@ def async_connections(
 ) -> AsyncConnections:
     """Return the async client's connections; or raise `ConfigurationError`."""
     _check_alone(options, http_client, transport)
-    if http_client is not None:
-        from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - chosen
+    if http_client is None and transport is None:
+        return OwnAsyncConnections(_proxy_rules(options))
+    from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - chosen
 
-        return AsyncHttpxEngine.over_client(http_client)
-    if transport is not None:
-        from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - chosen
-
-        return AsyncHttpxEngine.over_transport(transport)
-    return OwnAsyncConnections(_proxy_rules(options))
+    return AsyncHttpxEngine.over(http_client, transport)
 
 
 def sync_connections(
@@ -287,15 +254,11 @@ def sync_connections(
 ) -> SyncConnections:
     """Return the sync client's connections; or raise `ConfigurationError`."""
     _check_alone(options, http_client, transport)
-    if http_client is not None:
-        from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - chosen
+    if http_client is None and transport is None:
+        return OwnSyncConnections(_proxy_rules(options))
+    from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - chosen
 
-        return SyncHttpxEngine.over_client(http_client)
-    if transport is not None:
-        from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - chosen
-
-        return SyncHttpxEngine.over_transport(transport)
-    return OwnSyncConnections(_proxy_rules(options))
+    return SyncHttpxEngine.over(http_client, transport)
 
 
 def _check_alone(options: AnyClientOptions, http_client: object, transport: object) -> None:

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on one connection, without I/O: a request to bytes, bytes to a response.
+"""HTTP/1.1 without I/O: a request to bytes, bytes to a response.
 
-A response's bytes are checked here before a parser sees them, so that h11 and httptools (llhttp)
-meet the same bytes and give the same response (RFC 9112, read strictly):
+Rules for this file: what a server sends is checked here before a parser (h11, or httptools where it is
+installed) reads its head, so that both give the same response (RFC 9112, read strictly):
 
 - its head is `HTTP/1.0` or `1.1`, a status from 100 to 599, CRLF line ends, no folded line, token
   names, no control characters, at most 64 KiB and 1,000 lines;
@@ -13,20 +13,17 @@ meet the same bytes and give the same response (RFC 9112, read strictly):
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from openai_realtime.core.wire import MAX_BODY_BYTES, Headers, Request, Response, whole_body
-from openai_realtime.transports import parsers
 from openai_realtime.transports.exceptions import lost, not_http, too_much
-from openai_realtime.transports.parsers import MalformedResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from openai_realtime.errors import APIConnectionError
-    from openai_realtime.transports.parsers import ResponseParser
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEAD_LINES = 1000
@@ -37,7 +34,6 @@ MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 _SLICE = 16 * 1024
 _SLICE_OF_CHUNKS = 4 * 1024
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
 _FIELDS = rb"(?:%b:%b\r\n)*\r\n" % (_TOKEN, _VALUE)
@@ -55,25 +51,9 @@ _END_OF_HEAD = b"\r\n\r\n"
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
 _WITHOUT_BODY = frozenset({204, 304})
-
-
-class Origin(NamedTuple):
-    """What two URLs share when they may share a connection."""
-
-    scheme: str
-    host: str
-    """A name or an IP address, without brackets."""
-    port: int
-    loopback_only: bool = False
-    """Whether it may only be reached at an address of this machine."""
-
-
-@lru_cache(maxsize=256)
-def origin_of(url: str, *, loopback_only: bool) -> Origin:
-    """Return the origin of an http or https URL, with its default port filled in."""
-    parts = urlsplit(url)
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    return Origin(parts.scheme, parts.hostname or "", port, loopback_only)
+_WHITE_SPACE = " \t"
+# The parsers' own words would quote the response.
+_REFUSED = "it cannot be parsed"
 
 
 @lru_cache(maxsize=256)
@@ -96,8 +76,69 @@ def encode_request(request: Request) -> bytes:
     )
 
 
+class MalformedResponseError(Exception):
+    """A response is not HTTP/1.1 as RFC 9112 has it. Its text quotes nothing of the response."""
+
+
+class _Collector:
+    """Collects the headers that httptools reads."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[str, str]] = []
+        self.is_complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        text = value.decode("latin-1").rstrip(_WHITE_SPACE)
+        self.headers.append((name.decode("latin-1").lower(), text))
+
+    def on_headers_complete(self) -> None:
+        """Record that the head has ended."""
+        self.is_complete = True
+
+
+def read_by_httptools(head: bytes) -> list[tuple[str, str]]:
+    """Return a head's headers as httptools (llhttp) reads them; the extra `fast` installs it.
+
+    Raises `MalformedResponseError`.
+    """
+    import httptools  # noqa: PLC0415 - where it is installed
+
+    collector = _Collector()
+    try:
+        httptools.HttpResponseParser(collector).feed_data(head)
+    except httptools.HttpParserError:
+        collector.is_complete = False
+    if not collector.is_complete:
+        raise MalformedResponseError(_REFUSED) from None
+    return collector.headers
+
+
+def read_by_h11(head: bytes) -> list[tuple[str, str]]:
+    """Return a head's headers as h11 reads them. Raises `MalformedResponseError`."""
+    import h11  # noqa: PLC0415 - 12 ms, which only those without httptools wait for
+
+    # It is sent no request (`encode_request` makes that): to h11, a server may respond before one.
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD_BYTES)
+    try:
+        connection.receive_data(head)
+        event = connection.next_event()
+    except h11.RemoteProtocolError:
+        event = h11.NEED_DATA
+    if not isinstance(event, h11.Response):
+        raise MalformedResponseError(_REFUSED) from None
+    items = event.headers.raw_items()  # to iterate over the headers themselves takes twice as long
+    return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in items]
+
+
+read_headers: Callable[[bytes], list[tuple[str, str]]] = (
+    read_by_httptools if find_spec("httptools") is not None else read_by_h11
+)
+"""How this process reads the headers of a head that was checked: lower-case names, trimmed values."""
+
+
 class Head(NamedTuple):
-    """A response's status line and headers, which are well-formed."""
+    """The status line and headers of a response, which are well-formed."""
 
     status: int
     is_persistent: bool
@@ -106,11 +147,10 @@ class Head(NamedTuple):
 
 
 class HeadReader:
-    """Finds the head of a final response in what has come so far."""
+    """Finds the head of a final response in the bytes received so far."""
 
-    def __init__(self) -> None:
-        self._searched = 0
-        self._interim = 0
+    _searched = 0
+    _interim = 0
 
     def read(self, held: bytearray) -> Head | None:
         """Return the head, or None while it is incomplete; drop the interim responses before it.
@@ -118,13 +158,14 @@ class HeadReader:
         Raises `MalformedResponseError`.
         """
         while True:
-            if not held.startswith(_BEGINNING[: len(held)]):
-                raise MalformedResponseError("it does not begin with HTTP/1")
-            end, self._searched = find_end(held, 0, self._searched, _END_OF_HEAD, "headers")
-            if end < 0:
-                return None
+            end = held.find(_END_OF_HEAD, self._searched) + len(_END_OF_HEAD)
             head = _HEAD.fullmatch(held, 0, end)
-            if head is None:
+            if head is None or end > MAX_HEAD_BYTES or held.count(b"\n", 0, end) > MAX_HEAD_LINES:
+                if not held.startswith(_BEGINNING[: len(held)]):
+                    raise MalformedResponseError("it does not begin with HTTP/1")
+                end, self._searched = find_end(held, 0, self._searched, _END_OF_HEAD, "headers")
+                if end < 0:
+                    return None
                 raise MalformedResponseError("its status line or a header is malformed")
             status = int(head[2])
             if status == _SWITCHING_PROTOCOLS:
@@ -158,39 +199,39 @@ def find_end(held: bytearray, start: int, searched: int, end: bytes, what: str) 
     return stop, stop
 
 
-class Http1:
-    """One request and its response at a time."""
+class ResponseReader:
+    """Reads the response to one request.
+
+    Rule: the parser (h11 or httptools) reads the head; the body is cut out here, by the framing that
+    was checked, so that no two readings of a length or a chunk can differ.
+    """
+
+    is_complete: bool = False
+    """Whether the response has ended."""
+    has_begun: bool = False
+    """Whether any byte of it has come."""
+    is_backlogged: bool = False
+    """Whether there is more to parse than was parsed: call `receive(b"")`."""
+    is_reusable: bool = False
+    """Whether the connection may carry another request; known once `response` was called."""
+    _position = _searched = _size = _body_size = _left = 0
+    _slice = _SLICE
+    _has_framing = True
+    _has_ended = False
+    _failure: APIConnectionError | None = None
+    _status: int
+    _is_persistent: bool
+    _headers: list[tuple[str, str]]
+    _step: Callable[[ResponseReader, int], bool]
 
     def __init__(self) -> None:
-        self.is_busy: bool = False
-        """Whether a request was sent whose response is not complete."""
-        self.has_begun: bool = False
-        """Whether any byte of the response has come."""
-        self.is_reusable: bool = True
-        """Whether the connection may carry another request; known once `response` was called."""
-        self.is_backlogged: bool = False
-        """Whether there is more to parse than was parsed: call `receive(b"")`."""
         self._held = bytearray()
-        self._position = 0
-
-    def send(self, request: Request) -> bytes:
-        """Return the bytes of a request, whose response is expected from now on."""
-        self.is_busy = True
-        self.has_begun = self.is_reusable = self.is_backlogged = False
-        self._held = bytearray()
-        self._position = self._searched = self._fed = 0
-        self._size = self._body_size = self._left = 0
         self._head = HeadReader()
-        self._parser: ResponseParser | None = None
-        self._has_framing = True
-        self._has_ended = False
-        self._failure: APIConnectionError | None = None
-        self._slice = _SLICE
-        self._step: Callable[[Http1, int], bool] = Http1._read_head
-        return encode_request(request)
+        self._body: list[bytearray] = []
+        self._step = ResponseReader._read_head
 
-    def receive(self, data: bytes) -> None:
-        """Take what came and parse a slice of it; `b""` parses the next slice.
+    def receive(self, data: bytes | bytearray) -> None:
+        """Take received bytes and parse a slice of them; `b""` parses the next slice.
 
         Raises `APIConnectionError` where it is not HTTP/1.1, or is beyond the bounds.
         """
@@ -200,7 +241,6 @@ class Http1:
             raise too_much("takes more than 4 MiB on the wire")
         if self._position and data:
             self._searched -= self._position
-            self._fed -= self._position
             del self._held[: self._position]
             self._position = 0
         self._held += data
@@ -214,7 +254,7 @@ class Http1:
         raise not_http(why)
 
     def receive_eof(self, failure: APIConnectionError | None = None) -> None:
-        """Take note that nothing more comes, by a failure or not.
+        """Record that nothing more comes, by a failure or not.
 
         A body that nothing else frames is complete then, unless it is a failure. Raises that, or
         `APIConnectionError` where something is missing; with a backlog, `receive` does later.
@@ -227,14 +267,10 @@ class Http1:
 
     def response(self) -> Response:
         """Return the complete response; raises `APIConnectionError` where it cannot be decoded."""
-        headers = Headers.of_raw(self._parser.headers if self._parser else [])
-        body = b"".join(self._parser.body if self._parser else [])
-        is_whole = self._position == len(self._held)
-        # An idle connection keeps nothing of its last response.
-        self._parser, self._held, self._position = None, bytearray(), 0
-        response = Response(self._status, headers, whole_body(headers, body))
+        headers = Headers.of_text(self._headers)
+        response = Response(self._status, headers, whole_body(headers, b"".join(self._body)))
         self.is_reusable = (
-            is_whole
+            self._position == len(self._held)
             and self._is_persistent
             and self._has_framing
             and not _says_close(headers.get("connection"))
@@ -244,17 +280,11 @@ class Http1:
     def _parse_slice(self) -> None:
         start = self._position
         self.is_backlogged = False
-        while self.is_busy and self._step(self, start + self._slice):
-            if self._position >= start + self._slice and self.is_busy:
+        while not self.is_complete and self._step(self, start + self._slice):
+            if self._position >= start + self._slice and not self.is_complete:
                 self.is_backlogged = self._position < len(self._held)
                 break
-        parser = self._parser
-        if parser is not None and self._fed < self._position:
-            parser.feed(self._held[self._fed : self._position])
-            self._fed = self._position
-            if parser.is_complete is self.is_busy:
-                raise MalformedResponseError("it does not end where its framing says")
-        if self.is_busy and self._has_ended and not self.is_backlogged:
+        if self._has_ended and not self.is_complete and not self.is_backlogged:
             self._finish()
 
     def _finish(self) -> None:
@@ -262,10 +292,10 @@ class Http1:
             raise self._failure
         if self._has_framing:
             raise lost("receive")
-        self.is_busy = False
+        self.is_complete = True
 
     def _end(self) -> bool:
-        self.is_busy = False
+        self.is_complete = True
         return True
 
     def _find(self, end: bytes, what: str) -> int:
@@ -278,8 +308,9 @@ class Http1:
         if head is None:
             return False
         self._status, self._is_persistent, self._position = head
-        self._parser = parsers.response_parser()
-        return self._begin_body(_FRAMING.findall(self._held, 0, head.size))
+        goes_on = self._begin_body(_FRAMING.findall(self._held, 0, head.size))
+        self._headers = read_headers(bytes(self._held[: head.size]))
+        return goes_on
 
     def _begin_body(self, framing: list[tuple[bytes, bytes]]) -> bool:
         if len(framing) > 1:
@@ -288,7 +319,7 @@ class Http1:
             if self._status in _WITHOUT_BODY:
                 return self._end()
             self._has_framing = False
-            self._step = Http1._read_to_the_end
+            self._step = ResponseReader._read_to_the_end
             return True
         name, value = framing[0]
         value = value.strip(b" ")
@@ -298,16 +329,17 @@ class Http1:
         if not is_chunked and _LENGTH.fullmatch(value) is None:
             raise MalformedResponseError("its Content-Length is not a number")
         if self._status in _WITHOUT_BODY:
-            # A server that sends the body all the same may send it later: as another response.
+            # A server that sends the body nevertheless may send it later, where it would be read as
+            # another response.
             self._is_persistent = False
             return self._end()
         if is_chunked:
             self._slice = _SLICE_OF_CHUNKS
-            self._step = Http1._read_chunk_size
+            self._step = ResponseReader._read_chunk_size
             return True
         self._left = int(value)
         self._count(self._left)
-        self._step = Http1._read_length
+        self._step = ResponseReader._read_length
         return self._left > 0 or self._end()
 
     def _count(self, size: int) -> None:
@@ -316,10 +348,13 @@ class Http1:
             raise too_much("is larger than 1 MiB")
 
     def _take(self, size: int, limit: int) -> int:
-        """Move on by `size` bytes at most, within what has come and the slice; return by how many."""
-        taken = min(size, len(self._held) - self._position, max(0, limit - self._position))
-        self._position += taken
-        return taken
+        """Move `size` bytes at most to the body, within what has come and the slice; return how many."""
+        end = self._position + size
+        part = self._held[self._position : min(end, limit)]
+        if part:
+            self._body.append(part)
+            self._position += len(part)
+        return len(part)
 
     def _read_length(self, limit: int) -> bool:
         taken = self._take(self._left, limit)
@@ -341,14 +376,14 @@ class Http1:
         self._position = end
         self._left = int(size[1], 16)
         self._count(self._left)
-        self._step = Http1._read_chunk if self._left else Http1._read_trailers
+        self._step = ResponseReader._read_chunk if self._left else ResponseReader._read_trailers
         return True
 
     def _read_chunk(self, limit: int) -> bool:
         taken = self._take(self._left, limit)
         self._left -= taken
         if self._left == 0:
-            self._step = Http1._read_end_of_chunk
+            self._step = ResponseReader._read_end_of_chunk
         return taken > 0
 
     def _read_end_of_chunk(self, _limit: int) -> bool:
@@ -358,7 +393,7 @@ class Http1:
         if len(self._held) < end:
             return False
         self._position = end
-        self._step = Http1._read_chunk_size
+        self._step = ResponseReader._read_chunk_size
         return True
 
     def _read_trailers(self, _limit: int) -> bool:

@@ -1,18 +1,17 @@
 """Engines over httpx (or httpx2): a user's own client or transport, or a plain client for one call.
 
-What goes out is our request alone: no redirect is followed, and no cookie, default header or
-authentication of a client enters it. Connections, proxies and TLS are the client's or transport's,
-and closing it is its owner's. The sync deadline is checked between reads.
+Rules for this file: only our request is sent: no redirect is followed, and no cookie, default header
+or authentication of a client enters it. Connections, proxies and TLS are the client's or transport's,
+and it is never closed here. The sync deadline is checked between reads.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Never, Protocol, Self, cast
 
 import anyio
 
@@ -20,11 +19,11 @@ from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import BodyReader, Headers, Request, Response
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.exceptions import client_closed, translated
-from openai_realtime.transports.http1 import Origin, origin_of
+from openai_realtime.transports.proxies import Origin, origin_of
 from openai_realtime.transports.tls import trusted_context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from types import ModuleType
 
     import httpx
@@ -81,23 +80,41 @@ class SyncHttpTransport(Protocol):
         ...
 
 
-# Of httpx or of httpx2, which have the same public names and no common type. Each looks its method up
-# at every call: what intercepts httpx may have replaced it since.
-_AsyncSend = Callable[["httpx.Request"], Awaitable["httpx.Response"]]
-_SyncSend = Callable[["httpx.Request"], "httpx.Response"]
-_Send = TypeVar("_Send", _AsyncSend, _SyncSend)
+class _HttpxEngine:
+    """What both engines share: the call that sends a request, and whether the engine is closed."""
 
+    _prefix: str
+    """What the names of the library's classes begin with."""
+    _method: str
+    """What a transport sends by."""
 
-class _HttpxEngine(Generic[_Send]):
-    """What both engines share: whose requests go out by which call, and whether they still may."""
-
-    def __init__(
-        self, library: ModuleType, send: _Send, client: httpx.AsyncClient | httpx.Client | None
-    ) -> None:
+    # Of httpx or of httpx2, which have the same public names and no common type.
+    def __init__(self, library: ModuleType, send: Callable[[Any], Any], client: Any = None) -> None:
         self._request_class: type[httpx.Request] = library.Request
-        self._send_request: _Send = send
+        self._send_request = send
         self._client = client
         self._is_closed = False
+
+    @classmethod
+    def over(cls, http_client: object, transport: object) -> Self:
+        """Return the engine over a user's client, or over a transport where there is no client.
+
+        Raises `ConfigurationError` where it is of another kind.
+        """
+        # Both look the method up at every call: what intercepts httpx may have replaced it since.
+        client = cast("Any", http_client)
+
+        def send_by_client(request: object) -> Any:
+            return client.send(request, **_AS_IT_IS)
+
+        def send_by_transport(request: object) -> Any:
+            return getattr(transport, cls._method)(request)
+
+        if http_client is not None:
+            library = _library_of("http_client", http_client, f"{cls._prefix}Client")
+            return cls(library, send_by_client, client)
+        library = _library_of("transport", transport, f"{cls._prefix}BaseTransport")
+        return cls(library, send_by_transport)
 
     @property
     def is_closed(self) -> bool:
@@ -127,22 +144,11 @@ class _HttpxEngine(Generic[_Send]):
         )
 
 
-class AsyncHttpxEngine(_HttpxEngine[_AsyncSend]):
+class AsyncHttpxEngine(_HttpxEngine):
     """Sends through a user's async client or transport."""
 
-    @classmethod
-    def over_client(cls, http_client: AsyncHttpClient) -> AsyncHttpxEngine:
-        """Return the engine over an `httpx.AsyncClient`; raises `ConfigurationError`."""
-        library = _library_of("http_client", http_client, "AsyncClient")
-        client = cast("httpx.AsyncClient", http_client)
-        return cls(library, lambda request: client.send(request, **_AS_IT_IS), client)
-
-    @classmethod
-    def over_transport(cls, transport: AsyncHttpTransport) -> AsyncHttpxEngine:
-        """Return the engine over an `httpx.AsyncBaseTransport`; raises `ConfigurationError`."""
-        library = _library_of("transport", transport, "AsyncBaseTransport")
-        own = cast("httpx.AsyncBaseTransport", transport)
-        return cls(library, lambda request: own.handle_async_request(request), None)  # noqa: PLW0108 - see _Send
+    _prefix = "Async"
+    _method = "handle_async_request"
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -152,7 +158,9 @@ class AsyncHttpxEngine(_HttpxEngine[_AsyncSend]):
 
     async def _exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         with translated() as errors:
-            response = await self._send_request(self._outgoing(request, limits, deadline))
+            response: httpx.Response = await self._send_request(
+                self._outgoing(request, limits, deadline)
+            )
             errors.has_head = True
             body = _body_of(response)
             try:
@@ -179,27 +187,16 @@ class AsyncHttpxEngine(_HttpxEngine[_AsyncSend]):
         self._is_closed = True
 
 
-class SyncHttpxEngine(_HttpxEngine[_SyncSend]):
+class SyncHttpxEngine(_HttpxEngine):
     """Sends through a user's sync client or transport."""
 
-    @classmethod
-    def over_client(cls, http_client: SyncHttpClient) -> SyncHttpxEngine:
-        """Return the engine over an `httpx.Client`; raises `ConfigurationError`."""
-        library = _library_of("http_client", http_client, "Client")
-        client = cast("httpx.Client", http_client)
-        return cls(library, lambda request: client.send(request, **_AS_IT_IS), client)
-
-    @classmethod
-    def over_transport(cls, transport: SyncHttpTransport) -> SyncHttpxEngine:
-        """Return the engine over an `httpx.BaseTransport`; raises `ConfigurationError`."""
-        library = _library_of("transport", transport, "BaseTransport")
-        own = cast("httpx.BaseTransport", transport)
-        return cls(library, lambda request: own.handle_request(request), None)  # noqa: PLW0108 - see _Send
+    _prefix = ""
+    _method = "handle_request"
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
         with translated() as errors:
-            response = self._send_request(self._outgoing(request, limits, deadline))
+            response: httpx.Response = self._send_request(self._outgoing(request, limits, deadline))
             errors.has_head = True
             body = _body_of(response)
             try:
@@ -252,7 +249,7 @@ class PlainAsyncEngine(_PlainEngine):
         transport = self._library.AsyncHTTPTransport(**self._transport_settings(request))
         async with self._library.AsyncClient(transport=transport, trust_env=False) as client:
             send = partial(client.send, **_AS_IT_IS)
-            return await AsyncHttpxEngine(self._library, send, None).send(request, limits, deadline)
+            return await AsyncHttpxEngine(self._library, send).send(request, limits, deadline)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -267,7 +264,7 @@ class PlainSyncEngine(_PlainEngine):
         transport = self._library.HTTPTransport(**self._transport_settings(request))
         with self._library.Client(transport=transport, trust_env=False) as client:
             send = partial(client.send, **_AS_IT_IS)
-            return SyncHttpxEngine(self._library, send, None).send(request, limits, deadline)
+            return SyncHttpxEngine(self._library, send).send(request, limits, deadline)
 
 
 _AS_IT_IS: dict[str, Any] = {"stream": True, "auth": None, "follow_redirects": False}

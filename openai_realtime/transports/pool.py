@@ -1,23 +1,21 @@
-"""Idle connections, last in, first out: the newest is the likeliest to be alive.
+"""Idle connections, last in, first out: the newest is the likeliest to be open still.
 
-A pool serves one process, and in it one event loop or all threads. No connection of an event loop is
-used by another one, and none of a parent process by its forked child.
+Rules for this file: a pool serves one process, and in it one event loop or all threads. No connection
+of an event loop is used by another one, and none of a parent process by its forked child.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from openai_realtime.errors import APIConnectionError, APITimeoutError
 from openai_realtime.transports.exceptions import lost
-from openai_realtime.transports.http1 import Origin, origin_of
+from openai_realtime.transports.proxies import Origin, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
     from types import TracebackType
 
     from openai_realtime.core.wire import Request, Response
@@ -28,8 +26,8 @@ MAX_CONNECTIONS = 1000
 _FIRST_SERVER_ERROR = 500
 
 
-class Slots(Protocol):
-    """A semaphore: how many requests may be under way at once."""
+class Semaphore(Protocol):
+    """How many requests may be under way at once."""
 
     def release(self) -> object:
         """Give one back."""
@@ -37,7 +35,7 @@ class Slots(Protocol):
 
 
 C = TypeVar("C", bound="SocketConnection")
-S = TypeVar("S", bound=Slots)
+S = TypeVar("S", bound=Semaphore)
 
 
 class Pool(Generic[C, S]):
@@ -45,7 +43,7 @@ class Pool(Generic[C, S]):
 
     def __init__(self, slots: S) -> None:
         self.slots: S = slots
-        """Take one before `lease`, which gives it back."""
+        """Take one before each `Lease`, which gives it back."""
         self.is_closed: bool = False
         """Whether what becomes idle is closed, because nothing will use it."""
         self._process = os.getpid()
@@ -64,10 +62,6 @@ class Pool(Generic[C, S]):
     def count(self, origin: Origin) -> int:
         """Return how many are idle."""
         return len(self._idle.get(origin, ()))
-
-    def lease(self, request: Request) -> Lease[C, S]:
-        """Return a `with` block that has a connection for a request."""
-        return Lease(self, request)
 
     def take(self, origin: Origin, max_idle: float) -> C | None:
         """Return the usable connection that became idle last, within `max_idle` seconds, or None."""
@@ -88,7 +82,10 @@ class Pool(Generic[C, S]):
     def keep(self, origin: Origin, pooled: C) -> None:
         """Keep a connection for the next call, unless the pool is closed."""
         pooled.connection.was_idle = True
-        self._idle.setdefault(origin, deque()).append((pooled, monotonic()))
+        idle = self._idle.get(origin)
+        if idle is None:
+            idle = self._idle.setdefault(origin, deque())
+        idle.append((pooled, monotonic()))
         if self.is_closed:
             self.close_idle(origin)
 
@@ -188,33 +185,3 @@ class Lease(Generic[C, S]):
                 self._pool.failed(self.origin, self.connection, error)
         finally:
             self._pool.slots.release()
-
-
-class LoopPool(Pool[C, S]):
-    """The connections of one event loop; those that idle are closed when it ends.
-
-    The client may not have been closed. An event loop closes its unfinished async generators at its
-    end: later it is too late.
-    """
-
-    def __init__(self, slots: S) -> None:
-        super().__init__(slots)
-        self._watch = self._until_the_loop_ends()
-        with suppress(StopIteration):  # it yields at once
-            self._watch.__anext__().send(None)
-
-    async def aclose(self) -> None:
-        """Close what is idle, and what becomes idle from now on."""
-        self.is_closed = True
-        await self._watch.aclose()
-
-    async def settle(self) -> None:
-        """Wait until the sockets of closed connections are closed."""
-
-    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            if not self.is_inherited:  # pragma: no branch - else this is a forked child
-                self.close_idle()
-                await self.settle()

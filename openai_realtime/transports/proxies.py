@@ -1,6 +1,6 @@
-"""Which proxy an https connection goes through: by argument, or as the environment says.
+"""From a URL to the host to connect to: its origin, and the proxy by argument or environment.
 
-Plain http never goes through a proxy: the API key would be the proxy's to read.
+Rule for this file: plain http never goes through a proxy, which could read the API key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from openai_realtime.transports.connection import Connection
 if TYPE_CHECKING:
     from openai_realtime.environment import ClientVariable
     from openai_realtime.transports.connection import Layer
-    from openai_realtime.transports.http1 import Origin
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
 # `socks` is what desktop environments write; the origin's name is the proxy's to resolve in all three.
@@ -38,6 +37,25 @@ _VARIABLES: Final[tuple[tuple[ClientVariable, ClientVariable], ...]] = (
     ("https_proxy", "HTTPS_PROXY"),
     ("all_proxy", "ALL_PROXY"),
 )
+
+
+class Origin(NamedTuple):
+    """What two URLs share when they may share a connection."""
+
+    scheme: str
+    host: str
+    """A name or an IP address, without brackets."""
+    port: int
+    loopback_only: bool = False
+    """Whether it may only be reached at an address of this machine."""
+
+
+@lru_cache(maxsize=256)
+def origin_of(url: str, *, loopback_only: bool) -> Origin:
+    """Return the origin of an http or https URL, with its default port filled in."""
+    parts = urlsplit(url)
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    return Origin(parts.scheme, parts.hostname or "", port, loopback_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +112,7 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProxyRules:
-    """What a client was told about proxies. The environment is read when a connection is opened."""
+    """A client's proxy settings. The environment is read when a connection is opened."""
 
     given: Proxy | None
     """The proxy for every https origin; None: the environment's."""

@@ -1,6 +1,6 @@
-"""From a host's name to addresses and sockets: what the three shells share below HTTP and TLS.
+"""From a host's name to addresses and sockets: what the three engines share below HTTP and TLS.
 
-A name is looked up in a thread of its own, because nothing can interrupt `getaddrinfo`: callers stop
+Rule for this file: a name is looked up in a thread of its own, because nothing can interrupt `getaddrinfo`: callers stop
 waiting at their deadline, the interpreter ends without it, and no executor that others need is held.
 """
 
@@ -51,18 +51,26 @@ class Address(NamedTuple):
 class Event(Protocol):
     """asyncio's or trio's."""
 
+    def set(self) -> object:
+        """Wake what waits for it."""
+        ...
+
+    def is_set(self) -> bool:
+        """Return whether it was set."""
+        ...
+
     async def wait(self) -> object:
         """Wait until it is set."""
         ...
 
 
 class Lookup:
-    """The look-up of one host, which every caller that asks for it meanwhile shares."""
+    """The look-up of one host, which all callers that need it meanwhile share."""
 
     def __init__(self, host: str, outcome: list[Address] | None = None) -> None:
         self._host = host
         self.outcome: list[Address] | OSError | None = outcome
-        """What it has found, or why it found nothing; None while it is under way."""
+        """The addresses, or why there are none; None while the look-up is under way."""
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: set[Callable[[], None]] = set()
@@ -81,7 +89,7 @@ class Lookup:
         callback()
 
     def forget(self, callback: Callable[[], None]) -> None:
-        """Do not call `callback` any more, and keep nothing that it holds."""
+        """Do not call `callback` any more, nor keep a reference to it."""
         with self._lock:
             self._callbacks.discard(callback)
 
@@ -125,8 +133,8 @@ class Lookup:
                 )
         preferred = [address for address in found if address.family == found[0].family]
         others = [address for address in found if address.family != found[0].family]
-        taken_in_turn = chain(*zip_longest(preferred, others))
-        return [address for address in taken_in_turn if address is not None]
+        in_turn = chain(*zip_longest(preferred, others))
+        return [address for address in in_turn if address is not None]
 
 
 class _Lookups:
@@ -239,24 +247,8 @@ def _check(made: socket.socket, code: int, good: frozenset[int]) -> None:
         raise lost("connect", error) from error
 
 
-class Waiter(Protocol):
-    """Waits for sockets to be ready."""
-
-    def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
-        """Wait for a socket from now on."""
-        ...
-
-    def forget(self, watched: socket.socket) -> None:
-        """Do not wait for a socket any more."""
-        ...
-
-    def wait(self, seconds: float) -> list[int]:
-        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
-        ...
-
-
 class PollWaiter:
-    """Waits by `poll`."""
+    """Waits by `poll` for sockets to be ready."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -277,7 +269,7 @@ class PollWaiter:
 
 
 class SelectWaiter:
-    """Waits by `select`, where there is no `poll` (Windows)."""
+    """Waits by `select` for sockets to be ready, where there is no `poll` (Windows)."""
 
     def __init__(self) -> None:
         self._watched: dict[int, tuple[bool, bool]] = {}
@@ -294,17 +286,17 @@ class SelectWaiter:
         """Return the descriptors of those that are ready, or have failed, within so many seconds."""
         readers = [descriptor for descriptor, (reads, _) in self._watched.items() if reads]
         writers = [descriptor for descriptor, (_, writes) in self._watched.items() if writes]
-        # A connect that fails is told among the exceptional ones there.
+        # Windows lists a connect that has failed among the exceptional conditions.
         return [*set().union(*select.select(readers, writers, writers, seconds))]
 
 
-def new_waiter() -> Waiter:
-    """Return what this platform waits by."""
+def new_waiter() -> PollWaiter | SelectWaiter:
+    """Return what waits for sockets on this platform."""
     return PollWaiter() if hasattr(select, "poll") else SelectWaiter()
 
 
 class SocketConnection:
-    """A connection on a socket that does not block: what the three shells share."""
+    """A connection on a socket that does not block: what the three engines share."""
 
     def __init__(self, connection: Connection, made: socket.socket) -> None:
         self.connection: Connection = connection
@@ -320,7 +312,7 @@ class SocketConnection:
         """
         connection = self.connection
         while not connection.is_closed and not connection.is_backlogged:
-            # CallArguments first: to read where there is nothing raises an error, which takes longer.
+            # To read where there is nothing raises an error, which takes longer than this check.
             if not self._readiness.wait(0):
                 return connection.may_serve_again
             try:
@@ -344,7 +336,7 @@ class SocketConnection:
 
 
 class PolledConnection(SocketConnection):
-    """A connection whose shell waits for its socket to be ready: what trio's and threads' share."""
+    """A connection that waits for its socket to be ready: what trio's and the sync engine share."""
 
     def __init__(self, connection: Connection, made: socket.socket) -> None:
         super().__init__(connection, made)
@@ -358,7 +350,7 @@ class PolledConnection(SocketConnection):
 
     @property
     def phase(self) -> Phase:
-        """What it is doing."""
+        """Which phase of a call it is in."""
         if not self.connection.is_open:
             return "connect"
         return "send" if self.unsent else "receive"
@@ -370,7 +362,7 @@ class PolledConnection(SocketConnection):
         except BlockingIOError:
             pass
         except OSError:
-            # The server may have responded before it hung up: reading will tell.
+            # The server may have responded before it closed the connection: read that first.
             self.unsent = memoryview(b"")
 
     def read(self) -> None:
@@ -387,7 +379,7 @@ class PolledConnection(SocketConnection):
             self.connection.receive_eof()
 
     def pass_on(self, data: bytes) -> None:
-        """Pass on `data`, or none to go on with a backlog, and send what replies to it."""
+        """Pass on `data` (`b""` goes on with a backlog), and send the reply to it."""
         if reply := self.connection.receive(data):
             self.unsent = memoryview(bytes(self.unsent) + reply)
             self.write()

@@ -1,4 +1,4 @@
-"""The shell for threads: it waits for a connection's socket by `poll`, or by `select` without it.
+"""The engine for threads: it waits for a connection's socket by `poll`, or by `select` without it.
 
 Under gevent's monkey-patching both are gevent's, and other greenlets run meanwhile.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
 from openai_realtime.transports.exceptions import pool_timed_out, timed_out
-from openai_realtime.transports.pool import Pool
+from openai_realtime.transports.pool import Lease, Pool
 from openai_realtime.transports.sockets import (
     STAGGER_SECONDS,
     Address,
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
-    from openai_realtime.transports.http1 import Origin
-    from openai_realtime.transports.proxies import ProxyRules
+    from openai_realtime.transports.proxies import Origin, ProxyRules
 
     _SyncPool = Pool["SyncConnection", threading.Semaphore]
 
@@ -53,7 +52,7 @@ class SyncConnection(PolledConnection):
             self.unsent = self.unsent[self.socket.send(self.unsent) :]
         self._transfer(deadline.remaining(), limits.read)
         if self.unsent:
-            self.connection.is_closed = True  # it was refused before it was read
+            self.connection.is_closed = True  # the server responded before it had the whole request
         return self.connection.response()
 
     def _transfer(self, seconds: float, silence: float) -> None:
@@ -91,7 +90,7 @@ class ThreadEngine:
         pool = self._pool()
         if not pool.slots.acquire(timeout=deadline.clamp(limits.pool)):
             raise pool_timed_out(pools.MAX_CONNECTIONS)
-        with pool.lease(request) as lease:
+        with Lease(pool, request) as lease:
             if lease.connection is None:
                 lease.connection = self._open(lease.origin, deadline.clamp(limits.connect))
                 lease.check_new()

@@ -1,6 +1,6 @@
 """TLS as a layer of a connection, without I/O: OpenSSL between two memory buffers.
 
-`close_notify` and an end of the connection without it are different things here: a body that only
+Rule for this file: `close_notify` and an end of the connection without it are different things here: a body that only
 the connection's end frames is not complete without the first.
 """
 
@@ -38,13 +38,13 @@ class TlsLayer:
         self.is_open: bool = False
         """Whether the handshake is done."""
         self.has_ended: bool = False
-        """Whether the peer has said that it sends nothing more (close_notify)."""
+        """Whether the peer has announced that it sends nothing more (close_notify)."""
         self.failure: ssl.SSLError | None = None
-        """What went wrong behind the bytes that `receive` returned last."""
+        """The failure that came after the bytes that `receive` returned last."""
 
     @property
     def is_between_records(self) -> bool:
-        """Whether no part of a TLS record waits for its rest."""
+        """Whether every TLS record that has begun to come is complete."""
         return not self._record and not self._record_left
 
     def start(self) -> bytes:
@@ -52,8 +52,8 @@ class TlsLayer:
         self._handshake()
         return self._outgoing.read()
 
-    def receive(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take what came; return what is to be sent, and what was decrypted.
+    def receive(self, data: bytes | bytearray) -> tuple[bytes, bytes]:
+        """Take received bytes; return the bytes to send, and those that were decrypted.
 
         Raises `APIConnectionError`, or `CertificateError` where the peer is not trusted.
         """
@@ -65,7 +65,7 @@ class TlsLayer:
         return self._outgoing.read() if self._outgoing.pending else b"", plaintext
 
     def receive_eof(self) -> None:
-        """Take note that nothing more comes, which is a failure where it was not announced."""
+        """Record that nothing more comes, which is a failure where it was not announced."""
         if not self.has_ended:
             self.failure = self.failure or ssl.SSLEOFError()
 
@@ -80,9 +80,9 @@ class TlsLayer:
             return b""
         return self._outgoing.read()
 
-    def close(self, *, says_goodbye: bool) -> bytes:
-        """Return the last bytes to send: an alert that waits, and close_notify as a goodbye."""
-        if says_goodbye:
+    def close(self, *, with_close_notify: bool) -> bytes:
+        """Return the last bytes to send: an unsent alert, and close_notify if wanted."""
+        if with_close_notify:
             with suppress(ssl.SSLError):  # it waits for the peer's close_notify
                 self._tls.unwrap()
         return self._outgoing.read()
@@ -108,12 +108,12 @@ class TlsLayer:
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
-            # What came before it counts: it may be the whole response.
+            # The bytes before it count: they may be the whole response.
             self.failure = error.with_traceback(None)
         return b"".join(plaintext)
 
-    def _track_records(self, data: bytes) -> None:
-        """Follow the records' lengths: OpenSSL does not tell that it holds a part of one."""
+    def _track_records(self, data: bytes | bytearray) -> None:
+        """Follow the records' lengths: OpenSSL has no way to see that it holds a part of one."""
         position = 0
         while position < len(data):
             if self._record_left:

@@ -8,16 +8,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from openai_realtime.errors import APIConnectionError
-from openai_realtime.transports.http1 import HeadReader
-from openai_realtime.transports.parsers import MalformedResponseError
+from openai_realtime.transports.http1 import HeadReader, MalformedResponseError
 
 if TYPE_CHECKING:
     import ssl
 
     from socksio import socks5
 
-    from openai_realtime.transports.http1 import Origin
-    from openai_realtime.transports.proxies import Proxy
+    from openai_realtime.transports.proxies import Origin, Proxy
 
     _SocksReply = socks5.SOCKS5AuthReply | socks5.SOCKS5UsernamePasswordReply | socks5.SOCKS5Reply
 
@@ -42,8 +40,8 @@ class _Tunnel:
         self.is_open: bool = False
         """Whether the proxy has opened the tunnel."""
 
-    def receive(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take what came; return what is to be sent, and what came through the open tunnel."""
+    def receive(self, data: bytes | bytearray) -> tuple[bytes, bytes | bytearray]:
+        """Take received bytes; return the bytes to send, and those that came through the open tunnel."""
         if self.is_open:
             return b"", data
         self._held += data
@@ -58,13 +56,13 @@ class _Tunnel:
         return b"", behind
 
     def receive_eof(self) -> None:
-        """Take note that nothing more comes."""
+        """Record that nothing more comes."""
 
     def send(self, data: bytes | memoryview) -> bytes:
         """Return `data` as it is."""
         return bytes(data)
 
-    def close(self, *, says_goodbye: bool) -> bytes:  # noqa: ARG002 - a layer's signature
+    def close(self, *, with_close_notify: bool) -> bytes:  # noqa: ARG002 - a layer's signature
         """Return nothing: a tunnel ends with its connection."""
         return b""
 

@@ -57,14 +57,16 @@ def test_every_measure_runs_on_every_peer(
         assert "–" not in printed
 
 
-@pytest.mark.parametrize(("name", "parser"), [(OWN, "H11Parser"), (OWN_FAST, "HttptoolsParser")])
+@pytest.mark.parametrize(
+    ("name", "parser"), [(OWN, "read_by_h11"), (OWN_FAST, "read_by_httptools")]
+)
 def test_this_sdk_is_measured_over_either_parser(name: str, parser: str) -> None:
     (peer,) = [peer for peer in PEERS if peer.name == name]
     code = (
         "from benchmarks.peers import imported\n"
         f"imported({peer.file!r}, {peer.without!r})\n"
-        "from openai_realtime.transports.parsers import response_parser\n"
-        "print(response_parser.__name__)"
+        "from openai_realtime.transports.http1 import read_headers\n"
+        "print(read_headers.__name__)"
     )
     command = [sys.executable, "-c", code]
     assert (

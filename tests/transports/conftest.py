@@ -1,7 +1,4 @@
-"""What the transports' tests share: an authority made on the fly, and a TLS server of its.
-
-Owns: fixtures. Must not know: any single test.
-"""
+"""Fixtures of the transports' tests: a certificate authority, and a TLS server that it certifies."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -10,8 +10,7 @@ from typing import Protocol
 import trustme
 
 from openai_realtime.transports.connection import Connection, Layer
-from openai_realtime.transports.http1 import Origin
-from openai_realtime.transports.proxies import Proxy
+from openai_realtime.transports.proxies import Origin, Proxy
 from openai_realtime.transports.tls import TlsLayer
 from openai_realtime.transports.tunnels import ConnectTunnel, SocksTunnel
 from transports.outcomes import receive

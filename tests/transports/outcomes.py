@@ -1,4 +1,4 @@
-"""What becomes of the bytes that a server sends, on a connection without a socket."""
+"""The result of a server's bytes on a connection without a socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from openai_realtime.core.wire import Request
 from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.connection import Connection
-from openai_realtime.transports.parsers import H11Parser, HttptoolsParser
+from openai_realtime.transports.http1 import read_by_h11, read_by_httptools
 
 KEY = "sk-outcomes-0123456789abcdef"
 REQUEST = Request(
@@ -17,7 +17,7 @@ REQUEST = Request(
     ((b"Authorization", b"Bearer " + KEY.encode()), (b"Content-Type", b"application/json")),
     b"{}",
 )
-PARSERS = (H11Parser, HttptoolsParser)
+PARSERS = (read_by_h11, read_by_httptools)
 
 
 class Outcome(NamedTuple):

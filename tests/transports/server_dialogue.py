@@ -1,7 +1,4 @@
-"""A server on loopback whose connections are talked to as a test likes.
-
-Owns: accepting, and threads. Must not know: any test.
-"""
+"""A server on loopback: a function of the test talks to each of its connections."""
 
 import socket
 import threading
@@ -11,9 +8,9 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def served(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Let `talk` answer every connection; yields the port."""
+    """Run `talk` for every connection, in a thread; yields the port."""
 
-    def answer_all(connection: socket.socket) -> None:
+    def talk_and_close(connection: socket.socket) -> None:
         with connection, suppress(OSError):
             talk(connection)
 
@@ -21,7 +18,7 @@ def served(talk: Callable[[socket.socket], None]) -> Iterator[int]:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                threading.Thread(target=answer_all, args=(connection,), daemon=True).start()
+                threading.Thread(target=talk_and_close, args=(connection,), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=accept, daemon=True).start()

@@ -386,21 +386,21 @@ def test_a_cut_of_the_proxys_tls_behind_the_servers_close_notify(world: World) -
 
 
 @pytest.mark.parametrize("stack", SECURE_STACKS)
-def test_goodbye_where_idle(world: World, server: ssl.SSLContext, stack: str) -> None:
+def test_close_notify_where_idle(world: World, server: ssl.SSLContext, stack: str) -> None:
     connection, far = world.opened(stack, server)
     assert far.receive(connection.close()) == b""
     assert [tls.heard for tls in far.tls] == ["close_notify"] * len(far.tls)
     assert connection.close() == b""
 
 
-def test_no_goodbye_without_tls(world: World) -> None:
+def test_no_close_notify_without_tls(world: World) -> None:
     connection, _ = world.opened("plain")
     assert connection.close() == b""
     assert connection.is_closed
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_no_goodbye_where_busy(world: World, stack: str) -> None:
+def test_no_close_notify_where_busy(world: World, stack: str) -> None:
     """A request that is given up is not ended politely: its response may still come."""
     connection, far = world.opened(stack)
     send(connection, far)
@@ -410,7 +410,7 @@ def test_no_goodbye_where_busy(world: World, stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_no_goodbye_while_opening(world: World, stack: str) -> None:
+def test_no_close_notify_while_opening(world: World, stack: str) -> None:
     connection, _ = world.ends(stack)
     assert connection.close() == b""
     connection, far = world.ends(stack)
@@ -584,7 +584,7 @@ def test_a_byte_that_was_changed_on_the_way(
 @pytest.mark.parametrize("stack", SECURE_STACKS)
 def test_a_request_that_tls_does_not_take(world: World, stack: str) -> None:
     connection, _ = world.opened(stack)
-    connection._layers[-1].close(says_goodbye=True)
+    connection._layers[-1].close(with_close_notify=True)
     with pytest.raises(APIConnectionError, match="The TLS handshake failed") as caught:
         connection.send(REQUEST)
     assert (caught.value.phase, caught.value.possibly_acted) == ("connect", False)
@@ -599,5 +599,5 @@ def test_no_local_variable_holds_the_key(world: World, stack: str) -> None:
         outgoing = connection.send(REQUEST)
     far.receive(outgoing)
     assert KEY.encode() in far.received
-    assert any(line.startswith("_wrapped") for line in seen)
+    assert any(line.startswith("send" if stack == "plain" else "_wrapped") for line in seen)
     assert [line for line in seen if KEY in line] == []

@@ -1,4 +1,4 @@
-"""The default engine on real sockets: TLS, limits, processes, event loops."""
+"""The three engines on real sockets: TLS, limits, processes, event loops."""
 
 import asyncio
 import os
@@ -29,10 +29,10 @@ from openai_realtime import (
     Timeout,
 )
 from openai_realtime.testing import MockRealtimeServer, MockResponse
-from openai_realtime.transports import asyncio_connection, asyncio_engine
+from openai_realtime.transports import asyncio_engine
 from openai_realtime.transports.tls import trusted_context
 from transports.server_dialogue import served
-from transports.tls_server import ANSWER, TlsServer
+from transports.tls_server import RESPONSE, TlsServer
 
 BACKENDS = ON_BOTH_PARSERS
 
@@ -251,7 +251,7 @@ def test_what_the_proactor_event_loop_read_ahead(
     realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows' event loop gets two turns before an idle connection is used."""
-    monkeypatch.setattr(asyncio_engine, "_READS_AHEAD", True)
+    monkeypatch.setattr(asyncio_engine.AsyncioEngine, "reads_ahead", True)
 
     async def body() -> None:
         async with RealtimeSessionsClient() as client:
@@ -288,7 +288,7 @@ def test_session_tickets_that_come_late_cost_no_connection(
         while data := connection.recv(65536):
             incoming.write(data)
             tls.read(65536)
-            tls.write(ANSWER)
+            tls.write(RESPONSE)
             connection.sendall(outgoing.read())
 
     async def body() -> None:
@@ -357,20 +357,20 @@ def test_nothing_is_read_while_a_process_forks(realtime_server: MockRealtimeServ
     async def body() -> None:
         async with RealtimeSessionsClient() as client:
             await client.sessions.create()
-            (open_one,) = asyncio_connection._open_connections
+            (open_one,) = asyncio_engine._open_connections
             transport = open_one._transport
             with ThreadPoolExecutor(1) as pool:
-                pool.submit(asyncio_connection._pause_reading).result()
+                pool.submit(asyncio_engine._pause_reading).result()
                 assert transport.is_reading(), "another thread's event loop is not its to touch"
-            asyncio_connection._pause_reading()
+            asyncio_engine._pause_reading()
             assert not transport.is_reading()
-            asyncio_connection._pause_reading()
-            asyncio_connection._resume_reading()
+            asyncio_engine._pause_reading()
+            asyncio_engine._resume_reading()
             assert transport.is_reading()
             await client.sessions.create()
             open_one.abandon()
             transport.close()
-            asyncio_connection._pause_reading()
+            asyncio_engine._pause_reading()
             await client.sessions.create()
 
     asyncio.run(body())

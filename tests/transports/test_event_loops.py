@@ -1,4 +1,4 @@
-"""asyncio's event loops, whichever they are and however they end; greenlets in their place."""
+"""Every kind of asyncio event loop, and every way that one ends; and gevent's greenlets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_many_runs_in_turn(
 @pytest.mark.parametrize("make_loop", LOOPS)
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # that is what this loop leaves
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_loop_that_ends_without_a_goodbye_is_not_kept(
+def test_a_loop_that_ends_without_shutdown_is_not_kept(
     make_loop: Callable[[], Any], realtime_server: MockRealtimeServer
 ) -> None:
     """Closed without `shutdown_asyncgens`, and the client goes on: nothing of the loop is left."""
@@ -123,7 +123,7 @@ def tick():
         ticks += 1
 ticking = gevent.spawn(tick)
 client.sessions.create()
-# The mock answers these late: others run meanwhile, and what is killed gives its slot back.
+# The mock responds to these late: others run meanwhile, and a killed greenlet gives its slot back.
 late = [gevent.spawn(client.sessions.create) for _ in range(4)]
 gevent.sleep(0.1)
 gevent.killall(late)

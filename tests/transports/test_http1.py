@@ -1,4 +1,4 @@
-"""Responses by tables, over both parsers: which are good, and which are refused, however they come."""
+"""Responses by tables, over both parsers: good ones, and refused ones, in any pieces."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from openai_realtime.core.wire import Request
-from openai_realtime.transports import parsers
+from openai_realtime.transports import http1
 from openai_realtime.transports.connection import Connection
-from openai_realtime.transports.http1 import encode_request, origin_of
-from openai_realtime.transports.parsers import MalformedResponseError
+from openai_realtime.transports.http1 import MalformedResponseError, encode_request
+from openai_realtime.transports.proxies import origin_of
 from transports.local_variables import recorded_local_variables
 from transports.outcomes import (
     INCOMPLETE,
@@ -25,7 +25,7 @@ from transports.outcomes import (
 
 @pytest.fixture(params=PARSERS, autouse=True)
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(parsers, "response_parser", request.param)
+    monkeypatch.setattr(http1, "read_headers", request.param)
     return request.param
 
 
@@ -369,23 +369,23 @@ def test_a_malformed_response_quotes_nothing_of_the_server() -> None:
 
 def test_what_a_parser_refuses_is_not_quoted(parser: Any) -> None:
     with pytest.raises(MalformedResponseError) as caught:
-        parser().feed(bytearray(b"ek_secret\r\n\r\n"))
+        parser(b"ek_secret\r\n\r\n")
     assert str(caught.value) == "it cannot be parsed"
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize(("data", "is_complete"), [(OK + TWO, False), (OK + TWO[:-1], True)])
-def test_a_parser_that_sees_another_end(
-    data: bytes, is_complete: bool, parser: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it would make of the rest is not asked."""
+@pytest.mark.parametrize("head", [OK, OK + b"X: y\r\n", b"HTTP/1.1 103 Early Hints\r\n", b""])
+def test_a_parser_that_sees_no_end_of_the_head(head: bytes, parser: Any) -> None:
+    with pytest.raises(MalformedResponseError, match="it cannot be parsed"):
+        parser(head)
 
-    class Other(parser):  # type: ignore[misc]  # its base is a parameter
-        def __getattribute__(self, name: str) -> Any:
-            return is_complete if name == "is_complete" else super().__getattribute__(name)
 
-    monkeypatch.setattr(parsers, "response_parser", Other)
-    assert "it does not end where its framing says" in outcome_of(data).error
+def test_a_parser_that_refuses_a_head_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: bytes) -> list[tuple[str, str]]:
+        raise MalformedResponseError("it cannot be parsed")
+
+    monkeypatch.setattr(http1, "read_headers", refuse)
+    assert "is not valid HTTP: it cannot be parsed receive False True" in outcome_of(OK + TWO).error
 
 
 def test_an_encoded_request() -> None:

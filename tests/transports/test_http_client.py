@@ -1,4 +1,4 @@
-"""Calls through an httpx (or httpx2) client of the user's own, and how its failures read."""
+"""Calls through an httpx (or httpx2) client of the user's own, and the errors of its failures."""
 
 import socket
 import ssl
@@ -61,7 +61,7 @@ def test_a_client_of_ones_own(
         headers = realtime_server.requests[0].headers
         assert headers["authorization"] == f"Bearer {realtime_server.api_key}"
         assert not {"cookie", "x-own"} & set(headers)
-        realtime_server.respond_next(MockResponse(307, headers={"location": "/v1/elsewhere"}))
+        realtime_server.respond_next(MockResponse(307, headers={"location": "/v1/other"}))
         with pytest.raises(RedirectError):
             await client.sessions.create()
         realtime_server.respond_next(MockResponse(delay=30))

@@ -1,4 +1,4 @@
-"""What every exception of httpx's means, by one table of types; nothing but the exception stays."""
+"""Each exception of httpx's and the error that it becomes, by one table of types."""
 
 import asyncio
 import contextlib
@@ -118,7 +118,7 @@ REFUSED = ConnectionRefusedError(111, "in whatever language")
 
 
 @pytest.mark.parametrize(
-    ("cause", "kind", "retryable", "told"),
+    ("cause", "kind", "retryable", "message"),
     [
         (CERTIFICATE, CertificateError, False, "not trusted: self-signed certificate"),
         (ExceptionGroup("x", [OSError(), CERTIFICATE]), CertificateError, False, "not trusted"),
@@ -132,12 +132,12 @@ REFUSED = ConnectionRefusedError(111, "in whatever language")
     ],
 )
 def test_why_it_could_not_connect(
-    cause: BaseException, kind: type[APIConnectionError], retryable: bool, told: str
+    cause: BaseException, kind: type[APIConnectionError], retryable: bool, message: str
 ) -> None:
     error = meaning_of(behind(cause))
     assert type(error) is kind
     assert error.retryable is retryable
-    assert told in error.message
+    assert message in error.message
 
 
 @pytest.mark.parametrize("name", ["RemoteProtocolError", "LocalProtocolError", "ProxyError"])

@@ -1,4 +1,4 @@
-"""What counts as an interceptor of httpx, and what only looks like one; and what asking costs."""
+"""Which replacements of httpx's methods count as interceptors, and the cost of the check."""
 
 import functools
 import subprocess
@@ -302,34 +302,32 @@ asyncio.run(main())
         assert not {"traceparent", "sentry-trace"} & set(request.headers)
 
 
-ASKING = """
+CHECKING = """
 import sys, timeit
 {imports}
-from openai_realtime.transports.factory import AsyncInterception, SyncInterception
+from openai_realtime.transports.factory import OwnAsyncConnections, OwnSyncConnections
+from openai_realtime.transports.proxies import ProxyRules
 
-class AsyncConnections(AsyncInterception):
-    is_closed = False
+class Plain:
     def _running(self):
         return self
     def nothing(self):
         return self._running()
 
-class SyncConnections(SyncInterception):
-    is_closed = False
-    def _running(self):
+class AsyncConnections(OwnAsyncConnections):
+    def _own(self):
         return self
-    def nothing(self):
-        return self._running()
 
+plain, rules = Plain(), ProxyRules(None, trust_env=False)
 libraries = {{"httpx", "httpcore", "httpx2", "httpcore2", "respx"}}
 assert sorted(libraries & sys.modules.keys()) == sorted({names!r})
-for engine in (AsyncConnections(), SyncConnections()):
-    assert engine.current() is engine
-    took = {{"engine.current()": [], "engine.nothing()": []}}
+for own in (AsyncConnections(rules), OwnSyncConnections(rules)):
+    assert type(own.current()).__name__ in ("AsyncConnections", "ThreadEngine")
+    took = {{"own.current()": [], "plain.nothing()": []}}
     for _ in range(500):  # in turn, and in bits shorter than a busy machine's turns
         for statement in took:
             took[statement].append(timeit.timeit(statement, globals=globals(), number=500))
-    print(min(took["engine.current()"]) / min(took["engine.nothing()"]))
+    print(min(took["own.current()"]) / min(took["plain.nothing()"]))
 """
 
 
@@ -342,11 +340,11 @@ for engine in (AsyncConnections(), SyncConnections()):
     ],
     ids=["nothing imported", "httpx", "everything"],
 )
-def test_asking_costs_next_to_nothing(names: list[str], most: float) -> None:
+def test_the_check_costs_next_to_nothing(names: list[str], most: float) -> None:
     """So many calls of a method that does nothing; a look at the disk or a lock would be hundreds."""
     imports = "\n".join(f"import {name}" for name in names)
     done = subprocess.run(
-        [sys.executable, "-c", ASKING.format(imports=imports, names=names)],
+        [sys.executable, "-c", CHECKING.format(imports=imports, names=names)],
         capture_output=True,
         text=True,
         check=True,

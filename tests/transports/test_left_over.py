@@ -1,4 +1,4 @@
-"""What comes behind an answer is nobody's: wherever it waits, its connection serves no other call."""
+"""Bytes that come behind a response, in any layer: their connection serves no other call."""
 
 import socket
 import ssl
@@ -16,8 +16,8 @@ from transports.server_dialogue import served
 BACKENDS = ON_BOTH_PARSERS
 
 
-def answer(secret: str, size: int = 0) -> bytes:
-    """Return an answer of `size` bytes, head included, or as many as it needs."""
+def response(secret: str, size: int = 0) -> bytes:
+    """Return a response of `size` bytes, head included, or as many as it needs."""
     expires = int(time.time()) + 60
     body = b'{"client_secret":{"value":"%s","expires_at":%d}}' % (secret.encode(), expires)
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %6d\r\n\r\n"
@@ -47,8 +47,8 @@ def test_in_the_same_segment(backend: Backend, size: int) -> None:
         nonlocal count
         while connection.recv(65_536):
             count += 1
-            behind = answer("ek_behind") if count == 2 else b""
-            connection.sendall(answer(f"ek_{count}", size) + behind)
+            behind = response("ek_behind") if count == 2 else b""
+            connection.sendall(response(f"ek_{count}", size) + behind)
 
     with served(talk) as port:
         got = three_secrets(backend, base_url=f"http://127.0.0.1:{port}/v1")
@@ -81,11 +81,11 @@ def test_in_tls_within_a_proxys_tls(backend: Backend, records: int, authority: t
         while inner.read():
             count += 1
             is_held = records == 2
-            inner.write(answer(f"ek_{count}"))
+            inner.write(response(f"ek_{count}"))
             if is_held:
                 inner.flush()
             if count == 2:
-                inner.write(answer("ek_behind"))
+                inner.write(response("ek_behind"))
             inner.flush()
             outer.flush()
             is_held = False

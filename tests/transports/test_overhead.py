@@ -1,4 +1,4 @@
-"""What stands between a call and its socket: the frames of ours, and the modules that are loaded."""
+"""The cost between a call and its socket: the package's frames, and the modules that are loaded."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 from unittest.mock import patch
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from openai_realtime.transports import parsers
+from openai_realtime.transports import http1
 from transports.outcomes import PARSERS, Outcome, outcome_of
 
 TOKEN = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=8)
@@ -130,8 +131,8 @@ def cut(data: bytes, positions: list[int]) -> list[bytes]:
 POSITIONS = st.lists(st.integers(0, 10_000), max_size=6)
 
 
-def outcome_over(parser: type, pieces: list[bytes], *, ends: bool) -> Outcome:
-    with patch.object(parsers, "response_parser", parser):
+def outcome_over(parser: Callable[[bytes], object], pieces: list[bytes], *, ends: bool) -> Outcome:
+    with patch.object(http1, "read_headers", parser):
         return outcome_of(*pieces, ends=ends)
 
 

@@ -1,4 +1,4 @@
-"""Which idle connection is used next, which are closed, and whose they are."""
+"""The pool of idle connections: which is used next, which are closed, and forked children."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from openai_realtime import APIConnectionError, APITimeoutError
 from openai_realtime.core.wire import Headers, Request, Response
 from openai_realtime.transports import pool as pools
-from openai_realtime.transports.http1 import Origin, origin_of
-from openai_realtime.transports.pool import Pool
+from openai_realtime.transports.pool import Lease, Pool
+from openai_realtime.transports.proxies import Origin, origin_of
 
 URL = "https://api.example/v1/realtime/sessions"
 ORIGIN = origin_of(URL, loopback_only=False)
@@ -134,7 +134,7 @@ def test_after_a_response(
 ) -> None:
     fresh = Fake()
     fresh.connection.may_serve_again = may_serve_again
-    with pool.lease(REQUEST) as lease:
+    with Lease(pool, REQUEST) as lease:
         assert lease.connection is None
         lease.connection = fresh
         lease.check_new()
@@ -161,7 +161,7 @@ def test_after_a_failure(
 ) -> None:
     """Where one had idled too long, so had the others."""
     other, used = kept(pool, Fake(), Fake())
-    lease = pool.lease(REQUEST).__enter__()
+    lease = Lease(pool, REQUEST).__enter__()
     assert lease.connection is used
     used.connection.was_idle, used.connection.has_begun = was_idle, has_begun
     lease.__exit__(type(error), error, None)
@@ -174,17 +174,17 @@ def test_a_slot_is_given_back_whatever_happens(pool: Pool[Any, threading.Semapho
     for usable in (True, KeyboardInterrupt()):
         kept(pool, Fake(usable=usable))
         assert pool.slots.acquire(blocking=False)
-        with pytest.raises((KeyboardInterrupt, ValueError)), pool.lease(REQUEST):
+        with pytest.raises((KeyboardInterrupt, ValueError)), Lease(pool, REQUEST):
             raise ValueError
         assert pool.slots.acquire(blocking=False)
         pool.slots.release()
-    with pytest.raises(OSError, match="no route"), pool.lease(REQUEST):
+    with pytest.raises(OSError, match="no route"), Lease(pool, REQUEST):
         raise OSError("no route")  # before any connection was open
 
 
 def test_one_that_closes_before_its_first_request_was_never_used(pool: Pool[Any, Any]) -> None:
     gone = Fake(usable=False)
-    lease = pool.lease(REQUEST).__enter__()
+    lease = Lease(pool, REQUEST).__enter__()
     lease.connection = gone
     with pytest.raises(APIConnectionError) as caught:
         lease.check_new()

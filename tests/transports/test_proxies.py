@@ -15,8 +15,7 @@ from backends import ON_BOTH_PARSERS, Backend
 from openai_realtime import APIConnectionError, ConfigurationError, SyncRealtimeSessionsClient
 from openai_realtime.testing import MockRealtimeServer
 from openai_realtime.transports import proxies
-from openai_realtime.transports.http1 import Origin
-from openai_realtime.transports.proxies import Proxy, ProxyRules
+from openai_realtime.transports.proxies import Origin, Proxy, ProxyRules
 from transports.tls_server import TlsServer
 
 BACKENDS = ON_BOTH_PARSERS
@@ -289,7 +288,7 @@ def test_what_an_interceptor_lets_through_goes_the_same_way(
         async with backend.client(base_url=base_url, api_key="sk-secret", proxy=url) as client:
             assert (await client.sessions.create()).client_secret.value == "ek_tls"
 
-    # respx's mocker of httpcore lets nothing through to a proxy, whoever asks it.
+    # respx's mocker of httpcore lets no request through to a proxy.
     with respx.mock(using="httpx") as router:
         router.route().pass_through()
         backend.run(body)

@@ -1,4 +1,4 @@
-"""From names to sockets: look-ups that hang, addresses that swallow, plain http that stays here."""
+"""From names to sockets: look-ups that hang, addresses that do not respond, plain http on loopback."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
 def names(monkeypatch: pytest.MonkeyPatch, **known: list[str] | float) -> None:
-    """Resolve `known` hosts as told: to addresses, or after so many seconds to nothing."""
+    """Resolve `known` hosts to what is given: to addresses, or after so many seconds to nothing."""
     usual = socket.getaddrinfo
 
     def getaddrinfo(host: str, port: int, *arguments: Any, **options: Any) -> Any:
@@ -57,7 +57,7 @@ def reach(server: MockRealtimeServer, host: str) -> dict[str, Any]:
 
 @contextmanager
 def black_hole(address: str, port: int) -> Iterator[None]:
-    """Let a listener's backlog be full: whoever connects hears nothing."""
+    """Let a listener's backlog be full: a client that connects gets no reply."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind((address, port))

@@ -1,4 +1,4 @@
-"""Key updates, tickets and wanted client certificates of real TLS servers, over loopback."""
+"""Real TLS servers on loopback: key updates, tickets, and servers that require a client certificate."""
 
 from __future__ import annotations
 

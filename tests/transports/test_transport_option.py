@@ -1,4 +1,4 @@
-"""`transport=`: any transport of httpx's or httpx2's is one argument, and stays its owner's."""
+"""`transport=`: any transport of httpx or httpx2; it is never closed."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ from openai_realtime import (
 )
 from transports.h2_server import http2_served
 from transports.server_dialogue import served
-from transports.tls_server import ANSWER, SESSION
+from transports.tls_server import RESPONSE, SESSION
 
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda module: module.__name__)
 QUICK = RetryPolicy(base_delay=0.001)
@@ -131,7 +131,7 @@ def unix_served(path: str) -> Iterator[None]:
             request = b""
             while not request.endswith(b"}"):
                 request += connection.recv(65536)
-            connection.sendall(ANSWER)
+            connection.sendall(RESPONSE)
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

@@ -1,4 +1,4 @@
-"""Tunnels by tables: what a proxy replies, however it comes, and what becomes of it."""
+"""Tunnels by tables: the replies of a proxy, in any pieces, and their results."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.connection import Connection
-from openai_realtime.transports.http1 import Origin
-from openai_realtime.transports.proxies import Proxy
+from openai_realtime.transports.proxies import Origin, Proxy
 from openai_realtime.transports.tls import TlsLayer
 from openai_realtime.transports.tunnels import ConnectTunnel, SocksTunnel
 from transports.local_variables import recorded_local_variables
@@ -38,7 +37,7 @@ class Above(TlsLayer):
         super().__init__(CONTEXT, "api.example.com")
         self.came = b""
 
-    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+    def receive(self, data: bytes | bytearray) -> tuple[bytes, bytes]:
         self.came += data
         return b"", b""
 

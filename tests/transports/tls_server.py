@@ -1,7 +1,4 @@
-"""A TLS server on loopback that answers every request with the same session.
-
-Owns: TLS and sockets. Must not know: any test.
-"""
+"""A TLS server on loopback that responds to every request with the same session."""
 
 import socket
 import ssl
@@ -11,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import trustme
 
 SESSION = b'{"client_secret":{"value":"ek_tls"}}'
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(SESSION), SESSION)
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(SESSION), SESSION)
 
 
 class TlsServer:
-    """Answers every request on every connection with the same session, over TLS."""
+    """Responds to every request on every connection with the same session, over TLS."""
 
     def __init__(self, certificate: trustme.LeafCert) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -47,7 +44,7 @@ class TlsServer:
                 while request := stream.recv(65536):
                     if request.endswith(b"}"):
                         self.requests += 1
-                        stream.sendall(ANSWER)
+                        stream.sendall(RESPONSE)
         except OSError:
             connection.close()
 

@@ -1,4 +1,4 @@
-"""asyncio's shell where the event loop, the peer and the clock meet badly: step by step."""
+"""The asyncio engine step by step: rare orders of events of the loop, the peer and the clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from openai_realtime import APIConnectionError, APITimeoutError, Timeout
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.wire import Request, Response
 from openai_realtime.transports import asyncio_engine, sockets, trio_engine
-from openai_realtime.transports.asyncio_connection import AsyncioConnection
+from openai_realtime.transports.asyncio_engine import AsyncioConnection
 from openai_realtime.transports.connection import Connection
 from openai_realtime.transports.sockets import Address, PolledConnection
 
