@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class LoggingServer(MockRealtimeServer):
     """A mock server that tells of every request on stderr, and remembers none."""
 
-    def answer(self, request: RecordedRequest) -> MockResponse:
-        """ResponseModel, and write `method path status`; the query stays out, it may hold anything."""
-        answer = super().answer(request)
+    def respond(self, request: RecordedRequest) -> MockResponse:
+        """Respond, and write `method path status`; the query stays out, it may hold anything."""
+        response = super().respond(request)
         self.requests.clear()
         path = request.path.partition("?")[0]
-        output.log(f"{sanitize_text(f'{request.method} {path}')} {answer.status}\n")
-        return answer
+        output.log(f"{sanitize_text(f'{request.method} {path}')} {response.status}\n")
+        return response

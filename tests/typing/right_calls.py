@@ -63,7 +63,7 @@ from openai_realtime.testing import (
     RecordedRequest,
     mock_realtime,
 )
-from openai_realtime.testing.phone_calls import CallDecision
+from openai_realtime.testing.phone import CallDecision
 from openai_realtime.types.audio import CustomVoice, Transcription, VoiceName
 from openai_realtime.types.tools import ToolChoiceFunctionParam
 from openai_realtime.types.turn_detection import TurnDetection
