@@ -1,10 +1,10 @@
-"""A Django view that answers with client secrets, behind Django's own sessions.
+"""A Django view that returns client secrets, behind Django's own sessions.
 
     pip install django 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… python examples/django_view.py    # serves http://127.0.0.1:8000
-    python examples/django_view.py --mock                 # signs in, asks, and ends: no key
+    python examples/django_view.py --mock                 # signs in, requests, and ends: no key
 
-The view hands the request to the mint service's endpoint, and tells it who Django says is there.
+The view passes the request to the mint service's endpoint, with the user that Django has signed in.
 Django has to run as ASGI. It stops the view when the browser hangs up, and minting with it.
 """
 
@@ -54,7 +54,7 @@ def endpoint() -> MintEndpoint:
 
 @csrf_exempt  # the endpoint takes JSON alone, and from the listed origins
 async def client_secret(request: ASGIRequest) -> HttpResponse:
-    """Answer with a client secret, or say why not."""
+    """Return a client secret, or an error response."""
     user = await request.session.aget("user")
     body: list[Message] = [{"type": "http.request", "body": request.body}]
 
@@ -64,15 +64,15 @@ async def client_secret(request: ASGIRequest) -> HttpResponse:
         return body.pop()
 
     scope = {**request.scope, "state": {"user": user}}
-    answer = await endpoint().respond(Request(scope, receive))
-    if answer is None:  # the browser hung up
+    response = await endpoint().respond(Request(scope, receive))
+    if response is None:  # the browser hung up
         return HttpResponse(status=499)
-    return HttpResponse(bytes(answer.body), status=answer.status_code, headers=answer.headers)
+    return HttpResponse(bytes(response.body), status=response.status_code, headers=response.headers)
 
 
 @csrf_exempt
 async def login(request: ASGIRequest) -> HttpResponse:
-    """Sign in: yours asks for a password."""
+    """Sign in. Your own view checks a password."""
     await request.session.aset("user", request.POST["user"])
     return HttpResponse(status=204)
 
@@ -91,16 +91,16 @@ application = get_asgi_application()
 
 
 async def try_it() -> None:
-    """Ask as a page does: before and after signing in."""
+    """Request a secret as a page does, before and after signing in."""
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(
         transport=transport, base_url=ADDRESS, headers={"Origin": ADDRESS}
     ) as page:
-        answer = await page.post("/client-secret", json={})
-        print("signed out:", answer.status_code, answer.json()["message"])
+        response = await page.post("/client-secret", json={})
+        print("signed out:", response.status_code, response.json()["message"])
         await page.post("/login", data={"user": "ann"})
-        answer = await page.post("/client-secret", json={})
-        print("signed in: ", answer.status_code, answer.text)
+        response = await page.post("/client-secret", json={})
+        print("signed in: ", response.status_code, response.text)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     pip install fastapi uvicorn
     OPENAI_API_KEY=sk-… uvicorn --app-dir examples fastapi_endpoint:app
 
-    OPENAI_API_KEY=sk-… python examples/fastapi_endpoint.py    # asks its own endpoint once
+    OPENAI_API_KEY=sk-… python examples/fastapi_endpoint.py    # calls its own endpoint once
     python examples/fastapi_endpoint.py --mock                 # the same: no key, no network
 
 The client lives as long as the app. What the provider says of an error goes to the log, never to
@@ -73,10 +73,10 @@ async def explain(_: Request, error: APIError) -> JSONResponse:
 
 
 def main() -> None:
-    """Start the app in this process, ask it for a secret, and stop it."""
+    """Start the app in this process, request a secret, and stop it."""
     with TestClient(app) as browser:
-        answer = browser.post("/session")
-    print(answer.status_code, answer.text)
+        response = browser.post("/session")
+    print(response.status_code, response.text)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     pip install 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… REDIS_URL=redis://127.0.0.1:6379/0 SAFETY_KEY=… \
         uvicorn --app-dir examples --factory redis_fleet:create_app --workers 4 --no-proxy-headers
-    python examples/redis_fleet.py --mock    # needs redis-server; asks two of them, and ends
+    python examples/redis_fleet.py --mock    # needs redis-server; calls two workers, and ends
 
-A user cannot have four times the limit by finding four workers. While Redis does not answer, nobody
+A user cannot have four times the limit by finding four workers. While Redis does not response, nobody
 gets a secret; when it is back, so is the service. Let Redis keep its counts over a restart:
 `appendonly yes`. `SAFETY_KEY` is the same for all workers.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def who(request: Request) -> str | None:
-    """Return who asks: a header here, which is your gateway's word; a cookie or a token with you."""
+    """Return the user: here from a gateway's header; in your app from a cookie or a token."""
     return request.headers.get("x-user")
 
 
@@ -52,14 +52,14 @@ def create_app() -> Starlette:
 
 
 def try_it() -> None:
-    """Ask two workers in turn, until the limit says no."""
+    """Call two workers in turn, until the limit is reached."""
     with TestClient(create_app()) as one, TestClient(create_app()) as other:
         for worker in (one, other) * 4:
-            answer = worker.post("/client-secret", json={}, headers={"X-User": "ann"})
-            told = answer.json()
+            response = worker.post("/client-secret", json={}, headers={"X-User": "ann"})
+            body = response.json()
             name = "one:  " if worker is one else "other:"
-            wait = answer.headers.get("retry-after", "0")
-            print(name, answer.status_code, told.get("value") or f"again in {wait} s")
+            wait = response.headers.get("retry-after", "0")
+            print(name, response.status_code, body.get("value") or f"again in {wait} s")
 
 
 def main() -> None:

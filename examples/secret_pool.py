@@ -1,4 +1,4 @@
-"""Keep secrets ready, so that nobody waits for a mint.
+"""Keep secrets ready, so that no user waits for a mint.
 
     OPENAI_API_KEY=sk-… python examples/secret_pool.py
     python examples/secret_pool.py --mock    # no key, no network
@@ -21,7 +21,7 @@ USERS = 20
 
 
 async def main() -> None:
-    """Serve the users, and tell how long they waited."""
+    """Serve the users, and print how long they waited."""
     secrets: list[str] = []
     waits: list[float] = []
     async with (

@@ -94,7 +94,7 @@ def serving(app: Starlette) -> Generator[str]:
 
 
 def main() -> None:
-    """Play a day, with the mock in the place of OpenAI and of the telephone network."""
+    """Simulate a day, with the mock in place of OpenAI and of the telephone network."""
     hour = 10
 
     def clock() -> datetime:

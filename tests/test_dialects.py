@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from openai_realtime.core.strict_json import Json
 from openai_realtime.dialects import (
     Kind,
-    flat_request,
     flat_response,
-    nested_request,
+    flat_request,
     nested_response,
+    nested_request,
 )
 
 Object = dict[str, Any]
@@ -111,10 +111,10 @@ def test_requests_both_ways(flat: Object, nested: Object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "spelt"), [("realtime", "expires_after"), ("transcription", "expires_at")]
+    ("kind", "parameter"), [("realtime", "expires_after"), ("transcription", "expires_at")]
 )
-def test_the_lifetime(kind: Kind, spelt: str) -> None:
-    flat: Object = {"client_secret": {spelt: {"anchor": "created_at", "seconds": 60}}}
+def test_the_lifetime(kind: Kind, parameter: str) -> None:
+    flat: Object = {"client_secret": {parameter: {"anchor": "created_at", "seconds": 60}}}
     there = nested_request(flat, kind)
     assert there.body == {
         "expires_after": {"anchor": "created_at", "seconds": 60},
@@ -225,7 +225,7 @@ NESTED_RESPONSE: Object = {
 }
 
 
-def test_answers_both_ways() -> None:
+def test_responses_both_ways() -> None:
     assert flat_response(NESTED_RESPONSE) == FLAT_RESPONSE
     assert nested_response(FLAT_RESPONSE) == NESTED_RESPONSE
     assert flat_response(FLAT_RESPONSE) == FLAT_RESPONSE
@@ -236,7 +236,7 @@ SECRET: Object = {"value": "ek_1", "expires_at": 7}
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"client_secret": SECRET},
         SECRET,
@@ -250,16 +250,16 @@ SECRET: Object = {"value": "ek_1", "expires_at": 7}
         {"client_secret": {"value": None}, "session": {"client_secret": SECRET}},
     ],
 )
-def test_the_secret_is_found_wherever_it_is(answer: Object) -> None:
-    before = copy.deepcopy(answer)
-    assert flat_response(answer)["client_secret"] == SECRET
-    nested = nested_response(answer)
+def test_the_secret_is_found_wherever_it_is(response: Object) -> None:
+    before = copy.deepcopy(response)
+    assert flat_response(response)["client_secret"] == SECRET
+    nested = nested_response(response)
     assert (nested["value"], nested["expires_at"]) == ("ek_1", 7)
-    assert answer == before
+    assert response == before
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {},
         {"value": 5},
@@ -270,14 +270,14 @@ def test_the_secret_is_found_wherever_it_is(answer: Object) -> None:
         {"error": {"message": "no"}},
     ],
 )
-def test_no_secret_is_invented(answer: Object) -> None:
-    assert not isinstance(flat_response(answer).get("client_secret"), dict)
-    assert not isinstance(nested_response(answer).get("value"), str)
+def test_no_secret_is_invented(response: Object) -> None:
+    assert not isinstance(flat_response(response).get("client_secret"), dict)
+    assert not isinstance(nested_response(response).get("value"), str)
 
 
 def test_a_secret_with_its_unknown_fields_survives() -> None:
-    answer: Object = {**NESTED_RESPONSE, "scope": "x"}
-    assert flat_response(answer)["scope"] == "x"
+    response: Object = {**NESTED_RESPONSE, "scope": "x"}
+    assert flat_response(response)["scope"] == "x"
     odd: Object = {
         "value": "ek_1",
         "session": {
@@ -292,9 +292,9 @@ def test_a_secret_with_its_unknown_fields_survives() -> None:
     }
 
 
-def test_a_flat_transcription_answer_becomes_a_nested_one() -> None:
-    answer: Object = {"object": "realtime.transcription_session", "client_secret": SECRET}
-    assert nested_response(answer)["session"] == {
+def test_a_flat_transcription_response_becomes_a_nested_one() -> None:
+    response: Object = {"object": "realtime.transcription_session", "client_secret": SECRET}
+    assert nested_response(response)["session"] == {
         "type": "transcription",
         "object": "realtime.transcription_session",
     }
@@ -349,8 +349,8 @@ def test_flat_to_nested_to_flat_is_the_identity(
     if kind == "transcription":
         flat.pop("modalities", None)
     if lifetime is not None:
-        spelt = "expires_after" if kind == "realtime" else "expires_at"
-        flat["client_secret"] = {spelt: {"seconds": lifetime}}
+        parameter = "expires_after" if kind == "realtime" else "expires_at"
+        flat["client_secret"] = {parameter: {"seconds": lifetime}}
     there = nested_request(flat, kind)
     back, kind_again = flat_request(there.body)
     assert (there.dropped, back.dropped, kind_again) == ((), (), kind)
@@ -360,9 +360,9 @@ def test_flat_to_nested_to_flat_is_the_identity(
 
 @settings(max_examples=300)
 @given(CARRIED)
-def test_answers_there_and_back_are_the_identity(flat: Object) -> None:
-    answer: Object = {**flat, "object": "realtime.session", "client_secret": SECRET}
-    assert flat_response(nested_response(answer)) == answer
+def test_responses_there_and_back_are_the_identity(flat: Object) -> None:
+    response: Object = {**flat, "object": "realtime.session", "client_secret": SECRET}
+    assert flat_response(nested_response(response)) == response
 
 
 @given(

@@ -1,4 +1,4 @@
-"""The log is silent until it is asked for."""
+"""The log is silent by default; an environment variable turns it on."""
 
 import os
 import subprocess

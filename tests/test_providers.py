@@ -104,14 +104,14 @@ def test_dialects_and_keys(
     with pytest.raises(ConfigurationError, match=f"{variable}$"):
         SyncRealtimeSessionsClient(provider=provider)
     monkeypatch.setenv(variable, "key-1")
-    asked: Any = Configuration.resolve({"provider": provider}).credential.get()
-    assert asked.header == (auth.header.encode(), f"{auth.prefix}key-1".encode())
+    credential: Any = Configuration.resolve({"provider": provider}).credential.get()
+    assert credential.header == (auth.header.encode(), f"{auth.prefix}key-1".encode())
 
 
 def test_no_provider_is_sent_anothers_key_or_organization(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, "openais-own")
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://other.example/v1")
     with pytest.raises(ConfigurationError, match="XAI_API_KEY"):
         SyncRealtimeSessionsClient(provider=xai())
     configuration = Configuration.resolve({"provider": xai(), "api_key": "xai-1"})
@@ -137,7 +137,9 @@ def test_settings_that_contradict(options: dict[str, Any], why: str) -> None:
 def test_with_options_changes_who_is_called() -> None:
     with SyncRealtimeSessionsClient(api_key="xai-1", provider=xai()) as client:
         with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
-            client.with_options(base_url="https://h/v1")  # xAI's key is not for somebody else
+            client.with_options(
+                base_url="https://h/v1"
+            )  # xAI's key is not sent to another provider
         other = client.with_options(base_url="https://h/v1", api_key="sk-y")
         assert (client.base_url, other.base_url) == ("https://api.x.ai/v1", "https://h/v1")
         assert other.with_options(provider=openai()).base_url == "https://api.openai.com/v1"
@@ -213,7 +215,7 @@ def test_a_subclass_keeps_what_is_its_own() -> None:
         lambda: compatible("http://gateway.example"),
     ],
 )
-def test_what_is_refused(make: Any) -> None:
+def test_unusable_settings_are_rejected(make: Any) -> None:
     with pytest.raises(ConfigurationError):
         make()
 
@@ -230,5 +232,5 @@ def test_plain_http_where_it_is_allowed() -> None:
 def test_a_new_provider_is_a_line_of_data() -> None:
     mine = Provider("Mine", "https://mine.example", "ga", auth=AuthScheme("x-key"))
     configuration = Configuration.resolve({"provider": mine, "api_key": "k"})
-    asked: Any = configuration.credential.get()
-    assert asked.header == (b"x-key", b"k")
+    credential: Any = configuration.credential.get()
+    assert credential.header == (b"x-key", b"k")

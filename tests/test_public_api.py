@@ -39,7 +39,7 @@ def test_every_export_has_a_docstring() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_file_says_what_it_owns_and_stays_short(path: Path) -> None:
+def test_every_file_has_a_docstring_and_at_most_400_lines(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text)), "a file opens with a docstring"
     assert len(text.splitlines()) <= 400

@@ -1,4 +1,4 @@
-"""`on_event=`: what a hook is told, in order, whatever becomes of the call and of the hook."""
+"""The events that an `on_event=` hook gets, in order, also when the call or the hook fails."""
 
 from __future__ import annotations
 
@@ -153,9 +153,9 @@ def test_the_log_goes_on_beside_a_hook(
         async with backend.client(on_event=events.append) as client:
             with caplog.at_level(logging.DEBUG, "openai_realtime"):
                 await client.sessions.create()
-            told = len(caplog.records)
+            logged = len(caplog.records)
             await client.sessions.create()
-            assert len(caplog.records) == told > 0
+            assert len(caplog.records) == logged > 0
 
     backend.run(body)
     assert len(events) == 8

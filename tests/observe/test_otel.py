@@ -175,7 +175,7 @@ def test_a_port_that_the_url_does_not_name_is_its_schemes(
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "kind", "status"),
+    ("response", "error", "kind", "status"),
     [
         (MockResponse(401, {"error": {"message": "sk-hidden"}}), AuthenticationError, "401", 401),
         (MockResponse(json={"id": "ek_hidden"}), Exception, "APIResponseValidationError", 200),
@@ -183,17 +183,17 @@ def test_a_port_that_the_url_does_not_name_is_its_schemes(
         (MockResponse(drop="before"), APIConnectionError, "APIConnectionError", None),
     ],
 )
-def test_errors_are_told_by_type(
+def test_errors_are_reported_by_type(
     backend: Backend,
     realtime_server: MockRealtimeServer,
     telemetry: Telemetry,
-    answer: MockResponse,
+    response: MockResponse,
     error: type[Exception],
     kind: str,
     status: int | None,
 ) -> None:
     async def body() -> None:
-        realtime_server.respond_next(answer)
+        realtime_server.respond_next(response)
         async with backend.client(on_event=telemetry.hook, timeout=0.5, max_retries=0) as client:
             with pytest.raises(error):
                 await client.sessions.create(
@@ -220,8 +220,8 @@ def test_a_fallback_is_seen(backend: Backend, telemetry: Telemetry) -> None:
                 await client.sessions.create()
 
     backend.run(body)
-    told = [attempt["openai_realtime.attempt.cause"] for attempt in telemetry.attempts()]
-    assert told == ["first", "fallback"]
+    causes = [attempt["openai_realtime.attempt.cause"] for attempt in telemetry.attempts()]
+    assert causes == ["first", "fallback"]
     assert "openai_realtime.retries" not in telemetry.points()
 
 

@@ -1,7 +1,6 @@
-"""Strict mypy and strict pyright see the public API as it is meant.
+"""Strict mypy and strict pyright accept the right calls and reject the wrong ones.
 
-Owns: running both checkers, and reading what they say. Must not know: any call (`right_calls.py`
-has the right ones, `wrong_calls.py` the wrong ones and the errors expected of them).
+`right_calls.py` has the right calls; `wrong_calls.py` has the wrong ones, each with its expected errors.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Finding(NamedTuple):
 def run(*command: str, cwd: Path) -> str:
     # pyright --verifytypes takes the first Python of PATH, whatever --pythonpath says.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    # A checker's own coverage is nobody's business.
+    # The checkers' own coverage is not measured.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     finished = subprocess.run(
         [sys.executable, "-m", *command],
@@ -82,7 +81,7 @@ def checker(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def findings(checker: str, tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
-    """What a checker says of both files in a user's project: no plug-in, and only the defaults."""
+    """A checker's findings on both files in a user's project without a plug-in or settings."""
     project = tmp_path_factory.mktemp(checker)
     for name in ("right_calls.py", "wrong_calls.py"):
         shutil.copy(HERE / name, project)
@@ -109,7 +108,7 @@ def test_wrong_calls_are_refused_and_for_no_other_reason(
 
 
 def test_the_package_is_clean(checker: str) -> None:
-    """Here with the project's own settings, which are stricter still."""
+    """With the project's own settings, which are stricter."""
     what = ("-p", "openai_realtime") if checker == "mypy" else (str(PACKAGE),)
     assert sorted(CHECKERS[checker](*what, cwd=ROOT)) == []
 

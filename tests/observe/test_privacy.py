@@ -1,4 +1,4 @@
-"""What a hook's events and its faults keep to themselves."""
+"""What events and warnings of hooks do not show."""
 
 from __future__ import annotations
 
