@@ -1,4 +1,4 @@
-"""Adapters that never wait, and responses that are sent before the body was read."""
+"""Body bounds with ASGI adapters that never wait, and responses that are sent before the body was read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WITH_BODY = [(b"content-length", b"9")]
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def backend(request: pytest.FixtureRequest) -> str:
+def library(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 class Adapter:
-    """An ASGI `receive` that never waits: it repeats its last message for ever."""
+    """An ASGI `receive` that never waits, and repeats its last message for ever."""
 
     def __init__(self, *messages: Message) -> None:
         self.messages = list(messages)
@@ -38,17 +38,17 @@ class Adapter:
         return self.messages.pop(0) if len(self.messages) > 1 else self.messages[0]
 
 
-def test_after_the_body_only_a_disconnect_is_returned(backend: str) -> None:
+def test_after_the_body_only_a_disconnect_is_returned(library: str) -> None:
     async def body() -> None:
         adapter = Adapter(BYTE, END, END, END, DISCONNECT)
         bounded = BoundedReceive(adapter, max_bytes=9, seconds=9)
         assert [await bounded(), await bounded(), await bounded()] == [BYTE, END, DISCONNECT]
         assert await bounded() == DISCONNECT
 
-    anyio.run(body, backend=backend)
+    anyio.run(body, backend=library)
 
 
-def test_an_adapter_that_repeats_the_end_of_the_body_does_not_spin(backend: str) -> None:
+def test_an_adapter_that_repeats_the_end_of_the_body_does_not_spin(library: str) -> None:
     async def body() -> None:
         adapter = Adapter(END)
         bounded = BoundedReceive(adapter, max_bytes=9, seconds=9)
@@ -58,7 +58,7 @@ def test_an_adapter_that_repeats_the_end_of_the_body_does_not_spin(backend: str)
         # 10 ms, then twice as long each time: 6 pauses fit into half a second.
         assert adapter.calls <= 8
 
-    anyio.run(body, backend=backend)
+    anyio.run(body, backend=library)
 
 
 async def read_for_ever(receive: Receive) -> None:
@@ -73,8 +73,8 @@ async def read_for_ever(receive: Receive) -> None:
         (BYTE, 600, 413, 2501),  # those with one are bounded by their number
     ],
 )
-def test_an_adapter_that_never_waits_is_held_to_the_bounds_and_others_run_meanwhile(
-    backend: str, message: Message, seconds: float, status: int, calls: int
+def test_bounds_hold_for_an_adapter_that_never_waits_and_other_tasks_run_meanwhile(
+    library: str, message: Message, seconds: float, status: int, calls: int
 ) -> None:
     async def body() -> None:
         adapter = Adapter(message)
@@ -95,17 +95,17 @@ def test_an_adapter_that_never_waits_is_held_to_the_bounds_and_others_run_meanwh
         assert adapter.calls <= calls
         assert others >= adapter.calls - 1
 
-    anyio.run(body, backend=backend)
+    anyio.run(body, backend=library)
 
 
-def test_a_body_of_exactly_the_bound_is_read(backend: str) -> None:
+def test_a_body_of_exactly_the_bound_is_read(library: str) -> None:
     async def body() -> None:
         bounded = BoundedReceive(Adapter(BYTE, BYTE, END), max_bytes=2, seconds=9)
         assert [await bounded() for _ in range(3)] == [BYTE, BYTE, END]
         with pytest.raises(BodyLimitError, match="413"):
             await BoundedReceive(Adapter({**BYTE, "body": b"xxx"}), max_bytes=2, seconds=9)()
 
-    anyio.run(body, backend=backend)
+    anyio.run(body, backend=library)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_announces_a_body(headers: Any, there_is_one: bool) -> None:
 def responded(
     receive: Receive, scope: Scope, *, reads: bool = False, headers: Any = ()
 ) -> tuple[list[Message], float]:
-    """Return what `LingeringClose` sends of a response in two parts, and how long it takes."""
+    """Return the messages that `LingeringClose` sends for a response in two parts, and the duration."""
     sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,7 +156,7 @@ CLOSING = [
 
 
 @pytest.mark.parametrize("last", [END, DISCONNECT])
-def test_the_rest_of_a_body_is_waited_for_and_the_connection_closed(last: Message) -> None:
+def test_the_rest_of_the_body_is_read_and_the_connection_closed(last: Message) -> None:
     adapter = Adapter(BYTE, BYTE, last)
     sent, _ = responded(adapter, {"headers": WITH_BODY})
     assert sent == CLOSING
@@ -193,12 +193,12 @@ def test_other_responses_are_left_as_they_are(scope: Scope, reads: bool, headers
     assert len(sent) == 3
 
 
-def test_other_scopes_pass(backend: str) -> None:
+def test_other_scopes_pass(library: str) -> None:
     scopes: list[Any] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scopes.append((scope, receive, send))
 
     never: Any = object()
-    anyio.run(LingeringClose(app), {"type": "lifespan"}, never, never, backend=backend)
+    anyio.run(LingeringClose(app), {"type": "lifespan"}, never, never, backend=library)
     assert scopes == [({"type": "lifespan"}, never, never)]
