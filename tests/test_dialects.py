@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from openai_realtime.core.strict_json import Json
 from openai_realtime.dialects import (
     Kind,
-    flat_response,
     flat_request,
-    nested_response,
+    flat_response,
     nested_request,
+    nested_response,
 )
 
 Object = dict[str, Any]
