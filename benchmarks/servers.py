@@ -1,4 +1,4 @@
-"""The servers that the peers talk to, each in a process of its own.
+"""The servers that the peers call, each in a process of its own.
 
 Every server ends when its standard input closes, so it also ends when this process is killed.
 """

@@ -5,11 +5,11 @@
     python examples/django_view.py --mock                 # signs in, requests, and ends: no key
 
 The view passes the request to the mint service's endpoint, with the user that Django has signed in.
-Django has to run as ASGI. It stops the view when the browser hangs up, and minting with it.
+Django has to run as ASGI. When the browser closes the connection, Django stops the view and the mint.
 """
 
 # pyright: basic, reportAttributeAccessIssue=false
-# Django has no types of its own; with django-stubs, this and mypy's exception can go.
+# Django has no types of its own; with django-stubs, remove this line and mypy's exception.
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def endpoint() -> MintEndpoint:
     )
 
 
-@csrf_exempt  # the endpoint takes JSON alone, and from the listed origins
+@csrf_exempt  # the endpoint accepts only JSON, and only from the listed origins
 async def client_secret(request: ASGIRequest) -> HttpResponse:
     """Return a client secret, or an error response."""
     user = await request.session.aget("user")
@@ -65,7 +65,7 @@ async def client_secret(request: ASGIRequest) -> HttpResponse:
 
     scope = {**request.scope, "state": {"user": user}}
     response = await endpoint().respond(Request(scope, receive))
-    if response is None:  # the browser hung up
+    if response is None:  # the browser closed the connection
         return HttpResponse(status=499)
     return HttpResponse(bytes(response.body), status=response.status_code, headers=response.headers)
 

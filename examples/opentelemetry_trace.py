@@ -4,7 +4,7 @@
     OPENAI_API_KEY=sk-… python examples/opentelemetry_trace.py
     python examples/opentelemetry_trace.py --mock    # no key, no network; the first response is a 503
 
-Your service has an exporter of its own already: then `on_event=OpenTelemetry()` is all.
+If your service has an exporter already, `on_event=OpenTelemetry()` is all you need.
 """
 
 from __future__ import annotations

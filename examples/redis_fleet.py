@@ -5,9 +5,9 @@
         uvicorn --app-dir examples --factory redis_fleet:create_app --workers 4 --no-proxy-headers
     python examples/redis_fleet.py --mock    # needs redis-server; calls two workers, and ends
 
-A user cannot have four times the limit by finding four workers. While Redis does not response, nobody
-gets a secret; when it is back, so is the service. Let Redis keep its counts over a restart:
-`appendonly yes`. `SAFETY_KEY` is the same for all workers.
+The limit of a user holds over all four workers. While Redis does not respond, no user gets a secret; the
+service works again when Redis is back. Let Redis keep its counts over a restart with `appendonly yes`.
+`SAFETY_KEY` is the same for all workers.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def try_it() -> None:
 
 
 def main() -> None:
-    """Start a Redis of one's own and a mock of the provider, and try it."""
+    """Start a Redis server and a mock of the provider, and try it."""
     with MockRealtimeServer() as server, tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "redis.sock")
         settings = ["--port", "0", "--unixsocket", str(path), "--save", "", "--dir", folder]
-        redis = subprocess.Popen(  # noqa: S603 - of one's own
+        redis = subprocess.Popen(  # noqa: S603 - a server of its own
             ["redis-server", *settings],  # noqa: S607 - wherever it is installed
             stdout=subprocess.PIPE,
             text=True,

@@ -22,7 +22,7 @@ from openai_realtime.testing import MockRealtimeServer
 
 
 async def read_key() -> str:
-    """Return the key as it is now. Whatever fetches it rarely should remember it in between."""
+    """Return the current key. A slow source should keep its key between the calls."""
     path = anyio.Path(os.environ["OPENAI_API_KEY_FILE"])
     return (await path.read_text(encoding="ascii")).strip()
 

@@ -3,7 +3,7 @@
     OPENAI_API_KEY=sk-… python examples/secret_pool.py
     python examples/secret_pool.py --mock    # no key, no network
 
-Twenty users come, a few at once; the pool has eight ready and mints more behind them.
+Twenty users come, a few at once. The pool keeps eight secrets ready and mints more in the background.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+import coverage
 import pytest
 from backends import ON_HTTPTOOLS
 from hypothesis import settings
@@ -45,6 +46,17 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     for name in CLIENT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Pause the coverage measurement, for tests that run the same lines very often."""
+    measurement = coverage.Coverage.current()
+    if measurement is not None:
+        measurement.stop()
+    yield
+    if measurement is not None:
+        measurement.start()
 
 
 @pytest.fixture

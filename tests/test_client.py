@@ -265,7 +265,7 @@ def test_the_sync_client_refuses_an_async_key(realtime_server: MockRealtimeServe
         pytest.raises(ConfigurationError, match="async callable"),
     ):
         client.sessions.create()
-    gc.collect()  # no coroutine was left behind unawaited: that would be a warning, hence an error
+    gc.collect()  # no coroutine was left behind unawaited: which would be a warning, and so an error
 
 
 def test_retries_and_their_meta(backend: Backend, realtime_server: MockRealtimeServer) -> None:

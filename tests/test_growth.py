@@ -421,6 +421,7 @@ def check_growth(sent: Callable[[int], S], taker: Callable[[S], Prepared]) -> No
         assert growth < MOST_GROWTH, f"{growth:.0f} times as long for 10 times the size: {measured}"
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("taker", OF_TEXT)
 def test_work_on_a_text_grows_with_its_size(taker: str) -> None:
     for name, text in TEXTS.items():
@@ -430,6 +431,7 @@ def test_work_on_a_text_grows_with_its_size(taker: str) -> None:
             raise AssertionError(f"{taker}: {name!r}: {error}") from None
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("taker", OF_JSON)
 def test_work_on_json_grows_with_its_size(taker: str) -> None:
     for name, body in JSONS.items():

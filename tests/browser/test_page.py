@@ -115,10 +115,10 @@ def test_every_error_is_shown_in_plain_words(
     assert person.page.is_disabled("#connect")
     person.page.get_by_text("You can connect again now").wait_for()
     # The server hangs up.
-    with person.page.expect_response("**/realtime/calls") as answered:
+    with person.page.expect_response("**/realtime/calls") as created:
         person.page.click("#connect")
     person.until("connected")
-    location = answered.value.headers["location"]
+    location = created.value.headers["location"]
     person.page.locator("#events .event", has_text="session.created").wait_for()
     person.page.request.post(
         f"{mock.base_url.removesuffix('/v1')}{location}/hangup",

@@ -319,6 +319,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("examples", RUNS)
 @pytest.mark.parametrize("parser", PARSERS)
 def test_any_text_of_a_peer(parser: str, examples: int) -> None:

@@ -38,7 +38,7 @@ def test_the_events_of_a_call(backend: Backend, realtime_server: MockRealtimeSer
             )
 
     backend.run(body)
-    started, sent, finished, scheduled, again, answered, over = events
+    started, sent, finished, scheduled, again, responded, over = events
     assert isinstance(started, CallStarted)
     assert started.operation == "sessions.create"
     assert isinstance(sent, AttemptSent)
@@ -52,11 +52,11 @@ def test_the_events_of_a_call(backend: Backend, realtime_server: MockRealtimeSer
     assert 0.001 <= scheduled.delay <= 0.5
     assert isinstance(again, AttemptSent)
     assert (again.attempt, again.cause) == (2, "retry")
-    assert isinstance(answered, AttemptFinished)
-    assert (answered.status, answered.error) == (200, None)
+    assert isinstance(responded, AttemptFinished)
+    assert (responded.status, responded.error) == (200, None)
     assert isinstance(over, CallFinished)
     assert (over.attempts, over.error, over.budget) == (2, None, 500)
-    assert over.elapsed > scheduled.delay + finished.elapsed + answered.elapsed > 0
+    assert over.elapsed > scheduled.delay + finished.elapsed + responded.elapsed > 0
     assert len({event.call for event in events if not isinstance(event, PoolLevel)}) == 1
     shown = repr(events)
     assert not any(text in shown for text in ("a secret plan", "hidden", "ek_", "sk-"))

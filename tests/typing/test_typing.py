@@ -74,29 +74,17 @@ def pyright(*arguments: str, cwd: Path) -> set[Finding]:
 CHECKERS = {"mypy": mypy, "pyright": pyright}
 
 
-@pytest.fixture(scope="module", params=CHECKERS)
-def checker(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def findings(checker: str, tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
-    """A checker's findings on both files in a user's project without a plug-in or settings."""
-    project = tmp_path_factory.mktemp(checker)
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_right_calls_are_accepted_and_wrong_ones_rejected(checker: str, tmp_path: Path) -> None:
+    """In a user's project without a plug-in or settings, and each wrong call for its own reason."""
     for name in ("right_calls.py", "wrong_calls.py"):
-        shutil.copy(HERE / name, project)
-    (project / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}', encoding="utf-8")
-    no_configuration = ("--config-file=",) if checker == "mypy" else ()
-    return CHECKERS[checker](*no_configuration, "right_calls.py", "wrong_calls.py", cwd=project)
-
-
-def test_right_calls_are_accepted(findings: set[Finding]) -> None:
+        shutil.copy(HERE / name, tmp_path)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}', encoding="utf-8")
+    # The cache of the project's own runs is for other settings.
+    cache = ROOT / ".mypy_cache" / "typing"
+    options = ("--config-file=", f"--cache-dir={cache}") if checker == "mypy" else ()
+    findings = CHECKERS[checker](*options, "right_calls.py", "wrong_calls.py", cwd=tmp_path)
     assert sorted(found for found in findings if found.file == "right_calls.py") == []
-
-
-def test_wrong_calls_are_refused_and_for_no_other_reason(
-    checker: str, findings: set[Finding]
-) -> None:
     lines = (HERE / "wrong_calls.py").read_text(encoding="utf-8").splitlines()
     expected = {
         Finding("wrong_calls.py", number, code)
@@ -107,6 +95,7 @@ def test_wrong_calls_are_refused_and_for_no_other_reason(
     assert {found for found in findings if found.file == "wrong_calls.py"} == expected
 
 
+@pytest.mark.parametrize("checker", CHECKERS)
 def test_the_package_is_clean(checker: str) -> None:
     """With the project's own settings, which are stricter."""
     what = ("-p", "openai_realtime") if checker == "mypy" else (str(PACKAGE),)
