@@ -71,6 +71,9 @@ def pyright(*arguments: str, cwd: Path) -> set[Finding]:
     }
 
 
+# A checker takes half a minute of processor time, and longer where several programs share it.
+pytestmark = pytest.mark.timeout(600)
+
 CHECKERS = {"mypy": mypy, "pyright": pyright}
 
 
