@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures this SDK and its peers, prints tables, and saves what it is told to."""
+"""`python -m benchmarks`: measures this SDK and its peers, prints tables, and saves the results."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def _machine() -> str:
 
 
 def measure(size: suite.Size, only: str, measures: tuple[str, ...]) -> Report:
-    """Measure the peers whose name holds `only`, as far as what they need is installed."""
-    asked = [peer for peer in PEERS if only in peer.name]
-    left_out = {peer.name: needs for peer in asked if (needs := peer.missing())}
-    peers = tuple(peer for peer in asked if peer.name not in left_out)
+    """Measure the peers whose name contains `only` and whose modules are installed."""
+    selected = [peer for peer in PEERS if only in peer.name]
+    left_out = {peer.name: needs for peer in selected if (needs := peer.missing())}
+    peers = tuple(peer for peer in selected if peer.name not in left_out)
     with servers.running() as targets:
         plan = suite.Suite(size, peers, targets, lambda text: print(text, file=sys.stderr))
         plan.run(measures)
@@ -63,16 +63,20 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="one round, smaller")
-    parser.add_argument("--handful", action="store_true", help="a few mints: does it still run?")
-    parser.add_argument("--only", default="", metavar="PEER", help="peers whose name holds this")
+    parser.add_argument("--handful", action="store_true", help="a few mints, to check that it runs")
+    parser.add_argument(
+        "--only", default="", metavar="PEER", help="only peers whose name contains this"
+    )
     parser.add_argument("--measure", action="append", choices=suite.MEASURES)
     parser.add_argument("--json", type=Path, metavar="PATH")
     parser.add_argument("--svg", type=Path, metavar="PATH")
+    parser.add_argument("--save", action="store_true", help="save into benchmarks/ and the README")
     parser.add_argument(
-        "--save", action="store_true", help="into benchmarks/ and the README, as they are published"
-    )
-    parser.add_argument(
-        "--from", dest="source", type=Path, metavar="PATH", help="measure nothing: a run's JSON"
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="PATH",
+        help="show the JSON of an earlier run, and measure nothing",
     )
     options = parser.parse_args(arguments)
     size = suite.HANDFUL if options.handful else suite.QUICK if options.quick else suite.FULL
@@ -98,11 +102,11 @@ def _as_text(report: Report) -> str:
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
-def _leave(_signal: int, _frame: object) -> None:
+def _exit(_signal: int, _frame: object) -> None:
     sys.exit(143)
 
 
 if __name__ == "__main__":
-    # So that the servers' folders go too.
-    signal.signal(signal.SIGTERM, _leave)
+    # A normal exit removes the servers' folders.
+    signal.signal(signal.SIGTERM, _exit)
     main()

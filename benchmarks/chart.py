@@ -14,7 +14,7 @@ class _Panel(NamedTuple):
     measure: str
     figure: str
     scale: float
-    """From the figure to the unit that is shown."""
+    """The factor from the figure to the shown unit."""
     unit: str
     more_is_better: bool = False
 
@@ -57,7 +57,7 @@ def _bars(panel: _Panel, report: Report, left: int, top: int) -> list[str]:
     for number, peer in enumerate(ranked):
         y, width = top + _HEAD + number * _ROW, room * values[peer] / max(values.values())
         shape, x = _CLASSES.get(peer, "bar"), left + _LABELS
-        # What was cut short would have become worse.
+        # The value of a run that was cut short is a lower bound.
         sign = "> " if found[peer].get("is_cut_short") else ""
         bold = ' class="bold"' if peer in _CLASSES else ""
         lines += [

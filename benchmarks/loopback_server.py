@@ -44,7 +44,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def until_standard_input_closes() -> None:
-    """Wait for the process that started this one to let it go, or to die."""
+    """Wait until the parent process closes this process's standard input, or ends."""
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 

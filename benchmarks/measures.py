@@ -1,4 +1,4 @@
-"""What is measured of one peer, in a process of its own; the secret of every mint is checked."""
+"""The measures of one peer, which run in a process of its own. Every mint's secret is checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _check(secret: str) -> None:
 
 
 class _Watch:
-    """Wall time and this process's CPU time, of all its threads, from its making on."""
+    """The wall time, and the CPU time of all threads of this process, since its creation."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -53,7 +53,7 @@ async def _gather(work: Work, count: int) -> None:
 
 
 async def _gather_on_trio(work: Work, count: int) -> None:
-    import trio  # noqa: PLC0415 - its memory counts where it is not needed
+    import trio  # noqa: PLC0415 - its memory would be measured where it is not used
 
     async with trio.open_nursery() as nursery:
         for _ in range(count):
@@ -106,7 +106,7 @@ def steady_without_async(mint: Callable[[], str], mints: int, seconds: float) ->
 
 
 async def burst(mint: Mint, concurrency: int, mints: int, seconds: float) -> Result:
-    """As `steady`, from nothing: the connections are opened meanwhile."""
+    """As `steady`, but the connections are opened during the measurement."""
     watch = _Watch()
     result = watch.result(await _mint_many(mint, concurrency, mints, seconds))
     return {**result, "is_cut_short": result["mints"] < mints}
@@ -131,7 +131,7 @@ def _resident_kib(field: str) -> float:
 
 
 async def memory(mint: Mint, concurrency: int, mints: int) -> Result:
-    """Peak memory after `mints`, and what each 1,000 of their second half added."""
+    """The peak memory after `mints`, and the growth for each 1,000 mints of their second half."""
     await _mint_many(mint, concurrency, mints // 2, 600)
     half = _resident_kib("VmRSS")
     await _mint_many(mint, concurrency, mints // 2, 600)

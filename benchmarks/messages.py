@@ -1,17 +1,17 @@
-"""What every peer sends, and what the servers of the benchmarks respond: a session of about 1 kB."""
+"""The request of every peer, and the response of every server: a session of about 1 kB."""
 
 from __future__ import annotations
 
 import json
 
 PATH = "/v1/realtime/client_secrets"
-"""Where every peer posts to: the one endpoint of its kind that all of them have."""
+"""The endpoint that every peer calls, because all of them support it."""
 
 PARAMETERS = {"session": {"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."}}
-"""What every peer posts."""
+"""The body of every request."""
 
 SECRET = "ek_benchmark_0123456789abcdef0123456789abcdef"  # noqa: S105 - of no use
-"""What every peer must have minted."""
+"""The secret in every response."""
 
 _EXPIRES_AT = 4_102_444_800
 _TURN_DETECTION = {

@@ -1,8 +1,8 @@
-"""How long `acquire` takes of a secret pool: hits and misses apart, at a steady rate.
+"""How long `acquire` of a secret pool takes, hits and misses apart, at a steady rate.
 
-Owns: the timed loops. Must not know: where the server runs (in another process: its work would be
-measured too), tables. `python -m benchmarks.pool_hits` prints a line of JSON a flavour; beside each
-run, an empty loop in a process of its own tells how late this machine wakes a sleeper.
+`python -m benchmarks.pool_hits` prints a line of JSON for each backend. The server runs in another
+process, so its work is not measured. Beside each run, an empty loop in a process of its own measures
+how late this machine wakes a sleeping process.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _percentiles(name: str, seconds: list[float]) -> Result:
 
 
 class _Acquires:
-    """What one run found."""
+    """The measurements of one run."""
 
     def __init__(self) -> None:
         self.hits: list[float] = []
@@ -92,7 +92,7 @@ async def acquires(options: dict[str, Any], *, rate: float, seconds: float, size
         RealtimeSessionsClient(**options) as client,
         client.secret_pool(size=size, min_size=size, concurrency=8, voice="verse") as pool,
     ):
-        while pool.stats().ready < size:  # noqa: ASYNC110 - a pool tells nobody that it is full
+        while pool.stats().ready < size:  # noqa: ASYNC110 - a pool has no event for "full"
             await anyio.sleep(0.01)
         found = _Acquires()
         for number in range(int(rate * seconds)):
@@ -129,7 +129,7 @@ def blocking_acquires(options: dict[str, Any], *, rate: float, seconds: float, s
 
 
 def empty_loop(*, rate: float, seconds: float) -> Result:
-    """Return how late a process that does nothing else is woken, and how long nothing takes."""
+    """Return how late an idle process is woken, and how long a loop of 20 µs takes."""
     late: list[float] = []
     nothing: list[float] = []
     began = time.perf_counter()
@@ -137,7 +137,7 @@ def empty_loop(*, rate: float, seconds: float) -> Result:
         due = began + number / rate
         time.sleep(max(0.0, due - time.perf_counter()))
         started = time.perf_counter()
-        # As long as a hit takes about: what interrupts this interrupts that.
+        # About as long as a hit takes, so that the same interruptions affect both.
         while time.perf_counter() - started < 20e-6:
             pass
         nothing.append(time.perf_counter() - started)
@@ -146,22 +146,22 @@ def empty_loop(*, rate: float, seconds: float) -> Result:
 
 
 def measure(
-    flavour: str, *, rate: float = 500, seconds: float = 4, size: int = 100
+    backend: str, *, rate: float = 500, seconds: float = 4, size: int = 100
 ) -> dict[str, Result]:
-    """Measure one flavour, with the server and an empty loop in processes of their own."""
+    """Measure one backend, with the server and an empty loop in processes of their own."""
     empty = [sys.executable, __file__, "empty", str(rate), str(seconds)]
     with mock_server() as options:
-        if flavour == "sync":
+        if backend == "sync":
             run = partial(blocking_acquires, options, rate=rate, seconds=seconds, size=size)
         else:
             import anyio  # noqa: PLC0415
 
             task = partial(acquires, options, rate=rate, seconds=seconds, size=size)
-            run = partial(anyio.run, task, backend=flavour)
+            run = partial(anyio.run, task, backend=backend)
         with subprocess.Popen(empty, stdout=subprocess.PIPE, text=True) as beside:
             result: Result = run()
             printed, _ = beside.communicate()
-    return {flavour: result, "empty loop": json.loads(printed)}
+    return {backend: result, "empty loop": json.loads(printed)}
 
 
 if __name__ == "__main__":

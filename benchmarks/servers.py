@@ -1,6 +1,6 @@
-"""The servers that the peers talk to, each in a process of its own.
+"""The servers that the peers call, each in a process of its own.
 
-Every server ends when its standard input closes, so none outlives this process, however it dies.
+Every server ends when its standard input closes, so it also ends when this process is killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROUND_TRIP = 0.04
 SLOW_RESPONSE = 0.3
 """Of the slow server, in seconds."""
 FIRST, LAST, ANYWHERE = slice(1), slice(-1, None), slice(None)
-"""On which processors: servers on the first, peers on the last."""
+"""The processors to run on: servers on the first, peers on the last."""
 
 
 class Servers(NamedTuple):
@@ -43,7 +43,7 @@ class Servers(NamedTuple):
 
 
 def processors() -> list[int]:
-    """Return the processors this process may use; none where the system does not tell."""
+    """Return the processors that this process may use; an empty list where the system has no such call."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
@@ -99,7 +99,7 @@ http {{
   }}
 }}
 """
-# The shell becomes nginx; what it leaves behind ends nginx when standard input closes.
+# The shell becomes nginx; its background process ends nginx when standard input closes.
 _UNTIL_INPUT_CLOSES = 'exec 3<&0; (cat <&3; kill $$) & exec "$0" -p "$1" -c "$1/nginx.conf"'
 
 

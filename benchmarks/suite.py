@@ -1,4 +1,4 @@
-"""Which measure runs on which peer how often, interleaved, and what is kept of the rounds."""
+"""Runs each measure on each peer in several interleaved rounds, and keeps the medians."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Size(NamedTuple):
     burst_concurrency: int
     burst_seconds: float
     memory: int
-    is_careless: bool = False
-    """Only that it runs matters: all measures of a peer in one process, two peers at a time."""
+    is_smoke_test: bool = False
+    """Only check that it runs: all measures of a peer in one process, two peers at a time."""
 
 
 FULL = Size("full", 3, 1.5, 1_000_000, 7, 8, 6.0, 5000, 1000, 25.0, 10_000)
 QUICK = Size("quick", 1, 1.0, 1_000_000, 3, 2, 6.0, 2000, 400, 10.0, 4000)
-HANDFUL = Size("handful", 1, 5.0, 4, 1, 1, 0.01, 4, 4, 5.0, 8, is_careless=True)
+HANDFUL = Size("handful", 1, 5.0, 4, 1, 1, 0.01, 4, 4, 5.0, 8, is_smoke_test=True)
 
 _IN_ROUNDS = ("throughput", "TLS", "trio", "sync")
 _WITH_PROC = ("memory", "memory over TLS") if Path("/proc/self/status").exists() else ()
@@ -88,8 +88,8 @@ def jobs(measure: str, size: Size, servers: Servers, offset: float) -> list[Job]
     }[measure]
 
 
-# What would not be so in production. (pip compiles what it installs: peers must not be compiled anew
-# in each process because they happen to be run from a checkout.)
+# Variables that production does not have. (pip compiles what it installs, so a checkout must be
+# compiled too, and not again in each process.)
 _DROPPED = ("OPENAI_", "COV", "SSL_", "PYTHONDONTWRITEBYTECODE")
 
 
@@ -99,18 +99,18 @@ def _environment(authority: str = "") -> dict[str, str]:
 
 
 class Suite:
-    """One run over the peers that are there."""
+    """One run over the installed peers."""
 
     def __init__(
-        self, size: Size, peers: tuple[Peer, ...], servers: Servers, say: Callable[[str], None]
+        self, size: Size, peers: tuple[Peer, ...], servers: Servers, log: Callable[[str], None]
     ) -> None:
         self.size = size
         self.peers = peers
         self.servers = servers
-        self.say = say
+        self.log = log
         self.failed: list[str] = []
-        """Measures that a peer did not come to the end of, each with the peer."""
-        self._processor = ANYWHERE if size.is_careless else LAST
+        """Measures that a peer did not finish, each with the peer's name."""
+        self._processor = ANYWHERE if size.is_smoke_test else LAST
         self._found: dict[str, dict[str, list[dict[str, float]]]] = {}
 
     def results(self) -> Results:
@@ -126,16 +126,16 @@ class Suite:
 
     def run(self, measures: tuple[str, ...]) -> None:
         """Measure."""
-        at_once = 2 if self.size.is_careless else 1
+        at_once = 2 if self.size.is_smoke_test else 1
         if "cold start" in measures:
             for _ in range(self.size.starts):
                 self._each(self._start_cold, "cold start", at_once)
         others = tuple(measure for measure in measures if measure != "cold start")
-        groups = [others] if self.size.is_careless else [(measure,) for measure in others]
+        groups = [others] if self.size.is_smoke_test else [(measure,) for measure in others]
         for group in groups:
-            # The others are long enough, or steady enough, for one round.
+            # The other measures are long or steady enough for one round.
             for _ in range(self.size.rounds if {*_IN_ROUNDS} & {*group} else 1):
-                # Sparse mints leave room for the others'.
+                # Sparse mints of several peers fit beside each other.
                 self._each(
                     partial(self._work, group),
                     ", ".join(group),
@@ -144,7 +144,7 @@ class Suite:
 
     def _each(self, action: Callable[[Peer], None], what: str, at_once: int) -> None:
         def one(peer: Peer) -> None:
-            self.say(f"{what}: {peer.name}")
+            self.log(f"{what}: {peer.name}")
             action(peer)
 
         with ThreadPoolExecutor(at_once) as pool:
@@ -156,18 +156,18 @@ class Suite:
     def _work(self, group: tuple[str, ...], peer: Peer) -> None:
         offset = self.size.pause * self.peers.index(peer) / len(self.peers)
         possible = [one for one in group if one in peer.also or one not in {"sync", "trio"}]
-        asked = [job for one in possible for job in jobs(one, self.size, self.servers, offset)]
-        if not asked:
+        selected = [job for one in possible for job in jobs(one, self.size, self.servers, offset)]
+        if not selected:
             return
         command = [sys.executable, "-m", "benchmarks.worker", peer.file, peer.without]
-        command.append(json.dumps([job[1:] for job in asked]))
-        environment = _environment(max(job.target.authority for job in asked))
+        command.append(json.dumps([job[1:] for job in selected]))
+        environment = _environment(max(job.target.authority for job in selected))
         with started(command, self._processor, environment) as process:
             printed = process.stdout.read()
         if process.returncode:
             self.failed.append(f"{', '.join(group)}: {peer.name}")
             return
-        for job, result in zip(asked, json.loads(printed), strict=True):
+        for job, result in zip(selected, json.loads(printed), strict=True):
             self._keep(job.name, peer, result)
 
     def _start_cold(self, peer: Peer) -> None:

@@ -10,7 +10,7 @@ from benchmarks.suite import Results
 
 
 class Report(TypedDict):
-    """One run, as it is kept."""
+    """One run, as it is saved."""
 
     date: str
     size: str
@@ -20,12 +20,12 @@ class Report(TypedDict):
     left_out: dict[str, list[str]]
     """Peers, and the modules each would need."""
     failed: list[str]
-    """Measures that a peer did not come to the end of, each with the peer."""
+    """Measures that a peer did not finish, each with the peer's name."""
     results: Results
 
 
 MARKS = ("<!-- benchmarks: `python -m benchmarks --save` -->\n", "<!-- /benchmarks -->")
-"""Between which the README's part stands."""
+"""The lines before and after the table in the README."""
 
 
 def tables(report: Report) -> str:
@@ -36,10 +36,9 @@ def tables(report: Report) -> str:
         lines += ["", f"{measure:28}" + "".join(f"{column:>20}" for column in columns)]
         for peer, figures in found.items():
             lines.append(f"{peer:28}" + "".join(f"{figures[x]:>20,.1f}" for x in columns))
-    lines += ["", f"{'against the official SDK (and the goal)':55}{OWN:20}{OWN_FAST}"]
+    lines += ["", f"{'against the official SDK':55}{OWN:>20}{OWN_FAST:>20}"]
     for title, own, fast in ratios(report["results"]):
-        cells = [ratio.beside_the_goal() if ratio else "–" for ratio in (own, fast)]
-        lines.append(f"{title:55}{cells[0]:20}{cells[1]}")
+        lines.append(f"{title:55}{own or '–':>20}{fast or '–':>20}")
     lines += [
         f"left out: {peer} needs {', '.join(needs)}" for peer, needs in report["left_out"].items()
     ]
@@ -48,7 +47,7 @@ def tables(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """Return what stands between the README's marks."""
+    """Return the text between the README's marks."""
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     rows = [
         f"| {title} | {own or '–'} | {fast or '–'} |"

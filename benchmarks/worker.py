@@ -21,7 +21,7 @@ def _result(peer: Any, measure: str, target: Target, arguments: dict[str, Any]) 
         with peer.open_sync(target) as mint:
             return measures.steady_without_async(mint, **arguments)
     if arguments.get("library") == "trio":
-        import trio  # noqa: PLC0415 - its memory counts where it is not needed
+        import trio  # noqa: PLC0415 - its memory would be measured where it is not used
 
         return trio.run(_measured, peer, measure, target, arguments)
     return asyncio.run(_measured(peer, measure, target, arguments))

@@ -2,14 +2,14 @@
 
     pip install django 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… python examples/django_view.py    # serves http://127.0.0.1:8000
-    python examples/django_view.py --mock                 # signs in, asks, and ends: no key
+    python examples/django_view.py --mock                 # signs in, requests, and ends: no key
 
 The view passes the request, with the user of Django's session, to the mint service's endpoint.
 Django has to run as ASGI. It cancels the view, and minting, when the browser disconnects.
 """
 
 # pyright: basic, reportAttributeAccessIssue=false
-# Django has no types of its own; with django-stubs, this and mypy's exception can go.
+# Django has no types of its own; with django-stubs, remove this line and mypy's exception.
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def endpoint() -> MintEndpoint:
     )
 
 
-@csrf_exempt  # the endpoint takes JSON alone, and from the listed origins
+@csrf_exempt  # the endpoint accepts only JSON, and only from the listed origins
 async def client_secret(request: ASGIRequest) -> HttpResponse:
     """Respond with a client secret or an error."""
     user = await request.session.aget("user")
@@ -62,7 +62,7 @@ async def client_secret(request: ASGIRequest) -> HttpResponse:
 
 @csrf_exempt
 async def login(request: ASGIRequest) -> HttpResponse:
-    """Sign in: yours asks for a password."""
+    """Sign in. Your own view checks a password."""
     await request.session.aset("user", request.POST["user"])
     return HttpResponse(status=204)
 

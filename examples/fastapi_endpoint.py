@@ -3,12 +3,12 @@
     pip install fastapi uvicorn
     OPENAI_API_KEY=sk-… uvicorn --app-dir examples fastapi_endpoint:app
 
-    OPENAI_API_KEY=sk-… python examples/fastapi_endpoint.py    # asks its own endpoint once
+    OPENAI_API_KEY=sk-… python examples/fastapi_endpoint.py    # calls its own endpoint once
     python examples/fastapi_endpoint.py --mock                 # the same: no key, no network
 
-The client lives as long as the app. What the provider says of an error goes to the log, never to
-the page. Before you put it on the internet, let only your signed-in users in, and each not too
-often: every call costs you money.
+The client lives as long as the app. The provider's error messages go to the log, never to the
+page. Before you put it on the internet, allow only your signed-in users, and limit how often each
+calls it: every call costs you money.
 """
 
 import logging
@@ -62,7 +62,7 @@ async def create_session(
 
 @app.exception_handler(APIError)
 async def explain(_: Request, error: APIError) -> JSONResponse:
-    """Tell the page what it can do about it, and no more."""
+    """Respond to the page with what it can do, and with nothing of the provider's."""
     logger.error("No secret: %s", error)
     headers = {"Retry-After": f"{math.ceil(error.retry_after)}"} if error.retry_after else None
     if isinstance(error, RateLimitError) and error.retryable:  # else the credit is used up
@@ -73,10 +73,10 @@ async def explain(_: Request, error: APIError) -> JSONResponse:
 
 
 def main() -> None:
-    """Start the app in this process, ask it for a secret, and stop it."""
+    """Start the app in this process, request a secret, and stop it."""
     with TestClient(app) as browser:
-        answer = browser.post("/session")
-    print(answer.status_code, answer.text)
+        response = browser.post("/session")
+    print(response.status_code, response.text)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     pip install fastapi 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… python examples/fastapi_login.py    # serves http://127.0.0.1:8000
-    python examples/fastapi_login.py --mock                 # signs in, asks, and ends: no key
+    python examples/fastapi_login.py --mock                 # signs in, requests, and ends: no key
 
-`signed_in` is all that the service needs of the app: it names the user, or nobody. Users may choose
+`signed_in` is all that the service needs of the app: it returns the user's name, or None. Users may choose
 between two voices; everything else is decided here.
 """
 
@@ -33,7 +33,7 @@ sessions: dict[str, str] = {}
 
 
 def signed_in(request: Request) -> str | None:
-    """Return who asks, or None: the service answers 401."""
+    """Return the user's name, or None, to which the service responds with 401."""
     return sessions.get(request.cookies.get(COOKIE, ""))
 
 
@@ -71,15 +71,15 @@ def login(user: str, password: str, response: Response) -> None:
 
 
 def try_it() -> None:
-    """Ask as a page does: before and after signing in."""
+    """Request a secret as a page does, before and after signing in."""
     with TestClient(create_app(), base_url=ADDRESS, headers={"Origin": ADDRESS}) as page:
-        answer = page.post("/client-secret", json={})
-        print("signed out:", answer.status_code, answer.json()["message"])
+        response = page.post("/client-secret", json={})
+        print("signed out:", response.status_code, response.json()["message"])
         page.post("/login", params={"user": "ann", "password": PASSWORDS["ann"]})
-        answer = page.post("/client-secret", json={"voice": "marin"})
-        print("signed in: ", answer.status_code, answer.text)
-        answer = page.post("/client-secret", json={"voice": "marin"}, headers={"Origin": "null"})
-        print("elsewhere: ", answer.status_code, answer.json()["message"])
+        response = page.post("/client-secret", json={"voice": "marin"})
+        print("signed in: ", response.status_code, response.text)
+        response = page.post("/client-secret", json={"voice": "marin"}, headers={"Origin": "null"})
+        print("no origin: ", response.status_code, response.json()["message"])
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     OPENAI_API_KEY=sk-… python examples/function_tools.py
     python examples/function_tools.py --mock    # no key, no network
 
-Prints the tools as the model sees them, and the secret. The browser or phone receives the calls
-over its realtime connection; answering them is its business, or your backend's.
+Prints the tools as the model sees them, and the secret. The browser or phone receives the
+function calls over its realtime connection; it returns their results, or your backend does.
 """
 
 from __future__ import annotations

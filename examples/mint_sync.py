@@ -1,4 +1,4 @@
-"""Mint a client secret from a plain script, and tell mistakes from bad luck.
+"""Mint a client secret from a plain script, and handle its errors.
 
     OPENAI_API_KEY=sk-… python examples/mint_sync.py
     python examples/mint_sync.py --mock    # no key, no network

@@ -2,9 +2,9 @@
 
     pip install 'openai-realtime[otel]' opentelemetry-sdk
     OPENAI_API_KEY=sk-… python examples/opentelemetry_trace.py
-    python examples/opentelemetry_trace.py --mock    # no key, no network; the first answer is a 503
+    python examples/opentelemetry_trace.py --mock    # no key, no network; the first response is a 503
 
-Your service has an exporter of its own already: then `on_event=OpenTelemetry()` is all.
+If your service has an exporter already, `on_event=OpenTelemetry()` is all you need.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ def main() -> None:
     call, *attempts = sorted(exporter.get_finished_spans(), key=attrgetter("start_time"))
     print(f"{call.name:40}{milliseconds(call)}")
     for attempt in attempts:
-        told = attempt.attributes or {}
+        attributes = attempt.attributes or {}
         branch = "└─" if attempt is attempts[-1] else "├─"
-        status, why = told["http.response.status_code"], told["openai_realtime.attempt.cause"]
-        what = f"{branch} {attempt.name} {told['server.address']!s}"
+        status, why = (
+            attributes["http.response.status_code"],
+            attributes["openai_realtime.attempt.cause"],
+        )
+        what = f"{branch} {attempt.name} {attributes['server.address']!s}"
         print(f"{what:40}{milliseconds(attempt)}  {status!s}  {why!s}")
 
 

@@ -3,11 +3,11 @@
     pip install 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… REDIS_URL=redis://127.0.0.1:6379/0 SAFETY_KEY=… \
         uvicorn --app-dir examples --factory redis_fleet:create_app --workers 4 --no-proxy-headers
-    python examples/redis_fleet.py --mock    # needs redis-server; asks two of them, and ends
+    python examples/redis_fleet.py --mock    # needs redis-server; calls two workers, and ends
 
-A user cannot have four times the limit by finding four workers. While Redis does not answer, nobody
-gets a secret; when it is back, so is the service. Let Redis keep its counts over a restart:
-`appendonly yes`. `SAFETY_KEY` is the same for all workers.
+The limit of a user holds over all four workers. While Redis does not respond, no user gets a secret; the
+service works again when Redis is back. Let Redis keep its counts over a restart with `appendonly yes`.
+`SAFETY_KEY` is the same for all workers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def who(request: Request) -> str | None:
-    """Return who asks: a header here, which is your gateway's word; a cookie or a token with you."""
+    """Return the user: here from a gateway's header; in your app from a cookie or a token."""
     return request.headers.get("x-user")
 
 
@@ -52,22 +52,22 @@ def create_app() -> Starlette:
 
 
 def try_it() -> None:
-    """Ask two workers in turn, until the limit says no."""
+    """Call two workers in turn, until the limit is reached."""
     with TestClient(create_app()) as one, TestClient(create_app()) as other:
         for worker in (one, other) * 4:
-            answer = worker.post("/client-secret", json={}, headers={"X-User": "ann"})
-            told = answer.json()
+            response = worker.post("/client-secret", json={}, headers={"X-User": "ann"})
+            body = response.json()
             name = "one:  " if worker is one else "other:"
-            wait = answer.headers.get("retry-after", "0")
-            print(name, answer.status_code, told.get("value") or f"again in {wait} s")
+            wait = response.headers.get("retry-after", "0")
+            print(name, response.status_code, body.get("value") or f"again in {wait} s")
 
 
 def main() -> None:
-    """Start a Redis of one's own and a mock of the provider, and try it."""
+    """Start a Redis server and a mock of the provider, and try it."""
     with MockRealtimeServer() as server, tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "redis.sock")
         settings = ["--port", "0", "--unixsocket", str(path), "--save", "", "--dir", folder]
-        redis = subprocess.Popen(  # noqa: S603 - of one's own
+        redis = subprocess.Popen(  # noqa: S603 - a server of its own
             ["redis-server", *settings],  # noqa: S607 - wherever it is installed
             stdout=subprocess.PIPE,
             text=True,

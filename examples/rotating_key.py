@@ -3,7 +3,7 @@
     OPENAI_API_KEY_FILE=/run/secrets/openai python examples/rotating_key.py
     python examples/rotating_key.py --mock    # no key, no network
 
-The callable is asked at every attempt, so a rotated key is used from the next one on, without a
+The callable is called for every attempt, so a rotated key is used from the next one on, without a
 restart. A provider of Entra tokens, such as azure-identity's `get_bearer_token_provider` in its
 `aio` package, has the same shape and can be passed as it is. Prints two secrets.
 """
@@ -22,7 +22,7 @@ from openai_realtime.testing import MockRealtimeServer
 
 
 async def read_key() -> str:
-    """Return the key as it is now. Whatever fetches it rarely should remember it in between."""
+    """Return the current key. A slow source should keep its key between the calls."""
     path = anyio.Path(os.environ["OPENAI_API_KEY_FILE"])
     return (await path.read_text(encoding="ascii")).strip()
 

@@ -1,9 +1,9 @@
-"""Keep secrets ready, so that nobody waits for a mint.
+"""Keep secrets ready, so that no user waits for a mint.
 
     OPENAI_API_KEY=sk-… python examples/secret_pool.py
     python examples/secret_pool.py --mock    # no key, no network
 
-Twenty users come, a few at once; the pool has eight ready and mints more behind them.
+Twenty users come, a few at once. The pool keeps eight secrets ready and mints more in the background.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ USERS = 20
 
 
 async def main() -> None:
-    """Serve the users, and tell how long they waited."""
+    """Serve the users, and print how long they waited."""
     secrets: list[str] = []
     waits: list[float] = []
     async with (

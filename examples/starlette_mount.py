@@ -2,7 +2,7 @@
 
     pip install 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… python examples/starlette_mount.py    # serves http://127.0.0.1:8000
-    python examples/starlette_mount.py --mock                 # asks itself, and ends: no key
+    python examples/starlette_mount.py --mock                 # calls itself, and ends: no key
 
 Below `/voice` are `POST /client-secret`, `/healthz`, `/readyz` and `/metrics`. A mounted app has no
 lifespan of its own: the outer one closes the client.
@@ -33,7 +33,7 @@ BARRED = {"mallory"}
 
 
 async def who(request: Request) -> str | None:
-    """Return whose token it is; async, because yours asks a database."""
+    """Return the token's user. It is async, because yours may query a database."""
     user = TOKENS.get(request.headers.get("authorization", "").removeprefix("Bearer "))
     if user in BARRED:
         raise Refused(403)
@@ -56,14 +56,14 @@ def create_app() -> Starlette:
 
 
 def try_it() -> None:
-    """Ask until the limit says no, then look at the numbers."""
+    """Request until the limit is reached, then print the metrics."""
     with TestClient(create_app()) as phone:
         for token in (*["token-of-ann"] * 4, "token-of-mallory", "made-up"):
-            answer = phone.post(
+            response = phone.post(
                 "/voice/client-secret", json={}, headers={"Authorization": f"Bearer {token}"}
             )
-            told = answer.json()
-            print(answer.status_code, told.get("value") or told["message"])
+            body = response.json()
+            print(response.status_code, body.get("value") or body["message"])
         print("ready:", phone.get("/voice/readyz").json()["status"])
         numbers = phone.get("/voice/metrics").text
         print(*(line for line in numbers.splitlines() if "requests_total{" in line), sep="\n")

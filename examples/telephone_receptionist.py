@@ -5,8 +5,8 @@
     python examples/telephone_receptionist.py --mock    # three calls ring; no key, no network
 
 Point a SIP trunk at your OpenAI project, and its webhook `realtime.call.incoming` at this app's
-`/webhooks/openai`. Who reaches the emergency line's number is handed to a human at once; a voice
-session that should decide so itself would get a tool that calls `client.calls.refer`.
+`/webhooks/openai`. A call to the emergency number is handed to a human at once. A voice session
+that should decide so itself gets a tool that calls `client.calls.refer`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Receptionist:
-    """Decides about each call that rings."""
+    """Decides on each call that rings."""
 
     client: RealtimeSessionsClient
     clock: Callable[[], datetime] = now
 
     async def answer(self, call: RealtimeCallIncoming) -> None:
-        """Accept, reject or hand over. What is raised here is logged, and the caller hangs up."""
+        """Accept, reject or hand over. An exception here is logged, and the call is not accepted."""
         emergency = call.to_number == EMERGENCY_LINE
         if not emergency and self.clock().hour not in OPENING_HOURS:
             await self.client.calls.reject(call.call_id, status_code=TEMPORARILY_UNAVAILABLE)
@@ -94,7 +94,7 @@ def serving(app: Starlette) -> Generator[str]:
 
 
 def main() -> None:
-    """Play a day, with the mock in the place of OpenAI and of the telephone network."""
+    """Simulate a day, with the mock in place of OpenAI and of the telephone network."""
     hour = 10
 
     def clock() -> datetime:

@@ -1,7 +1,7 @@
 """The pytest fixtures `realtime_server` and `realtime_routes`, which pytest finds by itself.
 
-pytest imports this file in every project that has the package installed, so it imports nothing of
-the package before a test asks for a fixture. For the same reason it is not in `testing/`.
+Rules for this file: pytest imports it in every project that has the package installed, so it imports
+nothing of the package until a test uses a fixture. For the same reason it is not in `testing/`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def realtime_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockRealtimeServer]:
-    """A loopback realtime server; clients made without settings reach it.
+    """A loopback realtime server; a client without arguments uses it.
 
-    `OPENAI_BASE_URL` and `OPENAI_API_KEY` point to it while the test runs; every other environment
-    variable that a client reads, proxies included, is not set meanwhile.
+    `OPENAI_BASE_URL` and `OPENAI_API_KEY` point to it while the test runs. Every other environment
+    variable that a client reads, proxies included, is unset until the test ends.
     """
-    from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - see the header
+    from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - this file's rule
 
     _clear_environment(monkeypatch)
     with MockRealtimeServer() as server:
@@ -34,16 +34,17 @@ def realtime_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockRealtimeSer
 
 @pytest.fixture
 def realtime_routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeRoutes]:
-    """respx routes for https://api.openai.com/v1, and a key in `OPENAI_API_KEY`. No socket opens.
+    """respx routes for https://api.openai.com/v1, without a socket, and a key in `OPENAI_API_KEY`.
 
-    No other environment variable that a client reads is set while the test runs.
+    Every other environment variable that a client reads is unset until the test ends. The test fails
+    when respx is not installed.
     """
     try:
-        import respx  # noqa: PLC0415 - see the header
+        import respx  # noqa: PLC0415 - this file's rule
     except ImportError:
         pytest.fail("realtime_routes needs respx: pip install respx")
 
-    from openai_realtime.testing import MOCK_API_KEY, mock_realtime  # noqa: PLC0415
+    from openai_realtime.testing import MOCK_API_KEY, mock_realtime  # noqa: PLC0415 - this file's rule
 
     _clear_environment(monkeypatch)
     monkeypatch.setenv("OPENAI_API_KEY", MOCK_API_KEY)
@@ -52,7 +53,7 @@ def realtime_routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealtimeRoutes]
 
 
 def _clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    from openai_realtime.environment import CLIENT_VARIABLES  # noqa: PLC0415 - see the header
+    from openai_realtime.environment import CLIENT_VARIABLES  # noqa: PLC0415 - this file's rule
 
     for name in CLIENT_VARIABLES:
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""The ways to call the client from one test body: three backends, each over either HTTP parser."""
+"""The backends on which one test body runs: asyncio, trio and sync, over either HTTP parser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class AwaitedSyncClient:
-    """The sync client with an `await` before every call, so that one test body serves all."""
+    """The sync client with awaitable methods, so that one test body runs on every backend."""
 
     def __init__(self, client: SyncRealtimeSessionsClient) -> None:
         self.wrapped = client
@@ -97,20 +97,20 @@ class _Awaited:
 
 
 def limit_connections(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Let clients made from now on have `count` connections at once."""
+    """Limit the clients that are created from now on to `count` connections."""
     monkeypatch.setattr(pool, "MAX_CONNECTIONS", count)
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One way to call: the async client on a backend, or the sync client, over one HTTP parser."""
+    """The async client on one library, or the sync client, over one HTTP parser."""
 
     name: str
     parser: str = "httptools"
 
     @classmethod
     def parse(cls, text: str) -> Backend:
-        """Return the backend that `str()` made a text of."""
+        """Return the backend of a text that `str()` returned."""
         return cls(*text.split("-"))
 
     def __str__(self) -> str:
@@ -121,13 +121,13 @@ class Backend:
         return self.name == "sync"
 
     def client(self, **options: Any) -> RealtimeSessionsClient:
-        """Return a client whose calls are awaited, whichever it is."""
+        """Return a client whose calls are awaited, also when it is the sync one."""
         if self.is_sync:
-            return AwaitedSyncClient(SyncRealtimeSessionsClient(**options))  # type: ignore[return-value]  # it is called alike
+            return AwaitedSyncClient(SyncRealtimeSessionsClient(**options))  # type: ignore[return-value]  # it has the same methods
         return RealtimeSessionsClient(**options)
 
     def engine(self, client: Any) -> Any:
-        """Return the engine of a client that `client()` made, for what runs now."""
+        """Return the engine of a client for the running event loop or thread."""
         connections = client.wrapped._connections if self.is_sync else client._connections
         return connections.current()
 

@@ -1,4 +1,4 @@
-"""What most tests stand on: the `backend` fixture and a clean environment."""
+"""Fixtures of every test: the `backend` parameter, a clean environment, and logging."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import os
 import signal
 from collections.abc import Iterator
 
+import coverage
 import pytest
 from backends import ON_HTTPTOOLS
 from hypothesis import settings
 
 from openai_realtime.environment import CLIENT_VARIABLES
 
-# How long an example takes says more of the machine than of the code.
+# An example has no deadline, because a busy machine would exceed it.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-# Whose processes have their coverage measured. Measured ones take twice as long, and those of other
-# tests would cover no more.
+# The tests that measure the coverage of the processes they start. A measured process takes twice as
+# long, and the processes of other tests would cover no further line.
 MEASURED = {"browser", "cli", "observe", "testing", "test_logs", "test_options"}
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -27,7 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give `backend` each backend, or the backends that a module's BACKENDS names."""
+    """Parametrize `backend` with every backend, or with a module's BACKENDS."""
     marks = metafunc.definition.iter_markers("parametrize")
     if "backend" in metafunc.fixturenames and not any("backend" in mark.args[0] for mark in marks):
         named = getattr(metafunc.module, "BACKENDS", ON_HTTPTOOLS)
@@ -35,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: the tests wait nearly as long as they work."""
+    """Return 1.5 times the number of processors, because the tests also wait."""
     return (os.cpu_count() or 1) * 3 // 2
 
 
@@ -48,7 +49,18 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Pause the coverage measurement, for tests that run the same lines very often."""
+    measurement = coverage.Coverage.current()
+    if measurement is not None:
+        measurement.stop()
+    yield
+    if measurement is not None:
+        measurement.start()
+
+
+@pytest.fixture
 def all_logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Every logger at DEBUG: httpcore's and anyio's too."""
+    """Capture every logger at DEBUG, also those of httpcore and anyio."""
     with caplog.at_level(logging.DEBUG):
         yield caplog

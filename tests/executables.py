@@ -1,7 +1,4 @@
-"""The programs that tests run for real: found, or else the test is skipped.
-
-Owns: where a program is, and what happens where it is not. Must not know: any test.
-"""
+"""Finds the programs that tests run, such as nginx; the test is skipped where one is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adapters that never wait, and responses that are sent before the body was read."""
+"""Body bounds with ASGI adapters that never wait, and responses that are sent before the body was read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def async_backend(request: pytest.FixtureRequest) -> str:
 
 
 class Adapter:
-    """An ASGI `receive` that never waits: it repeats its last message for ever."""
+    """An ASGI `receive` that never waits, and repeats its last message for ever."""
 
     def __init__(self, *messages: Message) -> None:
         self.messages = list(messages)
@@ -125,7 +125,7 @@ def test_what_announces_a_body(headers: Any, there_is_one: bool) -> None:
 def responded(
     receive: Receive, scope: Scope, *, reads: bool = False, headers: Any = ()
 ) -> tuple[list[Message], float]:
-    """Return what `LingeringClose` sends of a response in two parts, and how long it takes."""
+    """Return the messages that `LingeringClose` sends for a response in two parts, and the duration."""
     sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -114,7 +114,7 @@ def test_the_id_is_in_the_location(
     backend.run(body)
 
 
-def test_a_success_without_sdp_is_none(
+def test_a_success_without_sdp_is_an_error(
     backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     realtime_server.respond_next(MockResponse(201, body=b"<html>"))
@@ -156,7 +156,7 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
 
 
 @pytest.mark.parametrize(
-    ("action", "arguments", "params", "told"),
+    ("action", "arguments", "params", "message"),
     [
         ("hangup", ["../../files"], {}, "call_id is 1 to 128"),
         ("hangup", [""], {}, "call_id"),
@@ -174,17 +174,17 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
         ("hangup", [123], {}, "call_id"),
     ],
 )
-def test_what_is_wrong_is_told_and_not_sent(
+def test_wrong_arguments_are_reported_and_not_sent(
     backend: Backend,
     realtime_server: MockRealtimeServer,
     action: str,
     arguments: list[Any],
     params: dict[str, Any],
-    told: str,
+    message: str,
 ) -> None:
     async def body() -> None:
         async with backend.client() as client:
-            with pytest.raises(ParameterError, match=told):
+            with pytest.raises(ParameterError, match=message):
                 await getattr(client.calls, action)(*arguments, **params)
 
     backend.run(body)
@@ -196,13 +196,13 @@ def test_actions_are_not_repeated_when_they_may_have_happened(
 ) -> None:
     async def body() -> None:
         async with backend.client(retry=QUICK) as client:
-            for answer in (MockResponse(drop="before"), MockResponse(500)):
-                realtime_server.respond_next(answer)
+            for response in (MockResponse(drop="before"), MockResponse(500)):
+                realtime_server.respond_next(response)
                 with pytest.raises((APIConnectionError, InternalServerError)) as caught:
                     await client.calls.hangup("rtc_1")
                 assert caught.value.attempts == 1
-            for answer in (MockResponse(409), MockResponse(503), MockResponse(429)):
-                realtime_server.respond_next(answer)
+            for response in (MockResponse(409), MockResponse(503), MockResponse(429)):
+                realtime_server.respond_next(response)
                 with pytest.raises(APIStatusError) as caught:
                     await client.calls.hangup("rtc_1")
                 assert caught.value.attempts == 1
@@ -210,15 +210,15 @@ def test_actions_are_not_repeated_when_they_may_have_happened(
                 MockResponse(503, headers={"retry-after": "0"}),
                 MockResponse(500, headers={"x-should-retry": "true"}),
             )
-            await client.calls.hangup("rtc_1")  # told twice, in so many words, to come back
+            await client.calls.hangup("rtc_1")  # both responses request a retry explicitly
         assert len(realtime_server.requests) == 8
 
 
-@pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b'{"error": {"message": "no"}}'])
-def test_a_success_that_tells_of_an_error_is_none(
-    backend: Backend, realtime_server: MockRealtimeServer, answer: bytes
+@pytest.mark.parametrize("response", [b"<html>Sign in</html>", b'{"error": {"message": "no"}}'])
+def test_a_success_with_an_error_is_an_error(
+    backend: Backend, realtime_server: MockRealtimeServer, response: bytes
 ) -> None:
-    realtime_server.respond_next(MockResponse(200, body=answer))
+    realtime_server.respond_next(MockResponse(200, body=response))
 
     async def body() -> None:
         async with backend.client() as client:
@@ -229,7 +229,7 @@ def test_a_success_that_tells_of_an_error_is_none(
     backend.run(body)
 
 
-def test_a_call_that_is_over_is_told_so(
+def test_the_error_of_a_call_that_is_over(
     backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     async def body() -> None:
@@ -262,7 +262,7 @@ def test_a_call_is_accepted_with_or_without_its_type(
         ("multipart/form-data; boundary=x", b"--x--", 400),
     ],
 )
-def test_the_mock_refuses_what_is_no_offer(
+def test_the_mock_rejects_a_wrong_offer(
     realtime_server: MockRealtimeServer, content_type: str, body: bytes, status: int
 ) -> None:
     import httpx  # noqa: PLC0415 - another client than ours, on purpose

@@ -181,21 +181,21 @@ def test_the_request_is_what_the_settings_say(
         }
 
     with pytest.raises(APIError, match="brand_new is not a known parameter"):
-        backend.run(body)  # the mock refuses what it does not know, by the client's own types
-    # … so what it was sent is asserted with an answer that is scripted:
+        backend.run(body)  # the mock uses the client's own types, and rejects unknown parameters
+    # … so what it was sent is asserted with a scripted response:
     realtime_server.requests.clear()
     realtime_server.respond_next(MockResponse(json={"client_secret": {"value": "ek_1"}}))
     backend.run(body)
 
 
-def test_the_key_is_asked_for_at_every_attempt(
+def test_a_callable_key_is_called_for_every_attempt(
     backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
-    asked: list[str] = []
+    keys: list[str] = []
 
     def rotate() -> str:
-        asked.append(f"sk-rotated-{len(asked)}")
-        return asked[-1] if len(asked) < 3 else realtime_server.api_key
+        keys.append(f"sk-rotated-{len(keys)}")
+        return keys[-1] if len(keys) < 3 else realtime_server.api_key
 
     async def rotate_async() -> str:
         await anyio.lowlevel.checkpoint()
@@ -224,7 +224,7 @@ def test_a_plain_callable_serves_the_async_client_too(realtime_server: MockRealt
     anyio.run(body)
 
 
-def test_a_callables_fault_is_its_own(
+def test_a_key_callables_exception_is_raised_unchanged(
     backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
     def broken() -> str:
@@ -265,7 +265,7 @@ def test_the_sync_client_refuses_an_async_key(realtime_server: MockRealtimeServe
         pytest.raises(ConfigurationError, match="async callable"),
     ):
         client.sessions.create()
-    gc.collect()  # no coroutine was left behind unawaited: that would be a warning, hence an error
+    gc.collect()  # no coroutine was left behind unawaited: which would be a warning, and so an error
 
 
 def test_retries_and_their_meta(backend: Backend, realtime_server: MockRealtimeServer) -> None:
@@ -307,7 +307,7 @@ def test_retry_after_is_honoured_and_exposed(
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "told"),
+    ("response", "kind", "message"),
     [
         (
             MockResponse(body=b"<html><title>Sign in</title>"),
@@ -335,14 +335,14 @@ def test_retry_after_is_honoured_and_exposed(
 def test_every_failure_is_typed_and_the_next_call_works(
     backend: Backend,
     realtime_server: MockRealtimeServer,
-    answer: MockResponse,
+    response: MockResponse,
     kind: type[APIError],
-    told: str,
+    message: str,
 ) -> None:
     async def body() -> None:
         async with backend.client(max_retries=0) as client:
-            realtime_server.respond_next(answer)
-            with pytest.raises(kind, match=told) as caught:
+            realtime_server.respond_next(response)
+            with pytest.raises(kind, match=message) as caught:
                 await client.sessions.create()
             assert caught.value.attempts == 1
             assert caught.value.url == f"{realtime_server.base_url}/realtime/sessions"
@@ -353,7 +353,7 @@ def test_every_failure_is_typed_and_the_next_call_works(
 
 
 @pytest.mark.parametrize(
-    ("timeout", "phase", "told"),
+    ("timeout", "phase", "message"),
     [(0.2, "total", "within 0.2 s"), (Timeout(read=0.2), "receive", "did not arrive in time")],
 )
 def test_time_limits(
@@ -361,13 +361,13 @@ def test_time_limits(
     realtime_server: MockRealtimeServer,
     timeout: float | Timeout,
     phase: str,
-    told: str,
+    message: str,
 ) -> None:
     async def body() -> None:
         async with backend.client(max_retries=0) as client:
             realtime_server.respond_next(MockResponse(delay=30))
             started = time.monotonic()
-            with pytest.raises(APITimeoutError, match=told) as caught:
+            with pytest.raises(APITimeoutError, match=message) as caught:
                 await client.sessions.create(timeout=timeout)
             assert 0.15 < time.monotonic() - started < 2
             assert caught.value.phase == phase
@@ -376,7 +376,7 @@ def test_time_limits(
     backend.run(body)
 
 
-def test_nobody_is_there(backend: Backend) -> None:
+def test_a_port_without_a_server(backend: Backend) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -449,7 +449,7 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(
     backend.run(body)
 
 
-def test_a_closed_client_says_so(backend: Backend, realtime_server: MockRealtimeServer) -> None:
+def test_a_closed_client_raises(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
         client = backend.client()
         copy = client.with_options(timeout=1)
@@ -545,7 +545,7 @@ def test_cancellation_leaves_the_client_usable(
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_cancellation_at_every_await(backend: str, realtime_server: MockRealtimeServer) -> None:
-    """Cancel at the n-th suspension point, for every n until the call gets through."""
+    """Cancel at the n-th suspension point, for every n until the call completes."""
 
     async def body() -> None:
         async with RealtimeSessionsClient() as client:

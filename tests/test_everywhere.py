@@ -1,4 +1,4 @@
-"""One unchanged call on every kind of server: the promise of the whole package."""
+"""One unchanged call works on every kind of server."""
 
 import time
 from dataclasses import replace
@@ -40,14 +40,14 @@ SERVERS: list[dict[str, Any]] = [
     {"provider": "bifrost"},
     {"provider": "compatible"},
 ]
-# What the servers themselves choose, or name their own way.
+# Fields whose values the servers choose.
 CHOSEN = {"id", "client_secret", "expires_at"}
 
 
-def said(session: RealtimeSessionCreateResponse) -> dict[str, Any]:
-    """Return what the server said, without what it chose."""
-    told = session.model_dump(exclude_unset=True)
-    return {name: value for name, value in told.items() if name not in CHOSEN}
+def fields_of(session: RealtimeSessionCreateResponse) -> dict[str, Any]:
+    """Return the fields of the server's response, without those that it chose."""
+    fields = session.model_dump(exclude_unset=True)
+    return {name: value for name, value in fields.items() if name not in CHOSEN}
 
 
 @pytest.mark.filterwarnings("ignore::openai_realtime.DroppedParameterWarning")
@@ -65,34 +65,36 @@ def test_one_unchanged_call_mints_everywhere(backend: Backend, settings: dict[st
             return session
 
     with MockRealtimeServer(dialect="beta") as reference, MockRealtimeServer(**settings) as server:
-        expected = said(backend.run(lambda: mint(reference)))
-        told = said(backend.run(lambda: mint(server)))
-    assert told.pop("model", "") in {"gpt-realtime", "mock-deployment", ""}
+        expected = fields_of(backend.run(lambda: mint(reference)))
+        returned = fields_of(backend.run(lambda: mint(server)))
+    assert returned.pop("model", "") in {"gpt-realtime", "mock-deployment", ""}
     expected.pop("model")
-    assert told == {name: expected[name] for name in told}
-    missing = expected.keys() - told.keys()
+    assert returned == {name: expected[name] for name in returned}
+    missing = expected.keys() - returned.keys()
     if settings == {"provider": "xai"}:
-        assert told == {}
+        assert returned == {}
     else:
         assert missing <= {"temperature"}
-        assert told["voice"] == "verse"
-        assert told["turn_detection"] is None
+        assert returned["voice"] == "verse"
+        assert returned["turn_detection"] is None
 
 
-def test_a_retired_dialect_costs_one_round_trip_once(backend: Backend) -> None:
+def test_a_retired_dialect_costs_one_request_once(backend: Backend) -> None:
     async def body(server: MockRealtimeServer) -> None:
         async with backend.client(
             provider=server.provider, api_key=server.api_key, max_retries=0
         ) as client:
-            with pytest.warns(DroppedParameterWarning, match="cannot be told temperature") as told:
+            with pytest.warns(
+                DroppedParameterWarning, match="cannot be told temperature"
+            ) as warnings:
                 first = await client.sessions.create(temperature=0.8, voice="verse")
-            assert len(told) == 1
+            assert len(warnings) == 1
             assert (first.meta.attempts, first.meta.dropped) == (2, ("temperature",))
             second = await client.sessions.create(temperature=0.8)  # the warning came once
             third = await client.with_options(timeout=5).sessions.create()
             assert (second.meta.attempts, second.meta.dropped) == (1, ("temperature",))
             assert (third.meta.attempts, third.meta.dropped) == (1, ())
-            await client.transcription_sessions.create()  # another endpoint, found out by itself
+            await client.transcription_sessions.create()  # another endpoint has its own fallback
         paths = [request.path.removeprefix("/v1/realtime/") for request in server.requests]
         assert paths == [
             "sessions",
@@ -119,11 +121,11 @@ RETIRED = [
 ]
 
 
-@pytest.mark.parametrize("answer", RETIRED, ids=lambda answer: str(answer.status))
-def test_every_way_to_say_that_a_dialect_is_retired(
-    answer: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
+@pytest.mark.parametrize("response", RETIRED, ids=lambda response: str(response.status))
+def test_every_response_for_a_retired_dialect(
+    response: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
-    realtime_server.respond_next(answer)
+    realtime_server.respond_next(response)
 
     async def body() -> None:
         async with backend.client() as client:
@@ -133,7 +135,7 @@ def test_every_way_to_say_that_a_dialect_is_retired(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         MockResponse(
             400, json={"error": {"message": "unknown parameter", "code": "unknown_parameter"}}
@@ -143,10 +145,10 @@ def test_every_way_to_say_that_a_dialect_is_retired(
         MockResponse(400, json={"error": "foo is in beta; use a newer API version"}),
     ],
 )
-def test_other_errors_are_what_they_are(
-    answer: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
+def test_other_errors_cause_no_fallback(
+    response: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
-    realtime_server.respond_next(answer)
+    realtime_server.respond_next(response)
 
     async def body() -> None:
         async with backend.client() as client:
@@ -161,7 +163,7 @@ def test_other_errors_are_what_they_are(
 def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
     backend: Backend, header: str
 ) -> None:
-    """OpenAI takes a request with it for a flat one, and says that the flat shape is disabled."""
+    """OpenAI treats a request with this header as flat, and responds that the flat shape is disabled."""
 
     async def body(server: MockRealtimeServer) -> None:
         wrong: Any = {"extra_headers": {header: "realtime=v1"}}
@@ -182,9 +184,9 @@ def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
                     await call()
                 assert "OpenAI-Beta header" in str(caught.value)
                 assert 'dialect="auto"' not in str(caught.value)
-            # Nor where its answer could mean anything.
-            for answer in (MockResponse(404), MockResponse(410)):
-                server.respond_next(answer)
+            # The same for a response without a clear reason.
+            for response in (MockResponse(404), MockResponse(410)):
+                server.respond_next(response)
                 with pytest.raises(APIStatusError, match="OpenAI-Beta header"):
                     await client.client_secrets.create(**wrong)
 
@@ -202,7 +204,7 @@ def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         MockResponse(400, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
         MockResponse(404, json={"error": {"message": "x", "code": "beta_api_shape_disabled"}}),
@@ -210,9 +212,9 @@ def test_a_beta_header_never_sends_a_nested_call_to_the_flat_endpoint(
     ],
 )
 def test_what_retires_the_flat_shape_does_not_retire_the_nested_one(
-    answer: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
+    response: MockResponse, realtime_server: MockRealtimeServer, backend: Backend
 ) -> None:
-    realtime_server.respond_next(answer)
+    realtime_server.respond_next(response)
 
     async def body() -> None:
         async with backend.client() as client:
@@ -270,7 +272,7 @@ def test_a_fallback_that_mints_nothing_is_not_remembered(
 
 
 @pytest.mark.parametrize(("dialect", "path"), [("beta", "sessions"), ("ga", "client_secrets")])
-def test_an_explicit_dialect_is_obeyed(
+def test_an_explicit_dialect_is_used(
     backend: Backend, realtime_server: MockRealtimeServer, dialect: Any, path: str
 ) -> None:
     async def body() -> None:
@@ -344,10 +346,10 @@ def test_nested_methods_work_on_flat_servers_too(backend: Backend, dialect: Any)
 
 
 @pytest.mark.parametrize("dialect", ["beta", "ga"])
-def test_a_secret_lives_no_longer_than_was_asked_for(backend: Backend, dialect: Any) -> None:
-    """Whatever a server or its clock says, and in whatever shape the lifetime was asked for."""
+def test_a_secret_lives_no_longer_than_requested(backend: Backend, dialect: Any) -> None:
+    """Independent of the server's clock and of the shape of the requested lifetime."""
     late = {"expires_at": int(time.time()) + 5000}
-    answers = {
+    responses = {
         "beta": MockResponse(json={"client_secret": {"value": "ek_1", **late}}),
         "ga": MockResponse(json={"value": "ek_1", **late}),
     }
@@ -364,11 +366,11 @@ def test_a_secret_lives_no_longer_than_was_asked_for(backend: Backend, dialect: 
                 client.client_secrets.create(expires_after=ten, session={"type": "realtime"}),
             ]
             for call in calls:
-                server.respond_next(answers[dialect])
+                server.respond_next(responses[dialect])
                 minted = await call
                 assert 5 < minted.client_secret.seconds_left <= 10
                 assert minted.client_secret.expires_at == late["expires_at"]
-            server.respond_next(answers[dialect])
+            server.respond_next(responses[dialect])
             assert ((await client.sessions.create()).client_secret.seconds_left or 0) > 4000
 
     with MockRealtimeServer() as server:
@@ -436,14 +438,14 @@ def test_quirks(backend: Backend) -> None:
 
 def test_where_there_is_no_other_endpoint_the_error_is_the_servers(backend: Backend) -> None:
     async def body(server: MockRealtimeServer, endpoint: str) -> None:
-        place = server.provider.paths[endpoint]
-        provider = replace(server.provider, paths={endpoint: place}, dialect="auto")
+        path = server.provider.paths[endpoint]
+        provider = replace(server.provider, paths={endpoint: path}, dialect="auto")
         async with backend.client(provider=provider, api_key=server.api_key) as client:
             if endpoint == "sessions":
                 server.respond_next(MockResponse(404))
                 with pytest.raises(NotFoundError, match="404"):
                     await client.sessions.create()
-            else:  # nothing is there to ask first
+            else:  # there is no flat endpoint to try first
                 assert (await client.sessions.create()).meta.attempts == 1
 
     for endpoint in ("sessions", "client_secrets"):
@@ -452,7 +454,7 @@ def test_where_there_is_no_other_endpoint_the_error_is_the_servers(backend: Back
             assert len(server.requests) == 1
 
 
-def test_a_server_that_wants_no_key(backend: Backend) -> None:
+def test_a_server_without_keys(backend: Backend) -> None:
     with MockRealtimeServer(provider="keyless") as server:
 
         async def body() -> None:
@@ -463,7 +465,7 @@ def test_a_server_that_wants_no_key(backend: Backend) -> None:
         assert "authorization" not in server.requests[0].headers
 
 
-def test_each_event_loop_and_copy_shares_what_was_learnt() -> None:
+def test_a_copy_shares_the_dialect_cache() -> None:
     async def body(server: MockRealtimeServer) -> None:
         async with RealtimeSessionsClient(
             provider=server.provider, api_key=server.api_key

@@ -1,4 +1,4 @@
-"""No work on what a peer sent grows faster than its size: each function with its worst cases."""
+"""The work on a text that a peer sent grows linearly with its size: each function with its worst cases."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ from openai_realtime.types.nested_session import ClientSecretCreateResponse
 
 KEY = "0123456789abcdef0123456789abcdef"
 SMALLEST, SMALL, MIDDLE, LARGE = 3_000, 10_000, 30_000, 100_000
-NEGLIGIBLE = 0.01  # seconds of CPU: what 100 kB may take without a question
-ENDLESS = 3.0
+NEGLIGIBLE = 0.01  # seconds of processor time that 100 kB may always take
+TOO_LONG = 3.0
 # Ten times the size takes ten times as long where work is linear, and 100 where it is quadratic.
 MOST_GROWTH = 30.0
 
@@ -57,9 +57,9 @@ T = TypeVar("T", str, bytes)
 
 
 def cpu_seconds(work: Prepared, measures: int = 1) -> float:
-    """Return the least of several measures: what else the machine does makes none smaller."""
+    """Return the smallest of several measures, because other work of the machine only adds time."""
     best = float("inf")
-    gc.disable()  # what it takes depends on all that the other tests have left
+    gc.disable()  # a collection depends on what other tests have left
     try:
         for _ in range(measures):
             began = time.thread_time()
@@ -72,11 +72,11 @@ def cpu_seconds(work: Prepared, measures: int = 1) -> float:
 
 
 def times(text: T, size: int) -> T:
-    """Return `text` again and again, until it has `size` characters."""
+    """Repeat `text` until it has about `size` characters."""
     return text * (size // len(text) + 1)
 
 
-# --- What is sent: each a text of about `size` characters -------------------------------------
+# --- The inputs: each a text of about `size` characters ---------------------------------------
 
 TEXTS: dict[str, Callable[[int], str]] = {
     text: partial(times, text)
@@ -193,7 +193,7 @@ def deep(text: str) -> dict[str, Any]:
     return {"error": value}
 
 
-# --- Who takes it: each returns the work on what is sent --------------------------------------
+# --- The functions: each prepares the work on an input ----------------------------------------
 
 
 def sanitizer() -> Sanitizer:
@@ -205,7 +205,7 @@ def error_of(body: bytes, **headers: str) -> RealtimeError:
     return status_error(response, policy=RetryPolicy(), sanitizer=sanitizer())
 
 
-def told(body: bytes) -> Prepared:
+def reported(body: bytes) -> Prepared:
     def work() -> None:
         error = error_of(body)
         failure_of(error)
@@ -348,11 +348,11 @@ def an_expiry(text: str) -> Prepared:
 
 def an_error_message(text: str) -> Prepared:
     body = {"error": {"message": text, "code": text, "param": [text, {text: text}], "type": text}}
-    return told(json.dumps(body).encode())
+    return reported(json.dumps(body).encode())
 
 
 def a_request(text: str) -> Prepared:
-    """Return the work on what a browser sends to the mint service."""
+    """Return the work on a browser's request to the mint service."""
     names = ("x-forwarded-for", "origin", "content-type", "authorization", "content-encoding")
     headers = [(name.encode(), text.encode("utf-8")) for name in names]
     scope: Any = {"type": "http", "headers": headers, "client": ("192.0.2.1", 1)}
@@ -384,7 +384,7 @@ SIMPLE: dict[str, Callable[[str], object]] = {
 }
 OF_TEXT: dict[str, Callable[[str], Prepared]] = {
     **{name: partial(partial, take) for name, take in SIMPLE.items()},
-    "a page": lambda text: told(text.encode("utf-8", "surrogatepass")),
+    "a page": lambda text: reported(text.encode("utf-8", "surrogatepass")),
     "a page of success": lambda text: minted(text.encode("utf-8", "surrogatepass")),
     "an SDP answer": lambda text: begun(text.encode("utf-8", "surrogatepass")),
     "an error's message": an_error_message,
@@ -400,7 +400,7 @@ OF_TEXT: dict[str, Callable[[str], Prepared]] = {
 OF_JSON: dict[str, Callable[[bytes], Prepared]] = {
     "decode_json": lambda body: lambda: decode_json(body, unique_names=True),
     "secrets_in": lambda body: lambda: secrets_in(decode_json(body)),
-    "an error": told,
+    "an error": reported,
     "a session": minted,
     "a call": begun,
     "a webhook": delivered,
@@ -408,18 +408,19 @@ OF_JSON: dict[str, Callable[[bytes], Prepared]] = {
 
 
 def check_growth(sent: Callable[[int], S], taker: Callable[[S], Prepared]) -> None:
-    """Fail where ten times the size takes much more than ten times as long."""
+    """Fail when ten times the size takes much more than ten times as long."""
     measured: dict[int, float] = {}
     for size in (SMALLEST, SMALL, MIDDLE, LARGE):
         measured[size] = cpu_seconds(taker(sent(size)))
-        # So that what grows without end has an end here.
-        assert measured[size] < ENDLESS, f"{measured[size]:.1f} s for {size} bytes: {measured}"
+        # Stop before a larger size takes even longer.
+        assert measured[size] < TOO_LONG, f"{measured[size]:.1f} s for {size} bytes: {measured}"
     if measured[LARGE] > max(NEGLIGIBLE, MOST_GROWTH * measured[SMALL]):
         measured = {size: cpu_seconds(taker(sent(size)), measures=5) for size in (SMALL, LARGE)}
         growth = measured[LARGE] / measured[SMALL]
         assert growth < MOST_GROWTH, f"{growth:.0f} times as long for 10 times the size: {measured}"
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("taker", OF_TEXT)
 def test_work_on_a_text_grows_with_its_size(taker: str) -> None:
     for name, text in TEXTS.items():
@@ -429,6 +430,7 @@ def test_work_on_a_text_grows_with_its_size(taker: str) -> None:
             raise AssertionError(f"{taker}: {name!r}: {error}") from None
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("taker", OF_JSON)
 def test_work_on_json_grows_with_its_size(taker: str) -> None:
     for name, body in JSONS.items():

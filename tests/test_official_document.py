@@ -1,4 +1,4 @@
-"""Every shape that the official OpenAPI document allows is taken. Runs where the document is.
+"""Every shape that the official OpenAPI document allows is accepted.
 
 The document is not part of the project: the test looks for it beside the checkout
 (`../shared/spec/realtime.openapi.json`), and is skipped where there is none.
@@ -27,8 +27,8 @@ from openai_realtime.resources.responses import parse_response
 DOCUMENT = Path(__file__).parents[2] / "shared" / "spec" / "realtime.openapi.json"
 pytestmark = pytest.mark.skipif(not DOCUMENT.is_file(), reason="the document is not here")
 
-# Where the document is looser than any server: what it leaves open, and what is meant.
-MEANT: dict[str, Any] = {
+# Valid values for fields that the document describes more loosely than any server.
+VALID: dict[str, Any] = {
     "connector_id": "connector_gmail",
     "target_uri": "tel:+14155550123",
     "status_code": 486,
@@ -53,8 +53,8 @@ def examples(schema: dict[str, Any], name: str = "") -> list[Any]:  # noqa: PLR0
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return examples(schemas()[name], name)
-    if name in MEANT:
-        return [MEANT[name]]
+    if name in VALID:
+        return [VALID[name]]
     for key in ("oneOf", "anyOf", "allOf"):
         if key in schema:
             inherited = {"title": schema["title"]} if "title" in schema else {}
@@ -115,20 +115,20 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("path", REQUESTS)
-def test_every_request_is_taken_and_sent_as_it_is(path: str) -> None:
-    taken = 0
+def test_every_request_is_accepted_and_sent_unchanged(path: str) -> None:
+    accepted = 0
     for example in examples(body_of(path)):
         if path.endswith("/sessions"):
             # The document describes the whole session here, with the secret that comes back.
             example.pop("client_secret", None)
         if path.endswith("/accept"):
-            example.pop("type", None)  # the client's to say
+            example.pop("type", None)  # the client sets it
         assert json.loads(REQUESTS[path].encode(example)) == example
-        taken += 1
-    assert taken > (30 if "session" in path and "transcription" not in path else 0)
+        accepted += 1
+    assert accepted > (30 if "session" in path and "transcription" not in path else 0)
 
 
-def test_every_call_is_taken() -> None:
+def test_every_call_is_accepted() -> None:
     for example in examples(body_of("/realtime/calls", "multipart/form-data")):
         assert calls.CREATE.validate(example) == example
 

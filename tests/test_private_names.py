@@ -1,4 +1,4 @@
-"""The linters' check for private names of other packages: what it reports, and what it lets pass."""
+"""The linters' check for private names of other packages: what it reports, and what it accepts."""
 
 import importlib.util
 import subprocess

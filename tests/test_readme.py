@@ -40,18 +40,18 @@ def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
     assert not (is_a_server and realtime_server.requests)
 
 
-def test_the_fastapi_block_answers(realtime_server: MockRealtimeServer) -> None:
+def test_the_fastapi_block_returns_a_secret(realtime_server: MockRealtimeServer) -> None:
     (code,) = [code for code in PYTHON if "FastAPI(lifespan" in code]
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(code, "README.md", "exec"), names)
 
-    async def ask() -> dict[str, object]:
+    async def request_secret() -> dict[str, object]:
         async with names["lifespan"](names["app"]):
-            answer: dict[str, object] = await names["session"]()
-            return answer
+            response: dict[str, object] = await names["session"]()
+            return response
 
-    answer = asyncio.run(ask())
-    assert str(answer["value"]).startswith("ek_")
+    response = asyncio.run(request_secret())
+    assert str(response["value"]).startswith("ek_")
     assert len(realtime_server.requests) == 1
 
 
@@ -66,10 +66,10 @@ def test_the_phone_block_accepts_and_rejects(realtime_server: MockRealtimeServer
         transport = httpx.ASGITransport(names["app"])
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as sender:
             webhook = call.webhook
-            answer = await sender.post(
+            response = await sender.post(
                 "/webhooks/openai", content=webhook.body, headers=dict(webhook.headers)
             )
-            assert answer.status_code == 200
+            assert response.status_code == 200
         return call.state
 
     async def ring_twice() -> list[str]:
@@ -79,14 +79,14 @@ def test_the_phone_block_accepts_and_rejects(realtime_server: MockRealtimeServer
     assert asyncio.run(ring_twice()) == ["accepted", "rejected"]
 
 
-def test_the_mint_block_answers(realtime_server: MockRealtimeServer) -> None:
+def test_the_mint_block_returns_a_secret(realtime_server: MockRealtimeServer) -> None:
     (code,) = [code for code in PYTHON if "mint_app(" in code]
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(code, "README.md", "exec"), names)
     with TestClient(names["app"]) as page:
         headers = {"x-user": "ann", "origin": "https://app.example"}
-        answer = page.post("/client-secret", json={"voice": "marin"}, headers=headers)
-    assert answer.json().keys() == {"value", "expires_at", "connect_url", "model"}
+        response = page.post("/client-secret", json={"voice": "marin"}, headers=headers)
+    assert response.json().keys() == {"value", "expires_at", "connect_url", "model"}
     assert len(realtime_server.requests) == 1
 
 
@@ -135,7 +135,7 @@ def test_there_are_two_set_up_commands_and_ci_runs_the_second() -> None:
     assert test_command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_every_proof_that_is_named_is_there() -> None:
+def test_every_proof_that_security_md_names_exists() -> None:
     named = re.findall(r"`((?:tests|\.github)/[\w./]*)`", (ROOT / "SECURITY.md").read_text("utf-8"))
     assert len(named) > 25
     assert [path for path in named if not (ROOT / path).exists()] == []

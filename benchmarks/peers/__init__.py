@@ -1,8 +1,8 @@
 """The peers: one row each, one file a library.
 
-Each is used as its own documentation shows, with three settings made alike: no peer gives up waiting
-for its own pool (httpx and httpx2 have no timeout), aiohttp opens as many connections as it is asked
-to (`limit=0`), and a test authority is trusted where there is TLS. Both SDKs keep all their defaults:
+Each is used as its own documentation shows, with three equal settings: no peer has a time limit for
+its own pool (httpx and httpx2 have no timeout), aiohttp has no limit of connections (`limit=0`), and
+a test authority is trusted where there is TLS. Both SDKs keep all their defaults:
 timeouts, retries, limits. A process imports the file of the one peer that it measures.
 """
 
@@ -28,13 +28,13 @@ class Peer(NamedTuple):
 
     name: str
     file: str
-    """In this folder; has `open_async(target)`, and `open_sync(target)` where `also` says sync."""
+    """A file in this folder with `open_async(target)`, and `open_sync(target)` when `also` has sync."""
     needs: tuple[str, ...] = ()
-    """Modules to be importable."""
+    """The modules that it imports."""
     also: tuple[str, ...] = ()
     """Which of the measures `sync` and `trio` it can do."""
     without: str = ""
-    """A module that its process cannot import: an extra that is installed for another peer."""
+    """A module that its process must not import: an extra that is installed for another peer."""
 
     def missing(self) -> list[str]:
         """Return the modules that are not installed."""
@@ -62,6 +62,6 @@ PEERS = (
 def imported(file: str, without: str) -> Any:
     """Import a peer's file, after which this process cannot import the module `without`."""
     if without:
-        # How Python marks a module that is not to be found.
+        # Python then raises ModuleNotFoundError for this module.
         sys.modules[without] = None  # type: ignore[assignment]  # typeshed knows modules alone
     return import_module(f"benchmarks.peers.{file}")

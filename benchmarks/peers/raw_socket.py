@@ -35,7 +35,7 @@ class _Connection(asyncio.Protocol):
             body, self._received = self._received[end + 4 :], b""
             self._response.set_result(body)
 
-    async def ask(self, request: bytes) -> bytes:
+    async def send(self, request: bytes) -> bytes:
         assert self.transport is not None
         self._response = asyncio.get_running_loop().create_future()
         self.transport.write(request)
@@ -63,7 +63,7 @@ async def open_async(target: Target) -> AsyncGenerator[Callable[[], Awaitable[st
             _, connection = await event_loop.create_connection(
                 _Connection, url.hostname or "", url.port or 443, ssl=trust
             )
-        response = await connection.ask(request)
+        response = await connection.send(request)
         idle.append(connection)
         return ClientSecret.model_validate_json(response).value
 

@@ -83,8 +83,8 @@ def logging_server(**settings: Any) -> MockRealtimeServer:
     from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - slow to import
 
     class LoggingServer(MockRealtimeServer):
-        def answer(self, request: RecordedRequest) -> MockResponse:
-            response = super().answer(request)
+        def respond(self, request: RecordedRequest) -> MockResponse:
+            response = super().respond(request)
             self.requests.clear()
             path = request.path.partition("?")[0]
             output.write_stderr(f"{sanitize_text(f'{request.method} {path}')} {response.status}\n")

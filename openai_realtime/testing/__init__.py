@@ -1,11 +1,11 @@
-"""What the project's own tests use, for yours: a loopback server, respx routes, pytest fixtures.
+"""Tools for your own tests: a mock realtime server on loopback, respx routes and a mock phone.
 
     from openai_realtime.testing import MockRealtimeServer
 
     with MockRealtimeServer() as server:
         client = SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key)
 
-Needs no network and no key. `respx` is needed only by `mock_realtime`.
+They need no network and no API key. Only `mock_realtime` needs the package `respx`.
 """
 
 from openai_realtime.testing.messages import MockResponse, RecordedRequest

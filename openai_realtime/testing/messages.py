@@ -1,7 +1,4 @@
-"""What goes in and out of the mock: recorded requests and scripted answers.
-
-Owns: their shape. Must not know: sockets, providers, sessions.
-"""
+"""What goes into the mock and comes out of it: recorded requests and scripted responses."""
 
 from __future__ import annotations
 
@@ -29,12 +26,12 @@ class RecordedRequest:
 
     @property
     def json(self) -> Json:
-        """The decoded JSON body; raises `ValueError` when it is none."""
+        """The decoded JSON body. Raises `ValueError` when the body is not JSON."""
         return decode_json(self.body)
 
     @property
     def parts(self) -> dict[str, tuple[str, str]]:
-        """The parts of a multipart body: name to content type and text."""
+        """The parts of a multipart body: each name with its content type and its text."""
         content_type = f"Content-Type: {self.headers.get('content-type', '')}\r\n\r\n".encode()
         message = message_from_bytes(content_type + self.body)
         return {
@@ -49,27 +46,27 @@ class RecordedRequest:
 
 @dataclass(frozen=True, slots=True)
 class MockResponse:
-    """An answer to give instead of the usual one."""
+    """A response to send in place of the default one."""
 
     status: int = 200
     json: object = None
-    """The body as JSON. Ignored when `body` is set."""
+    """The body as a JSON value. Ignored when `body` is set."""
     body: bytes | None = None
-    """The body as bytes, for what is no JSON."""
+    """The body as bytes, for a body that is not JSON."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     delay: float = 0.0
-    """Seconds to wait first."""
+    """Seconds to wait before the response is sent."""
     drop: Literal["no", "before", "during"] = "no"
-    """Hang up instead of answering (`before`), or halfway through the body (`during`)."""
+    """Close the connection before the response (`before`), or halfway through its body (`during`)."""
 
     def content(self) -> bytes:
         """Return the body's bytes."""
         return json.dumps(self.json).encode() if self.body is None else self.body
 
 
-def refusal(
+def error_response(
     status: int, message: str, *, code: str | None = None, param: str | None = None
 ) -> MockResponse:
-    """Return an error answer in OpenAI's shape."""
+    """Return an error response in OpenAI's shape."""
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return MockResponse(status, {"error": error})

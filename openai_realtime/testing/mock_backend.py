@@ -1,7 +1,6 @@
-"""What a realtime server answers, as a function: request in, answer out.
+"""What a realtime server does, as a function from a request to a response, without a socket.
 
-Owns: routing, authorization, error texts. Must not know: sockets, respx, pytest, or how a session
-looks (`minted.py`). What differs between providers is in `profiles.py`.
+What differs between providers is in `profiles.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import parse_qs
 
@@ -17,211 +16,221 @@ from openai_realtime.core.strict_json import decode_json
 from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import calls
-from openai_realtime.testing import browsers
-from openai_realtime.testing.messages import MockResponse, RecordedRequest, refusal
-from openai_realtime.testing.minted import MINTS, SDP_ANSWER, new_id
-from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockPhone
-from openai_realtime.testing.phone_calls import MockCall, unknown_call
+from openai_realtime.testing.messages import MockResponse, RecordedRequest, error_response
+from openai_realtime.testing.mock_sessions import CREATE_SESSION, SDP_ANSWER, as_object, new_id
+from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockCall, MockPhone, unknown_call
 from openai_realtime.testing.profiles import Profile
 
 if TYPE_CHECKING:
-    from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
-"""The key that the mock accepts unless it is told another."""
+"""The key that the mock accepts by default."""
+
+# CORS lets a page of any origin read the responses, as the real API does. The rules are the Fetch
+# standard's: https://fetch.spec.whatwg.org/#http-cors-protocol.
+_CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "location, retry-after, x-request-id",
+}
+_PREFLIGHT = {
+    **_CORS,
+    "access-control-allow-methods": "POST",
+    "access-control-allow-headers": "authorization, content-type",
+    "access-control-max-age": "600",
+}
 
 
 class Peers(Protocol):
-    """Whoever is at the other end of the calls that are begun."""
+    """The other end of the WebRTC calls that are created."""
 
     def answer(self, call_id: str, offer: str, session: JsonObject) -> str:
         """Return the SDP answer. Raises `ParameterError` for an unusable offer."""
         ...
 
     def hang_up(self, call_id: str) -> None:
-        """End a call, if there is one of this id."""
+        """End the call with this id, if there is one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Minted:
-    """What a secret is good for, and until when (seconds since 1970)."""
+class _MintedSecret:
+    """A secret's session, and when the secret expires (seconds since 1970)."""
 
     session: JsonObject
     expires_at: float
 
 
-class MockRealtime:
-    """Answers as a provider's realtime endpoints do. Every secret it mints is another one."""
+class MockBackend:
+    """Responds as a provider's realtime endpoints do. Every minted secret is a new one."""
 
     def __init__(
         self, profile: Profile, *, api_key: str | None, peers: Peers | None = None
     ) -> None:
         self.requests: list[RecordedRequest] = []
-        """What arrived, oldest first."""
+        """The received requests, oldest first."""
         self._profile = profile
         self._required_key = api_key
-        self._numbers = itertools.count(1)
+        self._request_numbers = itertools.count(1)
         self._peers = peers
-        self._minted: dict[str, _Minted] = {}
+        self._secrets: dict[str, _MintedSecret] = {}
         self._script: deque[MockResponse] = deque()
         self._calls: dict[str, MockCall] = {}
-        self._knows_every_call = False
+        self._rejects_unknown_calls = False
 
-    def respond_next(self, *answers: MockResponse) -> None:
-        """Answer the next requests with `answers`, one each; after them, as usual again."""
-        for answer in answers:
-            given = cast("object", answer)
-            if not isinstance(given, MockResponse):
+    def respond_next(self, *responses: MockResponse) -> None:
+        """Send `responses` to the next requests, one each, and then the default responses again."""
+        for response in responses:
+            if not isinstance(cast("object", response), MockResponse):
                 message = "respond_next takes MockResponse(…)s"
                 raise TypeError(message)
-        self._script.extend(answers)
+        self._script.extend(responses)
 
     def forget_script(self) -> None:
-        """Drop the scripted answers that nobody has asked for yet."""
+        """Drop the scripted responses that are not sent yet."""
         self._script.clear()
 
     def phone(self, *, webhook_url: str, secret: str = MOCK_WEBHOOK_SECRET) -> MockPhone:
-        """Return a phone; its calls ring at `webhook_url`, in webhooks signed with `secret`.
+        """Return a phone whose calls send webhooks to `webhook_url`, signed with `secret`.
 
             call = server.phone(webhook_url="http://127.0.0.1:8000/webhooks/openai").ring()
             assert call.wait_for_decision().kind == "accepted"
 
-        From now on the calls endpoints know every call there is, and answer 404 for all others.
-        Without a phone they take any call's id.
+        From then on the calls endpoints respond 404 for the id of a call that does not exist.
+        Without a phone they accept any id.
         """
-        self._knows_every_call = True
-        return MockPhone(webhook_url, secret, self._take_call)
+        self._rejects_unknown_calls = True
+        return MockPhone(webhook_url, secret, self._add_call)
 
     def expire_secrets(self) -> None:
-        """Let every secret that was minted so far be expired."""
-        for secret, minted in self._minted.items():
-            self._minted[secret] = _Minted(minted.session, expires_at=0)
+        """Make every secret that was minted so far expired."""
+        self._secrets = {
+            value: replace(secret, expires_at=0) for value, secret in self._secrets.items()
+        }
 
-    def answer(self, request: RecordedRequest) -> MockResponse:
-        """Record a request and return its answer, scripted or usual.
+    def respond(self, request: RecordedRequest) -> MockResponse:
+        """Record a request and return its response, scripted or default.
 
-        A browser's question whether it may ask (CORS) is neither recorded nor scripted.
+        A CORS preflight request is not recorded, and takes no scripted response.
         """
-        permission = browsers.permission(request)
-        if permission is not None:
-            return permission
+        is_from_page = "origin" in request.headers
+        is_preflight = "access-control-request-method" in request.headers
+        if is_from_page and is_preflight and request.method == "OPTIONS":
+            return MockResponse(204, body=b"", headers=_PREFLIGHT)
         self.requests.append(request)
         try:
-            answer = self._script.popleft()
+            response = self._script.popleft()
         except IndexError:
-            answer = self._usual_answer(request)
-        return browsers.readable(answer, request)
+            response = self._default_response(request)
+        return (
+            replace(response, headers={**_CORS, **response.headers}) if is_from_page else response
+        )
 
-    def _usual_answer(self, request: RecordedRequest) -> MockResponse:
-        number = next(self._numbers)
-        answer = self._checked(request)
-        headers = {
-            self._profile.request_id_header: f"req_mock_{number}",
-            "openai-processing-ms": "1",
-            **answer.headers,
-        }
-        return MockResponse(answer.status, answer.json, answer.body, headers)
+    def _default_response(self, request: RecordedRequest) -> MockResponse:
+        request_id = f"req_mock_{next(self._request_numbers)}"
+        response = self._route(request)
+        headers = {self._profile.request_id_header: request_id, "openai-processing-ms": "1"}
+        return replace(response, headers={**headers, **response.headers})
 
-    def _checked(self, request: RecordedRequest) -> MockResponse:
+    def _route(self, request: RecordedRequest) -> MockResponse:
         endpoint, *below = self._profile.route(request.path.partition("?")[0])
         if endpoint is None:
-            return refusal(404, f"Invalid URL ({request.method} {request.path})")
+            return error_response(404, f"Invalid URL ({request.method} {request.path})")
         try:
-            return self._refused(request, endpoint) or self._act(request, endpoint, below)
+            return self._rejection(request, endpoint) or self._act(request, endpoint, below)
         except ParameterError as error:
-            told = str(error).partition(" (extra_body")[0]  # advice of the client's, not a server's
-            return refusal(400, told, code="invalid_value", param=error.param)
+            # The client's advice on extra_body is not part of a server's message.
+            message = str(error).partition(" (extra_body")[0]
+            return error_response(400, message, code="invalid_value", param=error.param)
 
-    def _refused(self, request: RecordedRequest, endpoint: str) -> MockResponse | None:
+    def _rejection(self, request: RecordedRequest, endpoint: str) -> MockResponse | None:
+        """Return the error response that a request gets before its body is read, or None."""
         path, _, query = request.path.partition("?")
         version = parse_qs(query).get("api-version", [None])[0]
         if request.method != "POST":
-            return refusal(405, f"Not allowed to {request.method} on {path}")
+            return error_response(405, f"Not allowed to {request.method} on {path}")
         if not self._is_authorized(request, endpoint):
-            return refusal(401, "Incorrect API key provided", code="invalid_api_key")
-        if version != self._profile.provider.query.get("api-version"):
-            return refusal(400, "api-version is not what it must be here", param="api-version")
-        return self._profile.refused(endpoint, request.headers)
+            return error_response(401, "Incorrect API key provided", code="invalid_api_key")
+        required = self._profile.provider.query.get("api-version")
+        if version != required:
+            message = (
+                f"api-version must be {required}"
+                if required
+                else "api-version is not accepted here"
+            )
+            return error_response(400, message, param="api-version")
+        return self._profile.reject_dialect(endpoint, request.headers)
 
     def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockResponse:
         if below:
-            call_id, action = below
-            given = self._json(request) if request.body else {}
-            given = {name: given[name] for name in given if name != "type"}
-            decided = self._decide(call_id, action, calls.ACTIONS[action].validate(given))
-            if action == "hangup" and self._peers is not None:
-                self._peers.hang_up(call_id)
-            return decided
+            return self._act_on_call(request, *below)
         if endpoint == "calls":
-            return self._begin_call(request)
-        given = self._json(request)
-        session = MINTS[endpoint](self._profile.understood(given, endpoint))
-        answer = self._profile.shaped(session)
-        self._minted[_secret_in(answer)[0]] = _Minted(
-            cast("JsonObject", nested_response(session).get("session", {})), _secret_in(session)[1]
-        )
-        return MockResponse(self._profile.success, answer)
+            return self._create_call(request)
+        parameters = self._profile.parse_request(_json_object(request.body), endpoint)
+        session = CREATE_SESSION[endpoint](parameters)
+        body = self._profile.format_response(session)
+        value, _ = _secret_in(body)
+        _, expires_at = _secret_in(session)
+        nested = as_object(nested_response(session).get("session"))
+        self._secrets[value] = _MintedSecret(nested, expires_at)
+        return MockResponse(self._profile.success, body)
 
-    def _decide(self, call_id: str, action: str, given: JsonObject) -> MockResponse:
+    def _act_on_call(self, request: RecordedRequest, call_id: str, action: str) -> MockResponse:
+        parameters = _json_object(request.body) if request.body else {}
+        parameters.pop("type", None)
+        parameters = calls.ACTIONS[action].validate(parameters)
         call = self._calls.get(call_id)
         if call is not None:
-            return call.act(action, given)
-        return unknown_call() if self._knows_every_call else MockResponse(body=b"")
+            response = call.act(action, parameters)
+        else:
+            response = unknown_call() if self._rejects_unknown_calls else MockResponse(body=b"")
+        if action == "hangup" and self._peers is not None:
+            self._peers.hang_up(call_id)
+        return response
 
-    def _take_call(self, call: MockCall) -> None:
+    def _add_call(self, call: MockCall) -> None:
         self._calls[call.call_id] = call
 
-    def _begin_call(self, request: RecordedRequest) -> MockResponse:
-        kind = request.headers.get("content-type", "").partition(";")[0]
-        session: Json = None
-        if kind == "application/sdp":
+    def _create_call(self, request: RecordedRequest) -> MockResponse:
+        content_type = request.headers.get("content-type", "").partition(";")[0]
+        session: JsonObject | None = None
+        if content_type == "application/sdp":
             offer = request.body.decode("utf-8", "replace")
-        elif kind == "multipart/form-data":
+        elif content_type == "multipart/form-data":
             offer = request.parts.get("sdp", ("", ""))[1]
-            given: JsonObject = {"sdp": offer}
+            parameters: JsonObject = {"sdp": offer}
             if "session" in request.parts:
-                given["session"] = session = decode_json(request.parts["session"][1].encode())
-            calls.CREATE.validate(given)
+                session = _json_object(request.parts["session"][1].encode(), "session")
+                parameters["session"] = session
+            calls.CREATE.validate(parameters)
         else:
-            return refusal(415, f"Content type {kind} is not supported")
+            return error_response(415, f"Content type {content_type} is not supported")
         if not offer.startswith("v=0"):
-            return refusal(400, "The SDP offer is not valid", param="sdp")
-        if not isinstance(session, dict):
-            minted = self._minted.get(self._key(request))
-            session = {} if minted is None else minted.session
+            return error_response(400, "The SDP offer is not valid", param="sdp")
+        if session is None:
+            secret = self._secrets.get(self._credential(request))
+            session = {} if secret is None else secret.session
         call_id = new_id("rtc")
         answer = SDP_ANSWER
         if self._peers is not None:
             answer = self._peers.answer(call_id, offer, session).encode()
         call = MockCall(call_id)
         call.act("accept", {})
-        self._take_call(call)
+        self._add_call(call)
         headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
         return MockResponse(201, body=answer, headers=headers)
-
-    def _json(self, request: RecordedRequest) -> JsonObject:
-        try:
-            given = request.json
-        except ValueError:
-            given = None
-        if not isinstance(given, dict):
-            message = "The body is not a JSON object"
-            raise ParameterError(message)
-        return given
 
     def _is_authorized(self, request: RecordedRequest, endpoint: str) -> bool:
         if self._profile.provider.auth is None:
             return True
-        key = self._key(request)
-        minted = self._minted.get(key)
-        if minted is not None:
-            return endpoint == "calls" and time.time() < minted.expires_at
-        return bool(key) and self._required_key in {None, key}
+        credential = self._credential(request)
+        secret = self._secrets.get(credential)
+        if secret is not None:
+            return endpoint == "calls" and time.time() < secret.expires_at
+        return bool(credential) and self._required_key in {None, credential}
 
-    def _key(self, request: RecordedRequest) -> str:
-        """Return the key or secret that came with a request, or nothing."""
+    def _credential(self, request: RecordedRequest) -> str:
+        """Return a request's API key or client secret, or an empty string."""
         for scheme in self._profile.auth_schemes:
             value = request.headers.get(scheme.header, "")
             if value.startswith(scheme.prefix) and value != scheme.prefix:
@@ -229,8 +238,19 @@ class MockRealtime:
         return ""
 
 
-def _secret_in(answer: JsonObject) -> tuple[str, float]:
-    """Return a minted secret and when it expires."""
-    inner = answer.get("client_secret")
-    secret = inner if isinstance(inner, dict) else answer
+def _json_object(content: bytes, name: str = "The body") -> JsonObject:
+    try:
+        value = decode_json(content)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        message = f"{name} is not a JSON object"
+        raise ParameterError(message)
+    return value
+
+
+def _secret_in(body: JsonObject) -> tuple[str, float]:
+    """Return a session's secret, and when it expires."""
+    inner = body.get("client_secret")
+    secret = inner if isinstance(inner, dict) else body
     return str(secret.get("value")), cast("float", secret.get("expires_at"))

@@ -1,111 +1,214 @@
-"""The phone side of the mock: it rings, by a signed webhook, and sees what your code does.
-
-Owns: what a webhook looks like, honest or not, and sending it. Must not know: what the calls
-endpoints answer (`phone_calls.py`).
-"""
+"""The phone side of the mock: calls that ring by a signed webhook, and what your code decides on them."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import math
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from openai_realtime.testing.minted import new_id
-from openai_realtime.testing.phone_calls import CallDecision, CallState, DecisionKind, MockCall
+from openai_realtime.testing.messages import MockResponse, error_response
+from openai_realtime.testing.mock_sessions import new_id
 from openai_realtime.webhooks.verifier import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from openai_realtime.dialects import JsonObject
+
 MOCK_WEBHOOK_SECRET = "whsec_b3BlbmFpX3JlYWx0aW1lIG1vY2sgc2VjcmV0"  # noqa: S105 - made for tests
-"""The secret that the mock signs webhooks with unless it is told another."""
+"""The secret that the mock signs webhooks with by default."""
 
 _DELIVERY_SECONDS = 30.0
+
+DecisionKind = Literal["accepted", "rejected", "referred", "hung_up", "missed"]
+"""What happened to a call; `missed`: it was neither accepted nor rejected in time."""
+
+CallState = Literal["ringing", "accepted", "rejected", "referred", "hung_up", "missed"]
+"""The state of a call."""
+
+_KINDS: dict[str, DecisionKind] = {
+    "accept": "accepted",
+    "reject": "rejected",
+    "refer": "referred",
+    "hangup": "hung_up",
+}
+_REQUIRED_STATES: dict[str, CallState] = {
+    "accept": "ringing",
+    "reject": "ringing",
+    "refer": "accepted",
+    "hangup": "accepted",
+}
+"""The state that a call must be in. OpenAI's reference says refer and hangup need an active call."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDecision:
+    """One decision on a call."""
+
+    kind: DecisionKind
+    parameters: JsonObject
+    """The request's parameters: a session, a status code, a target URI. `type` is left out."""
+    seconds: float
+    """The time of the decision, in seconds after the call began to ring."""
+
+
+class MockCall:
+    """A call at the mock's endpoints, by phone or WebRTC. Safe to use from any thread.
+
+    It rings until it is accepted or rejected. After `answer_within` seconds (default: never) it is
+    missed.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        answer_within: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.call_id = call_id
+        """The call's id, `rtc_…`."""
+        self._answer_within = answer_within
+        self._clock = clock
+        self._began = clock()
+        self._decisions: list[CallDecision] = []
+        self._changed = threading.Condition()
+
+    @property
+    def decisions(self) -> list[CallDecision]:
+        """The decisions so far, oldest first."""
+        with self._changed:
+            self._note_missed()
+            return list(self._decisions)
+
+    @property
+    def state(self) -> CallState:
+        """The call's state now."""
+        decisions = self.decisions
+        return decisions[-1].kind if decisions else "ringing"
+
+    def _first_decision(self, kind: DecisionKind | None, timeout: float) -> CallDecision | None:
+        """Return the first decision of a kind (None: of any kind).
+
+        Returns None when there is no such decision after `timeout` seconds, or sooner when the call is
+        over.
+        """
+        deadline = self._clock() + timeout
+        with self._changed:
+            while True:
+                self._note_missed()
+                for decision in self._decisions:
+                    if kind in {None, decision.kind}:
+                        return decision
+                if self._clock() >= deadline or self._is_over():
+                    return None
+                remaining = min(deadline, self._missed_at()) - self._clock()
+                self._changed.wait(max(0.0, remaining))
+
+    def act(self, action: str, parameters: JsonObject) -> MockResponse:
+        """Apply an action to the call, and return the endpoint's response."""
+        with self._changed:
+            self._note_missed()
+            state = self._decisions[-1].kind if self._decisions else "ringing"
+            if self._is_over():
+                return unknown_call()
+            if state != _REQUIRED_STATES[action]:
+                still_ringing = state == "ringing"
+                reason = "still ringing: accept it first" if still_ringing else "accepted already"
+                return error_response(400, f"The call is {reason}")
+            seconds = self._clock() - self._began
+            self._decisions.append(CallDecision(_KINDS[action], parameters, seconds))
+            self._changed.notify_all()
+            return MockResponse(body=b"")
+
+    def _note_missed(self) -> None:
+        if self._clock() >= self._missed_at():
+            self._decisions.append(CallDecision("missed", {}, self._answer_within))
+            self._changed.notify_all()
+
+    def _missed_at(self) -> float:
+        return math.inf if self._decisions else self._began + self._answer_within
+
+    def _is_over(self) -> bool:
+        return bool(self._decisions) and self._decisions[-1].kind != "accepted"
+
+
+def unknown_call() -> MockResponse:
+    """Return the error response for a call that is over or never existed."""
+    return error_response(
+        404, "No call with this id is ringing or active", code="call_id_not_found"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class SignedWebhook:
-    """A webhook as it is sent."""
+    """A signed webhook: the body and headers that are sent."""
 
     body: bytes
     headers: Mapping[str, str] = field(repr=False)
 
     def tampered(self) -> SignedWebhook:
-        """Return it with one bit of the body changed, and the signature as it was."""
+        """Return a copy with one bit of the body changed and the signature unchanged."""
         return replace(self, body=self.body[:-1] + bytes([self.body[-1] ^ 1]))
 
 
-class MockPhoneCall:
-    """A phone call that rings at your webhook's URL."""
+class MockPhoneCall(MockCall):
+    """A phone call whose webhook is sent to your URL."""
 
-    def __init__(self, ringing: MockCall, webhook: SignedWebhook) -> None:
-        self._ringing = ringing
+    def __init__(self, call_id: str, answer_within: float, webhook: SignedWebhook) -> None:
+        super().__init__(call_id, answer_within)
         self.webhook: SignedWebhook = webhook
-        """The webhook that told of it: `phone.deliver(call.webhook)` replays it."""
+        """The webhook that announced the call: `phone.deliver(call.webhook)` replays it."""
         self._delivered = threading.Event()
-        self._outcome: int | Exception | None = None
-
-    @property
-    def call_id(self) -> str:
-        """The call's id, `rtc_…`."""
-        return self._ringing.call_id
-
-    @property
-    def state(self) -> CallState:
-        """What the call is now."""
-        return self._ringing.state
-
-    @property
-    def decisions(self) -> list[CallDecision]:
-        """What was decided about it so far, oldest first."""
-        return self._ringing.decisions
+        self._delivery: int | Exception | None = None
+        """The status of your response to the webhook, or why there was no response."""
 
     def wait_for_decision(
         self, kind: DecisionKind | None = None, *, timeout: float = 5
     ) -> CallDecision:
-        """Return the first decision about the call, or the first one of `kind`.
+        """Return the first decision on the call, or the first one of `kind`. Blocks.
 
-        Raises `TimeoutError` when there is none in `timeout` seconds, or can be none any more. In
-        async code: `await anyio.to_thread.run_sync(call.wait_for_decision)`.
+        Raises `TimeoutError` when there is no such decision after `timeout` seconds, or sooner when the
+        call is over. In async code: `await anyio.to_thread.run_sync(call.wait_for_decision)`.
         """
-        decision = self._ringing.wait_for(kind, timeout)
+        decision = self._first_decision(kind, timeout)
         if decision is None:
-            told = "no answer yet" if self._outcome is None else self._outcome
+            delivery = "none yet" if self._delivery is None else self._delivery
             message = (
                 f"The call was not {kind or 'decided'}: it is {self.state}, "
-                f"and the answer to its webhook was: {told}"
+                f"and the response to its webhook was: {delivery}"
             )
             raise TimeoutError(message)
         return decision
 
     def wait_for_delivery(self, *, timeout: float = 5) -> int:
-        """Return the HTTP status that the webhook was answered with.
+        """Return the HTTP status of your response to the webhook. Blocks.
 
-        Raises `TimeoutError` when there is none in `timeout` seconds, and the `OSError` of a URL
-        that nobody listens at.
+        Raises `TimeoutError` when there is no response after `timeout` seconds, and `OSError` or
+        `http.client.HTTPException` when the webhook cannot be delivered.
         """
-        if not self._delivered.wait(timeout) or self._outcome is None:
-            message = f"The webhook was not answered in {timeout:g} s"
+        if not self._delivered.wait(timeout) or self._delivery is None:
+            message = f"There was no response to the webhook in {timeout:g} s"
             raise TimeoutError(message)
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        return self._outcome
+        if isinstance(self._delivery, Exception):
+            raise self._delivery
+        return self._delivery
 
     def deliver(self, send: Callable[[SignedWebhook], int]) -> None:
-        """Send the webhook with `send`, and keep what it was answered with."""
+        """Send the webhook with `send`, and keep the status that it returns or the error it raises."""
         try:
-            self._outcome = send(self.webhook)
+            self._delivery = send(self.webhook)
         except (OSError, http.client.HTTPException) as error:
-            self._outcome = error
+            self._delivery = error
         self._delivered.set()
 
 
 class MockPhone:
-    """A phone whose calls ring at `webhook_url`. Made by `MockRealtimeServer.phone`."""
+    """A phone whose calls send a webhook to one URL. `MockRealtimeServer.phone` makes it."""
 
     def __init__(self, webhook_url: str, secret: str, register: Callable[[MockCall], None]) -> None:
         self._url = urlsplit(webhook_url)
@@ -121,20 +224,20 @@ class MockPhone:
         answer_within: float = 5,
         age: float = 0,
     ) -> MockPhoneCall:
-        """Let a call ring, and return it at once: the webhook is sent on a thread of its own.
+        """Begin a call, and return it at once. A thread of its own sends the webhook.
 
-        `from_` and `to` are numbers, or whole SIP URIs; `sip_headers` come beside From and To. A
-        call that is neither accepted nor rejected within `answer_within` seconds is missed. `age`
-        is how many seconds ago the webhook says it was sent: 600 is too late.
+        `from_` and `to` are numbers or whole SIP URIs; `sip_headers` are added to From and To. A
+        call that is neither accepted nor rejected within `answer_within` seconds is missed. The
+        webhook's timestamp is `age` seconds in the past; 600 is too old for a verifier.
         """
-        ringing = MockCall(new_id("rtc"), answer_within)
-        self._register(ringing)
+        call_id = new_id("rtc")
         headers = {"From": _sip_address(from_), "To": _sip_address(to), **(sip_headers or {})}
         data = {
-            "call_id": ringing.call_id,
+            "call_id": call_id,
             "sip_headers": [{"name": name, "value": headers[name]} for name in headers],
         }
-        call = MockPhoneCall(ringing, self.sign(data, age=age))
+        call = MockPhoneCall(call_id, answer_within, self.sign(data, age=age))
+        self._register(call)
         threading.Thread(target=call.deliver, args=(self.deliver,), daemon=True).start()
         return call
 
@@ -166,10 +269,10 @@ class MockPhone:
         return SignedWebhook(body, headers)
 
     def deliver(self, webhook: SignedWebhook) -> int:
-        """Send a webhook, and return the HTTP status that it is answered with. Blocks.
+        """Send a webhook once, and return the HTTP status of the response. Blocks up to 30 seconds.
 
         A replay is `deliver(call.webhook)`; a forgery is `deliver(call.webhook.tampered())`. Raises
-        `OSError` when there is no answer. Nothing is delivered a second time by itself.
+        `OSError` or `http.client.HTTPException` when there is no response.
         """
         secure = self._url.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -177,11 +280,11 @@ class MockPhone:
         target = self._url._replace(scheme="", netloc="", fragment="").geturl() or "/"
         try:
             connection.request("POST", target, webhook.body, dict(webhook.headers))
-            answer = connection.getresponse()
-            answer.read()
+            response = connection.getresponse()
+            response.read()
         finally:
             connection.close()
-        return answer.status
+        return response.status
 
 
 def _sip_address(party: str) -> str:

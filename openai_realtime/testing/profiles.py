@@ -1,7 +1,4 @@
-"""Which provider the mock plays: paths, credentials, dialects and quirks, as data.
-
-Owns: what differs between providers, seen from the server. Must not know: sockets, parameters.
-"""
+"""What differs between the providers that the mock simulates: paths, credentials, dialects and quirks."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from openai_realtime import providers
 from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ConfigurationError, ParameterError
-from openai_realtime.testing.messages import MockResponse, refusal
+from openai_realtime.testing.messages import MockResponse, error_response
 
 if TYPE_CHECKING:
     from openai_realtime.core.wire import Headers
@@ -33,105 +30,106 @@ ProviderName = Literal[
 ]
 
 _FLAT = frozenset({"sessions", "transcription_sessions"})
-_DISABLED = refusal(
+_DISABLED = error_response(
     400, "The beta API shape is disabled; use the GA API instead", code="beta_api_shape_disabled"
 )
-_ABSENT = refusal(404, "Invalid URL")
+_NOT_FOUND = error_response(404, "Invalid URL")
+_CALL_ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})
 _HOST = "https://mock.invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one provider's server behaves."""
+    """One provider's server."""
 
     provider: Provider
-    """What a client is given, but for the host."""
+    """The client's side of this provider, with a placeholder for the host."""
     dialect: MockDialect = "both"
-    retired: MockResponse = _ABSENT
-    """The answer to a flat request, where the flat dialect is not spoken."""
+    retired: MockResponse = _NOT_FOUND
+    """The response to a flat request where the flat dialect is not supported."""
     success: int = 200
     request_id_header: str = "x-request-id"
     auth_schemes: tuple[AuthScheme, ...] = (providers.BEARER,)
-    understood: Callable[[JsonObject, str], JsonObject] = lambda given, _: given
-    """Checks and rewrites a request before it is minted."""
-    shaped: Callable[[JsonObject], JsonObject] = dict
-    """Rewrites an answer."""
+    parse_request: Callable[[JsonObject, str], JsonObject] = lambda parameters, _: parameters
+    """Checks and rewrites the parameters (of an endpoint) before a session is made of them."""
+    format_response: Callable[[JsonObject], JsonObject] = dict
+    """Rewrites a session into this provider's response."""
 
     def at(self, origin: str) -> Provider:
-        """Return the provider for a client, at the mock's own origin."""
+        """Return the provider to give to a client, with the mock's origin as its host."""
         return replace(self.provider, base_url=self.provider.base_url.replace(_HOST, origin, 1))
 
     def route(self, path: str) -> tuple[str | None, *tuple[str, ...]]:
-        """Return the endpoint of a path, and what is below it (a call's id and action)."""
+        """Return a path's endpoint, and for an action on a call also the call's id and the action."""
         below = path.removeprefix(self.provider.base_url.removeprefix(_HOST))
-        for endpoint, place in self.provider.paths.items():
-            if below == place:
+        for endpoint, endpoint_path in self.provider.paths.items():
+            if below == endpoint_path:
                 return (endpoint,)
-            steps = below.removeprefix(f"{place}/").split("/")
-            if endpoint == "calls" and below.startswith(f"{place}/") and len(steps) == 2:  # noqa: PLR2004 - id and action
-                return (endpoint, *steps) if steps[1] in _ACTIONS else (None,)
+            if endpoint == "calls" and below.startswith(f"{endpoint_path}/"):
+                call_id, _, action = below.removeprefix(f"{endpoint_path}/").partition("/")
+                return (endpoint, call_id, action) if action in _CALL_ACTIONS else (None,)
         return (None,)
 
-    def refused(self, endpoint: str, headers: Headers) -> MockResponse | None:
-        """Return the answer to a request in a dialect that is not spoken; None: it is spoken."""
-        # The header asks for the flat shape, wherever it is sent.
+    def reject_dialect(self, endpoint: str, headers: Headers) -> MockResponse | None:
+        """Return the error response to a request in an unsupported dialect, or None."""
+        # The header requests the flat shape at every endpoint.
         is_flat = endpoint in _FLAT or ("openai-beta" in headers and self.dialect == "ga")
         if self.dialect in {"beta" if is_flat else "ga", "both"}:
             return None
-        # Only the flat shape was ever retired: a server without the nested one never had it.
-        return self.retired if is_flat else _ABSENT
+        # Only the flat shape was retired; a server without the nested shape never had it.
+        return self.retired if is_flat else _NOT_FOUND
 
 
-_ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})
+def find_profile(dialect: MockDialect | None, provider: ProviderName | None) -> Profile:
+    """Return the profile of a provider, or of a plain server that supports `dialect` (default: both).
 
-
-def profile(dialect: MockDialect | None, provider: ProviderName | None) -> Profile:
-    """Return the profile of a provider, or of a plain server that speaks `dialect`."""
+    Raises `ConfigurationError` for an unknown provider.
+    """
     if provider is not None and provider not in tuple(PROFILES):  # it may be unhashable
-        message = f"provider is unusable: the mock plays {', '.join(PROFILES)}"
+        message = f"provider is unusable: the mock simulates {', '.join(PROFILES)}"
         raise ConfigurationError(message)
-    chosen = PROFILES[provider or "openai"]
     if provider is None:
-        return replace(chosen, dialect=dialect or "both")
-    return chosen if dialect is None else replace(chosen, dialect=dialect)
+        return replace(PROFILES["openai"], dialect=dialect or "both")
+    profile = PROFILES[provider]
+    return profile if dialect is None else replace(profile, dialect=dialect)
 
 
-def _azure_preview_takes(given: JsonObject, endpoint: str) -> JsonObject:
-    if endpoint == "sessions" and given.get("model") != "mock-deployment":
+def _parse_azure_preview(parameters: JsonObject, endpoint: str) -> JsonObject:
+    if endpoint == "sessions" and parameters.get("model") != "mock-deployment":
         message = "model is not a deployment here"
         raise ParameterError(message, param="model")
-    return given
+    return parameters
 
 
-def _xai_takes(given: JsonObject, _endpoint: str) -> JsonObject:
-    lifetime = given.get("expires_after")
-    keys = lifetime.keys() if isinstance(lifetime, dict) else set[str]()
-    if given.keys() - {"expires_after"} or keys - {"seconds"}:
-        message = "only expires_after.seconds is taken"
+def _parse_xai(parameters: JsonObject, _endpoint: str) -> JsonObject:
+    lifetime = parameters.get("expires_after")
+    lifetime_keys = lifetime.keys() if isinstance(lifetime, dict) else set[str]()
+    if parameters.keys() - {"expires_after"} or lifetime_keys - {"seconds"}:
+        message = "only expires_after.seconds is accepted"
         raise ParameterError(message, param="session")
-    return given
+    return parameters
 
 
-def _xai_answers(answer: JsonObject) -> JsonObject:
-    return {name: answer[name] for name in ("value", "expires_at")}
+def _format_xai(session: JsonObject) -> JsonObject:
+    return {name: session[name] for name in ("value", "expires_at")}
 
 
-def _litellm_takes(given: JsonObject, endpoint: str) -> JsonObject:
-    if endpoint == "client_secrets" and "model" not in given:
+def _parse_litellm(parameters: JsonObject, endpoint: str) -> JsonObject:
+    if endpoint == "client_secrets" and "model" not in parameters:
         message = "model is required beside the session"
         raise ParameterError(message, param="model")
-    return {name: given[name] for name in given if name != "model"}
+    return {name: parameters[name] for name in parameters if name != "model"}
 
 
-def _litellm_answers(answer: JsonObject) -> JsonObject:
-    opaque = {"value": f"gAAAAAB{str(answer['value'])[3:]}=="} if "value" in answer else {}
-    return {**answer, **opaque}
+def _format_litellm(session: JsonObject) -> JsonObject:
+    encrypted = {"value": f"gAAAAAB{str(session['value'])[3:]}=="} if "value" in session else {}
+    return {**session, **encrypted}
 
 
-def _compatible_answers(answer: JsonObject) -> JsonObject:
-    secret = cast("dict[str, int]", answer["client_secret"])
-    iso = datetime.fromtimestamp(secret["expires_at"], UTC).isoformat()
-    return {**answer, "client_secret": {**secret, "expires_at": iso}}
+def _format_compatible(session: JsonObject) -> JsonObject:
+    secret = cast("dict[str, int]", session["client_secret"])
+    expiry = datetime.fromtimestamp(secret["expires_at"], UTC).isoformat()
+    return {**session, "client_secret": {**secret, "expires_at": expiry}}
 
 
 PROFILES: dict[ProviderName, Profile] = {
@@ -149,29 +147,29 @@ PROFILES: dict[ProviderName, Profile] = {
         dialect="beta",
         request_id_header="apim-request-id",
         auth_schemes=(providers.API_KEY, providers.BEARER),
-        understood=_azure_preview_takes,
+        parse_request=_parse_azure_preview,
     ),
     "xai": Profile(
         replace(providers.xai(), base_url=f"{_HOST}/v1"),
         dialect="ga",
-        understood=_xai_takes,
-        shaped=_xai_answers,
+        parse_request=_parse_xai,
+        format_response=_format_xai,
     ),
     "litellm": Profile(
         providers.litellm(f"{_HOST}/v1"),
         dialect="ga",
-        understood=_litellm_takes,
-        shaped=_litellm_answers,
+        parse_request=_parse_litellm,
+        format_response=_format_litellm,
     ),
-    "bifrost": Profile(providers.compatible(f"{_HOST}/v1"), shaped=nested_response),
+    "bifrost": Profile(providers.compatible(f"{_HOST}/v1"), format_response=nested_response),
     "compatible": Profile(
         providers.compatible(f"{_HOST}/v1"),
         dialect="beta",
         success=201,
-        shaped=_compatible_answers,
+        format_response=_format_compatible,
     ),
     "keyless": Profile(
         providers.compatible(f"{_HOST}/v1", dialect="beta", auth=None), dialect="beta", success=201
     ),
 }
-"""What each provider's server does."""
+"""Each provider's profile."""

@@ -1,7 +1,4 @@
-"""The mock's behaviour behind respx, without any socket.
-
-Owns: how the behaviour is put behind respx. Must not know: what a session is. Needs `respx`.
-"""
+"""The mock backend behind respx, without a socket. Needs `respx`."""
 
 from __future__ import annotations
 
@@ -10,19 +7,19 @@ from typing import TYPE_CHECKING
 from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.testing.messages import RecordedRequest
-from openai_realtime.testing.mock_backend import MockRealtime
-from openai_realtime.testing.profiles import profile
+from openai_realtime.testing.mock_backend import MockBackend
+from openai_realtime.testing.profiles import find_profile
 
 if TYPE_CHECKING:
     import httpx
     import respx
 
 
-class RealtimeRoutes(MockRealtime):
-    """A respx route that answers as a realtime server does, whichever endpoint is called.
+class RealtimeRoutes(MockBackend):
+    """A respx route that responds as a realtime server does, at every endpoint.
 
-    `requests` has what arrived, `respond_next` scripts what comes next (an answer's `drop` is a
-    connection error here, its `delay` is not waited for), and `route` is respx's own route.
+    `requests` holds the received requests, `respond_next` scripts responses, and `route` is respx's
+    own route. A response's `drop` raises a connection error here; its `delay` has no effect.
     """
 
     route: respx.Route
@@ -36,40 +33,40 @@ def mock_realtime(
 ) -> RealtimeRoutes:
     """Add a route to `router` (default: respx's global one) for everything under `/realtime/`.
 
-    `api_key` is the one key accepted; None, the default, accepts any. Call it under `respx.mock`:
+    `api_key` is the only accepted key; None, the default, accepts any key. Raises
+    `ConfigurationError` when respx is not installed. Call it under `respx.mock`:
 
         with respx.mock:
             realtime = mock_realtime()
             ...
             assert realtime.requests[0].json == {...}
     """
-    import httpx  # noqa: PLC0415 - only tests need these two
+    import httpx  # noqa: PLC0415 - the mock server needs neither of these two
 
     try:
-        import respx  # noqa: PLC0415
+        import respx  # noqa: PLC0415 - an optional package
     except ImportError:
         message = "mock_realtime needs respx: pip install respx"
         raise ConfigurationError(message) from None
 
-    realtime = RealtimeRoutes(profile("both", None), api_key=api_key)
+    realtime = RealtimeRoutes(find_profile("both", None), api_key=api_key)
     root = httpx.URL(base_url).path.rstrip("/")
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode("ascii").removeprefix(root)
         headers = Headers.of_raw(request.headers.raw)
-        given = realtime.answer(
-            RecordedRequest(request.method, f"/v1{path}", headers, request.content)
-        )
-        if given.drop != "no":
-            message = "The mock hung up"
+        recorded = RecordedRequest(request.method, f"/v1{path}", headers, request.content)
+        response = realtime.respond(recorded)
+        if response.drop != "no":
+            message = "The mock closed the connection"
             raise httpx.ReadError(message)
         return httpx.Response(
-            given.status,
-            headers={"content-type": "application/json", **given.headers},
-            content=given.content(),
+            response.status,
+            headers={"content-type": "application/json", **response.headers},
+            content=response.content(),
         )
 
     routes = respx.mock if router is None else router
     url = f"{base_url.rstrip('/')}/realtime/"
-    realtime.route = routes.route(url__startswith=url).mock(side_effect=answer)
+    realtime.route = routes.route(url__startswith=url).mock(side_effect=respond)
     return realtime

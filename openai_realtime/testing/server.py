@@ -1,7 +1,4 @@
-"""A realtime server on loopback: real sockets, real HTTP/1.1, no network and no key.
-
-Owns: sockets and threads. Must not know: what a session is (`behaviour.py` does).
-"""
+"""The mock backend as a loopback HTTP/1.1 server with real sockets."""
 
 from __future__ import annotations
 
@@ -15,37 +12,40 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.testing.messages import MockResponse, RecordedRequest
-from openai_realtime.testing.mock_backend import MOCK_API_KEY, MockRealtime
-from openai_realtime.testing.profiles import MockDialect, ProviderName, profile
+from openai_realtime.testing.mock_backend import MOCK_API_KEY, MockBackend
+from openai_realtime.testing.profiles import MockDialect, ProviderName, find_profile
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from openai_realtime.providers import Provider
     from openai_realtime.testing.webrtc import WebRtcPeers
 
 _LOOPBACK = "127.0.0.1"
-_STOPPING_SECONDS = 5.0
-_UNTIL_READ_SECONDS = 0.05
+_CLOSE_SECONDS = 5.0
+_RESET_DELAY_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class MockRealtimeServer(MockRealtime):
+class MockRealtimeServer(MockBackend):
     """A loopback server that mints sessions as a realtime server does, in both dialects.
 
         with MockRealtimeServer() as server:
             client = SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key)
 
-    It checks the key and the parameters, fills in the defaults, and gives every call a secret of
-    its own. `requests` has what arrived; `respond_next` scripts what comes next. Start it with
-    `with`, or with `start()` and `stop()`. `port` 0, the default, takes a free one. `api_key` is
-    the one key that it accepts; None accepts any. `dialect` limits it to the flat ("beta") or the
-    nested ("ga") endpoints; `provider` makes it play a provider with its quirks, and then
-    `client = RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)` fits.
+    It checks the key and the parameters, fills in the defaults, and mints a new secret for every
+    call. `requests` holds the received requests; `respond_next` scripts the next responses. Start it
+    with `with`, or with `start()` and `stop()`.
 
-    `webrtc=True` makes it the other end of the calls that are begun with its secrets: a real WebRTC
-    peer that echoes audio and talks on the data channel `oai-events`. Needs aiortc, and raises
-    `ConfigurationError` without. Else the SDP answer is a placeholder.
+    `port` 0, the default, takes a free port. `api_key` is the only accepted key; None accepts any
+    key. `dialect` limits it to the flat ("beta") or the nested ("ga") endpoints (default: both, or
+    the provider's). `provider` simulates a provider with its quirks; create the client with
+    `RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)` then.
+
+    `webrtc=True` makes it the other end of the calls that use its secrets: a real WebRTC peer, which
+    echoes audio and sends events on the data channel `oai-events`. Without it, the SDP answer is a
+    placeholder.
+
+    Raises `ConfigurationError` for an unknown provider, and for `webrtc=True` without aiortc; raises
+    `OSError` when the port is not free.
     """
 
     def __init__(
@@ -57,30 +57,30 @@ class MockRealtimeServer(MockRealtime):
         provider: ProviderName | None = None,
         webrtc: bool = False,
     ) -> None:
-        played = profile(dialect, provider)
+        profile = find_profile(dialect, provider)
         self._webrtc = _webrtc_peers() if webrtc else None
         self._http = _HttpServer((_LOOPBACK, port), self)
-        super().__init__(played, api_key=api_key, peers=self._webrtc)
+        super().__init__(profile, api_key=api_key, peers=self._webrtc)
         self.api_key: str = api_key or MOCK_API_KEY
         """A key that the server accepts."""
         self._thread: threading.Thread | None = None
 
     @property
     def provider(self) -> Provider:
-        """What to pass as `provider`, to reach the mock the way the real one is reached."""
+        """The provider to give to a client, so that it uses the mock as it uses the real provider."""
         return self._profile.at(f"http://{_LOOPBACK}:{self._http.server_port}")
 
     @property
     def base_url(self) -> str:
-        """What to pass as `base_url`, such as `http://127.0.0.1:49152/v1`."""
+        """The base URL to give to a client, such as `http://127.0.0.1:49152/v1`."""
         return self.provider.base_url
 
     def hang_up(self) -> None:
-        """Close every connection, idle or in use, and go on listening."""
+        """Close every connection, idle or in use, and continue to listen."""
         self._http.hang_up()
 
     def start(self) -> Self:
-        """Begin to answer, on a thread of its own. Once: a server that was stopped stays so."""
+        """Start to serve, on a thread of its own. Raises `RuntimeError` when it was stopped before."""
         if self._http.stopping.is_set():
             message = "This server was stopped: make another one"
             raise RuntimeError(message)
@@ -93,7 +93,7 @@ class MockRealtimeServer(MockRealtime):
         return self
 
     def stop(self) -> None:
-        """Hang up on everybody and free the port. Repeatable."""
+        """Close every connection and free the port. Repeatable."""
         if self._thread is not None:
             self._http.shutdown()
             self._thread.join()
@@ -107,12 +107,7 @@ class MockRealtimeServer(MockRealtime):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -120,7 +115,7 @@ def _webrtc_peers() -> WebRtcPeers:
     try:
         from openai_realtime.testing.webrtc import WebRtcPeers  # noqa: PLC0415 - needs aiortc
     except ModuleNotFoundError as error:
-        message = f"A mock that answers calls needs {error.name}: pip install aiortc"
+        message = f"webrtc=True needs {error.name}: pip install aiortc"
         raise ConfigurationError(message) from None
     return WebRtcPeers()
 
@@ -147,14 +142,14 @@ class _HttpServer(ThreadingHTTPServer):
                 self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep quiet: a client that hung up is a test's business, not stderr's."""
+        """Print nothing: a test may close its connection at any time."""
 
     def hang_up(self) -> None:
         with self._changed:
             for connection in self._open:
-                with suppress(OSError):  # the client was faster
+                with suppress(OSError):  # the client closed it already
                     connection.shutdown(socket.SHUT_RDWR)
-            self._changed.wait_for(lambda: not self._open, _STOPPING_SECONDS)
+            self._changed.wait_for(lambda: not self._open, _CLOSE_SECONDS)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -162,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def parse_request(self) -> bool:
-        """Take any method: which ones an endpoint allows is the behaviour's to say."""
+        """Accept any method, because the backend decides which ones an endpoint allows."""
         parsed = super().parse_request()
         if parsed:
             setattr(self, f"do_{self.command}", self._exchange)
@@ -178,39 +173,39 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(length),
             self.client_address[1],
         )
-        answer = server.mock.answer(request)
-        if answer.delay and server.stopping.wait(answer.delay):
+        response = server.mock.respond(request)
+        if response.delay and server.stopping.wait(response.delay):
             self.close_connection = True
             return
-        if answer.drop == "before":
+        if response.drop == "before":
             self._reset()
             return
-        content = answer.content()
-        sent = content[: len(content) // 2] if answer.drop == "during" else content
-        # One write for headers and body: two would wait for each other's acknowledgement.
-        self.wfile.write(self._head(answer, len(content)) + sent)
-        if answer.drop == "during":
-            # A reset takes along what has arrived and was not read yet: let it be read first.
-            server.stopping.wait(_UNTIL_READ_SECONDS)
+        content = response.content()
+        sent = content[: len(content) // 2] if response.drop == "during" else content
+        # Headers and body go out in one write: a second write would wait for the first one's ACK.
+        self.wfile.write(self._head(response, len(content)) + sent)
+        if response.drop == "during":
+            # A reset discards what the client has received and not read yet.
+            server.stopping.wait(_RESET_DELAY_SECONDS)
             self._reset()
 
-    def _head(self, answer: MockResponse, length: int) -> bytes:
-        reason = self.responses.get(cast("Any", answer.status), ("",))[0]
+    def _head(self, response: MockResponse, length: int) -> bytes:
+        reason = self.responses.get(cast("Any", response.status), ("",))[0]
         headers = {
             "Date": self.date_time_string(),
             "Content-Type": "application/json",
             "Content-Length": str(length),
+            **{name.title(): value for name, value in response.headers.items()},
         }
-        given = {name.title(): value for name, value in answer.headers.items()}
-        lines = [f"{name}: {value}" for name, value in {**headers, **given}.items()]
-        status_line = f"HTTP/1.1 {answer.status} {reason}"
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        status_line = f"HTTP/1.1 {response.status} {reason}"
         return "\r\n".join([status_line, *lines, "", ""]).encode("latin-1")
 
     def _reset(self) -> None:
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        # The standard library would say goodbye (FIN) before it closes; a reset does not.
+        # Detached, so that the standard library does not send a FIN first.
         socket.close(self.connection.detach())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
-        """Keep quiet: `requests` is the record."""
+        """Print nothing: `requests` is the record."""

@@ -1,4 +1,4 @@
-"""Every benchmark runs, each for a handful of mints, on the peers that are installed."""
+"""Every benchmark runs for a few mints on the installed peers."""
 
 import json
 import os
@@ -98,12 +98,12 @@ def test_a_peer_that_mints_something_else_is_not_measured(
         run(tmp_path / "results.json", "--only", RAW, "--measure", "cold start")
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not tell")
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot set it")
 def test_a_server_and_a_peer_have_a_processor_each() -> None:
-    ask = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
+    command = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
     own = servers.processors()
     for processors, expected in ((servers.FIRST, own[0]), (servers.LAST, own[-1])):
-        with servers.started(ask, processors) as process:
+        with servers.started(command, processors) as process:
             assert json.loads(process.stdout.read()) == [expected]
     assert servers.processors() == own
 
@@ -120,7 +120,7 @@ def test_no_server_outlives_the_process_that_started_it(tmp_path: Path, ending: 
         "    print(*(target.base_url for target in targets[1:]), flush=True)\n"
         f"    {ending}\n"
     )
-    # The servers hold this end of standard error open for as long as they live.
+    # A server that still ran would hold standard error open, and the call would time out.
     done: Any = subprocess.run(
         [sys.executable, "-c", code],
         cwd=servers.ROOT,

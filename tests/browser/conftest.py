@@ -1,7 +1,6 @@
-"""A real Chromium with a fake microphone, the service as a process, and what the browser complains of.
+"""Fixtures: a real Chromium with a fake microphone, and the mint service as a process.
 
-Owns: fixtures. Must not know: what the page is expected to do. With `OPENAI_REALTIME_SCREENSHOTS` set
-to a folder, the screenshots are kept there.
+With `OPENAI_REALTIME_SCREENSHOTS` set to a folder, the screenshots are kept there.
 """
 
 from __future__ import annotations
@@ -59,13 +58,13 @@ class Tab:
     """A page of the browser, and what it complained of."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
     def hear(self, message: ConsoleMessage) -> None:
         self.said.append(message.text)
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self.console_errors.append(message.text)
 
     def connect(self) -> None:
         self.page.click("#connect")
@@ -111,7 +110,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Opened]:
-    """Opens pages; whoever asks for the microphone is given it, unless told otherwise."""
+    """Opens pages, which may use the microphone unless a test says otherwise."""
     with ExitStack() as stack:
 
         def opened(url: str, view: str = "desktop", *, has_permission: bool = True) -> Tab:
@@ -121,7 +120,7 @@ def tab(browser: Browser) -> Iterator[Opened]:
             context.add_init_script(TELL_OF_VIOLATIONS)
             tab = Tab(context.new_page())
             tab.page.on("console", tab.hear)
-            tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+            tab.page.on("pageerror", lambda error: tab.console_errors.append(str(error)))
             tab.page.goto(url)
             return tab
 
@@ -150,8 +149,8 @@ def _serving(arguments: tuple[str, ...], environment: dict[str, str]) -> Iterato
     ) as process:
         try:
             assert process.stdout is not None
-            told = dict(line.split(maxsplit=1) for line in iter(process.stdout.readline, "\n"))
-            yield Service(process, told["Page"].strip())
+            lines = dict(line.split(maxsplit=1) for line in iter(process.stdout.readline, "\n"))
+            yield Service(process, lines["Page"].strip())
             process.terminate()
             _, errors = process.communicate(timeout=15)
             assert process.returncode == 0, errors

@@ -1,4 +1,4 @@
-"""A person's whole way, for real: page → mint service → secret → SDP exchange → media."""
+"""The browser page with a real Chromium: page, mint service, secret, SDP exchange and media."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mock() -> Iterator[MockRealtimeServer]:
         yield server
 
 
-def a_secret(value: str = "ek_somebody_elses") -> MockResponse:
+def a_secret(value: str = "ek_not_minted_here") -> MockResponse:
     secret = {"value": value, "expires_at": int(time.time()) + 60}
     return MockResponse(json={"client_secret": secret, "model": "gpt-realtime"})
 
@@ -34,12 +34,12 @@ def test_a_person_connects_talks_and_leaves(view: str, serve: Served, tab: Opene
     page = person.page
     person.keep(f"{view}-before")
     person.connect()
-    # The data channel: the session is there, and says so.
+    # The data channel shows the session's first event.
     row = page.locator("#events .event", has_text="session.created")
     row.wait_for()
     row.locator("summary").click()
     assert '"voice": "verse"' in row.locator("pre").inner_text()
-    # The transcript, from what was heard and from what was typed.
+    # The transcripts of the speech and of the typed message.
     page.get_by_text("this is your own voice").wait_for()
     page.fill("#message", "How are you?")
     page.press("#message", "Enter")
@@ -52,7 +52,7 @@ def test_a_person_connects_talks_and_leaves(view: str, serve: Served, tab: Opene
     assert page.inner_text("#life").endswith(" s left")
     assert page.inner_text("#model") == "Model: gpt-realtime"
     person.keep(f"{view}-connected")
-    # The page is as wide as the screen, and what is touched is large enough.
+    # The page is as wide as the screen, and its buttons are large enough to touch.
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for button in ("#connect", "#mute", "#disconnect", "#send"):
         box = page.locator(button).bounding_box()
@@ -77,11 +77,11 @@ def test_a_person_connects_talks_and_leaves(view: str, serve: Served, tab: Opene
     page.keyboard.press("Enter")
     person.until("connected")
     page.locator("#events .event", has_text="session.created").wait_for()
-    assert person.complaints == []
+    assert person.console_errors == []
     assert not any("ek_" in text for text in person.said)
 
 
-def test_what_goes_wrong_is_told_in_words(
+def test_every_error_is_shown_in_plain_words(
     serve: Served, tab: Opened, mock: MockRealtimeServer
 ) -> None:
     service = serve(
@@ -95,37 +95,37 @@ def test_what_goes_wrong_is_told_in_words(
     person: Tab = tab(service.url)
     busy = MockResponse(429, headers={"retry-after": "2"})
     gone = MockResponse(drop="before")
-    for answers, told in [
+    for responses, messages in [
         ([MockResponse(401)], ("refused by the API", "502")),
         ([MockResponse(503)], ("cannot mint at the moment", "503")),
         ([a_secret()], ("The secret was refused", "401", "Connect again")),
         ([a_secret(), MockResponse(403)], ("The secret was refused", "403")),
         ([a_secret(), MockResponse(400)], ("does not take this offer", "400")),
         ([a_secret(), MockResponse(201, body=b"v=0\r\n")], ("answer is unusable",)),
-        # A connection that was used before is tried once more.
+        # The service resends once on a reused connection.
         ([a_secret(), gone, gone], ("The API is out of reach",)),
         ([a_secret(), busy], ("The API's limit is reached", "Try again in 2 s")),
     ]:
-        mock.respond_next(*answers)
+        mock.respond_next(*responses)
         person.page.click("#connect")
         problem = person.problem()
         mock.forget_script()
-        assert all(words in problem for words in told), problem
+        assert all(words in problem for words in messages), problem
     person.keep("limit-reached")
     assert person.page.is_disabled("#connect")
     person.page.get_by_text("You can connect again now").wait_for()
     # The server hangs up.
-    with person.page.expect_response("**/realtime/calls") as answered:
+    with person.page.expect_response("**/realtime/calls") as created:
         person.page.click("#connect")
     person.until("connected")
-    location = answered.value.headers["location"]
+    location = created.value.headers["location"]
     person.page.locator("#events .event", has_text="session.created").wait_for()
     person.page.request.post(
         f"{mock.base_url.removesuffix('/v1')}{location}/hangup",
         headers={"authorization": f"Bearer {mock.api_key}"},
     )
     assert "The server ended the call" in person.problem()
-    # The service's own limit, and at last no service at all.
+    # The service's own limit, and then no service.
     for _ in range(4):
         mock.respond_next(MockResponse(400))
         person.page.click("#connect")
@@ -134,13 +134,13 @@ def test_what_goes_wrong_is_told_in_words(
     assert "Try again in" in problem
     service.process.terminate()
     service.process.wait(15)
-    # In one go, for the countdown disables the button every second.
+    # One script, because the countdown disables the button every second.
     person.page.evaluate(
         "const button = document.getElementById('connect'); button.disabled = false; button.click()"
     )
     person.page.get_by_text("The service is out of reach").wait_for()
-    failed = "Failed to load resource"  # what Chromium says of any status from 400
-    assert [text for text in person.complaints if not text.startswith(failed)] == []
+    failed = "Failed to load resource"  # Chromium logs this for any status from 400
+    assert [text for text in person.console_errors if not text.startswith(failed)] == []
 
 
 def test_the_microphone_is_refused_or_missing(serve: Served, tab: Opened) -> None:
@@ -158,10 +158,10 @@ def test_the_microphone_is_refused_or_missing(serve: Served, tab: Opened) -> Non
     )
     missing.page.click("#connect")
     assert "No microphone was found" in missing.problem()
-    assert refused.complaints == missing.complaints == []
+    assert refused.console_errors == missing.console_errors == []
 
 
-def test_a_token_is_asked_for_and_kept_in_memory(serve: Served, tab: Opened) -> None:
+def test_the_page_requests_a_token_and_keeps_it_in_memory(serve: Served, tab: Opened) -> None:
     token = "a-token-of-sixteen-characters"
     service = serve("--mock", OPENAI_REALTIME_SERVE_TOKENS=token)
     person: Tab = tab(service.url)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openai_realtime.testing import MockRealtimeServer, MockResponse
-from openai_realtime.testing.minted import SDP_ANSWER
+from openai_realtime.testing.mock_sessions import SDP_ANSWER
 
 if TYPE_CHECKING:
     from cli.command_runners import Invoke

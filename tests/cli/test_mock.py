@@ -168,7 +168,7 @@ def test_what_cannot_be_set(arguments: list[str], exit_code: int, invoke: Invoke
 def test_a_request_is_one_line_and_none_is_recorded(capsys: pytest.CaptureFixture[str]) -> None:
     with logging_server() as server:
         for path in ("/v1/realtime/sessions?key=sk-secret", "/\x1b[2J\x9b"):
-            server.answer(RecordedRequest("GET", path, Headers(), b""))
+            server.respond(RecordedRequest("GET", path, Headers(), b""))
         assert server.requests == []
     assert capsys.readouterr().err == "GET /v1/realtime/sessions 405\nGET /\\x1b[2J\\x9b 404\n"
 

@@ -1,7 +1,6 @@
-"""Every example runs as its docstring says, and says what it should.
+"""Every example runs as its docstring says, and prints what it should.
 
-Owns: the examples' output. Must not know: how an example is written. Whatever is in `examples/` is
-run: an example without an entry in `SAYS` fails.
+Every file in `examples/` is run: an example without an entry in `EXPECTED_OUTPUT` fails.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 SECRET = re.compile(r"\bek_[0-9a-f]{32}\b")
-SAYS = {
+EXPECTED_OUTPUT = {
     "concurrent_mints.py": "50 distinct secrets in",
     "django_view.py": 'signed in:  200 {"value":"ek_',
     "fastapi_endpoint.py": '200 {"value":"ek_',
-    "fastapi_login.py": "elsewhere:  403",
+    "fastapi_login.py": "no origin:  403",
     "function_tools.py": 'find_table: {"additionalProperties": false,',
     "mint_async.py": "request id: req_mock_1, after 1 attempt(s)",
     "mint_sync.py": "not sent: speed must be a number from 0.25 to 1.5",
@@ -65,14 +64,14 @@ def test_an_example_runs_without_key_and_network(example: Path) -> None:
     if "redis" in example.name:
         program("redis-server")
     output = run(example, "--mock")
-    assert SAYS[example.name] in output
+    assert EXPECTED_OUTPUT[example.name] in output
     secrets = SECRET.findall(output)
     assert bool(secrets) is (example.name not in MINTS_NOTHING)
     assert len(set(secrets)) == len(secrets)
 
 
-def test_no_example_is_expected_that_is_gone() -> None:
-    assert SAYS.keys() == {example.name for example in EXAMPLES}
+def test_every_expected_example_exists() -> None:
+    assert EXPECTED_OUTPUT.keys() == {example.name for example in EXAMPLES}
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -84,14 +83,14 @@ def test_fifty_mints_at_once(backend: str) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_tells_how_to_run_it(example: Path) -> None:
+def test_an_examples_docstring_has_its_command(example: Path) -> None:
     docstring = example.read_text(encoding="utf-8").split('"""')[1]
     assert f"python examples/{example.name} --mock" in docstring
 
 
-# --- What the FastAPI endpoint tells a page when the provider fails --------------------------
+# --- The FastAPI endpoint's responses when the provider fails --------------------------------
 
-LEAK = "upstream-said-this"
+LEAK = "text-of-the-provider"
 
 
 @pytest.fixture
@@ -117,7 +116,7 @@ def failure(status: int, code: str = LEAK, **headers: str) -> MockResponse:
 
 
 @pytest.mark.parametrize(
-    ("upstream", "status", "told", "retry_after"),
+    ("upstream", "status", "message", "retry_after"),
     [
         (failure(429, **{"retry-after": "60.5"}), 429, "busy", "61"),
         (failure(429, "insufficient_quota"), 502, "no session", None),
@@ -132,10 +131,10 @@ def test_the_endpoint_does_not_echo_the_provider(
     realtime_server: MockRealtimeServer,
     upstream: MockResponse,
     status: int,
-    told: str,
+    message: str,
     retry_after: str | None,
 ) -> None:
     realtime_server.respond_next(*[upstream] * 3)
-    answer = endpoint.post("/session")
-    assert (answer.status_code, answer.json()) == (status, {"error": told})
-    assert answer.headers.get("retry-after") == retry_after
+    response = endpoint.post("/session")
+    assert (response.status_code, response.json()) == (status, {"error": message})
+    assert response.headers.get("retry-after") == retry_after

@@ -1,7 +1,8 @@
-"""The promises on real sockets: a scripted server that misbehaves, and every way to call it.
+"""Tests of the promises on real sockets, with a scripted server that misbehaves.
 
-`server.py` plays the named faults of `plays.py` and `bad_answers.py`; `table.py` says what each must
-come to; `test_matrix.py` runs every row; the other tests are named after the promise they prove.
+`server.py` injects the faults of `connection_faults.py`, `tls_faults.py` and `bad_responses.py`;
+`table.py` has the expectation for each; `test_matrix.py` runs every row. The other test files are named
+after the promise that they prove. The ids in test names (R1, S6, …) are those of SECURITY.md.
 """
 
 import pytest

@@ -1,7 +1,4 @@
-"""Calls that carry a nonce, and what a test may expect of a client and its process.
-
-Owns: how the tests call the client and look for leaked descriptors. Must not know: any fault.
-"""
+"""Calls with a nonce, and the assertions on their secrets, their time and leaked descriptors."""
 
 from __future__ import annotations
 
@@ -24,14 +21,14 @@ if TYPE_CHECKING:
 
 QUICK = RetryPolicy(base_delay=0.001)
 
-# The promised overrun of a deadline.
+# By how many seconds a call may exceed its deadline (R1 in SECURITY.md).
 OVERRUN = {"asyncio": 0.1, "trio": 0.1, "sync": 0.25}
 
 _numbers = itertools.count(1)
 
 
 def client_of(backend: Backend, server: FaultServer, **options: Any) -> RealtimeSessionsClient:
-    """Return a client of the server, which retries without waiting long."""
+    """Return a client of the server that waits only briefly before a retry."""
     settings = {"base_url": server.base_url, "api_key": API_KEY, "retry": QUICK}
     return backend.client(**{**settings, **options})
 
@@ -43,7 +40,7 @@ def new_nonce(purpose: str = "nonce") -> str:
 async def mint(
     client: RealtimeSessionsClient, server: FaultServer, *, nonce: str = "", **params: Any
 ) -> RealtimeSessionCreateResponse:
-    """Mint a session, and see that the secret was made for this very request."""
+    """Mint a session, and check that its secret was made for this request."""
     nonce = nonce or new_nonce()
     session = await client.sessions.create(extra_headers={"X-Nonce": nonce}, **params)
     assert_own(server, session, nonce)
@@ -51,14 +48,14 @@ async def mint(
 
 
 def assert_own(server: FaultServer, session: RealtimeSessionCreateResponse, nonce: str) -> None:
-    assert server.given[session.client_secret.value] == nonce, "another request's secret"
+    assert server.secrets[session.client_secret.value] == nonce, "another request's secret"
 
 
 def open_descriptors() -> frozenset[str]:
-    """Return each descriptor that this process has open and what it is; none where `/proc` is not.
+    """Return each open descriptor of this process and what it is; nothing where there is no `/proc`.
 
-    By name and not by number: one that an earlier test left behind may be closed at any time, and
-    would hide one that this test leaves.
+    The result has names and not a count: when a descriptor of an earlier test is closed meanwhile, it
+    cannot hide one that this test leaves open.
     """
     found: set[str] = set()
     listing = Path("/proc/self/fd")
@@ -73,7 +70,7 @@ def assert_no_new_descriptors(
 ) -> None:
     """Check that what has been opened since `before` is closed within so many seconds.
 
-    Not so the server's listening socket, which is another one after the fault `refuse`.
+    The server's listening socket is excluded, because the fault `refuse` replaces it.
     """
 
     def left_open() -> list[str]:
@@ -96,12 +93,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 @contextmanager
 def ends_within(backend: Backend, seconds: float) -> Iterator[None]:
-    """Check that what follows is over when the time is, but for the promised overrun."""
+    """Check that the block takes `seconds`, plus at most the promised overrun."""
     with Stopwatch() as watch:
         yield
     watch.assert_within(seconds - 0.02, seconds + OVERRUN[backend.name])
 
 
 def by_name(server: FaultServer) -> str:
-    """Return the server's base URL with a name in it, which has to be resolved."""
+    """Return the server's base URL with a host name, which has to be resolved."""
     return server.base_url.replace("127.0.0.1", "localhost")

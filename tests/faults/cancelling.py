@@ -1,7 +1,4 @@
-"""Cancelling a call when it has been suspended so many times, wherever that is.
-
-Owns: driving a coroutine by hand. Must not know: clients, servers, or any test.
-"""
+"""Cancels a coroutine at its n-th suspension point."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import anyio
 
 
 async def is_cancelled_at(step: int, begin: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-    """Run a coroutine and cancel it at suspension number `step`; returns whether it got that far."""
+    """Run a coroutine, and cancel it at suspension `step`. Returns whether it reached that step."""
     with anyio.CancelScope() as scope:
         await _Driven(begin(), step, scope)
     return scope.cancelled_caught
@@ -39,7 +36,7 @@ class _Driven:
         raise AssertionError
 
     def _wait(self, waiting_for: Any) -> Generator[Any, Any, Callable[[], Any]]:
-        """Wait as the coroutine wants to, and return how it is to be told."""
+        """Wait for the coroutine's awaitable, and return the call that resumes the coroutine."""
         try:
             result = yield waiting_for
         except BaseException as error:  # noqa: BLE001 - handed on to the coroutine

@@ -1,7 +1,4 @@
-"""Certificates made on the fly: a test authority, and what a server may show instead of a good one.
-
-Owns: keys, certificates, server-side TLS settings. Must not know: sockets or clients.
-"""
+"""A test authority, and the good and bad certificates that a server presents."""
 
 from __future__ import annotations
 
@@ -27,8 +24,8 @@ class Certificates:
         self._contexts = {
             "good": _context(good),
             "expired": _context(authority.issue_cert(HOST, not_after=yesterday)),
-            "wrong host": _context(authority.issue_cert("elsewhere.test")),
-            # Its authority is known to nobody, which is all that a self-signed one is guilty of.
+            "wrong host": _context(authority.issue_cert("other-host.test")),
+            # No client trusts its authority, as with a self-signed certificate.
             "self-signed": _context(trustme.CA().issue_cert(HOST)),
             "TLS 1.2": _context(good, ssl.TLSVersion.TLSv1_2),
             "TLS 1.1": _old_context(good),
@@ -50,7 +47,7 @@ def _context(
 def _old_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
     context = _context(certificate)
     with warnings.catch_warnings():
-        # Python advises against what is the point here.
+        # Python deprecates TLS 1.0 and 1.1, which this test needs.
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1

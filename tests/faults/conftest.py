@@ -1,7 +1,4 @@
-"""The servers that misbehave, and the authority that their clients trust.
-
-Owns: fixtures. Must not know: any single test.
-"""
+"""Fixtures: the fault servers, plain and over TLS, and the test authority that their clients trust."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
-import coverage
 import pytest
 
 import faults.bad_responses
@@ -21,23 +17,23 @@ from faults.names import SlowNames
 from faults.server import FaultServer
 
 if sys.platform == "win32":
-    # What is played here is how POSIX systems cut connections; the clients' own tests run anywhere.
+    # These faults cut connections as POSIX systems do. The client's other tests run on Windows too.
     collect_ignore_glob = ["test_*.py"]
 
 
-# Those that play few faults in this process. The others play so many that tracing them would take far
-# longer, and would cover no more.
-TRACED = {
+# The files in which coverage is measured. The others inject so many faults that measuring them would
+# take much longer, and would cover no further line.
+MEASURED = {
     "test_clocks",
     "test_connections",
     "test_deadlines",
     "test_phases",
     "test_warm_up",
 }
-TRACED_FAULTS = {
+MEASURED_FAULTS = {
     "body_of_1_mib",
     "fin_mid_unframed_body",
-    "idle_answer",
+    "idle_response",
     "idle_rst",
     "refused_before_it_was_read",
     "refused_before_it_was_read_and_kept",
@@ -47,22 +43,20 @@ TRACED_FAULTS = {
 
 
 @pytest.fixture(autouse=True)
-def untraced(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Stop measuring coverage for a while."""
+def measured_only_where_needed(request: pytest.FixtureRequest) -> None:
+    """Pause the coverage measurement for a test that is not in the lists above."""
     callspec = getattr(request.node, "callspec", None)
     row = callspec.params.get("row") if callspec is not None else None
-    is_traced = request.path.stem in TRACED or (row is not None and row.fault in TRACED_FAULTS)
-    measured = None if is_traced else coverage.Coverage.current()
-    if measured is not None:
-        measured.stop()
-    yield
-    if measured is not None:
-        measured.start()
+    is_measured = request.path.stem in MEASURED or (
+        row is not None and row.fault in MEASURED_FAULTS
+    )
+    if not is_measured:
+        request.getfixturevalue("unmeasured")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def bare_timer() -> Iterator[None]:
-    """The control of every promise about time: it opens its descriptors before any are counted."""
+    """Start the control for the time measurements before a test counts descriptors."""
     timer = machine_delays.bare_timer()
     yield
     timer.stop()
@@ -79,43 +73,43 @@ def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture(scope="session")
-def _elsewhere() -> Iterator[FaultServer]:
+def _redirect_target() -> Iterator[FaultServer]:
     with FaultServer() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def _plain(_elsewhere: FaultServer) -> Iterator[FaultServer]:
-    with FaultServer(elsewhere=_elsewhere.base_url) as server:
+def _plain(_redirect_target: FaultServer) -> Iterator[FaultServer]:
+    with FaultServer(redirect_target=_redirect_target.base_url) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def _secure(_elsewhere: FaultServer, certificates: Certificates) -> Iterator[FaultServer]:
-    with FaultServer(certificates, elsewhere=_elsewhere.base_url) as server:
+def _secure(_redirect_target: FaultServer, certificates: Certificates) -> Iterator[FaultServer]:
+    with FaultServer(certificates, redirect_target=_redirect_target.base_url) as server:
         yield server
 
 
 @pytest.fixture
-def elsewhere(_elsewhere: FaultServer) -> Iterator[FaultServer]:
-    """A second origin, to which redirects point."""
-    _elsewhere.forget()
-    yield _elsewhere
-    _elsewhere.forget()
+def redirect_target(_redirect_target: FaultServer) -> Iterator[FaultServer]:
+    """The server of another origin, to which the redirects point."""
+    _redirect_target.reset()
+    yield _redirect_target
+    _redirect_target.reset()
 
 
 @pytest.fixture
 def plain(_plain: FaultServer) -> Iterator[FaultServer]:
-    _plain.forget()
+    _plain.reset()
     yield _plain
-    _plain.forget()
+    _plain.reset()
 
 
 @pytest.fixture
 def secure(_secure: FaultServer, trusted: None) -> Iterator[FaultServer]:
-    _secure.forget()
+    _secure.reset()
     yield _secure
-    _secure.forget()
+    _secure.reset()
 
 
 @pytest.fixture

@@ -1,7 +1,4 @@
-"""What a fault is: a name, the moment when it strikes, and a small function that plays it.
-
-Owns: the table of faults by name. Must not know: any fault.
-"""
+"""The table of faults: each has a name, the moment when it applies, and a function that misbehaves."""
 
 from __future__ import annotations
 
@@ -12,37 +9,39 @@ from typing import Literal
 from faults.fault_server_dialogue import Dialogue
 
 Moment = Literal["refuse", "accept", "handshake", "idle", "read", "request"]
-"""`refuse`: nobody is let in; `accept`: let in, nothing said yet; `handshake`: instead of TLS's;
-`idle`: between requests; `read`: bytes of a request are waiting; `request`: it was read whole."""
+"""`refuse`: no connection is accepted; `accept`: one was accepted; `handshake`: before TLS's handshake;
+`idle`: between requests; `read`: a request's first bytes have arrived; `request`: it was read whole."""
 
-Play = Callable[[Dialogue], None]
+FaultFunction = Callable[[Dialogue], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to misbehave."""
+    """One way in which the server misbehaves."""
 
     name: str
     moment: Moment
-    play: Play
+    run: FaultFunction
     certificate: str | None = None
-    """The certificate or TLS setting to shake hands with, where that is the fault."""
+    """The certificate or TLS setting for the handshake, where that is the fault."""
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(moment: Moment, certificate: str | None = None) -> Callable[[Play], Play]:
-    """Put the function that follows into the table, under its own name."""
+def fault(
+    moment: Moment, certificate: str | None = None
+) -> Callable[[FaultFunction], FaultFunction]:
+    """Return a decorator that adds a function to the table, under its own name."""
 
-    def register(play: Play) -> Play:
-        add(play.__name__, moment, play, certificate)
-        return play
+    def register(run: FaultFunction) -> FaultFunction:
+        add(run.__name__, moment, run, certificate)
+        return run
 
     return register
 
 
-def add(name: str, moment: Moment, play: Play, certificate: str | None = None) -> None:
-    """Put a fault into the table; names are unique."""
+def add(name: str, moment: Moment, run: FaultFunction, certificate: str | None = None) -> None:
+    """Add a fault to the table. Names are unique."""
     assert name not in FAULTS, name
-    FAULTS[name] = Fault(name, moment, play, certificate)
+    FAULTS[name] = Fault(name, moment, run, certificate)

@@ -1,7 +1,4 @@
-"""One accepted connection, and the verbs with which a fault plays on it.
-
-Owns: one socket and what arrived on it. Must not know: which fault is played, or why.
-"""
+"""One accepted connection of the fault server, with the actions that faults consist of."""
 
 from __future__ import annotations
 
@@ -14,19 +11,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from faults.responses import good_answer
+from faults.responses import good_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# No wait of the server's is longer, whatever a test forgets to end.
+# The longest wait of the server, in seconds, also when a test does not end it.
 LONGEST_WAIT = 15.0
-_LOOK_AROUND_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class OverError(Exception):
-    """The conversation has ended: the peer is gone, or the server was told to hang up."""
+    """The dialogue is over: the client has closed the connection, or the server hangs up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class Received:
     target: str
     headers: dict[str, str]
     header_names: list[str]
-    """As they came, repeated ones included."""
+    """In the order of arrival, repeated ones included."""
     body: bytes
 
     @property
@@ -48,7 +45,7 @@ class Received:
 
 @dataclass(slots=True)
 class Record:
-    """What is known of one connection. It stays after the connection has gone."""
+    """The counts of one connection. They are kept after the connection is closed."""
 
     number: int
     handshakes: int = 0
@@ -57,36 +54,40 @@ class Record:
 
 
 class Dialogue:
-    """A connection as its thread sees it; only `hang_up` is for other threads."""
+    """A connection that is served by its own thread. Other threads may call only `hang_up`."""
 
     def __init__(
-        self, connection: socket.socket, record: Record, mint: Callable[[str], str], elsewhere: str
+        self,
+        connection: socket.socket,
+        record: Record,
+        mint: Callable[[str], str],
+        redirect_target: str,
     ) -> None:
         connection.settimeout(LONGEST_WAIT)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.record = record
-        self.elsewhere = elsewhere
+        self.redirect_target = redirect_target
         self._mint = mint
         self._socket = connection
-        self._told_to_end = threading.Event()
+        self._is_hung_up = threading.Event()
         self._closing = threading.Lock()
         self._unread = b""
 
     @property
     def request(self) -> Received:
-        """The request to be answered."""
+        """The request that waits for a response."""
         return self.record.requests[-1]
 
     def mint(self) -> str:
-        """Return a fresh secret, noted down as given to the request at hand."""
+        """Return a new secret, recorded as minted for the current request."""
         return self._mint(self.request.nonce)
 
-    def answer_well(self) -> None:
-        """Answer as if nothing were wrong."""
-        self.send(good_answer(self.request.target, self.mint()))
+    def respond_normally(self) -> None:
+        """Send the good response."""
+        self.send(good_response(self.request.target, self.mint()))
 
     def secure(self, context: ssl.SSLContext) -> None:
-        """Shake hands."""
+        """Do the TLS handshake."""
         self._socket = context.wrap_socket(
             self._socket, server_side=True, do_handshake_on_connect=False
         )
@@ -94,15 +95,15 @@ class Dialogue:
         self._socket.do_handshake()
         self.record.handshakes += 1
 
-    def wait_for_bytes(self, look_around: Callable[[], None]) -> None:
-        """Return when something can be read; meanwhile `look_around` is called now and then."""
+    def wait_for_bytes(self, poll: Callable[[], None]) -> None:
+        """Return when there is something to read. Meanwhile call `poll` every 50 ms."""
         with selectors.PollSelector() as selector:  # unlike others, it needs no descriptor
             selector.register(self._socket, selectors.EVENT_READ)
             while not self._unread and not self._is_pending():
-                if selector.select(_LOOK_AROUND_SECONDS):
+                if selector.select(_POLL_SECONDS):
                     return
                 self.pause(0)
-                look_around()
+                poll()
 
     def _is_pending(self) -> bool:
         return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
@@ -133,17 +134,17 @@ class Dialogue:
         return self._unread
 
     def read_raw(self, at_most: int = 65536) -> bytes:
-        """Return whatever arrives next, such as a handshake that will get no answer."""
+        """Return the next bytes, such as a TLS handshake that gets no response."""
         return self._socket.recv(at_most)
 
     def send(self, *parts: bytes) -> None:
-        """Send each part by a write of its own."""
+        """Send each part in a write of its own."""
         for part in parts:
             self.pause(0)
             self._socket.sendall(part)
 
     def send_together(self, *parts: bytes) -> None:
-        """Send each part by a write of its own (a TLS record), and all of them in one packet."""
+        """Send each part in a write (a TLS record) of its own, and all parts in one packet."""
         cork = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))
         for is_held in (1, 0):
             if cork is not None:
@@ -158,31 +159,31 @@ class Dialogue:
             self.pause(pause)
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless the server is told to hang up."""
-        if self._told_to_end.wait(seconds):
+        """Wait. Raises `OverError` when the server hangs up."""
+        if self._is_hung_up.wait(seconds):
             raise OverError
 
     def finish(self) -> None:
-        """Say goodbye (FIN), without TLS's own goodbye, and wait until the peer does too."""
+        """Send a FIN without a TLS closure alert, and wait until the client closes too."""
         socket.socket.shutdown(self._socket, socket.SHUT_WR)
         self.listen_in_silence()
 
     def listen_in_silence(self) -> None:
-        """Read and answer nothing, until the peer is gone."""
+        """Read, and send nothing, until the client closes the connection."""
         while chunk := socket.socket.recv(self._socket, 65536):
             self.record.bytes_received += len(chunk)
         raise OverError
 
     def neither_read_nor_write(self) -> None:
-        """Do nothing at all, until the server is told to hang up."""
+        """Neither read nor write until the server hangs up."""
         self.pause(LONGEST_WAIT)
 
     def read_little_at_once(self) -> None:
-        """Take no more off the peer than the smallest buffer holds."""
+        """Make the receive buffer as small as the system allows."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def reset(self) -> None:
-        """Cut the connection (RST)."""
+        """Reset the connection (RST)."""
         with self._closing:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._socket.close()
@@ -193,8 +194,8 @@ class Dialogue:
             self._socket.close()
 
     def hang_up(self) -> None:
-        """Wake the thread, wherever it waits, and have it end."""
-        self._told_to_end.set()
+        """Wake the connection's thread, and make it end."""
+        self._is_hung_up.set()
         with self._closing, suppress(OSError):  # it may be closed by now
-            # Not TLS's own shutdown, which takes the connection away under its thread's feet.
+            # The TLS shutdown would close the connection while its thread still uses it.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

@@ -1,13 +1,11 @@
-"""A process that forks twice with one client, and goes on calling in all three.
+"""A process that forks twice with one client, and then calls in all three processes.
 
-Owns: the process that `test_sharing.py` starts. Must not know: pytest.
+    python -W error -m faults.forking BACKEND MOMENT BASE_URL API_KEY
 
-    python -W error -m faults.forking FLAVOUR MOMENT BASE_URL API_KEY
-
-FLAVOUR is sync, asyncio or trio; MOMENT is `unused` (the client has made no call before the fork),
-`used` (it has), `running` (asyncio: it has, and its event loop runs while the process forks) or
-`inherited` (asyncio: it has, and the children go on with the parent's event loop). Each call is told
-on stdout as a line: who made it, its nonce, and the secret that came back.
+BACKEND is sync, asyncio or trio. MOMENT says when the process forks: `unused` (the client has made no
+call), `used` (it has), `running` (asyncio: it has, and its event loop is running) or `inherited`
+(asyncio: it has, and the children continue with the parent's event loop). Each call prints a line: the
+process, its nonce, and the secret that it got.
 """
 
 from __future__ import annotations
@@ -33,21 +31,21 @@ CHILDREN = ("first child", "second child")
 Moment = Literal["unused", "used", "running", "inherited"]
 
 
-def tell(who: str, nonce: str, session: RealtimeSessionCreateResponse) -> None:
+def report(who: str, nonce: str, session: RealtimeSessionCreateResponse) -> None:
     line = json.dumps([who, nonce, session.client_secret.value]) + "\n"
-    os.write(1, line.encode())  # at once, and whole: three processes share the pipe
+    os.write(1, line.encode())  # one write without a buffer, because three processes share the pipe
 
 
 def call_sync(client: SyncRealtimeSessionsClient, who: str) -> None:
     for number in range(CALLS):
         nonce = f"{who} {os.getpid()} {number}"
-        tell(who, nonce, client.sessions.create(extra_headers={"X-Nonce": nonce}))
+        report(who, nonce, client.sessions.create(extra_headers={"X-Nonce": nonce}))
 
 
 async def call_async(client: RealtimeSessionsClient, who: str) -> None:
     for number in range(CALLS):
         nonce = f"{who} {os.getpid()} {number}"
-        tell(who, nonce, await client.sessions.create(extra_headers={"X-Nonce": nonce}))
+        report(who, nonce, await client.sessions.create(extra_headers={"X-Nonce": nonce}))
 
 
 async def call_and_close(client: RealtimeSessionsClient, who: str) -> None:
@@ -91,7 +89,7 @@ def fork_async(backend_name: str, moment: Moment, base_url: str, api_key: str) -
 
 
 async def fork_in_a_running_loop(base_url: str, api_key: str) -> None:
-    """Fork beside open connections: parent and children share the kernel's side of the loop."""
+    """Fork with open connections: parent and children share the event loop's epoll descriptor."""
     async with RealtimeSessionsClient(base_url=base_url, api_key=api_key) as client:
         await call_async(client, "parent")
         children: list[int] = []
@@ -106,7 +104,7 @@ async def fork_in_a_running_loop(base_url: str, api_key: str) -> None:
 
 
 def fork_with_the_loop(base_url: str, api_key: str) -> None:
-    """Fork with an event loop that is not running, but has run, and runs again in all three."""
+    """Fork with an event loop that has run, and that runs again in all three processes."""
     client = RealtimeSessionsClient(base_url=base_url, api_key=api_key)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(call_async(client, "parent"))
@@ -116,7 +114,7 @@ def fork_with_the_loop(base_url: str, api_key: str) -> None:
         if child == 0:
             calls = call_and_close(client, name) if name in CHILDREN else client.aclose()
             loop.run_until_complete(calls)
-            os._exit(0)  # closing the loop would close what the parent goes on with
+            os._exit(0)  # closing the loop would close what the parent still uses
         children.append(child)
     loop.run_until_complete(call_async(client, "parent"))
     wait_for(children)
@@ -125,14 +123,14 @@ def fork_with_the_loop(base_url: str, api_key: str) -> None:
 
 
 def call_in_a_loop_of_its_own(client: RealtimeSessionsClient, name: str) -> NoReturn:
-    """Call from another thread, because on this one the parent's loop seems to be running."""
+    """Call from another thread, because asyncio believes that the parent's loop runs on this one."""
     status = 1
     try:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(partial(anyio.run, call_and_close, client, name)).result(timeout=15)
         status = 0
     finally:
-        os._exit(status)  # the parent's loop must not go on here
+        os._exit(status)  # so that the parent's loop does not continue in the child
 
 
 def wait_for(children: list[int]) -> None:

@@ -1,7 +1,4 @@
-"""Looks for keys and secrets wherever an error or a log shows itself.
-
-Owns: the places to look. Must not know: what is looked for, or how the error came about.
-"""
+"""Searches for keys and secrets in everything that an error or a log shows."""
 
 from __future__ import annotations
 
@@ -14,17 +11,17 @@ if TYPE_CHECKING:
     import pytest
 
 
-def assert_nowhere(needles: Iterable[str], places: Iterable[tuple[str, str]]) -> None:
-    """Fail with the place, and not with the whole haystack, where a needle is found."""
-    wanted = [needle for needle in needles if needle]
-    for place, text in places:
-        found = [needle for needle in wanted if needle in text]
-        around = [text[max(0, text.index(needle) - 100) :][:200] for needle in found]
-        assert not found, f"in {place}: … {around[0]} …"
+def assert_nowhere(secrets: Iterable[str], texts: Iterable[tuple[str, str]]) -> None:
+    """Check that no secret is in any of the named texts. The failure shows the text's name."""
+    searched = [secret for secret in secrets if secret]
+    for name, text in texts:
+        found = [secret for secret in searched if secret in text]
+        context = [text[max(0, text.index(secret) - 100) :][:200] for secret in found]
+        assert not found, f"in {name}: … {context[0]} …"
 
 
 def shown_by(error: BaseException) -> Iterator[tuple[str, str]]:
-    """Yield every text that an exception and all behind it shows."""
+    """Yield every text, with its name, that an exception and its causes show."""
     for origin in origins(error):
         name = type(origin).__name__
         yield f"repr of {name}", repr(origin)
@@ -32,12 +29,12 @@ def shown_by(error: BaseException) -> Iterator[tuple[str, str]]:
         yield f"args of {name}", repr(origin.args)
         yield f"attributes of {name}", repr(vars(origin))
         yield f"notes of {name}", repr(getattr(origin, "__notes__", []))
-        told = TracebackException.from_exception(origin, capture_locals=True)
-        yield f"traceback of {name}", "".join(told.format())
+        traceback = TracebackException.from_exception(origin, capture_locals=True)
+        yield f"traceback of {name}", "".join(traceback.format())
 
 
 def origins(error: BaseException) -> list[BaseException]:
-    """Return an exception, and its causes, contexts and members, however deep."""
+    """Return an exception with its causes, contexts and members at any depth."""
     found: dict[int, BaseException] = {}
     pending: list[BaseException | None] = [error]
     while pending:
@@ -52,7 +49,7 @@ def origins(error: BaseException) -> list[BaseException]:
 
 
 def shown_by_logs(logs: pytest.LogCaptureFixture) -> Iterator[tuple[str, str]]:
-    """Yield what every logger has said."""
+    """Yield the text and the arguments of every log record."""
     formatter = logging.Formatter("%(name)s %(message)s")
     for record in logs.records:
         yield f"log of {record.name}", formatter.format(record)

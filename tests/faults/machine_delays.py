@@ -1,7 +1,7 @@
-"""How long the machine itself has held a test up: the control beside every promise about time.
+"""Measures by how much the machine itself delayed a test, as the control for every promise about time.
 
-A busy machine is told from a late library by what neither of them decides: how long this thread was
-ready to run and had no processor, and how late a bare timer of another process was meanwhile.
+Two things that the library does not influence tell a busy machine from a slow library: how long this
+thread was ready to run without a processor, and how late a timer of another process fired meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-# Writes when each late timer was due, and by how much it was late; ends with its parent.
+# Prints when each late timer was due, and its delay. It ends with its parent process.
 _BARE_TIMER = """
 import os, time
 parent = os.getppid()
@@ -29,7 +29,7 @@ while os.getppid() == parent:
 
 
 class BareTimer:
-    """A process that does nothing but sleep, and tells how late it woke up."""
+    """A process that only sleeps, and reports how late it woke up."""
 
     def __init__(self) -> None:
         descriptor, name = tempfile.mkstemp()
@@ -58,7 +58,7 @@ def bare_timer() -> BareTimer:
 
 
 def waited_for_a_processor() -> float:
-    """Return for how many seconds this thread was ready to run, and did not; 0 where nobody says."""
+    """Return how many seconds this thread was ready without running; 0 where the system has no count."""
     try:
         _, waited, _ = Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def waited_for_a_processor() -> float:
 
 
 class Stopwatch:
-    """Measures how long something takes, and how long the machine held it up."""
+    """Measures how long a block takes, and by how much the machine delayed it."""
 
     def __enter__(self) -> Self:
         bare_timer()
@@ -81,18 +81,18 @@ class Stopwatch:
 
     @property
     def elapsed(self) -> float:
-        """The seconds that it took."""
+        """The duration in seconds."""
         return self._ended - self._started
 
     @property
-    def held_up(self) -> float:
+    def delayed_by(self) -> float:
         """The seconds that the machine may have added."""
         return self._waited + bare_timer().latest(self._started, self._ended)
 
     def assert_within(self, least: float, most: float) -> None:
-        """Check how long it took; beyond `most` it may be by what the machine added."""
+        """Check the duration. It may exceed `most` by what the machine added."""
         assert self.elapsed > least, f"{self.elapsed:.3f} s"
         if self.elapsed >= most:
-            assert self.elapsed < most + self.held_up, (
-                f"{self.elapsed:.3f} s, of which the machine explains {self.held_up:.3f}"
+            assert self.elapsed < most + self.delayed_by, (
+                f"{self.elapsed:.3f} s, of which the machine explains {self.delayed_by:.3f}"
             )

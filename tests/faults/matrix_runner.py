@@ -1,7 +1,4 @@
-"""Plays one row of the table on one backend of client, and checks all that is promised of it.
-
-Owns: what is true of every cell. Must not know: any single fault.
-"""
+"""Runs one row of the table on one backend, and checks everything that is promised of it."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from faults.calling import (
 from faults.fault import FAULTS
 from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
 from faults.machine_delays import Stopwatch
-from faults.rows import SOON, How, Row
+from faults.rows import SOON, ConnectionUse, Row
 from faults.server import FaultServer
 from openai_realtime import APIConnectionError, RealtimeError, RealtimeSessionsClient
 
@@ -29,42 +26,46 @@ if TYPE_CHECKING:
     import pytest
     from backends import Backend
 
-# These strike when a connection is made: what was reused must be gone, so that one is.
+# These apply when a connection is made, so a reused connection is closed first.
 _ON_CONNECTING = {"refuse", "accept", "handshake"}
 _AMPLE = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call went."""
+    """The result of one call, as the client and the server saw it."""
 
     error: RealtimeError | None
     watch: Stopwatch
     requests: int
-    plays: int
+    injections: int
 
 
-def play_cell(
-    backend: Backend, server: FaultServer, row: Row, how: How, logs: pytest.LogCaptureFixture
+def run_row(
+    backend: Backend,
+    server: FaultServer,
+    row: Row,
+    connection_use: ConnectionUse,
+    logs: pytest.LogCaptureFixture,
 ) -> None:
-    """Play the row; raises `AssertionError` where anything is not as promised."""
+    """Run the row. Raises `AssertionError` when a promise is broken."""
     descriptors = open_descriptors()
 
     async def body() -> Outcome:
         async with client_of(backend, server) as client:
-            if how == "reused":
+            if connection_use == "reused":
                 await mint(client, server)
                 if FAULTS[row.fault].moment in _ON_CONNECTING:
                     server.hang_up()
             outcome = await _call(client, server, row)
-            server.behave()
+            server.clear_fault()
             await mint(client, server, timeout=_AMPLE)
             return outcome
 
     outcome = backend.run(body)
-    _check_outcome(row, how, outcome)
+    _check_outcome(row, connection_use, outcome)
     _check_time(row, backend, outcome)
-    secrets = [API_KEY, LOCATION_SECRET, *server.given]
+    secrets = [API_KEY, LOCATION_SECRET, *server.secrets]
     if outcome.error is not None:
         assert_nowhere(secrets, shown_by(outcome.error))
     assert_nowhere(secrets, shown_by_logs(logs))
@@ -78,7 +79,7 @@ async def _call(client: RealtimeSessionsClient, server: FaultServer, row: Row) -
     if row.instructions:
         params["instructions"] = "x" * row.instructions
     before = len(server.requests)
-    server.play(row.fault, row.times)
+    server.inject(row.fault, row.times)
     error: RealtimeError | None = None
     with Stopwatch() as watch:
         try:
@@ -87,20 +88,20 @@ async def _call(client: RealtimeSessionsClient, server: FaultServer, row: Row) -
             error = raised
     if error is None:
         assert_own(server, session, nonce)
-    return Outcome(error, watch, len(server.requests) - before, server.played)
+    return Outcome(error, watch, len(server.requests) - before, server.injections)
 
 
-def _check_outcome(row: Row, how: How, outcome: Outcome) -> None:
+def _check_outcome(row: Row, connection_use: ConnectionUse, outcome: Outcome) -> None:
     error = outcome.error
-    assert (None if error is None else type(error)) is row.kind, repr(error)
+    assert (None if error is None else type(error)) is row.error_type, repr(error)
     if isinstance(error, APIConnectionError):
         assert error.phase in row.phases, f"{error.phase}: {error!r}"
     requests = row.requests
-    if how == "reused" and row.requests_reused is not None:
+    if connection_use == "reused" and row.requests_reused is not None:
         requests = row.requests_reused
     assert outcome.requests == requests, repr(error)
-    if row.plays is not None:
-        assert outcome.plays == row.plays, repr(error)
+    if row.injections is not None:
+        assert outcome.injections == row.injections, repr(error)
 
 
 def _check_time(row: Row, backend: Backend, outcome: Outcome) -> None:

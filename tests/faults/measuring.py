@@ -1,11 +1,9 @@
-"""A process that meets faults, and tells by how much its memory has grown at most.
+"""A process that calls a server with faults, and prints by how much its peak memory grew.
 
-Owns: the process that `test_bounds.py` starts. Must not know: pytest, or what any fault is.
+    python -m faults.measuring BACKEND BASE_URL API_KEY NONCE…
 
-    python -m faults.measuring FLAVOUR BASE_URL API_KEY NONCE…
-
-It makes a call for each nonce. The first answer ought to be good; the others not. On stdout it tells
-the growth of its memory since the first, in bytes, and the exceptions' names.
+It makes one call for each nonce. The first response should be good, and the others not. It prints the
+growth of its peak memory after the first call, in bytes, and the names of the exceptions.
 """
 
 from __future__ import annotations
@@ -25,12 +23,12 @@ UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def peak() -> int:
-    """Return the most memory that this process has ever had, in bytes."""
+    """Return the peak memory of this process, in bytes."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except FileNotFoundError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
-    # Linux's ru_maxrss is no good: it begins with the memory of whoever started the process.
+    # Linux's ru_maxrss cannot be used: it starts with the peak of the parent process.
     return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) * 1024
 
 
@@ -45,7 +43,7 @@ async def measure(backend: Backend, base_url: str, api_key: str, *nonces: str) -
             except RealtimeError as error:
                 raised.append(type(error).__name__)
             before = before or peak()
-    print(peak() - before, *raised)  # noqa: T201 - its answer
+    print(peak() - before, *raised)  # noqa: T201 - its result
 
 
 if __name__ == "__main__":

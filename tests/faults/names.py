@@ -1,7 +1,4 @@
-"""Name resolution that is slow, or finds nothing, in the place of the standard library's.
-
-Owns: stand-ins for `socket.getaddrinfo`. Must not know: clients, or any test.
-"""
+"""Stand-ins for `socket.getaddrinfo` that are slow, or find no name."""
 
 from __future__ import annotations
 
@@ -13,22 +10,22 @@ GETADDRINFO = socket.getaddrinfo
 
 
 class SlowNames:
-    """A resolver that is asked and does not answer until it is released."""
+    """A resolver that delays each lookup of `localhost` until it is released."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._released = threading.Event()
-        self.asked = 0
+        self.lookups = 0
 
     def resolve(self, host: Any, *arguments: Any, **options: Any) -> Any:
         if is_localhost(host) and not self._is_numeric(arguments, options):
-            self.asked += 1
+            self.lookups += 1
             self._released.wait(self._seconds)
         return GETADDRINFO(host, *arguments, **options)
 
     @staticmethod
     def _is_numeric(arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
-        """Return whether no name may be looked up: trio asks that first, and on its own thread."""
+        """Return whether only a numeric address is allowed, which trio tries first on its own thread."""
         flags = options.get("flags", arguments[4] if len(arguments) > 4 else 0)
         return bool(flags & socket.AI_NUMERICHOST)
 
@@ -37,15 +34,15 @@ class SlowNames:
 
 
 class NoNames:
-    """A resolver that knows no name."""
+    """A resolver that does not find `localhost`."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.lookups = 0
 
     def resolve(self, host: Any, *arguments: Any, **options: Any) -> Any:
         if not is_localhost(host):
             return GETADDRINFO(host, *arguments, **options)
-        self.asked += 1
+        self.lookups += 1
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 

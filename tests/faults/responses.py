@@ -1,7 +1,4 @@
-"""HTTP answers as bytes: the good ones, and the parts of which bad ones are made.
-
-Owns: status lines, headers and JSON on the wire. Must not know: sockets, faults, or any test.
-"""
+"""Good HTTP responses as bytes, and the parts from which the bad ones are made."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n"
 Header = tuple[str, str]
 
 
-def head(status: int = 200, *headers: Header, reason: str = "Whatever") -> bytes:
+def head(status: int = 200, *headers: Header, reason: str = "Reason") -> bytes:
     """Return a status line and headers, with the empty line that ends them."""
     lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers)]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def answer(body: bytes, status: int = 200, *headers: Header) -> bytes:
-    """Return a whole, well-framed answer."""
+def response(body: bytes, status: int = 200, *headers: Header) -> bytes:
+    """Return a complete, well-framed response."""
     return (
         head(
             status,
@@ -37,7 +34,7 @@ def answer(body: bytes, status: int = 200, *headers: Header) -> bytes:
 
 
 def session(secret: object, expires_at: object = None) -> bytes:
-    """Return a flat session's JSON; it may be one that no server ought to send."""
+    """Return a flat session's JSON, with a secret and an expiry that may be wrong."""
     expiry = int(time.time()) + LIFETIME if expires_at is None else expires_at
     return encoded(
         {
@@ -55,19 +52,19 @@ def encoded(value: Any) -> bytes:
 
 
 def chunked(*chunks: bytes) -> bytes:
-    """Return chunks as chunked framing has them, without the last one."""
+    """Return chunks in chunked framing, without the final empty chunk."""
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
 
 
-def good_answer(target: str, secret: str) -> bytes:
-    """Return what a well-behaved server answers on this path."""
+def good_response(target: str, secret: str) -> bytes:
+    """Return the good response for a request target."""
     path = target.partition("?")[0].rstrip("/")
     if path.endswith("/calls"):
         location = ("Location", f"/v1/realtime/calls/{secret.replace('ek_', 'rtc_')}")
-        return answer(SDP, 201, location)
+        return response(SDP, 201, location)
     if "/calls/" in path:
-        return answer(b"")
+        return response(b"")
     if path.endswith("/client_secrets"):
         nested = {"value": secret, "expires_at": int(time.time()) + LIFETIME, "session": {}}
-        return answer(encoded(nested))
-    return answer(session(secret))
+        return response(encoded(nested))
+    return response(session(secret))

@@ -1,7 +1,4 @@
-"""A row of the table: a fault, and what must become of a call that meets it.
-
-Owns: the shape of expectations, and those that many faults share. Must not know: any single fault.
-"""
+"""The row of a fault: what a call that meets the fault must come to, and the rows that many share."""
 
 from __future__ import annotations
 
@@ -16,77 +13,84 @@ from openai_realtime import (
     APITimeoutError,
 )
 
-Over = Literal["plain", "TLS"]
-How = Literal["fresh", "reused"]
+Transport = Literal["plain", "TLS"]
+ConnectionUse = Literal["fresh", "reused"]
 
 ATTEMPTS = 3
 SOON = 1.0
 STALLED = 0.1
+BOTH_TRANSPORTS: tuple[Transport, ...] = ("plain", "TLS")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A fault, and what becomes of a call that meets it at every attempt."""
+    """A fault, and the expectation for a call that meets it at every attempt."""
 
     fault: str
-    kind: type[APIError] | None
-    """The exception; None: the call succeeds."""
+    error_type: type[APIError] | None
+    """The type of the exception; None: the call succeeds."""
     phases: tuple[str, ...] = ()
-    """Where it may say that it stopped, if it is an `APIConnectionError`."""
+    """The phases that an `APIConnectionError` may name."""
     requests: int = 1
-    """Complete requests that the server sees while it misbehaves."""
-    plays: int | None = None
-    """How often the fault strikes, where that is not once a request."""
+    """The complete requests that the server receives while it misbehaves."""
+    injections: int | None = None
+    """How often the fault applies, where that is not once for each request."""
     requests_reused: int | None = None
-    """The same as `requests`, on a reused connection, where that differs."""
+    """The same as `requests` on a reused connection, where it differs."""
     timeout: float | None = None
-    """The call's time limit, where it is what ends the call."""
+    """The call's time limit, where the time limit ends the call."""
     times: int | None = None
-    """How often the server misbehaves before it behaves again; None: always."""
-    over: tuple[Over, ...] = ("plain",)
-    how: tuple[How, ...] = ("fresh", "reused")
+    """How often the server misbehaves before it responds normally again; None: always."""
+    transports: tuple[Transport, ...] = ("plain",)
+    connection_uses: tuple[ConnectionUse, ...] = ("fresh", "reused")
     instructions: int = 0
-    """Characters of instructions to send along: many fill the socket's buffers."""
-
-
-BOTH: tuple[Over, ...] = ("plain", "TLS")
+    """The length of the instructions in the request: a large one fills the socket's buffers."""
 
 
 def lost(fault: str, requests_reused: int | None = None) -> Row:
-    """Return the row of an answer that never began or never ended."""
+    """Return the row of a response that does not begin or does not end."""
     return Row(
         fault,
         APIConnectionError,
         ("receive",),
         ATTEMPTS,
         requests_reused=requests_reused,
-        over=BOTH,
+        transports=BOTH_TRANSPORTS,
     )
 
 
-def cut_off(fault: str, *, over: tuple[Over, ...] = BOTH, kind: type[APIError], plays: int) -> Row:
-    """Return the row of a fault that strikes before any request was sent whole."""
-    phases = ("connect",) if over == ("TLS",) else ("connect", "send", "receive")
-    return Row(fault, kind, phases, 0, plays=plays, over=over)
+def cut_off(
+    fault: str,
+    *,
+    transports: tuple[Transport, ...] = BOTH_TRANSPORTS,
+    error_type: type[APIError],
+    injections: int,
+) -> Row:
+    """Return the row of a fault that applies before a complete request was sent."""
+    phases = ("connect",) if transports == ("TLS",) else ("connect", "send", "receive")
+    return Row(fault, error_type, phases, 0, injections=injections, transports=transports)
 
 
 def malformed(fault: str) -> Row:
-    """Return the row of an answer that is no HTTP, or more of it than anybody needs."""
+    """Return the row of a response that is not HTTP, or that exceeds a bound."""
     return Row(fault, APIConnectionError, ("receive",))
 
 
 def stalls(
-    fault: str, requests: int = 1, over: tuple[Over, ...] = BOTH, instructions: int = 0
+    fault: str,
+    requests: int = 1,
+    transports: tuple[Transport, ...] = BOTH_TRANSPORTS,
+    instructions: int = 0,
 ) -> Row:
-    """Return the row of an answer that does not come while the call has time."""
+    """Return the row of a response that does not arrive within the call's time limit."""
     return Row(
         fault,
         APITimeoutError,
         ("total",),
         requests,
-        plays=None if requests else 1,
+        injections=None if requests else 1,
         timeout=STALLED,
-        over=over,
+        transports=transports,
         instructions=instructions,
     )
 
@@ -96,22 +100,26 @@ def unusable(fault: str) -> Row:
     return Row(fault, APIResponseValidationError)
 
 
-def refused(status: int, kind: type[APIError], requests: int = 1) -> Row:
-    """Return the row of an error that the server answers with."""
-    return Row(f"status_{status}", kind, requests=requests)
+def refused(status: int, error_type: type[APIError], requests: int = 1) -> Row:
+    """Return the row of an error response."""
+    return Row(f"status_{status}", error_type, requests=requests)
 
 
 def fine(fault: str) -> Row:
-    """Return the row of what only looks like a fault."""
+    """Return the row of an unusual response that is valid."""
     return Row(fault, None)
 
 
-def retry_after(status: int, kind: type[APIError]) -> list[Row]:
-    """Return the rows of a status that says when to come back."""
-    # A wait that cannot end in time is not begun; one that is nonsense is not asked for.
+def retry_after(status: int, error_type: type[APIError]) -> list[Row]:
+    """Return the rows of a status with a Retry-After header."""
+    # The client does not begin a wait that ends after the deadline, and ignores an invalid one.
     in_time = {"soon", "nonsense", "negative", "past"}
     return [
-        Row(f"status_{status}_retry_{when}", kind, requests=ATTEMPTS if when in in_time else 1)
+        Row(
+            f"status_{status}_retry_{when}",
+            error_type,
+            requests=ATTEMPTS if when in in_time else 1,
+        )
         for when in RETRY_AFTER
         if when != "wait"
     ]

@@ -1,21 +1,16 @@
-"""What every fault must come to: one row each, true of every backend of client.
+"""The expectation for every fault, one row each, which is the same on every backend.
 
-Owns: the expectations. Must not know: how a fault is played or a row is checked.
-
-A call that no retry can help ends at its first request; one that may, at its third. On a connection
-that has served before, an end without any answer may only mean that the server had tired of it:
-that costs minting one request more, and no retry.
+A call that no retry can help ends after its first request, and another call after its third. On a reused
+connection, a connection that ends without a response may only mean that the server closed it while it
+was idle. Minting then sends one request more, which does not count as a retry.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from faults.bad_responses import REDIRECTS
 from faults.rows import (
     ATTEMPTS,
-    BOTH,
-    STALLED,
+    BOTH_TRANSPORTS,
     Row,
     cut_off,
     fine,
@@ -30,7 +25,6 @@ from openai_realtime import (
     APIConnectionError,
     APIResponseValidationError,
     APIStatusError,
-    APITimeoutError,
     AuthenticationError,
     BadRequestError,
     CertificateError,
@@ -43,16 +37,13 @@ from openai_realtime import (
     UnprocessableEntityError,
 )
 
-# What becomes of an answer that does not end while the call has time.
-STALLS: dict[str, Any] = {"kind": APITimeoutError, "phases": ("total",), "timeout": STALLED}
-
 CONNECTION = [
-    Row("refuse", APIConnectionError, ("connect",), 0, plays=0, over=BOTH),
-    cut_off("fin_on_accept", kind=APIConnectionError, plays=ATTEMPTS),
-    cut_off("rst_on_accept", kind=APIConnectionError, plays=ATTEMPTS),
-    Row("slow_to_accept", None, over=BOTH),
-    lost("fin_before_the_answer", ATTEMPTS + 1),
-    lost("rst_before_the_answer", ATTEMPTS + 1),
+    Row("refuse", APIConnectionError, ("connect",), 0, injections=0, transports=BOTH_TRANSPORTS),
+    cut_off("fin_on_accept", error_type=APIConnectionError, injections=ATTEMPTS),
+    cut_off("rst_on_accept", error_type=APIConnectionError, injections=ATTEMPTS),
+    Row("slow_to_accept", None, transports=BOTH_TRANSPORTS),
+    lost("fin_before_response", ATTEMPTS + 1),
+    lost("rst_before_response", ATTEMPTS + 1),
     lost("fin_mid_headers"),
     lost("rst_mid_headers"),
     lost("rst_after_headers"),
@@ -60,19 +51,47 @@ CONNECTION = [
     lost("fin_mid_body"),
     lost("fin_mid_chunks"),
     Row("fin_mid_unframed_body", APIResponseValidationError),
-    # TLS tells a connection that was cut from one that was closed.
-    Row("fin_mid_unframed_body", APIConnectionError, ("receive",), ATTEMPTS, over=("TLS",)),
-    # The server was tired of the connection, or answers what nobody has asked: nobody notices.
-    Row("idle_fin", None, how=("reused",), times=1, over=BOTH),
-    Row("idle_rst", None, how=("reused",), times=1, over=BOTH),
-    Row("idle_answer", None, how=("reused",), times=1, over=BOTH),
-    Row("idle_timeout_answer", None, how=("reused",), times=1, over=BOTH),
-    Row("rst_when_written_to", None, how=("reused",), times=1, over=BOTH),
-    Row("fin_before_the_answer", None, (), 2, how=("reused",), times=1, over=BOTH),
-    Row("rst_before_the_answer", None, (), 2, how=("reused",), times=1, over=BOTH),
-    Row("in_pieces", None, over=BOTH),
-    Row("answer_and_another", None, over=BOTH),
-    Row("answer_and_another_record", None, over=BOTH),
+    # With TLS the client can tell a cut connection from a closed one.
+    Row("fin_mid_unframed_body", APIConnectionError, ("receive",), ATTEMPTS, transports=("TLS",)),
+    # The server closes the idle connection, or sends a response without a request: the call succeeds.
+    Row("idle_fin", None, connection_uses=("reused",), times=1, transports=BOTH_TRANSPORTS),
+    Row("idle_rst", None, connection_uses=("reused",), times=1, transports=BOTH_TRANSPORTS),
+    Row("idle_response", None, connection_uses=("reused",), times=1, transports=BOTH_TRANSPORTS),
+    Row(
+        "idle_timeout_response",
+        None,
+        connection_uses=("reused",),
+        times=1,
+        transports=BOTH_TRANSPORTS,
+    ),
+    Row(
+        "rst_when_written_to",
+        None,
+        connection_uses=("reused",),
+        times=1,
+        transports=BOTH_TRANSPORTS,
+    ),
+    Row(
+        "fin_before_response",
+        None,
+        (),
+        2,
+        connection_uses=("reused",),
+        times=1,
+        transports=BOTH_TRANSPORTS,
+    ),
+    Row(
+        "rst_before_response",
+        None,
+        (),
+        2,
+        connection_uses=("reused",),
+        times=1,
+        transports=BOTH_TRANSPORTS,
+    ),
+    Row("in_pieces", None, transports=BOTH_TRANSPORTS),
+    Row("two_responses", None, transports=BOTH_TRANSPORTS),
+    Row("two_responses_in_two_records", None, transports=BOTH_TRANSPORTS),
 ]
 
 TIME = [
@@ -84,18 +103,18 @@ TIME = [
     stalls("dripped_headers"),
     stalls("dripped_body"),
     stalls("dripped_chunks"),
-    stalls("dripped_interim_answers"),
+    stalls("dripped_interim_responses"),
     stalls("request_is_not_read", 0, instructions=6_000_000),
     stalls("request_is_read_slowly", 0, instructions=6_000_000),
-    stalls("handshake_stalls", 0, over=("TLS",)),
-    stalls("handshake_is_dripped", 0, over=("TLS",)),
+    stalls("handshake_stalls", 0, transports=("TLS",)),
+    stalls("handshake_is_dripped", 0, transports=("TLS",)),
 ]
 
 TLS = [
-    Row("tls_that_is_old", None, over=("TLS",)),
+    Row("tls_that_is_old", None, transports=("TLS",)),
     *(
-        cut_off(fault, over=("TLS",), kind=kind, plays=plays)
-        for fault, kind, plays in (
+        cut_off(fault, transports=("TLS",), error_type=error_type, injections=injections)
+        for fault, error_type, injections in (
             ("expired_certificate", CertificateError, 1),
             ("self_signed_certificate", CertificateError, 1),
             ("certificate_of_another_host", CertificateError, 1),
@@ -114,10 +133,10 @@ FRAMING = [
         "binary_garbage",
         "http_0_9",
         "http_2_preface",
-        "secret_for_a_status_line",
-        "secret_for_a_header",
-        "secret_for_a_length",
-        "secret_for_a_chunk_size",
+        "secret_as_status_line",
+        "secret_as_header",
+        "secret_as_length",
+        "secret_as_chunk_size",
         "status_is_no_number",
         "status_of_four_digits",
         "header_without_colon",
@@ -125,7 +144,7 @@ FRAMING = [
         "length_is_no_number",
         "length_is_negative",
         "chunk_size_is_no_number",
-        "chunk_is_longer_than_told",
+        "chunk_longer_than_declared",
         "switching_protocols",
         "unknown_transfer_encoding",
         "bare_line_feeds",
@@ -154,14 +173,14 @@ BOUNDS = [
         "gzip_damaged",
         "gzip_in_name_only",
         "brotli",
-        "endless_interim_answers",
+        "endless_interim_responses",
         "endless_early_hints",
-        "interim_answers_11",
+        "interim_responses_11",
         "endless_chunk_size",
     )
 ]
 
-ANSWERS = [
+RESPONSES = [
     unusable(fault)
     for fault in (
         "length_too_short",
@@ -199,10 +218,10 @@ ANSWERS = [
     fine(fault)
     for fault in (
         "headers_below_64_kib",
-        "interim_answers_10",
+        "interim_responses_10",
         "body_of_1_mib",
         "json_of_64_levels",
-        "gzip_unasked_for",
+        "gzip_not_requested",
         "expiry_zero",
         "expiry_absent",
         "set_cookie",
@@ -229,9 +248,16 @@ STATUSES = [
     *retry_after(503, InternalServerError),
     Row("status_503_retry_not", InternalServerError),
     *(
-        Row(fault, APIStatusError, requests=0, plays=1, over=BOTH, instructions=6_000_000)
+        Row(
+            fault,
+            APIStatusError,
+            requests=0,
+            injections=1,
+            transports=BOTH_TRANSPORTS,
+            instructions=6_000_000,
+        )
         for fault in ("refused_before_it_was_read", "refused_before_it_was_read_and_kept")
     ),
 ]
 
-ROWS = [*CONNECTION, *TIME, *TLS, *FRAMING, *BOUNDS, *ANSWERS, *STATUSES]
+ROWS = [*CONNECTION, *TIME, *TLS, *FRAMING, *BOUNDS, *RESPONSES, *STATUSES]

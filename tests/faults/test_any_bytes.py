@@ -1,6 +1,6 @@
-"""Whatever bytes a server answers with: a session with the secret that it sent, or one error.
+"""Any bytes from a server result in a session with the secret that it sent, or in one error.
 
-What any bytes of a body become, without sockets, is in `tests/resources/test_responses.py`.
+`tests/resources/test_responses.py` tests any bytes of a body, without sockets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from faults.calling import client_of, mint
 from faults.fault import Fault
-from faults.responses import answer, chunked, head, session
+from faults.responses import chunked, head, response, session
 from openai_realtime import RealtimeError
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ SECRET = "ek_any_bytes_0123456789"
 PROMPT = 2.0
 
 GOOD = [
-    answer(session(SECRET)),
-    answer(session(SECRET), 201, ("Set-Cookie", "a=b"), ("Connection", "close")),
+    response(session(SECRET)),
+    response(session(SECRET), 201, ("Set-Cookie", "a=b"), ("Connection", "close")),
     head(200) + session(SECRET),
-    head(103, ("Link", "</x>")) + answer(session(SECRET)),
+    head(103, ("Link", "</x>")) + response(session(SECRET)),
     head(200, ("Transfer-Encoding", "chunked")) + chunked(session(SECRET)) + b"0\r\n\r\n",
-    answer(session(SECRET), 200, ("Content-Encoding", "gzip")),
-    answer(b'{"error": {"message": "no"}}', 429, ("Retry-After", "1")),
+    response(session(SECRET), 200, ("Content-Encoding", "gzip")),
+    response(b'{"error": {"message": "no"}}', 429, ("Retry-After", "1")),
 ]
 TOKENS = [
     b"\r\n",
@@ -65,7 +65,7 @@ pieces = st.one_of(st.binary(max_size=40), st.sampled_from(TOKENS))
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """Draw a good answer in which some bytes are missing, doubled or replaced."""
+    """Draw a good response in which some bytes are missing, doubled or replaced."""
     whole = draw(st.sampled_from(GOOD))
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(whole)))
@@ -82,18 +82,18 @@ anything = st.one_of(
 )
 
 
-def says(content: bytes, cuts: list[int], ending: str) -> Fault:
-    """Return the fault that sends these bytes, cut into as many writes, and then goes."""
+def sending(content: bytes, cuts: list[int], ending: str) -> Fault:
+    """Return the fault of sending these bytes, cut into several writes, and then closing."""
 
-    def play(talk: Dialogue) -> None:
+    def send(dialogue: Dialogue) -> None:
         bounds = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
         for start, end in pairwise(bounds):
-            talk.send(content[start:end])
+            dialogue.send(content[start:end])
         if ending == "reset":
-            talk.reset()
-        talk.finish()
+            dialogue.reset()
+        dialogue.finish()
 
-    return Fault("any bytes", "request", play)
+    return Fault("any bytes", "request", send)
 
 
 @pytest.mark.parametrize("name", ["sync", "asyncio", "trio"])
@@ -106,14 +106,14 @@ def says(content: bytes, cuts: list[int], ending: str) -> Fault:
 @given(
     content=anything,
     cuts=st.lists(st.integers(0, 500), max_size=3),
-    ending=st.sampled_from(["goodbye", "reset"]),
+    ending=st.sampled_from(["fin", "reset"]),
 )
 def test_any_bytes_are_a_session_or_one_error(
     name: str, plain: FaultServer, content: bytes, cuts: list[int], ending: str
 ) -> None:
     async def body() -> None:
         async with client_of(Backend(name), plain, max_retries=0) as client:
-            plain.play(says(content, cuts, ending), times=1)
+            plain.inject(sending(content, cuts, ending), times=1)
             started = time.monotonic()
             error: RealtimeError | None = None
             try:
@@ -121,12 +121,12 @@ def test_any_bytes_are_a_session_or_one_error(
             except RealtimeError as raised:
                 error = raised
             else:
-                # It may have been doubled or cut, but is the server's own, and can be sent on.
+                # The secret may be doubled or cut, but the server sent it, and it can be used in a header.
                 assert minted.client_secret.value.encode() in content
                 assert minted.client_secret.value.isascii()
             assert SECRET not in f"{error!r} {error}"
             assert time.monotonic() - started < PROMPT
-            plain.behave()
+            plain.clear_fault()
             await mint(client, plain)
 
     plain.hang_up()

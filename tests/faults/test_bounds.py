@@ -1,7 +1,7 @@
 """R11: however much a server sends, memory does not grow by more than 8 MiB.
 
-That each of these ends in one typed error is in the matrix; the decoder's own limits are in
-`tests/core/test_small_values.py`.
+The matrix tests that each of these faults ends in one typed error; `tests/core/test_small_values.py`
+tests the decoder's own limits.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ BOMBS = [
     "endless_header_line",
     "endless_trailers",
     "endless_chunk_size",
-    "endless_interim_answers",
+    "endless_interim_responses",
     "json_of_100_000_levels",
 ]
 
 
-def play_by_nonce(talk: Dialogue) -> None:
-    """Play the fault that the request names."""
-    fault = FAULTS.get(talk.request.nonce)
+def run_fault_of_nonce(dialogue: Dialogue) -> None:
+    """Run the fault that the request's nonce names."""
+    fault = FAULTS.get(dialogue.request.nonce)
     if fault is None:
-        talk.answer_well()
+        dialogue.respond_normally()
     else:
-        fault.play(talk)
+        fault.run(dialogue)
 
 
 def measured(backend: Backend, server: FaultServer, bombs: list[str]) -> tuple[str, list[str]]:
-    """Return by how much a process of its own grew, and what was raised there."""
-    server.play(Fault("by nonce", "request", play_by_nonce))
-    arguments = [str(backend), server.base_url, API_KEY, "a good answer", *bombs]
+    """Return by how much another process grew, and the names of the exceptions raised there."""
+    server.inject(Fault("by nonce", "request", run_fault_of_nonce))
+    arguments = [str(backend), server.base_url, API_KEY, "a good response", *bombs]
     process = subprocess.run(
         [sys.executable, "-m", "faults.measuring", *arguments],
         cwd=Path(__file__).parents[1],

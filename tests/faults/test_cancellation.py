@@ -1,6 +1,6 @@
-"""R8: a call may be cancelled at any moment, and leaves nothing behind.
+"""R8: a call can be cancelled at any moment, and leaves nothing behind.
 
-Cancellation at every suspension point of a call over plain http is also in `tests/test_client.py`.
+`tests/test_client.py` also cancels a call over plain http at every suspension point.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ pytestmark = pytest.mark.parametrize(
 async def prompt_cancellation(
     client: RealtimeSessionsClient, server: FaultServer, is_reached: Any, **params: Any
 ) -> None:
-    """Cancel a call once it has reached a stage; see that it ends at once and sends no more."""
+    """Cancel a call at a stage, and check that it ends at once and sends no more bytes."""
     watch = Stopwatch()
 
-    async def cancel_there() -> None:
+    async def cancel_at_stage() -> None:
         while not is_reached():
             await anyio.sleep(0.005)
         await anyio.sleep(0.02)
@@ -58,7 +58,7 @@ async def prompt_cancellation(
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
-            group.start_soon(cancel_there)
+            group.start_soon(cancel_at_stage)
             await client.sessions.create(**params)
     watch.__exit__(None, None, None)
     watch.assert_within(0, PROMPT)
@@ -74,7 +74,7 @@ STAGES = [
     "dripped_headers",
     "dripped_body",
     "request_is_not_read",
-    "dripped_interim_answers",
+    "dripped_interim_responses",
 ]
 
 
@@ -85,13 +85,13 @@ def test_r8_prompt_at_every_stage(backend_name: str, secure: FaultServer, fault:
 
     async def body() -> None:
         async with client_of(backend, secure) as client:
-            secure.play(fault)
-            await prompt_cancellation(client, secure, lambda: secure.played, **params)
-            secure.behave()
+            secure.inject(fault)
+            await prompt_cancellation(client, secure, lambda: secure.injections, **params)
+            secure.clear_fault()
             await mint(client, secure)
 
     backend.run(body)
-    assert secure.played == 1
+    assert secure.injections == 1
 
 
 def test_r8_prompt_while_a_name_is_looked_up(
@@ -102,7 +102,7 @@ def test_r8_prompt_while_a_name_is_looked_up(
 
     async def body() -> None:
         async with client_of(backend, plain, base_url=by_name(plain)) as client:
-            await prompt_cancellation(client, plain, lambda: names.asked)
+            await prompt_cancellation(client, plain, lambda: names.lookups)
             names.release()
             assert plain.records == []
             await mint(client, plain)
@@ -115,9 +115,9 @@ def test_r8_prompt_during_backoff(backend_name: str, plain: FaultServer) -> None
 
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            plain.play("status_429_retry_wait")
-            await prompt_cancellation(client, plain, lambda: plain.played)
-            plain.behave()
+            plain.inject("status_429_retry_wait")
+            await prompt_cancellation(client, plain, lambda: plain.injections)
+            plain.clear_fault()
             await mint(client, plain)
 
     backend.run(body)
@@ -132,26 +132,26 @@ def test_r8_prompt_while_waiting_for_a_connection(
 
     async def body() -> None:
         async with client_of(backend, plain) as client, anyio.create_task_group() as group:
-            plain.play("silence_after_the_request")
+            plain.inject("silence_after_the_request")
             group.start_soon(client.sessions.create)
-            while not plain.played:
+            while not plain.injections:
                 await anyio.sleep(0.005)
             await prompt_cancellation(client, plain, lambda: True)
-            assert plain.played == 1
+            assert plain.injections == 1
             group.cancel_scope.cancel()
         async with client_of(backend, plain) as client:
-            plain.behave()
+            plain.clear_fault()
             await mint(client, plain)
 
     backend.run(body)
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
-@pytest.mark.parametrize("fault", [None, "fin_before_the_answer", "status_503", "in_pieces"])
+@pytest.mark.parametrize("fault", [None, "fin_before_response", "status_503", "in_pieces"])
 def test_r8_at_every_suspension_point(
     backend_name: str, scheme: str, fault: str | None, request: pytest.FixtureRequest
 ) -> None:
-    """For every n, cancel at suspension number n, until the call is over before it comes."""
+    """For every n, cancel at suspension n, until the call ends before that suspension."""
     backend = Backend.parse(backend_name)
     server: FaultServer = request.getfixturevalue(scheme)
     before = open_descriptors()
@@ -166,14 +166,14 @@ def test_r8_at_every_suspension_point(
 
     async def cancelled(client: RealtimeSessionsClient, step: int, *, is_reused: bool) -> bool:
         if fault is not None:
-            server.play(fault, times=1)
-        got_there = await is_cancelled_at(step, lambda: mint(client, server))
-        server.behave()
+            server.inject(fault, times=1)
+        is_reached = await is_cancelled_at(step, lambda: mint(client, server))
+        server.clear_fault()
         if is_reused:
             await mint(client, server)
         else:
             await backend.close_idle(client)
-        return got_there
+        return is_reached
 
     backend.run(body)
     server.hang_up()
@@ -181,14 +181,14 @@ def test_r8_at_every_suspension_point(
 
 
 def together(count: int) -> Fault:
-    """Return a fault that answers nobody before so many have asked."""
-    all_there = threading.Barrier(count)
+    """Return a fault that responds only when so many requests have arrived."""
+    all_arrived = threading.Barrier(count)
 
-    def wait_for_the_others(talk: Dialogue) -> None:
-        # What was cancelled may still be on its way: it is nobody.
-        if talk.request.nonce.startswith("together"):
-            all_there.wait(5)
-        talk.answer_well()
+    def wait_for_the_others(dialogue: Dialogue) -> None:
+        # A request of a cancelled call may still arrive, and does not count.
+        if dialogue.request.nonce.startswith("together"):
+            all_arrived.wait(5)
+        dialogue.respond_normally()
 
     return Fault("together", "request", wait_for_the_others)
 
@@ -196,12 +196,12 @@ def together(count: int) -> Fault:
 async def assert_full_capacity(
     client: RealtimeSessionsClient, server: FaultServer, count: int
 ) -> None:
-    """See that as many calls as ever can be on their way at the same time."""
-    server.play(together(count))
+    """Check that the client can still make `count` calls at the same time."""
+    server.inject(together(count))
     async with anyio.create_task_group() as group:
         for _ in range(count):
             group.start_soon(partial(mint, client, server, nonce=new_nonce("together")))
-    server.behave()
+    server.clear_fault()
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
@@ -231,7 +231,7 @@ def test_r8_random_cancellations(
             await assert_full_capacity(client, server, AT_ONCE)
             async with anyio.create_task_group() as group:
                 for number in range(AT_ONCE):
-                    # From the first byte to after the last, however busy the machine is.
+                    # Limits that end before the first byte, and others that end after the last one.
                     group.start_soon(cancel_many, client, 0.002 * (1 + number % 8))
             await assert_full_capacity(client, server, AT_ONCE)
 

@@ -1,6 +1,6 @@
-"""R13: waiting is monotonic, and a secret's age is the server's to tell.
+"""R13: waiting uses the monotonic clock, and a secret's age goes by the server's clock.
 
-How the age is reckoned is in `tests/types/test_client_secret.py`; here the clock moves mid-call.
+`tests/types/test_client_secret.py` tests how the age is calculated; here the clock moves during a call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HOUR = 3600.0
 
 
 class WallClock:
-    """A wall clock that can be moved, in place of this process's; the server keeps the real one."""
+    """A wall clock that can be moved, for the client; the server uses the real one."""
 
     def __init__(self) -> None:
         self.real = time.time
@@ -38,7 +38,7 @@ class WallClock:
 
 @pytest.fixture
 def wall_clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
-    # From the beginning, so that whoever asks this clock, and keeps it, is moved along.
+    # Patched before the client exists, so that the client cannot keep the real function.
     clock = WallClock()
     monkeypatch.setattr(time, "time", clock)
     return clock
@@ -48,25 +48,25 @@ def wall_clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
 def test_r13_a_wall_clock_that_is_moved_changes_nothing(
     backend: Backend, plain: FaultServer, hours: int, wall_clock: WallClock
 ) -> None:
-    def move_and_fail(talk: Dialogue) -> None:
+    def move_and_fail(dialogue: Dialogue) -> None:
         wall_clock.moved += hours * HOUR
-        FAULTS["status_503"].play(talk)
+        FAULTS["status_503"].run(dialogue)
 
-    def move_and_answer(talk: Dialogue) -> None:
-        beginning, rest = stamped(talk.mint(), wall_clock.real())
-        talk.send(beginning)
+    def move_and_respond(dialogue: Dialogue) -> None:
+        beginning, rest = stamped(dialogue.mint(), wall_clock.real())
+        dialogue.send(beginning)
         wall_clock.moved += hours * HOUR
-        talk.pause(0.05)
-        talk.send(rest)
+        dialogue.pause(0.05)
+        dialogue.send(rest)
 
-    turns = [move_and_fail, move_and_answer]
+    steps = [move_and_fail, move_and_respond]
 
-    def play_next(talk: Dialogue) -> None:
-        turns.pop(0)(talk)
+    def run_next(dialogue: Dialogue) -> None:
+        steps.pop(0)(dialogue)
 
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            plain.play(Fault("clock", "request", play_next), times=2)
+            plain.inject(Fault("clock", "request", run_next), times=2)
             minted = await mint(client, plain, timeout=2)
             assert minted.meta.attempts == 2
             assert 0 < minted.meta.elapsed < 2
@@ -78,21 +78,21 @@ def test_r13_a_wall_clock_that_is_moved_changes_nothing(
             await mint(client, plain)
 
     backend.run(body)
-    assert turns == []
+    assert steps == []
 
 
 @pytest.mark.parametrize("hours", [-1, +1])
-def test_r13_nor_the_deadline(
+def test_r13_a_wall_clock_that_is_moved_does_not_change_the_deadline(
     backend: Backend, plain: FaultServer, hours: int, wall_clock: WallClock
 ) -> None:
-    def move_and_drip(talk: Dialogue) -> None:
-        talk.send(head(200, ("Content-Length", "100")))
+    def move_and_drip(dialogue: Dialogue) -> None:
+        dialogue.send(head(200, ("Content-Length", "100")))
         wall_clock.moved += hours * HOUR
-        talk.drip(b" " * 50, pause=0.02)
+        dialogue.drip(b" " * 50, pause=0.02)
 
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            plain.play(Fault("drip", "request", move_and_drip), times=1)
+            plain.inject(Fault("drip", "request", move_and_drip), times=1)
             with ends_within(backend, 0.2), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=0.2)
             assert caught.value.phase == "total"
@@ -102,7 +102,7 @@ def test_r13_nor_the_deadline(
 
 
 def stamped(secret: str, now: float) -> tuple[bytes, bytes]:
-    """Return head and body of an answer of a server whose clock is not moved."""
+    """Return the head and body of a response of a server whose clock is not moved."""
     body = session(secret, int(now) + LIFETIME)
     length = ("Content-Length", str(len(body)))
     return head(200, ("Date", formatdate(now, usegmt=True)), length), body

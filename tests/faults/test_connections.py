@@ -1,7 +1,7 @@
-"""R12: which connections are never used again, and closing while calls are on their way.
+"""R12: which connections are not used again, and what happens when a client is closed during calls.
 
-That a connection is not used again after a 5xx is in `tests/test_client.py`; that no descriptor and
-no ResourceWarning is left behind, in every cell of the matrix.
+`tests/test_client.py` tests that a connection is not used again after a 5xx response. Every case of the
+matrix tests that no descriptor and no ResourceWarning is left behind.
 """
 
 from __future__ import annotations
@@ -37,36 +37,36 @@ BACKENDS = ON_BOTH_PARSERS
 PROMPT = 0.1
 
 
-def late_answer(talk: Dialogue) -> None:
-    talk.pause(0.12)
-    talk.answer_well()
+def late_response(dialogue: Dialogue) -> None:
+    dialogue.pause(0.12)
+    dialogue.respond_normally()
 
 
-def late_body(talk: Dialogue) -> None:
-    talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
-    talk.pause(0.12)
-    talk.send(b"null")
+def late_body(dialogue: Dialogue) -> None:
+    dialogue.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+    dialogue.pause(0.12)
+    dialogue.send(b"null")
 
 
 @pytest.mark.parametrize(
     ("scheme", "late", "limits"),
     [
-        ("plain", late_answer, 0.08),
+        ("plain", late_response, 0.08),
         ("plain", late_body, 0.08),
-        ("plain", late_answer, Timeout(read=0.08)),
+        ("plain", late_response, Timeout(read=0.08)),
         ("secure", late_body, Timeout(read=0.08)),
     ],
 )
 def test_r12_not_after_a_timeout(
     backend: Backend, scheme: str, late: Any, limits: Any, request: pytest.FixtureRequest
 ) -> None:
-    """The late answer arrives, and is nobody's."""
+    """The late response arrives, and no call gets it."""
     server: FaultServer = request.getfixturevalue(scheme)
 
     async def body() -> None:
         async with client_of(backend, server, max_retries=0) as client:
             await mint(client, server)
-            server.play(Fault("late", "request", late), times=1)
+            server.inject(Fault("late", "request", late), times=1)
             with pytest.raises(APITimeoutError):
                 await mint(client, server, timeout=limits)
             await mint(client, server)
@@ -79,12 +79,12 @@ def test_r12_not_after_a_timeout(
 
 
 @pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
-@pytest.mark.parametrize("late", [late_answer, late_body])
+@pytest.mark.parametrize("late", [late_response, late_body])
 def test_r12_not_after_a_cancellation(backend_name: str, plain: FaultServer, late: Any) -> None:
     async def body() -> None:
         async with client_of(Backend(backend_name), plain) as client:
             await mint(client, plain)
-            plain.play(Fault("late", "request", late), times=1)
+            plain.inject(Fault("late", "request", late), times=1)
             with anyio.move_on_after(0.08) as scope:
                 await mint(client, plain)
             assert scope.cancelled_caught
@@ -109,11 +109,11 @@ RETIRED = [("status_500", InternalServerError), ("status_503", InternalServerErr
 def test_r12_not_after_a_server_error(
     backend: Backend, plain: FaultServer, fault: str, kind: type[APIError], is_kept: bool
 ) -> None:
-    """A whole answer that is only unwelcome costs no connection."""
+    """A complete response below 500 does not close the connection, even when it is an error."""
 
     async def body() -> None:
         async with client_of(backend, plain, max_retries=0) as client:
-            plain.play(fault, times=1)
+            plain.inject(fault, times=1)
             with pytest.raises(kind):
                 await client.sessions.create()
             await mint(client, plain)
@@ -131,13 +131,13 @@ def test_r12_not_after_a_server_error(
         ("secure", "handshake_stalls"),
     ],
 )
-def test_r12_closing_during_flight(
+def test_r12_closing_during_a_call(
     backend: Backend, scheme: str, fault: str, request: pytest.FixtureRequest
 ) -> None:
-    """Closing waits for nobody, may be repeated, and the call in flight still comes to an end."""
+    """Closing does not wait, may be repeated, and the running call still ends."""
     server: FaultServer = request.getfixturevalue(scheme)
     before = open_descriptors()
-    server.play(Fault("late", "request", late_answer) if fault == "late" else fault)
+    server.inject(Fault("late", "request", late_response) if fault == "late" else fault)
 
     async def call(client: Any) -> bool:
         try:
@@ -147,7 +147,7 @@ def test_r12_closing_during_flight(
         return True
 
     async def close(client: Any) -> None:
-        while not server.played:
+        while not server.injections:
             await anyio.sleep(0.005)
         for _ in range(3):
             with Stopwatch() as watch:
@@ -161,9 +161,9 @@ def test_r12_closing_during_flight(
         started = time.monotonic()
         if backend.is_sync:
             with ThreadPoolExecutor(1) as pool:
-                in_flight = pool.submit(anyio.run, call, client)
+                running = pool.submit(anyio.run, call, client)
                 await close(client)
-                assert in_flight.result(timeout=5) is (fault == "late")
+                assert running.result(timeout=5) is (fault == "late")
         else:
             async with anyio.create_task_group() as group:
                 group.start_soon(call, client)
@@ -171,14 +171,14 @@ def test_r12_closing_during_flight(
         assert time.monotonic() - started < 1
 
     backend.run(body)
-    assert server.played == 1, "nothing is sent any more"
+    assert server.injections == 1, "nothing more is sent"
     server.hang_up()
     assert_no_new_descriptors(before, server)
     gc.collect()
 
 
 def test_r12_closing_during_backoff_ends_the_retries(backend: Backend, plain: FaultServer) -> None:
-    plain.play("status_429_retry_soon")
+    plain.inject("status_429_retry_soon")
     slow = RetryPolicy(base_delay=0.2, max_retries=50)
 
     async def call(client: Any) -> None:
@@ -186,7 +186,7 @@ def test_r12_closing_during_backoff_ends_the_retries(backend: Backend, plain: Fa
             await client.sessions.create(timeout=5)
 
     async def close(client: Any) -> None:
-        while not plain.played:
+        while not plain.injections:
             await anyio.sleep(0.005)
         await client.aclose()
 
@@ -194,9 +194,9 @@ def test_r12_closing_during_backoff_ends_the_retries(backend: Backend, plain: Fa
         client = client_of(backend, plain, retry=slow)
         if backend.is_sync:
             with ThreadPoolExecutor(1) as pool:
-                in_flight = pool.submit(anyio.run, call, client)
+                running = pool.submit(anyio.run, call, client)
                 await close(client)
-                in_flight.result(timeout=5)
+                running.result(timeout=5)
         else:
             with anyio.fail_after(5):
                 async with anyio.create_task_group() as group:
@@ -204,11 +204,11 @@ def test_r12_closing_during_backoff_ends_the_retries(backend: Backend, plain: Fa
                     group.start_soon(close, client)
 
     backend.run(body)
-    # One more may have been on its way when the client was closed.
-    assert plain.played <= 2
+    # One more request may have been sent before the client was closed.
+    assert plain.injections <= 2
 
 
-def test_r12_a_client_that_nobody_closed_leaves_nothing_when_its_loop_ends(
+def test_r12_a_client_that_is_not_closed_leaves_nothing_when_its_loop_ends(
     plain: FaultServer,
 ) -> None:
     before = open_descriptors()

@@ -1,7 +1,7 @@
-"""R1: one deadline over everything a call does.
+"""R1: one deadline over everything that a call does.
 
-The matrix has every stall and every drip within a total of 0.15 s; here is what it cannot play: slow
-name resolution, retries, slow credentials.
+The matrix tests every stall and every drip with a time limit of 0.1 s. This file tests slow name
+resolution, retries and slow credentials, which the matrix cannot test.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from faults.fault_server_dialogue import Dialogue
     from faults.server import FaultServer
 
-# The longest wait before a retry, whatever is drawn.
 BACKENDS = ON_BOTH_PARSERS
 LONG_BACKOFF = RetryPolicy(base_delay=0.2, max_retries=50)
 
@@ -47,40 +46,40 @@ def test_r1_slow_name_resolution(
             await mint(client, plain)
 
     backend.run(body)
-    assert names.asked >= 1
+    assert names.lookups >= 1
     assert len(plain.requests) == 1
 
 
 def test_r1_retries_and_backoff(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
         async with client_of(backend, plain, retry=LONG_BACKOFF) as client:
-            plain.play("status_503")
-            # The last retry may be cut off, where the machine held it up.
+            plain.inject("status_503")
+            # The deadline may cut off the last retry, when the machine is busy.
             kinds = (InternalServerError, APITimeoutError)
             with Stopwatch() as watch, pytest.raises(kinds) as caught:
                 await client.sessions.create(timeout=0.5)
             watch.assert_within(0, 0.5 + OVERRUN[backend.name])
             assert caught.value.attempts - len(plain.requests) in {0, 1}
-            plain.behave()
+            plain.clear_fault()
             await mint(client, plain)
 
     backend.run(body)
 
 
 def test_r1_retries_that_each_take_their_time(backend: Backend, plain: FaultServer) -> None:
-    """No attempt reaches the limit of its phase, and all together reach the call's."""
+    """No attempt reaches the limit of its phase, but all together reach the call's limit."""
 
-    def slow_error(talk: Dialogue) -> None:
-        talk.pause(0.15)
-        FAULTS["status_503"].play(talk)
+    def slow_error(dialogue: Dialogue) -> None:
+        dialogue.pause(0.15)
+        FAULTS["status_503"].run(dialogue)
 
     async def body() -> None:
         async with client_of(backend, plain, max_retries=50) as client:
-            plain.play(Fault("slow_error", "request", slow_error))
+            plain.inject(Fault("slow_error", "request", slow_error))
             with ends_within(backend, 0.4), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=0.4)
             assert caught.value.phase == "total"
-            plain.behave()
+            plain.clear_fault()
             await mint(client, plain)
 
     backend.run(body)

@@ -1,6 +1,6 @@
-"""S6 and S10: a server that repeats the key, in a shape that gives nothing away, and odd characters.
+"""S6 and S10: a server that repeats the key in a form without a known pattern, or odd characters.
 
-`test_secrecy.py` has keys that are known by their shape. Here only the client knows that it is one.
+`test_secrecy.py` tests keys of a known pattern. In this file only the client knows that it is a key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from faults.calling import client_of
 from faults.fault import Fault
 from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
-from faults.responses import Header, answer, encoded
+from faults.responses import Header, encoded, response
 from openai_realtime import APIError, APIResponseValidationError, APIStatusError
 from openai_realtime.secrets import MASK
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 KEY = "5F4dcc3b5aa765d61d8327deb882cF99"  # as Azure's look
 SECRET = "gAAAAABopaqueAndLongLongLong"  # as LiteLLM's look
 OFFER = "v=0\r\n"
-# A line of its own in a log, in red, read from right to left.
+# It would begin a new line in a log, in red, read from right to left.
 FORGED = "\n2026-11-26 INFO all is well\r\x1b[31m\u202e\u2028\x9b\x00"
 
 
 @dataclass(frozen=True)
 class Echo:
-    """A response that repeats what it must not."""
+    """A response that repeats a key or a secret."""
 
     name: str
     status: int
@@ -44,10 +44,10 @@ class Echo:
 
     def content(self) -> bytes:
         body = self.body if isinstance(self.body, bytes) else encoded(self.body)
-        return answer(body, self.status, *self.headers)
+        return response(body, self.status, *self.headers)
 
 
-EVERYWHERE = {
+KEY_IN_ALL_FIELDS = {
     "error": {
         "message": f"key {KEY} is out of quota, {SECRET} too",
         "code": KEY,
@@ -66,15 +66,15 @@ HEADERS = (
 ECHOES = [
     Echo("an error in a success", 200, {"error": {"message": f"key {KEY} is out of quota"}}),
     Echo("an error text in a success", 200, {"error": f"key {KEY}"}),
-    Echo("another error in a success", 200, EVERYWHERE, HEADERS),
+    Echo("another error in a success", 200, KEY_IN_ALL_FIELDS, HEADERS),
     Echo("no JSON", 200, b"<html>", HEADERS),
     Echo("no JSON but the key", 200, KEY.encode(), HEADERS),
     Echo("an empty success", 200, b"", HEADERS),
     Echo("a success of another kind", 201, {KEY: KEY, "value": None, "token": SECRET}, HEADERS),
     Echo("a list", 200, [KEY, SECRET], HEADERS),
     Echo("a secret of no text", 200, {"client_secret": {"value": [KEY]}}, HEADERS),
-    Echo("a refusal", 401, EVERYWHERE, HEADERS),
-    Echo("a refusal with its fields at the top", 400, EVERYWHERE["error"], HEADERS),
+    Echo("a refusal", 401, KEY_IN_ALL_FIELDS, HEADERS),
+    Echo("a refusal with its fields at the top", 400, KEY_IN_ALL_FIELDS["error"], HEADERS),
     Echo("a refusal without a message", 400, {"x": [KEY], KEY: 1}, HEADERS),
     Echo("a page", 502, f"<html><title>{KEY}</title>{KEY}".encode(), HEADERS),
     Echo("a text", 500, f"Bad key\n{KEY.lower()}".encode(), HEADERS),
@@ -107,7 +107,7 @@ def test_s6_no_error_shows_what_a_server_repeats(
 ) -> None:
     if resource == "calls" and echo.status == 201:
         pytest.skip("a call's success has no JSON")
-    plain.play(Fault("echo", "request", lambda talk: talk.send(echo.content())))
+    plain.inject(Fault("echo", "request", lambda dialogue: dialogue.send(echo.content())))
     events: list[Event] = []
 
     async def body() -> APIError:
@@ -152,8 +152,8 @@ def test_s6_a_success_shows_neither_key_nor_secret(
         SECRET: 1.5,
     }
     headers = (*HEADERS[:-1], ("X-Secret", SECRET), ("Apim-Request-Id", SECRET))
-    content = answer(encoded(session), 200, *headers)
-    plain.play(Fault("echo", "request", lambda talk: talk.send(content)))
+    content = response(encoded(session), 200, *headers)
+    plain.inject(Fault("echo", "request", lambda dialogue: dialogue.send(content)))
     events: list[Event] = []
 
     async def body() -> Any:
@@ -174,21 +174,21 @@ def test_s6_a_success_shows_neither_key_nor_secret(
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_s10_what_a_server_says_is_one_short_line(
+def test_s10_a_servers_text_is_one_short_line(
     backend: Backend, plain: FaultServer, status: int, all_logs: pytest.LogCaptureFixture
 ) -> None:
     long = "x" * 50_000
     details = {
         name: f"{name}{FORGED}{long}" for name in ("message", "code", "param", "type", FORGED)
     }
-    content = answer(
+    content = response(
         encoded({"error": details, "more": [details, long]}),
         status,
         ("X-Request-Id", "x" * 1000),
         ("X-Long", "x" * 40_000),
         ("X-Odd", "a\x9b31m\x85"),
     )
-    plain.play(Fault("long", "request", lambda talk: talk.send(content)))
+    plain.inject(Fault("long", "request", lambda dialogue: dialogue.send(content)))
 
     async def body() -> APIError:
         async with client_of(backend, plain, max_retries=0) as client:

@@ -1,8 +1,8 @@
-"""Every fault, on every backend of client, on fresh and on reused connections.
+"""Every fault, on every backend, on fresh and on reused connections.
 
-Each cell proves at once: the exception and its phase (R4, R10, R11, S1, S8), how many requests were
+Each case proves at once: the exception and its phase (R4, R10, R11, S1, S8), how many requests were
 made (R3, R4, R7), that time limits hold (R1), that no descriptor leaks and the next call succeeds
-with its own secret (R9, R12), and that no key or secret shows (S6). `cells.py` has the checks,
+with its own secret (R9, R12), and that no key or secret shows (S6). `matrix_runner.py` has the checks,
 `table.py` the rows.
 """
 
@@ -14,8 +14,8 @@ import pytest
 from backends import ON_BOTH_PARSERS
 
 from faults.fault import FAULTS
-from faults.matrix_runner import play_cell
-from faults.rows import How, Over, Row
+from faults.matrix_runner import run_row
+from faults.rows import ConnectionUse, Row, Transport
 from faults.server import FaultServer
 from faults.table import ROWS
 
@@ -23,48 +23,50 @@ if TYPE_CHECKING:
     from backends import Backend
 
 
-def is_played(row: Row, over: Over, how: How, backend: Backend) -> bool:
-    """Leave out what another cell tells already.
+def is_tested(
+    row: Row, transport: Transport, connection_use: ConnectionUse, backend: Backend
+) -> bool:
+    """Return whether a case proves something that another case does not.
 
-    Every row is played on every backend over both parsers; in every way that it can come about, on
-    asyncio over httptools and in threads over h11.
+    Every row runs on every backend over both parsers. On asyncio over httptools and in threads over
+    h11, it also runs with every transport and connection use.
     """
     if str(backend) in {"asyncio-httptools", "sync-h11"}:
         return True
-    return over == row.over[-1] and how == row.how[-1]
+    return transport == row.transports[-1] and connection_use == row.connection_uses[-1]
 
 
-CELLS = [
+CASES = [
     pytest.param(
         row,
-        over,
-        how,
+        transport,
+        connection_use,
         backend,
-        id=f"{row.fault}{'_once' if row.times else ''}-{over}-{how}-{backend}",
+        id=f"{row.fault}{'_once' if row.times else ''}-{transport}-{connection_use}-{backend}",
     )
     for row in ROWS
-    for over in row.over
-    for how in row.how
+    for transport in row.transports
+    for connection_use in row.connection_uses
     for backend in ON_BOTH_PARSERS
-    if is_played(row, over, how, backend)
+    if is_tested(row, transport, connection_use, backend)
 ]
 
 
-@pytest.mark.parametrize(("row", "over", "how", "backend"), CELLS)
-def test_cell(
+@pytest.mark.parametrize(("row", "transport", "connection_use", "backend"), CASES)
+def test_row(
     row: Row,
-    over: str,
-    how: How,
+    transport: Transport,
+    connection_use: ConnectionUse,
     backend: Backend,
-    elsewhere: FaultServer,
+    redirect_target: FaultServer,
     request: pytest.FixtureRequest,
     all_logs: pytest.LogCaptureFixture,
 ) -> None:
-    server: FaultServer = request.getfixturevalue("plain" if over == "plain" else "secure")
-    play_cell(backend, server, row, how, all_logs)
-    assert elsewhere.records == []
+    server: FaultServer = request.getfixturevalue("plain" if transport == "plain" else "secure")
+    run_row(backend, server, row, connection_use, all_logs)
+    assert redirect_target.records == []
 
 
 def test_every_fault_has_a_row() -> None:
-    waits = {"status_429_retry_wait", "status_503_retry_wait"}  # longer than a cell has time for
+    waits = {"status_429_retry_wait", "status_503_retry_wait"}  # longer than a case has time for
     assert {row.fault for row in ROWS} == FAULTS.keys() - waits

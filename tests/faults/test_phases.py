@@ -1,7 +1,7 @@
-"""R2, R3 and R4: the limits of single phases, and retries that are not worth beginning.
+"""R2, R3 and R4: the time limits of single phases, and retries that are not begun.
 
-What waits for a free connection is in `tests/transports/test_engines.py`; what every status and
-exception means for a retry, in `tests/core/test_retry.py` and in the matrix.
+`tests/transports/test_engines.py` tests the wait for a free connection; `tests/core/test_retry.py` and
+the matrix test what every status and exception means for a retry.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from faults.calling import OVERRUN, by_name, client_of, ends_within, mint
 from faults.fault import Fault
 from faults.machine_delays import Stopwatch
 from faults.names import NoNames, SlowNames
-from faults.responses import answer, session
+from faults.responses import response, session
 from openai_realtime import (
     APIConnectionError,
     APITimeoutError,
@@ -49,31 +49,31 @@ def test_r2_each_phase_has_its_limit(
 
     async def body() -> None:
         async with client_of(backend, secure, max_retries=0) as client:
-            secure.play(fault)
+            secure.inject(fault)
             with Stopwatch() as watch, pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=limits, instructions=instructions)
             assert caught.value.phase == phase
-            # Encoding millions of characters is not waiting, but takes its time all the same.
+            # Encoding millions of characters takes time that no limit covers.
             encoding = 0.5 if phase == "send" else 0
             watch.assert_within(0.13, 0.15 + OVERRUN[backend.name] + encoding)
-            secure.behave()
+            secure.clear_fault()
             await mint(client, secure)
 
     backend.run(body)
 
 
-def test_r2_silence_is_what_the_read_limit_limits(backend: Backend, plain: FaultServer) -> None:
-    """An answer that comes slowly, but comes, is read to its end."""
+def test_r2_the_read_limit_is_for_silence(backend: Backend, plain: FaultServer) -> None:
+    """A slow response is read to its end, when no pause exceeds the limit."""
 
-    def slowly(talk: Dialogue) -> None:
-        whole = answer(session(talk.mint()))
+    def slowly(dialogue: Dialogue) -> None:
+        whole = response(session(dialogue.mint()))
         for start in range(0, len(whole), 25):
-            talk.send(whole[start : start + 25])
-            talk.pause(0.05)
+            dialogue.send(whole[start : start + 25])
+            dialogue.pause(0.05)
 
     async def body() -> None:
         async with client_of(backend, plain, max_retries=0) as client:
-            plain.play(Fault("slowly", "request", slowly))
+            plain.inject(Fault("slowly", "request", slowly))
             started = time.monotonic()
             await mint(client, plain, timeout=Timeout(read=0.4))
             assert time.monotonic() - started > 0.4
@@ -84,12 +84,12 @@ def test_r2_silence_is_what_the_read_limit_limits(backend: Backend, plain: Fault
 def test_r2_connecting_is_one_phase(
     backend: Backend, secure: FaultServer, slow_names: Callable[[float], SlowNames]
 ) -> None:
-    """Name resolution, TCP and TLS share one limit, and do not have one each."""
+    """Name resolution, TCP and TLS share one limit."""
     slow_names(0.2)
 
     async def body() -> None:
         async with client_of(backend, secure, base_url=by_name(secure), max_retries=0) as client:
-            secure.play("handshake_stalls")
+            secure.inject("handshake_stalls")
             with ends_within(backend, 0.3), pytest.raises(APITimeoutError) as caught:
                 await client.sessions.create(timeout=Timeout(connect=0.3))
             assert caught.value.phase == "connect"
@@ -112,13 +112,13 @@ def test_r2_slow_names_have_the_limit_of_connecting(
     backend.run(body)
 
 
-def test_r2_every_limit_is_cut_to_what_is_left(backend: Backend, secure: FaultServer) -> None:
+def test_r2_no_limit_exceeds_the_remaining_total(backend: Backend, secure: FaultServer) -> None:
     limits = Timeout(total=0.2, connect=5, read=5, pool=5)
 
     async def body() -> None:
         async with client_of(backend, secure) as client:
             for fault in ("handshake_stalls", "silence_after_the_request"):
-                secure.play(fault)
+                secure.inject(fault)
                 with ends_within(backend, 0.2), pytest.raises(APITimeoutError) as caught:
                     await client.sessions.create(timeout=limits)
                 assert caught.value.phase == "total"
@@ -127,7 +127,7 @@ def test_r2_every_limit_is_cut_to_what_is_left(backend: Backend, secure: FaultSe
 
 
 def test_r3_a_retry_that_cannot_finish_is_not_begun(backend: Backend, plain: FaultServer) -> None:
-    """It fails at once with the server's own error, not later with a time limit's."""
+    """The call fails at once with the server's error, and not later with a timeout."""
 
     async def body() -> None:
         async with client_of(backend, plain) as client:
@@ -136,8 +136,8 @@ def test_r3_a_retry_that_cannot_finish_is_not_begun(backend: Backend, plain: Fau
                 ("status_503_retry_late", InternalServerError),
                 ("status_503_retry_next_hour", InternalServerError),
             ):
-                plain.forget()
-                plain.play(fault)
+                plain.reset()
+                plain.inject(fault)
                 with Stopwatch() as watch, pytest.raises(kind) as caught:
                     await client.sessions.create(timeout=5)
                 watch.assert_within(0, 0.5)

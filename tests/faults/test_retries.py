@@ -1,7 +1,7 @@
-"""R5, R6 and R7: how often the server is asked, and when never twice.
+"""R5, R6 and R7: how many requests a call makes, and which requests are not repeated.
 
-That an action is repeated when the server asks for it in so many words is in `tests/test_calls.py`;
-the arithmetic of the budget, in `tests/core/test_retry.py` and `test_exchange.py`.
+`tests/test_calls.py` tests that an action is repeated when the server requests it;
+`tests/core/test_retry.py` and `test_exchange.py` test the arithmetic of the budget.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("name", ["asyncio", "sync"])
 def test_r5_an_outage_is_not_multiplied(name: str, plain: FaultServer) -> None:
-    """A thousand calls, half of them of a copy, which shares the budget."""
+    """A thousand calls, half of them from a copy of the client, which shares the budget."""
     backend = Backend(name)
 
     async def body() -> None:
         async with client_of(backend, plain, retry=RetryPolicy(base_delay=0)) as client:
-            plain.play("status_503")
+            plain.inject("status_503")
             for caller in [client, client.with_options(timeout=5)] * 500:
                 with pytest.raises(InternalServerError):
                     await caller.sessions.create()
@@ -42,13 +42,13 @@ def test_r5_an_outage_is_not_multiplied(name: str, plain: FaultServer) -> None:
     assert 1000 <= len(plain.requests) <= 1040
 
 
-@pytest.mark.parametrize("fault", ["fin_before_the_answer", "rst_mid_body", "status_500"])
+@pytest.mark.parametrize("fault", ["fin_before_response", "rst_mid_body", "status_500"])
 def test_r6_minting_is_repeated_and_orphans_are_counted(
     backend: Backend, plain: FaultServer, fault: str
 ) -> None:
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            plain.play(fault, times=2)
+            plain.inject(fault, times=2)
             session = await mint(client, plain)
             assert (session.meta.attempts, session.meta.possible_orphans) == (3, 2)
 
@@ -59,7 +59,7 @@ def test_r6_minting_is_repeated_and_orphans_are_counted(
 def test_r6_what_was_not_sent_makes_no_orphan(backend: Backend, secure: FaultServer) -> None:
     async def body() -> None:
         async with client_of(backend, secure) as client:
-            secure.play("handshake_is_cut", times=2)
+            secure.inject("handshake_is_cut", times=2)
             session = await mint(client, secure)
             assert (session.meta.attempts, session.meta.possible_orphans) == (3, 0)
 
@@ -68,8 +68,8 @@ def test_r6_what_was_not_sent_makes_no_orphan(backend: Backend, secure: FaultSer
 
 BACKENDS = ON_BOTH_PARSERS
 AMBIGUOUS = [
-    "fin_before_the_answer",
-    "rst_before_the_answer",
+    "fin_before_response",
+    "rst_before_response",
     "fin_mid_headers",
     "rst_after_headers",
     "silence_after_the_request",
@@ -82,24 +82,24 @@ AMBIGUOUS = [
 
 
 @pytest.mark.parametrize("fault", AMBIGUOUS)
-@pytest.mark.parametrize("how", ["fresh", "reused"])
+@pytest.mark.parametrize("connection_use", ["fresh", "reused"])
 def test_r6_actions_are_not_repeated_when_they_may_have_happened(
-    backend: Backend, plain: FaultServer, fault: str, how: str
+    backend: Backend, plain: FaultServer, fault: str, connection_use: str
 ) -> None:
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            if how == "reused":
+            if connection_use == "reused":
                 await mint(client, plain)
             before = len(plain.requests)
-            plain.play(fault)
+            plain.inject(fault)
             with pytest.raises(APIError) as caught:
                 await client.calls.hangup("rtc_1", timeout=0.2)
-            assert plain.played == 1
+            assert plain.injections == 1
             assert caught.value.attempts == 1
             assert len(plain.requests) - before <= 1
             if isinstance(caught.value, APIConnectionError) and caught.value.phase != "connect":
                 assert caught.value.possibly_acted
-            plain.behave()
+            plain.clear_fault()
             await client.calls.hangup("rtc_1")
 
     backend.run(body)
@@ -108,18 +108,18 @@ def test_r6_actions_are_not_repeated_when_they_may_have_happened(
 def test_r6_an_action_that_meets_a_closed_connection_is_repeated_only_while_unsent(
     backend: Backend, plain: FaultServer
 ) -> None:
-    """A server that closes at once is noticed before the request is written, or just too late."""
+    """The client notices the closed connection before it writes the request, or just afterwards."""
 
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            plain.play("fin_on_accept")
+            plain.inject("fin_on_accept")
             with pytest.raises(APIConnectionError) as caught:
                 await client.calls.hangup("rtc_1", timeout=5)
             error = caught.value
-            assert error.attempts == plain.played
+            assert error.attempts == plain.injections
             assert error.possibly_acted is (error.phase != "connect")
             assert error.attempts == 3 or error.possibly_acted
-            plain.behave()
+            plain.clear_fault()
             await client.calls.hangup("rtc_1")
 
     backend.run(body)
@@ -132,7 +132,7 @@ def test_r6_actions_are_repeated_when_provably_unsent(
 ) -> None:
     async def body() -> None:
         async with client_of(backend, secure) as client:
-            secure.play(fault)
+            secure.inject(fault)
             with pytest.raises(APIConnectionError) as caught:
                 await client.calls.hangup("rtc_1")
             assert (caught.value.phase, caught.value.attempts) == ("connect", 3)
@@ -142,12 +142,10 @@ def test_r6_actions_are_repeated_when_provably_unsent(
     assert secure.requests == []
 
 
-def test_r6_a_deadline_that_ends_before_sending_says_so(
-    backend: Backend, secure: FaultServer
-) -> None:
+def test_r6_a_timeout_before_sending_did_not_act(backend: Backend, secure: FaultServer) -> None:
     async def body() -> None:
         async with client_of(backend, secure) as client:
-            secure.play("handshake_stalls")
+            secure.inject("handshake_stalls")
             with pytest.raises(APITimeoutError) as caught:
                 await client.calls.hangup("rtc_1", timeout=0.15)
             assert caught.value.phase == "total"
@@ -161,8 +159,8 @@ STALE = [
     ("idle_fin", 1),
     ("idle_rst", 1),
     ("rst_when_written_to", 1),
-    ("fin_before_the_answer", 2),
-    ("rst_before_the_answer", 2),
+    ("fin_before_response", 2),
+    ("rst_before_response", 2),
 ]
 
 
@@ -171,19 +169,19 @@ STALE = [
 def test_r7_minting_has_a_free_resend(
     backend: Backend, scheme: str, fault: str, requests: int, request: pytest.FixtureRequest
 ) -> None:
-    """Free: it happens where there are no retries."""
+    """Free: it happens without retries too."""
     server: FaultServer = request.getfixturevalue(scheme)
 
     async def body() -> None:
         async with client_of(backend, server, max_retries=0) as client:
             await mint(client, server)
-            server.play(fault, times=1)
+            server.inject(fault, times=1)
             await mint(client, server)
-            assert server.played == 1
-            # Only once: a fresh connection that is cut is a failure like any other.
-            server.behave()
+            assert server.injections == 1
+            # Only once: a fresh connection that is cut fails the call.
+            server.clear_fault()
             server.hang_up()
-            server.play("fin_before_the_answer", times=1)
+            server.inject("fin_before_response", times=1)
             with pytest.raises(APIConnectionError):
                 await mint(client, server)
 
@@ -193,7 +191,7 @@ def test_r7_minting_has_a_free_resend(
 
 @pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
 def test_r7_many_stale_connections_cost_one_resend(backend_name: str, plain: FaultServer) -> None:
-    """Where one connection has gone stale, others have too: the resend goes out on a new one."""
+    """When one connection is stale, the others may be too: the resend uses a new one."""
     backend = Backend.parse(backend_name)
 
     async def body() -> None:
@@ -202,14 +200,14 @@ def test_r7_many_stale_connections_cost_one_resend(backend_name: str, plain: Fau
                 for _ in range(4):
                     group.start_soon(mint, client, plain)
             connections = len(plain.records)
-            plain.play("fin_before_the_answer", times=1)
+            plain.inject("fin_before_response", times=1)
             await mint(client, plain)
             assert len(plain.records) == connections + 1
 
     backend.run(body)
 
 
-def test_r7_actions_ride_no_connection_that_idled_for_over_a_second(
+def test_r7_actions_use_no_connection_that_was_idle_for_over_a_second(
     backend: Backend, plain: FaultServer
 ) -> None:
     async def body() -> None:
@@ -225,12 +223,12 @@ def test_r7_actions_ride_no_connection_that_idled_for_over_a_second(
     assert connections == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("fault", ["rst_when_written_to", "fin_before_the_answer"])
+@pytest.mark.parametrize("fault", ["rst_when_written_to", "fin_before_response"])
 def test_r7_actions_have_no_free_resend(backend: Backend, plain: FaultServer, fault: str) -> None:
     async def body() -> None:
         async with client_of(backend, plain) as client:
             await mint(client, plain)
-            plain.play(fault, times=1)
+            plain.inject(fault, times=1)
             started = time.monotonic()
             with pytest.raises(APIConnectionError) as caught:
                 await client.calls.hangup("rtc_1")

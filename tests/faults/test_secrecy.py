@@ -1,9 +1,9 @@
-"""S1, S3, S6 and S7: no key, secret or cookie goes where it does not belong.
+"""S1, S3, S6 and S7: no key, secret or cookie is shown or sent where it does not belong.
 
-The matrix hunts for keys in every error and log. Settings that are refused (S2, S4) are in
-`tests/test_configuration.py`, proxies (S5) in `tests/transports/test_proxies.py`, masks of single
-values in `tests/test_secrets.py`, ids in paths (S7) in `tests/test_calls.py`, and TLS (S8) in the
-matrix and `tests/transports/test_engines.py`.
+The matrix searches every error and log for keys. `tests/test_configuration.py` tests settings that are
+rejected (S2, S4), `tests/transports/test_proxies.py` proxies (S5), `tests/test_secrets.py` the masks of
+single values, `tests/test_calls.py` ids in paths (S7), and the matrix and
+`tests/transports/test_engines.py` TLS (S8).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from faults.bad_responses import API_KEY, LOCATION_SECRET, REDIRECTS
 from faults.calling import assert_no_new_descriptors, client_of, mint, open_descriptors, wait_until
 from faults.fault import Fault
 from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
-from faults.responses import answer, encoded, session
+from faults.responses import encoded, response, session
 from openai_realtime import (
     APIError,
     APIStatusError,
@@ -43,7 +43,7 @@ OFFER = "v=0\r\n"
 
 
 def everything_in(value: Any) -> str:
-    """Return a value with all that is inside it, as a careless log would show it."""
+    """Return a value and everything inside it as text, as a careless log would show it."""
     if hasattr(value, "items"):
         return " ".join(f"{name}: {everything_in(member)}" for name, member in value.items())
     if isinstance(value, list | tuple | set | frozenset):
@@ -55,16 +55,16 @@ def everything_in(value: Any) -> str:
 def test_s1_a_location_is_redacted(
     backend: Backend,
     plain: FaultServer,
-    elsewhere: FaultServer,
+    redirect_target: FaultServer,
     status: int,
     all_logs: pytest.LogCaptureFixture,
 ) -> None:
-    """The server that redirects names a URL with a secret in it: the error must not pass it on."""
+    """The Location has a secret, which the error does not show."""
 
     async def body() -> list[APIError]:
         raised: list[APIError] = []
         async with client_of(backend, plain) as client:
-            plain.play(f"status_{status}")
+            plain.inject(f"status_{status}")
             for call in (client.sessions.create(), client.calls.create(sdp=OFFER)):
                 with pytest.raises(RedirectError) as caught:
                     await call
@@ -77,7 +77,7 @@ def test_s1_a_location_is_redacted(
         assert_nowhere([LOCATION_SECRET], [("attributes", everything_in(vars(error)))])
     assert_nowhere([LOCATION_SECRET], shown_by_logs(all_logs))
     assert len(plain.requests) == 2
-    assert elsewhere.records == []
+    assert redirect_target.records == []
 
 
 OVERRIDES = [
@@ -115,20 +115,20 @@ def test_s3_headers_of_ours_cannot_be_overridden(backend: Backend, plain: FaultS
     assert plain.requests[0].headers["host"] == f"127.0.0.1:{plain.port}"
 
 
-def echo_everywhere(talk: Dialogue) -> None:
-    """Quote the key wherever an answer has room for it."""
-    key = talk.request.headers["authorization"]
+def echo_the_key(dialogue: Dialogue) -> None:
+    """Send the key in every part of a response."""
+    key = dialogue.request.headers["authorization"]
     body = encoded(
         {"error": {"message": key, "code": key, "param": key, "type": key, key: [key]}, key: key}
     )
-    echo = answer(body, 401, ("X-Request-Id", key), ("X-Echo", key), (key.replace(" ", "-"), "x"))
-    talk.send(echo.replace(b"Whatever", key.encode(), 1))
+    echo = response(body, 401, ("X-Request-Id", key), ("X-Echo", key), (key.replace(" ", "-"), "x"))
+    dialogue.send(echo.replace(b"Reason", key.encode(), 1))
 
 
 def test_s6_a_key_that_is_echoed(
     backend: Backend, plain: FaultServer, all_logs: pytest.LogCaptureFixture
 ) -> None:
-    plain.play(Fault("echo", "request", echo_everywhere))
+    plain.inject(Fault("echo", "request", echo_the_key))
 
     async def body() -> AuthenticationError:
         async with client_of(backend, plain) as client:
@@ -145,21 +145,21 @@ def test_s6_a_key_that_is_echoed(
 def test_s6_a_secret_that_is_echoed_in_a_success(
     backend: Backend, plain: FaultServer, all_logs: pytest.LogCaptureFixture
 ) -> None:
-    """Only the fields that carry the secret have it: what is shown of the rest is masked or gone."""
+    """Only the field of the secret has it; everywhere else it is masked or removed."""
 
-    def play(talk: Dialogue) -> None:
-        secret = talk.mint()
-        talk.send(answer(session(secret), 200, ("X-Request-Id", secret), ("X-Echo", secret)))
+    def echo_the_secret(dialogue: Dialogue) -> None:
+        secret = dialogue.mint()
+        dialogue.send(response(session(secret), 200, ("X-Request-Id", secret), ("X-Echo", secret)))
 
-    plain.play(Fault("echo", "request", play))
+    plain.inject(Fault("echo", "request", echo_the_secret))
 
     async def body() -> Any:
         async with client_of(backend, plain) as client:
             return await mint(client, plain)
 
     minted = backend.run(body)
-    assert_nowhere([*plain.given, API_KEY], [("repr", f"{minted!r} {minted} {minted.meta!r}")])
-    assert_nowhere([*plain.given, API_KEY], shown_by_logs(all_logs))
+    assert_nowhere([*plain.secrets, API_KEY], [("repr", f"{minted!r} {minted} {minted.meta!r}")])
+    assert_nowhere([*plain.secrets, API_KEY], shown_by_logs(all_logs))
 
 
 def test_s6_copies_keep_the_mask_and_pickles_are_refused(
@@ -169,13 +169,13 @@ def test_s6_copies_keep_the_mask_and_pickles_are_refused(
         async with client_of(backend, plain) as client:
             minted = await mint(client, plain)
             own: Any = client.wrapped if backend.is_sync else client  # type: ignore[attr-defined]  # the sync client inside
-            for secretive in (own, own.with_options(timeout=1), minted, minted.client_secret):
+            for holder in (own, own.with_options(timeout=1), minted, minted.client_secret):
                 for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
                     with pytest.raises(TypeError, match="cannot be pickled"):
-                        pickle.dumps(secretive, protocol)
+                        pickle.dumps(holder, protocol)
             for same in (copy.copy(minted), copy.deepcopy(minted), minted.model_copy(deep=True)):
                 assert same == minted
-                assert_nowhere(plain.given, [("a copy", f"{same!r} {same}")])
+                assert_nowhere(plain.secrets, [("a copy", f"{same!r} {same}")])
                 assert same.client_secret.value == minted.client_secret.value
                 assert type(same.client_secret.value) is type(minted.client_secret.value)
 
@@ -188,7 +188,7 @@ HANGING = ["handshake_stalls", "request_is_not_read", "silence_after_the_request
 @pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
 @pytest.mark.parametrize("fault", HANGING)
 def test_s6_a_cancellation_shows_no_key(backend_name: str, secure: FaultServer, fault: str) -> None:
-    """What is cancelled leaves a traceback too, through frames that were just sending the key."""
+    """A cancelled call has a traceback too, through frames whose locals hold the key."""
     shown: list[str] = []
     params = {"instructions": "x" * (6_000_000 if fault == "request_is_not_read" else 1)}
 
@@ -196,16 +196,16 @@ def test_s6_a_cancellation_shows_no_key(backend_name: str, secure: FaultServer, 
         try:
             await client.sessions.create(**params)
         except BaseException as error:
-            told = traceback.TracebackException.from_exception(error, capture_locals=True)
-            shown.extend(told.format())
+            captured = traceback.TracebackException.from_exception(error, capture_locals=True)
+            shown.extend(captured.format())
             raise
 
     async def body() -> None:
         async with client_of(Backend(backend_name), secure) as client:
-            secure.play(fault)
+            secure.inject(fault)
             async with anyio.create_task_group() as group:
                 group.start_soon(call, client)
-                while not secure.played:
+                while not secure.injections:
                     await anyio.sleep(0.005)
                 await anyio.sleep(0.02)
                 group.cancel_scope.cancel()
@@ -219,25 +219,25 @@ def test_s6_a_cancellation_shows_no_key(backend_name: str, secure: FaultServer, 
 def test_s6_an_interrupt_shows_no_key_and_leaves_nothing_open(
     secure: FaultServer, fault: str
 ) -> None:
-    """Control-C in the sync client: the traceback is the user's to read, and to send to somebody."""
+    """Ctrl-C in the sync client: users read the traceback, and may send it to others."""
     before = open_descriptors()
     params: Any = {"instructions": "x" * (6_000_000 if fault == "request_is_not_read" else 1)}
     main_thread = threading.main_thread().ident
     assert main_thread is not None
 
-    def press() -> None:
-        if wait_until(lambda: secure.played > 0):
+    def interrupt() -> None:
+        if wait_until(lambda: secure.injections > 0):
             time.sleep(0.05)
             signal.pthread_kill(main_thread, signal.SIGINT)
 
     with SyncRealtimeSessionsClient(base_url=secure.base_url, api_key=API_KEY) as client:
-        secure.play(fault)
-        pressing = threading.Thread(target=press)
-        pressing.start()
+        secure.inject(fault)
+        interrupter = threading.Thread(target=interrupt)
+        interrupter.start()
         with pytest.raises(KeyboardInterrupt) as caught:
             client.sessions.create(timeout=5, **params)
-        pressing.join()
-        secure.behave()
+        interrupter.join()
+        secure.clear_fault()
         client.sessions.create()
     assert_nowhere([API_KEY], shown_by(caught.value))
     secure.hang_up()
@@ -247,7 +247,7 @@ def test_s6_an_interrupt_shows_no_key_and_leaves_nothing_open(
 def test_s7_no_cookie_is_kept(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            plain.play("set_cookie", times=1)
+            plain.inject("set_cookie", times=1)
             await mint(client, plain)
             await mint(client, plain)
             await client.with_options(timeout=5).sessions.create()
@@ -274,11 +274,11 @@ def test_s7_ids_are_checked_before_they_enter_a_path(
 
 
 def test_s6_status_errors_have_headers_to_look_at(backend: Backend, plain: FaultServer) -> None:
-    """What is harmless stays: a mask that hid everything would prove nothing."""
+    """Harmless text stays, because a mask that hides everything would prove nothing."""
 
     async def body() -> APIStatusError:
         async with client_of(backend, plain, max_retries=0) as client:
-            plain.play("status_429_retry_soon")
+            plain.inject("status_429_retry_soon")
             with pytest.raises(APIStatusError) as caught:
                 await client.sessions.create()
             return caught.value

@@ -1,7 +1,6 @@
-"""R9: an answer reaches only its own call, whoever shares the client: threads, tasks, processes, loops.
+"""R9: a response reaches only its own call, when threads, tasks, processes or loops share a client.
 
-An answer that comes too late, and answers that nobody asked for, are in the matrix and in
-`test_connections.py`.
+The matrix and `test_connections.py` test late responses and responses without a request.
 """
 
 from __future__ import annotations
@@ -44,32 +43,32 @@ CALLERS = 32
 CALLS_EACH = 12
 
 
-def trouble() -> Fault:
-    """Return a fault that is slow at times, hangs up at times, and otherwise answers well."""
+def unreliable() -> Fault:
+    """Return a fault that responds normally, but sometimes is slow or closes the connection."""
     chances = random.Random(9)
 
-    def play(talk: Dialogue) -> None:
-        talk.pause(chances.uniform(0, 0.02))
+    def respond_or_fail(dialogue: Dialogue) -> None:
+        dialogue.pause(chances.uniform(0, 0.02))
         if chances.random() < 0.1:
-            FAULTS["fin_mid_headers"].play(talk)
-        talk.answer_well()
+            FAULTS["fin_mid_headers"].run(dialogue)
+        dialogue.respond_normally()
 
-    return Fault("trouble", "request", play)
+    return Fault("unreliable", "request", respond_or_fail)
 
 
-def patience(number: int) -> float:
-    """Return a call's time limit: every fourth call gives up before slow answers come."""
+def time_limit(number: int) -> float:
+    """Return a call's time limit. Every fourth call ends before the slow responses."""
     return 0.01 if number % 4 == 0 else 5.0
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
 def test_r9_threads_share_a_client(scheme: str, request: pytest.FixtureRequest) -> None:
     server: FaultServer = request.getfixturevalue(scheme)
-    server.play(trouble())
+    server.inject(unreliable())
 
     def call(client: SyncRealtimeSessionsClient, number: int) -> bool:
         nonce = new_nonce()
-        limit = patience(number)
+        limit = time_limit(number)
         try:
             session = client.sessions.create(timeout=limit, extra_headers={"X-Nonce": nonce})
         except APIConnectionError:
@@ -84,7 +83,7 @@ def test_r9_threads_share_a_client(scheme: str, request: pytest.FixtureRequest) 
     ):
         good = list(pool.map(lambda number: call(client, number), range(CALLERS * CALLS_EACH)))
     assert sum(good) > len(good) / 2
-    assert len(server.given) >= sum(good)
+    assert len(server.secrets) >= sum(good)
 
 
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
@@ -93,14 +92,14 @@ def test_r9_tasks_share_a_client(
     backend_name: str, scheme: str, request: pytest.FixtureRequest
 ) -> None:
     server: FaultServer = request.getfixturevalue(scheme)
-    server.play(trouble())
+    server.inject(unreliable())
     good = 0
 
     async def call_often(client: RealtimeSessionsClient, start: int) -> None:
         nonlocal good
         for number in range(start, start + CALLS_EACH):
             try:
-                await mint(client, server, timeout=patience(number))
+                await mint(client, server, timeout=time_limit(number))
             except APIConnectionError:
                 continue
             good += 1
@@ -138,7 +137,7 @@ def test_r9_parent_and_forked_children(
     scheme: str,
     request: pytest.FixtureRequest,
 ) -> None:
-    """In a process of its own: this one has threads, which no fork survives."""
+    """It runs in another process, because this one has threads, which a fork does not copy."""
     server: FaultServer = request.getfixturevalue(scheme)
     arguments = ["-m", "faults.forking", backend, moment, server.base_url, API_KEY]
     process = subprocess.run(
@@ -150,20 +149,19 @@ def test_r9_parent_and_forked_children(
         check=False,
     )
     assert (process.returncode, process.stderr) == (0, "")
-    answers = [json.loads(line) for line in process.stdout.splitlines()]
-    assert all(server.given[secret] == nonce for _, nonce, secret in answers)
+    minted = [json.loads(line) for line in process.stdout.splitlines()]
+    assert all(server.secrets[secret] == nonce for _, nonce, secret in minted)
     rounds = 2 if moment == "unused" else 3
-    assert len(answers) == CALLS * (rounds + len(CHILDREN))
+    assert len(minted) == CALLS * (rounds + len(CHILDREN))
     assert_no_connection_is_shared(server)
-    if backend == "sync" or moment in {
-        "running",
-        "inherited",
-    }:  # else the parent has another loop each time
-        assert len({connection for who, connection in riders(server) if who == "parent"}) == 1
+    # In the other cases the parent has a new event loop, and so a new connection, for each round.
+    if backend == "sync" or moment in {"running", "inherited"}:
+        used = connections_used(server)
+        assert len({connection for process, connection in used if process == "parent"}) == 1
 
 
-def riders(server: FaultServer) -> set[tuple[str, int]]:
-    """Return which process used which connection."""
+def connections_used(server: FaultServer) -> set[tuple[str, int]]:
+    """Return each process with each connection that it used."""
     return {
         (request.nonce.rpartition(" ")[0].rpartition(" ")[0], request.connection)
         for request in server.requests
@@ -171,7 +169,7 @@ def riders(server: FaultServer) -> set[tuple[str, int]]:
 
 
 def assert_no_connection_is_shared(server: FaultServer) -> None:
-    connections = [connection for _, connection in riders(server)]
+    connections = [connection for _, connection in connections_used(server)]
     assert len(connections) == len(set(connections))
 
 
@@ -179,10 +177,10 @@ def assert_no_connection_is_shared(server: FaultServer) -> None:
 @pytest.mark.parametrize(
     "backends", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio", "asyncio")]
 )
-def test_r9_event_loops_in_turn(
+def test_r9_event_loops_one_after_another(
     backends: tuple[str, ...], scheme: str, request: pytest.FixtureRequest
 ) -> None:
-    """Nobody closes the client, and nothing is left over: a ResourceWarning would be an error."""
+    """The client is not closed, and nothing is left open: a ResourceWarning would be an error."""
     server: FaultServer = request.getfixturevalue(scheme)
     client = client_of(Backend("asyncio"), server)
     before = open_descriptors()
@@ -208,14 +206,14 @@ def test_r9_event_loops_in_turn(
 def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -> None:
     client = client_of(Backend("asyncio"), plain)
     before = open_descriptors()
-    both_there = threading.Barrier(2)
+    both_started = threading.Barrier(2)
 
     async def call_often() -> None:
         for _ in range(CALLS_EACH):
             await mint(client, plain)
 
     async def body() -> None:
-        both_there.wait(5)
+        both_started.wait(5)
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(call_often)
@@ -230,7 +228,7 @@ def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -
 
 
 def test_r9_closing_in_one_loop_leaves_nothing_in_the_other(plain: FaultServer) -> None:
-    """Connections can only be closed by their own loop: the other's go when it ends."""
+    """A loop closes its own connections only; those of the other loop close when it ends."""
     client = client_of(Backend("asyncio"), plain)
     before = open_descriptors()
     used, closed = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""`warm_up`: connections that are there before the first call, and the truth when they cannot be."""
+"""`warm_up`: connections that are open before the first call, and its errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_first_calls_find_connections(backend: Backend, server: FaultServer)
     backend.run(body)
 
 
-def test_a_connection_that_died_meanwhile_costs_no_error(
+def test_a_connection_that_was_closed_meanwhile_causes_no_error(
     backend: Backend, server: FaultServer
 ) -> None:
     async def body() -> None:
@@ -69,15 +69,15 @@ def test_a_connection_that_died_meanwhile_costs_no_error(
     backend.run(body)
 
 
-def test_what_cannot_be_opened(backend: Backend, plain: FaultServer) -> None:
+def test_a_connection_that_cannot_be_opened(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
         async with client_of(backend, plain) as client:
-            plain.play("refuse")
+            plain.inject("refuse")
             with pytest.raises(APIConnectionError, match="Could not connect") as caught:
                 await client.warm_up(2)
             assert caught.value.phase == "connect"
             assert plain.base_url in str(caught.value)
-            plain.behave()
+            plain.clear_fault()
             await mint(client, plain)
             with pytest.raises(ParameterError, match="whole number from 1 to 1000"):
                 await client.warm_up(0)
@@ -104,16 +104,16 @@ def test_a_certificate_that_is_not_trusted(
 def test_a_handshake_that_stalls(backend: Backend, secure: FaultServer, limits: Timeout) -> None:
     async def body() -> None:
         async with client_of(backend, secure, timeout=limits) as client:
-            secure.play("handshake_stalls")
+            secure.inject("handshake_stalls")
             with ends_within(backend, 0.3), pytest.raises(APITimeoutError):
                 await client.warm_up(2)
-            secure.behave()
+            secure.clear_fault()
             await mint(client, secure)
 
     backend.run(body)
 
 
-def test_a_client_of_ones_own_is_left_alone(backend: Backend, plain: FaultServer) -> None:
+def test_a_given_http_client_is_not_warmed_up(backend: Backend, plain: FaultServer) -> None:
     async def body() -> None:
         own: Any = httpx.Client() if backend.is_sync else httpx.AsyncClient()
         async with client_of(backend, plain, http_client=own) as client:
@@ -128,23 +128,29 @@ def test_a_client_of_ones_own_is_left_alone(backend: Backend, plain: FaultServer
 def test_closed_while_it_warms_up(
     backend: Backend, secure: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds = {"asyncio": AsyncioConnection, "trio": TrioConnection, "sync": SyncConnection}
-    kind: Any = kinds[backend.name]
-    usual = kind.open
+    connection_types = {
+        "asyncio": AsyncioConnection,
+        "trio": TrioConnection,
+        "sync": SyncConnection,
+    }
+    connection_type: Any = connection_types[backend.name]
+    open_normally = connection_type.open
 
     async def body() -> None:
         client: Any = client_of(backend, secure)
 
         async def open_and_close(connection: Any, limit: float) -> None:
-            await usual(connection, limit)
+            await open_normally(connection, limit)
             await client.aclose()
 
         def open_and_close_blocking(connection: Any, limit: float) -> None:
-            usual(connection, limit)
+            open_normally(connection, limit)
             client.wrapped.close()
 
         is_sync = backend.is_sync
-        monkeypatch.setattr(kind, "open", open_and_close_blocking if is_sync else open_and_close)
+        monkeypatch.setattr(
+            connection_type, "open", open_and_close_blocking if is_sync else open_and_close
+        )
         await client.warm_up(4)
         assert wait_until(lambda: secure.open_connections == 0)
 

@@ -1,7 +1,7 @@
-"""Fuzzing: whatever a peer sends, each parser of it returns something sound, or its one error.
+"""Fuzzing: each parser returns a valid value or its one error, for any text of a peer.
 
-A short run is part of the suite; `python -m pytest -m fuzz` is a long one. HTTP/1.1 itself is fuzzed by
-`tests/faults/test_any_bytes.py`.
+A short run is part of the suite; `python -m pytest -m fuzz` is a long one. `tests/faults/test_any_bytes.py`
+fuzzes HTTP/1.1 itself.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ MODELS: dict[Any, Any] = {
 
 
 def assert_safe(*shown: object, longest: int = 3000, knows_key: bool = True) -> None:
-    """Check that texts that are shown hold no secret, nothing that moves a cursor, and no megabytes."""
+    """Check that shown texts have no secret and no control characters, and are not too long."""
     for text in map(str, shown):
         assert text.isprintable(), ascii(text)
         assert len(text) <= longest
@@ -163,7 +163,7 @@ def check_json(body: bytes) -> None:
     except ValueError as error:
         assert_safe(error, longest=100)
     else:
-        # It can be sent on, and means what it meant.
+        # It can be encoded again without a change.
         assert decode_json(json.dumps(value, ensure_ascii=False).encode()) == value
         shown = json.dumps(Sanitizer((KEY,)).json(value))
         assert KEY not in shown.lower()
@@ -175,11 +175,11 @@ def assert_unique(body: bytes) -> None:
         assert decode_json(body, unique_names=True) == decode_json(body)
 
 
-def check_answer(value: dict[str, Any]) -> None:
+def check_response_shape(value: dict[str, Any]) -> None:
     for parse_shape in (flat_response, nested_response):
         before = json.dumps(value)
         assert isinstance(parse_shape(value), dict)
-        assert json.dumps(value) == before, "what came is not changed"
+        assert json.dumps(value) == before, "the received object is not changed"
 
 
 # --- Headers, one by one ----------------------------------------------------------------------
@@ -220,7 +220,7 @@ def check_phone_call(header: str) -> None:
 
 
 def check_address(parts: tuple[str, str]) -> None:
-    """Check that a header as RFC 3261 has it is read as it was written."""
+    """Check that a header in the syntax of RFC 3261 is parsed correctly."""
     name, user = parts
     quoted = name.replace("\\", r"\\").replace('"', r"\"")
     call = RealtimeCallIncoming.model_validate(
@@ -270,7 +270,13 @@ def check_request(raw: list[tuple[bytes, bytes]]) -> None:
         assert end.value.value is None or KEY in bearer[0].decode("latin-1")
 
 
-_ASKED = [b"x-forwarded-for", b"origin", b"content-type", b"content-encoding", b"authorization"]
+_HEADER_NAMES = [
+    b"x-forwarded-for",
+    b"origin",
+    b"content-type",
+    b"content-encoding",
+    b"authorization",
+]
 _signed_like = st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature", "X-Other"])
 _webhooks = (
     bodies
@@ -294,7 +300,7 @@ PARSERS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     "a call": (st.tuples(headers, bodies | bodies.map(b"v=0\r\n".__add__)), check_call),
     "a body's encoding": (st.tuples(texts | st.just("gzip"), bodies), check_body),
     "JSON": (bodies, check_json),
-    "another shape of session": (objects, check_answer),
+    "another shape of session": (objects, check_response_shape),
     "a header": (texts, check_header),
     "a text": (texts, check_text),
     "a phone call": (texts, check_phone_call),
@@ -304,7 +310,7 @@ PARSERS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
         check_webhook,
     ),
     "a request to the mint service": (
-        st.lists(st.tuples(st.sampled_from(_ASKED), header_values), max_size=6),
+        st.lists(st.tuples(st.sampled_from(_HEADER_NAMES), header_values), max_size=6),
         check_request,
     ),
     "JSON values": (values.map(encoded), check_json),
@@ -315,8 +321,9 @@ RUNS = [
 ]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("examples", RUNS)
 @pytest.mark.parametrize("parser", PARSERS)
-def test_whatever_a_peer_sends(parser: str, examples: int) -> None:
+def test_any_text_of_a_peer(parser: str, examples: int) -> None:
     sent, check = PARSERS[parser]
     settings(max_examples=examples)(given(sent)(check))()

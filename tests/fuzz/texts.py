@@ -1,4 +1,4 @@
-"""What peers may send, for Hypothesis: texts, JSON and headers with a key somewhere in them."""
+"""Hypothesis strategies for what a peer may send: texts, JSON and headers that may hold a key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 KEY = "5f4dcc3b5aa765d61d8327deb882cf99"
-"""The API key in use: no shape gives it away."""
+"""The API key in use, without a known pattern."""
 SECRET = "gAAAAABopaqueClientSecret"
 """The client secret of a response."""
 
@@ -45,7 +45,7 @@ _PIECES = [
 texts: st.SearchStrategy[str] = st.lists(
     st.sampled_from(_PIECES) | st.text(max_size=10), max_size=12
 ).map("".join)
-"""Texts of pieces that some parser takes for something."""
+"""Texts made of pieces that have a meaning for some parser."""
 
 _NAMES = [
     *("error", "message", "code", "param", "type", "detail", "title", "error_description"),
@@ -70,7 +70,7 @@ values: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=25,
 )
-"""JSON values whose names mean something to some parser."""
+"""JSON values with names that have a meaning for some parser."""
 objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(_NAMES) | texts, values, max_size=8
 )
@@ -108,4 +108,4 @@ header_values = texts.map(lambda text: text.encode("utf-8", "replace"))
 headers: st.SearchStrategy[list[tuple[bytes, bytes]]] = st.lists(
     st.tuples(st.sampled_from(_HEADERS).map(str.encode) | header_values, header_values), max_size=8
 )
-"""Headers as an engine gives them."""
+"""Headers as an engine returns them."""

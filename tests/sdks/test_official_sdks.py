@@ -1,7 +1,7 @@
-"""The official SDKs take the mock for the API: whoever has them can test with it.
+"""The official SDKs work with the mock in place of the API.
 
-Where an SDK is not installed, its test is skipped. The JavaScript one is looked for in the folder
-that `OPENAI_NPM` names, as `npm install --prefix FOLDER openai` makes it.
+Where an SDK is not installed, its test is skipped. The JavaScript SDK is expected in the folder that
+`OPENAI_NPM` names, as `npm install --prefix FOLDER openai` makes it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_javascript(realtime_server: MockRealtimeServer) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert told["minted"]["value"].startswith("ek_")
-    assert told["minted"]["session"]["audio"]["output"]["voice"] == "verse"
-    assert told["refused"] == {"name": "AuthenticationError", "status": 401}
+    printed = json.loads(done.stdout)
+    assert printed["minted"]["value"].startswith("ek_")
+    assert printed["minted"]["session"]["audio"]["output"]["voice"] == "verse"
+    assert printed["refused"] == {"name": "AuthenticationError", "status": 401}

@@ -1,8 +1,6 @@
 """A process that forks with an open secret pool; the child tries to use and to close it.
 
-Owns: the process that `test_secret_pool_forks.py` starts. Must not know: pytest.
-
-    python -m forked_pool BACKEND BASE_URL API_KEY
+    python -m secret_pools.forked_pool BACKEND BASE_URL API_KEY
 
 BACKEND is sync, asyncio or trio. Each line on stdout is a name, and what happened.
 """

@@ -85,9 +85,9 @@ def test_each_secret_is_given_once_and_the_level_is_kept(
 class BehindServer(MockRealtimeServer):
     """A server behind a gateway whose clock is an hour behind, and writes the Date."""
 
-    def answer(self, request: RecordedRequest) -> MockResponse:
+    def respond(self, request: RecordedRequest) -> MockResponse:
         date = formatdate(time.time() - 3600, usegmt=True)
-        return replace(super().answer(request), headers={"Date": date})
+        return replace(super().respond(request), headers={"Date": date})
 
 
 def test_a_gateways_clock_makes_no_secret_live_longer(backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""The mock itself: what it refuses, what it can be told to do, and its respx and pytest faces."""
+"""The mock server and routes: rejections, defaults, scripted responses, respx and pytest."""
 
 import json
 import socket
@@ -41,17 +41,17 @@ def post(
         server.base_url + path, data=body, headers=headers, method=extra.pop("method", "POST")
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.status, json.loads(answer.read())
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
 
 
 @pytest.mark.parametrize(
-    ("request_of", "status", "told"),
+    ("request_options", "status", "message"),
     [
-        ({"path": "/elsewhere"}, 404, "Invalid URL (POST /v1/elsewhere)"),
+        ({"path": "/unknown"}, 404, "Invalid URL (POST /v1/unknown)"),
         ({"method": "PUT"}, 405, "Not allowed to PUT"),
         ({"headers": {}}, 401, "Incorrect API key"),
         ({"headers": {"Authorization": "Bearer wrong"}}, 401, "Incorrect API key"),
@@ -67,26 +67,31 @@ def post(
         ),
     ],
 )
-def test_it_refuses_what_a_server_refuses(
-    realtime_server: MockRealtimeServer, request_of: dict[str, Any], status: int, told: str
+def test_it_rejects_what_a_server_rejects(
+    realtime_server: MockRealtimeServer, request_options: dict[str, Any], status: int, message: str
 ) -> None:
-    given, body = post(realtime_server, **request_of)
-    assert given == status
-    assert told in body["error"]["message"]
+    sent_status, body = post(realtime_server, **request_options)
+    assert sent_status == status
+    assert message in body["error"]["message"]
     assert body["error"]["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize(
-    ("provider", "path", "body", "told"),
+    ("provider", "path", "body", "message"),
     [
-        ("azure", "/realtime/client_secrets?api-version=1", "{}", "api-version is not what"),
-        ("azure_preview", "/sessions", "{}", "api-version is not what"),
+        (
+            "azure",
+            "/realtime/client_secrets?api-version=1",
+            "{}",
+            "api-version is not accepted here",
+        ),
+        ("azure_preview", "/sessions", "{}", "api-version must be 2025-04-01-preview"),
         ("azure_preview", "/sessions?api-version=2025-04-01-preview", "{}", "not a deployment"),
         (
             "xai",
             "/realtime/client_secrets",
             '{"session":{"type":"realtime"}}',
-            "only expires_after",
+            "only expires_after.seconds is accepted",
         ),
         (
             "litellm",
@@ -104,14 +109,16 @@ def test_it_refuses_what_a_server_refuses(
         ("compatible", "/realtime/client_secrets", "{}", "Invalid URL"),
     ],
 )
-def test_it_refuses_what_a_provider_refuses(provider: Any, path: str, body: str, told: str) -> None:
+def test_it_rejects_what_a_provider_rejects(
+    provider: Any, path: str, body: str, message: str
+) -> None:
     with MockRealtimeServer(provider=provider) as server:
-        status, answer = post(server, path, body.encode())
+        status, response = post(server, path, body.encode())
     assert status in {400, 404}
-    assert told in answer["error"]["message"]
+    assert message in response["error"]["message"]
 
 
-def test_compatible_servers_answer_in_their_own_way() -> None:
+def test_compatible_servers_respond_in_their_own_shape() -> None:
     with MockRealtimeServer(provider="compatible") as server:
         status, body = post(server)
         assert status == 201
@@ -123,8 +130,10 @@ def test_compatible_servers_answer_in_their_own_way() -> None:
 
 
 @pytest.mark.parametrize("provider", ["azur", "azure-preview", ["azure"]])
-def test_a_provider_it_cannot_play_is_told_with_those_it_can(provider: Any) -> None:
-    with pytest.raises(ConfigurationError, match="unusable: the mock plays openai, azure, azure_p"):
+def test_the_error_for_an_unknown_provider_lists_the_known_ones(provider: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match="unusable: the mock simulates openai, azure, azure_p"
+    ):
         MockRealtimeServer(provider=provider)
 
 
@@ -140,14 +149,14 @@ def test_it_fills_in_the_defaults(realtime_server: MockRealtimeServer) -> None:
     assert 58 <= lifetime <= 60
 
 
-def test_any_key_will_do_when_it_is_told_so() -> None:
+def test_without_a_required_key_it_accepts_any_key() -> None:
     with MockRealtimeServer(api_key=None) as server:
         assert post(server, headers={"Authorization": "Bearer whatever"})[0] == 200
         assert post(server, headers={"Authorization": "Bearer "})[0] == 401
         assert post(server)[0] == 200
 
 
-def test_scripted_answers_come_in_order_and_then_the_usual() -> None:
+def test_scripted_responses_come_in_order_and_then_the_defaults() -> None:
     with MockRealtimeServer() as server:
         server.respond_next(
             MockResponse(418, json={"a": 1}, headers={"x-mine": "1"}),
@@ -162,7 +171,7 @@ def test_scripted_answers_come_in_order_and_then_the_usual() -> None:
         assert len(server.requests) == 4
 
 
-def test_a_script_is_of_answers_and_a_stopped_server_stays_so() -> None:
+def test_a_script_takes_only_responses_and_a_stopped_server_cannot_start() -> None:
     server = MockRealtimeServer().start()
     with pytest.raises(TypeError, match="MockResponse"):
         server.respond_next(503)  # type: ignore[arg-type]  # wrong on purpose
@@ -171,7 +180,7 @@ def test_a_script_is_of_answers_and_a_stopped_server_stays_so() -> None:
         server.start()
 
 
-def test_realtime_routes_without_respx_says_so(pytester: pytest.Pytester) -> None:
+def test_realtime_routes_needs_respx(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import sys
@@ -186,13 +195,13 @@ def test_realtime_routes_without_respx_says_so(pytester: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["*realtime_routes needs respx*"])
 
 
-def test_mock_realtime_without_respx_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mock_realtime_needs_respx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "respx", None)
     with pytest.raises(ConfigurationError, match=r"needs respx: pip install respx$"):
         mock_realtime()
 
 
-def test_it_stops_while_an_answer_is_awaited() -> None:
+def test_it_stops_while_a_response_is_delayed() -> None:
     server = MockRealtimeServer().start()
     server.respond_next(MockResponse(delay=60))
     host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
@@ -207,7 +216,7 @@ def test_it_stops_while_an_answer_is_awaited() -> None:
     server.stop()
 
 
-def test_a_garbled_request_is_answered_with_400(realtime_server: MockRealtimeServer) -> None:
+def test_a_malformed_request_gets_400(realtime_server: MockRealtimeServer) -> None:
     host, port = realtime_server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
@@ -215,9 +224,7 @@ def test_a_garbled_request_is_answered_with_400(realtime_server: MockRealtimeSer
     assert realtime_server.requests == []
 
 
-def test_respx_users_get_the_typed_model_from_both_clients(backend: Backend) -> None:
-    """The mission's own sentence: mock the sessions URL, get the model."""
-
+def test_a_respx_mock_of_the_sessions_url_gives_the_typed_model(backend: Backend) -> None:
     async def body() -> Any:
         async with backend.client(api_key="sk-test") as client:
             return await client.sessions.create(voice="verse")
@@ -238,7 +245,7 @@ def test_respx_users_get_the_typed_model_from_both_clients(backend: Backend) -> 
 
 
 @pytest.mark.parametrize("mocker", ["httpcore", "httpx"])
-def test_the_routes_behave_as_the_server_does(backend: Backend, mocker: str) -> None:
+def test_the_routes_respond_as_the_server_does(backend: Backend, mocker: str) -> None:
     async def body() -> None:
         options: dict[str, Any] = {
             "api_key": "sk-right",
@@ -279,7 +286,7 @@ def test_the_global_router_is_the_default() -> None:
     assert [request.json for request in realtime.requests][:2] == [{}, {"voice": "verse"}]
 
 
-def test_the_fixtures_reach_clients_made_without_settings(
+def test_the_routes_fixture_serves_a_client_without_arguments(
     realtime_routes: RealtimeRoutes,
 ) -> None:
     async def body() -> None:

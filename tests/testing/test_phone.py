@@ -1,4 +1,4 @@
-"""The mock's phone: it rings, and its calls are what the calls endpoints say they are."""
+"""The mock phone: its webhooks, and the states of its calls at the calls endpoints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from openai_realtime import BadRequestError, NotFoundError, SyncRealtimeSessionsClient
 from openai_realtime.testing import MockPhone, MockRealtimeServer
-from openai_realtime.testing.phone_calls import MockCall
+from openai_realtime.testing.phone import MockCall
 
 OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\n"
 
@@ -76,7 +76,7 @@ def test_a_call_is_waited_for_from_another_thread(phone: MockPhone) -> None:
         assert (decision.kind, decision.parameters) == ("rejected", {"status_code": 486})
 
 
-def test_nobody_answers(phone: MockPhone) -> None:
+def test_a_call_that_is_not_answered_in_time_is_missed(phone: MockPhone) -> None:
     with SyncRealtimeSessionsClient() as client:
         call = phone.ring(answer_within=0.3)
         with pytest.raises(TimeoutError, match="not decided: it is ringing"):
@@ -91,10 +91,10 @@ def test_nobody_answers(phone: MockPhone) -> None:
 
 def test_a_server_with_a_phone_knows_its_calls(realtime_server: MockRealtimeServer) -> None:
     with SyncRealtimeSessionsClient() as client:
-        client.calls.hangup("rtc_whatever")
+        client.calls.hangup("rtc_unknown")
         realtime_server.phone(webhook_url="http://127.0.0.1:1")
         with pytest.raises(NotFoundError):
-            client.calls.hangup("rtc_whatever")
+            client.calls.hangup("rtc_unknown")
         begun = client.calls.create(sdp=OFFER).id
         assert begun is not None
         client.calls.hangup(begun)
@@ -102,11 +102,11 @@ def test_a_server_with_a_phone_knows_its_calls(realtime_server: MockRealtimeServ
             client.calls.hangup(begun)
 
 
-def test_a_url_where_nobody_is(realtime_server: MockRealtimeServer) -> None:
+def test_a_webhook_url_without_a_server(realtime_server: MockRealtimeServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         call = realtime_server.phone(webhook_url=f"http://{address}").ring()
-        with pytest.raises(TimeoutError, match=r"not answered in 0\.01 s"):
+        with pytest.raises(TimeoutError, match=r"no response to the webhook in 0\.01 s"):
             call.wait_for_delivery(timeout=0.01)
     with pytest.raises(ConnectionError):
         call.wait_for_delivery()
@@ -118,7 +118,7 @@ def test_a_url_where_nobody_is(realtime_server: MockRealtimeServer) -> None:
             call.wait_for_decision("accepted")
 
 
-def test_a_call_rings_on_its_own_clock() -> None:
+def test_a_call_is_missed_by_its_own_clock() -> None:
     now = [0.0]
     call = MockCall("rtc_1", 3, lambda: now[0])
     states: list[str] = []

@@ -1,4 +1,4 @@
-"""The pytest plugin: what it costs a project that does not use it, and what its fixtures clear."""
+"""The pytest plugin: it loads nothing until a fixture is used, and its fixtures clear the environment."""
 
 from __future__ import annotations
 

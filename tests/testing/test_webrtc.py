@@ -1,4 +1,4 @@
-"""The mock as the other end of a call: two real WebRTC peers, on this machine."""
+"""The mock as the other end of a WebRTC call, with a real peer as the caller."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from openai_realtime import (
 )
 from openai_realtime.testing import MockRealtimeServer
 
-TYPED = [
+CLIENT_EVENTS = [
     {"type": "session.update", "session": {"instructions": "Be brief."}},
     {
         "type": "conversation.item.create",
@@ -43,7 +43,7 @@ TYPED = [
 
 
 class Caller:
-    """A peer as an app has it."""
+    """The WebRTC peer of an app."""
 
     def __init__(self, label: str = "oai-events") -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -66,10 +66,10 @@ class Caller:
     async def accept(self, answer: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    async def until(self, kind: str) -> list[dict[str, Any]]:
-        """Return the events up to the next one of a kind, which is the last."""
+    async def until(self, event_type: str) -> list[dict[str, Any]]:
+        """Return the events up to the next one of a type, which is included."""
         seen: list[dict[str, Any]] = []
-        while not seen or seen[-1]["type"] != kind:
+        while not seen or seen[-1]["type"] != event_type:
             seen.append(await asyncio.wait_for(self.events.get(), 10))
         return seen
 
@@ -83,8 +83,8 @@ async def calling(label: str = "oai-events") -> AsyncGenerator[Caller]:
         await caller.connection.close()
 
 
-async def minted(server: MockRealtimeServer, **params: Any) -> RealtimeSessionsClient:
-    """Return a client that holds a secret, as a phone would."""
+async def client_with_secret(server: MockRealtimeServer, **params: Any) -> RealtimeSessionsClient:
+    """Return a client that has a client secret in place of the API key, as a browser has."""
     async with RealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key) as client:
         session = await client.sessions.create(**params)
     return RealtimeSessionsClient(
@@ -92,9 +92,9 @@ async def minted(server: MockRealtimeServer, **params: Any) -> RealtimeSessionsC
     )
 
 
-def test_audio_flows_both_ways_and_events_are_answered() -> None:
-    async def talk(server: MockRealtimeServer) -> None:
-        async with await minted(server, voice="verse") as client, calling() as caller:
+def test_audio_flows_both_ways_and_events_get_responses() -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
+        async with await client_with_secret(server, voice="verse") as client, calling() as caller:
             call = await client.calls.create(sdp=await caller.offer())
             assert call.id is not None
             await caller.accept(call.sdp)
@@ -113,20 +113,20 @@ def test_audio_flows_both_ways_and_events_are_answered() -> None:
 
             heard = await caller.until("response.done")
             assert heard[0]["type"] == "input_audio_buffer.speech_started"
-            for event in TYPED:
+            for event in CLIENT_EVENTS:
                 caller.channel.send(json.dumps(event))
             caller.channel.send("no JSON")
             (updated,) = await caller.until("session.updated")
             assert updated["session"]["instructions"] == "Be brief."
             for transcript in ("You said: How are you?", "Hello, I am the mock server."):
-                told = await caller.until("response.done")
-                deltas = [event["delta"] for event in told if "delta" in event]
+                events = await caller.until("response.done")
+                deltas = [event["delta"] for event in events if "delta" in event]
                 assert "".join(deltas) == transcript
-                assert told[-1]["response"]["output"][0]["content"][0]["transcript"] == transcript
+                assert events[-1]["response"]["output"][0]["content"][0]["transcript"] == transcript
             await caller.until("input_audio_buffer.cleared")
-            for kind in ("unheard.of", "None"):
+            for event_type in ("unheard.of", "None"):
                 (refused,) = await caller.until("error")
-                assert kind in refused["error"]["message"]
+                assert event_type in refused["error"]["message"]
 
             async with RealtimeSessionsClient(
                 base_url=server.base_url, api_key=server.api_key
@@ -138,11 +138,11 @@ def test_audio_flows_both_ways_and_events_are_answered() -> None:
                 await asyncio.sleep(0.01)
 
     with MockRealtimeServer(webrtc=True) as server:
-        asyncio.run(talk(server))
+        asyncio.run(call_server(server))
 
 
 def test_a_backend_may_begin_a_call_with_its_key_and_a_session() -> None:
-    async def talk(server: MockRealtimeServer) -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
         async with (
             RealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key) as client,
             calling() as caller,
@@ -155,13 +155,13 @@ def test_a_backend_may_begin_a_call_with_its_key_and_a_session() -> None:
             assert created["session"]["model"] == "mine"
 
     with MockRealtimeServer(webrtc=True) as server:
-        asyncio.run(talk(server))
+        asyncio.run(call_server(server))
 
 
-def test_a_caller_who_leaves_is_forgotten_and_others_channels_are_left_alone() -> None:
-    async def talk(server: MockRealtimeServer) -> None:
+def test_a_closed_peer_is_removed_and_other_channels_get_no_events() -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
         assert server._webrtc is not None
-        async with await minted(server) as client, calling("chat") as caller:
+        async with await client_with_secret(server) as client, calling("chat") as caller:
             caller.connection.addTransceiver("video")
             call = await client.calls.create(sdp=await caller.offer())
             await caller.accept(call.sdp)
@@ -174,23 +174,23 @@ def test_a_caller_who_leaves_is_forgotten_and_others_channels_are_left_alone() -
         assert caller.events.empty()
 
     with MockRealtimeServer(webrtc=True) as server:
-        asyncio.run(asyncio.wait_for(talk(server), 20))
+        asyncio.run(asyncio.wait_for(call_server(server), 20))
 
 
 @pytest.mark.parametrize("offer", ["v=0\r\n", "v=0\r\nm=audio x\r\n", "v=0"])
 def test_an_offer_that_cannot_be_answered(offer: str) -> None:
-    async def refused(server: MockRealtimeServer) -> None:
-        async with await minted(server) as client:
+    async def call_server(server: MockRealtimeServer) -> None:
+        async with await client_with_secret(server) as client:
             with pytest.raises(BadRequestError, match="SDP offer cannot be answered"):
                 await client.calls.create(sdp=offer)
 
     with MockRealtimeServer(webrtc=True) as server:
-        asyncio.run(refused(server))
+        asyncio.run(call_server(server))
 
 
-def test_only_a_living_secret_begins_a_call() -> None:
-    async def refused(server: MockRealtimeServer) -> None:
-        async with await minted(server) as client:
+def test_only_a_valid_secret_can_create_a_call() -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
+        async with await client_with_secret(server) as client:
             assert (await client.calls.create(sdp="v=0")).id
             server.expire_secrets()
             with pytest.raises(AuthenticationError):
@@ -201,18 +201,18 @@ def test_only_a_living_secret_begins_a_call() -> None:
                 await client.calls.create(sdp="v=0")
 
     with MockRealtimeServer() as server:
-        asyncio.run(refused(server))
+        asyncio.run(call_server(server))
 
 
-def test_a_page_of_any_origin_may_read_the_answer(realtime_server: MockRealtimeServer) -> None:
+def test_a_page_of_any_origin_may_read_the_response(realtime_server: MockRealtimeServer) -> None:
     url = f"{realtime_server.base_url}/realtime/calls"
     page = {"origin": "https://app.example"}
-    asks = {"access-control-request-method": "POST"}
-    allowed = httpx.options(url, headers={**page, **asks})
+    preflight = {"access-control-request-method": "POST"}
+    allowed = httpx.options(url, headers={**page, **preflight})
     assert allowed.status_code == 204
     assert "authorization" in allowed.headers["access-control-allow-headers"]
     assert realtime_server.requests == []
-    assert httpx.options(url, headers=asks).status_code == 405
+    assert httpx.options(url, headers=preflight).status_code == 405
     refused = httpx.post(url, headers=page)
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == "*"
@@ -224,7 +224,7 @@ def test_it_can_be_stopped_before_it_was_started() -> None:
     MockRealtimeServer(webrtc=True).stop()
 
 
-def test_without_aiortc_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_aiortc_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "openai_realtime.testing.webrtc", raising=False)
     monkeypatch.setitem(sys.modules, "aiortc", None)
     with pytest.raises(ConfigurationError, match="needs aiortc: pip install aiortc"):

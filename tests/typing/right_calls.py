@@ -1,7 +1,6 @@
-"""Calls that both type checkers must accept, and the types they must see in them.
+"""Right calls of the public API: both type checkers accept every line and infer the asserted types.
 
-Owns: the public API as a user's strict type checker sees it. Must not know: how the checkers are
-run (`test_typing.py`). Nothing here is ever executed.
+`test_typing.py` runs the checkers. Nothing in this file is executed.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ from openai_realtime.testing import (
     RecordedRequest,
     mock_realtime,
 )
-from openai_realtime.testing.phone_calls import CallDecision
+from openai_realtime.testing.phone import CallDecision
 from openai_realtime.types.audio import CustomVoice, Transcription, VoiceName
 from openai_realtime.types.tools import ToolChoiceFunctionParam
 from openai_realtime.types.turn_detection import TurnDetection
@@ -276,7 +275,7 @@ def a_blocking_transcription_session(client: SyncRealtimeSessionsClient) -> None
     assert_type(session.input_audio_transcription, Transcription | None)
 
 
-# --- Answers ---------------------------------------------------------------------------------
+# --- Responses -------------------------------------------------------------------------------
 
 
 def read_an_answer(session: RealtimeSessionCreateResponse) -> str:

@@ -1,7 +1,6 @@
-"""Strict mypy and strict pyright see the public API as it is meant.
+"""Strict mypy and strict pyright accept the right calls and reject the wrong ones.
 
-Owns: running both checkers, and reading what they say. Must not know: any call (`right_calls.py`
-has the right ones, `wrong_calls.py` the wrong ones and the errors expected of them).
+`right_calls.py` has the right calls; `wrong_calls.py` has the wrong ones, each with its expected errors.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Finding(NamedTuple):
 def run(*command: str, cwd: Path) -> str:
     # pyright --verifytypes takes the first Python of PATH, whatever --pythonpath says.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    # A checker's own coverage is nobody's business.
+    # The checkers' own coverage is not measured.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     finished = subprocess.run(
         [sys.executable, "-m", *command],
@@ -72,32 +71,23 @@ def pyright(*arguments: str, cwd: Path) -> set[Finding]:
     }
 
 
+# A checker takes half a minute of processor time, and longer where several programs share it.
+pytestmark = pytest.mark.timeout(600)
+
 CHECKERS = {"mypy": mypy, "pyright": pyright}
 
 
-@pytest.fixture(scope="module", params=CHECKERS)
-def checker(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def findings(checker: str, tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
-    """What a checker says of both files in a user's project: no plug-in, and only the defaults."""
-    project = tmp_path_factory.mktemp(checker)
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_right_calls_are_accepted_and_wrong_ones_rejected(checker: str, tmp_path: Path) -> None:
+    """In a user's project without a plug-in or settings, and each wrong call for its own reason."""
     for name in ("right_calls.py", "wrong_calls.py"):
-        shutil.copy(HERE / name, project)
-    (project / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}', encoding="utf-8")
-    no_configuration = ("--config-file=",) if checker == "mypy" else ()
-    return CHECKERS[checker](*no_configuration, "right_calls.py", "wrong_calls.py", cwd=project)
-
-
-def test_right_calls_are_accepted(findings: set[Finding]) -> None:
+        shutil.copy(HERE / name, tmp_path)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}', encoding="utf-8")
+    # The cache of the project's own runs is for other settings.
+    cache = ROOT / ".mypy_cache" / "typing"
+    options = ("--config-file=", f"--cache-dir={cache}") if checker == "mypy" else ()
+    findings = CHECKERS[checker](*options, "right_calls.py", "wrong_calls.py", cwd=tmp_path)
     assert sorted(found for found in findings if found.file == "right_calls.py") == []
-
-
-def test_wrong_calls_are_refused_and_for_no_other_reason(
-    checker: str, findings: set[Finding]
-) -> None:
     lines = (HERE / "wrong_calls.py").read_text(encoding="utf-8").splitlines()
     expected = {
         Finding("wrong_calls.py", number, code)
@@ -108,8 +98,9 @@ def test_wrong_calls_are_refused_and_for_no_other_reason(
     assert {found for found in findings if found.file == "wrong_calls.py"} == expected
 
 
+@pytest.mark.parametrize("checker", CHECKERS)
 def test_the_package_is_clean(checker: str) -> None:
-    """Here with the project's own settings, which are stricter still."""
+    """With the project's own settings, which are stricter."""
     what = ("-p", "openai_realtime") if checker == "mypy" else (str(PACKAGE),)
     assert sorted(CHECKERS[checker](*what, cwd=ROOT)) == []
 

@@ -1,7 +1,7 @@
-"""Calls that both type checkers must refuse, and the error each of them must give.
+"""Wrong calls of the public API: both type checkers report the error that each line expects.
 
-Owns: mistakes. Every wrong line ends in `# mypy: CODE…, pyright: RULE…`; `test_typing.py`
-requires exactly these errors, no more and no fewer. Nothing here is ever executed.
+Every wrong line ends in `# mypy: CODE…, pyright: RULE…`; `test_typing.py` requires exactly these errors.
+Nothing in this file is executed.
 """
 
 from __future__ import annotations
@@ -191,10 +191,10 @@ def pools(client: SyncRealtimeSessionsClient) -> None:
     client.secret_pool(voise="verse")  # mypy: call-arg, pyright: reportCallIssue
 
 
-# --- Answers ---------------------------------------------------------------------------------
+# --- Responses -------------------------------------------------------------------------------
 
 
-def answers(session: RealtimeSessionCreateResponse) -> None:
+def responses(session: RealtimeSessionCreateResponse) -> None:
     session.client_secret.valeu.upper()  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownMemberType
     session.request_id.upper()  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownMemberType
     session.meta.request_id.upper()  # mypy: union-attr, pyright: reportOptionalMemberAccess

@@ -1,8 +1,7 @@
-"""The sessions that the mock mints: what was asked for, with a server's defaults around it.
+"""The sessions that the mock mints: the requested parameters, with a server's defaults for the rest.
 
-Owns: the defaults, in both shapes. Must not know: HTTP. Parameters are checked by the client's own
-types, so that the mock refuses what the client refuses (reached with `extra_body`, or by another
-client).
+The client's own types check the parameters, so the mock rejects what the client rejects. Such a request
+reaches the mock with `extra_body`, or from another client.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from openai_realtime.dialects import JsonObject
 
 SDP_ANSWER = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
-"""A placeholder for a peer's answer: enough to be recognised, not enough to connect."""
+"""A placeholder for a peer's SDP answer: valid enough to recognise, not enough to connect."""
 
 _TURN_DETECTION: JsonObject = {
     "type": "server_vad",
@@ -70,61 +69,67 @@ _TRANSCRIPTION: JsonObject = {
 
 
 def new_id(prefix: str) -> str:
-    """Return an id such as `sess_…` that was never used before."""
+    """Return a new random id, such as `sess_…`."""
     return f"{prefix}_{secrets.token_hex(10)}"
 
 
-def _flat_session(given: JsonObject) -> JsonObject:
-    sessions.CREATE.parameters.validate(given)
-    if given.get("modalities") == ["audio"]:
+def _flat_session(parameters: JsonObject) -> JsonObject:
+    sessions.CREATE.parameters.validate(parameters)
+    if parameters.get("modalities") == ["audio"]:
         message = 'modalities cannot be ["audio"] alone: use ["text"] or ["audio", "text"]'
         raise ParameterError(message, param="modalities")
-    secret = _secret(given.get("client_secret"), "expires_after", 60)
-    return {"id": new_id("sess"), **_SESSION, "temperature": 0.8, **given, "client_secret": secret}
+    secret = _secret(parameters.get("client_secret"), "expires_after", 60)
+    return {
+        "id": new_id("sess"),
+        **_SESSION,
+        "temperature": 0.8,
+        **parameters,
+        "client_secret": secret,
+    }
 
 
-def _flat_transcription_session(given: JsonObject) -> JsonObject:
-    transcription_sessions.CREATE.parameters.validate(given)
-    secret = _secret(given.get("client_secret"), "expires_at", 60)
+def _flat_transcription_session(parameters: JsonObject) -> JsonObject:
+    transcription_sessions.CREATE.parameters.validate(parameters)
+    secret = _secret(parameters.get("client_secret"), "expires_at", 60)
     own: JsonObject = {"id": new_id("sess"), "modalities": ["audio", "text"]}
-    return {**own, **_TRANSCRIPTION, **given, "client_secret": secret}
+    return {**own, **_TRANSCRIPTION, **parameters, "client_secret": secret}
 
 
-def _nested_session(given: JsonObject) -> JsonObject:
-    client_secrets.CREATE.parameters.validate(given)
-    session = given.get("session")
-    session = session if isinstance(session, dict) else {}
+def _nested_session(parameters: JsonObject) -> JsonObject:
+    client_secrets.CREATE.parameters.validate(parameters)
+    session = as_object(parameters.get("session"))
     if session.get("output_modalities") == ["audio", "text"]:
         message = "session.output_modalities cannot hold both"
         raise ParameterError(message, param="session.output_modalities")
-    secret = _secret(given, "expires_after", 600)
+    secret = _secret(parameters, "expires_after", 600)
     defaults = _TRANSCRIPTION if session.get("type") == "transcription" else _SESSION
-    usual = nested_response({**defaults, "id": new_id("sess"), "client_secret": secret})
-    return merge_objects(usual, {"session": session})
+    response = nested_response({**defaults, "id": new_id("sess"), "client_secret": secret})
+    return merge_objects(response, {"session": session})
 
 
-def _translation(given: JsonObject) -> JsonObject:
-    translations.CREATE.parameters.validate(given)
-    secret = _secret(given, "expires_after", 600)
-    session: JsonObject = {"id": new_id("sess"), "type": "translation", **secret}
-    del session["value"]
-    return {**secret, "session": merge_objects(session, _object(given["session"]))}
+def _translation(parameters: JsonObject) -> JsonObject:
+    translations.CREATE.parameters.validate(parameters)
+    secret = _secret(parameters, "expires_after", 600)
+    expiry = secret["expires_at"]
+    session: JsonObject = {"id": new_id("sess"), "type": "translation", "expires_at": expiry}
+    return {**secret, "session": merge_objects(session, as_object(parameters["session"]))}
 
 
-MINTS: dict[str, Callable[[JsonObject], JsonObject]] = {
+CREATE_SESSION: dict[str, Callable[[JsonObject], JsonObject]] = {
     "sessions": _flat_session,
     "transcription_sessions": _flat_transcription_session,
     "client_secrets": _nested_session,
     "translations": _translation,
 }
-"""What each endpoint mints; raises `ParameterError` for what a server refuses."""
+"""Each endpoint's session from its parameters; raises `ParameterError` for what a server rejects."""
 
 
-def _secret(given: Json, spelling: str, usual: int) -> JsonObject:
-    seconds = _object(_object(given).get(spelling)).get("seconds")
-    lifetime = seconds if isinstance(seconds, int) else usual
+def _secret(options: Json, lifetime_name: str, default_seconds: int) -> JsonObject:
+    seconds = as_object(as_object(options).get(lifetime_name)).get("seconds")
+    lifetime = seconds if isinstance(seconds, int) else default_seconds
     return {"value": f"ek_{secrets.token_hex(16)}", "expires_at": int(time.time()) + lifetime}
 
 
-def _object(value: Json) -> JsonObject:
+def as_object(value: Json) -> JsonObject:
+    """Return `value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
