@@ -1,4 +1,4 @@
-"""HTTP/1.1 without I/O: a request to bytes, bytes to a response.
+"""HTTP/1.1 responses without I/O: bytes in, a response out.
 
 Rules for this file: what a server sends is checked here before a parser (h11, or httptools where it is
 installed) reads its head, so that both give the same response (RFC 9112, read strictly):
@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
-from openai_realtime.core.wire import MAX_BODY_BYTES, Headers, Request, Response, whole_body
+from openai_realtime.core.wire import MAX_BODY_BYTES, Headers, Response, whole_body
 from openai_realtime.transports.exceptions import lost, not_http, too_much
 
 if TYPE_CHECKING:
@@ -54,26 +52,6 @@ _WITHOUT_BODY = frozenset({204, 304})
 _WHITE_SPACE = " \t"
 # The parsers' own words would quote the response.
 _REFUSED = "it cannot be parsed"
-
-
-@lru_cache(maxsize=256)
-def _first_lines(method: str, url: str) -> bytes:
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return f"{method} {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n".encode("ascii")
-
-
-def encode_request(request: Request) -> bytes:
-    """Return a request as one piece, which leaves in one packet and one TLS record."""
-    # No local variable holds a part of it: a traceback that shows them would show the API key.
-    return b"".join(
-        (
-            _first_lines(request.method, request.url),
-            *map(b"%b: %b\r\n".__mod__, request.headers),
-            b"Content-Length: %d\r\n\r\n" % len(request.body),
-            request.body,
-        )
-    )
 
 
 class MalformedResponseError(Exception):
@@ -118,7 +96,7 @@ def read_by_h11(head: bytes) -> list[tuple[str, str]]:
     """Return a head's headers as h11 reads them. Raises `MalformedResponseError`."""
     import h11  # noqa: PLC0415 - 12 ms, which only those without httptools wait for
 
-    # It is sent no request (`encode_request` makes that): to h11, a server may respond before one.
+    # It is sent no request (`connection.py` encodes it): to h11, a server may respond before one.
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD_BYTES)
     try:
         connection.receive_data(head)

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from openai_realtime.errors import APIConnectionError, CertificateError
-from openai_realtime.transports.connection import Connection
-from openai_realtime.transports.http1 import encode_request
+from openai_realtime.transports.connection import Connection, encode_request
 from openai_realtime.transports.tls import TlsLayer
 from transports.far_end import (
     SECURE_STACKS,

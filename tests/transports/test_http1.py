@@ -8,8 +8,8 @@ import pytest
 
 from openai_realtime.core.wire import Request
 from openai_realtime.transports import http1
-from openai_realtime.transports.connection import Connection
-from openai_realtime.transports.http1 import MalformedResponseError, encode_request
+from openai_realtime.transports.connection import Connection, encode_request
+from openai_realtime.transports.http1 import MalformedResponseError
 from openai_realtime.transports.proxies import origin_of
 from transports.local_variables import recorded_local_variables
 from transports.outcomes import (
