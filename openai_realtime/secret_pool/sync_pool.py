@@ -18,8 +18,8 @@ from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretP
 class SyncSecretPool(BasePool[Sessions]):
     """A pool of sessions with fresh secrets, for threads: `client.secret_pool(…)` makes it.
 
-    Open it with `with`, and share it between threads. Closing it does not wait for mints that are in
-    flight: they end by themselves, and their secrets are dropped. Its threads are daemons: the
+    Open it with `with`, and share it between threads. Closing it does not wait for running mints:
+    they end by themselves, and their secrets are dropped. Its threads are daemons: the
     process may end while they mint. In a forked child `acquire` raises `ClientClosedError`, and
     closing does nothing: open one pool in each process.
     """

@@ -1,7 +1,4 @@
-"""A secret pool that was open when its process forked: the secrets are the parent's.
-
-Owns: forks. Must not know: what a pool does in one process (`test_secret_pool.py`).
-"""
+"""A secret pool that was open when its process forked: the secrets are the parent's."""
 
 from __future__ import annotations
 
