@@ -140,13 +140,14 @@ def methods_of(path: str, kind: type) -> dict[str, object]:
     return found
 
 
-# It is generated from the attributes, whose `Final` is allowed on attributes alone.
-WITHOUT_HINTS = {"openai_realtime.ResponseMeta.__init__"}
-UNFINISHED = ("openai_realtime.mint", "openai_realtime.testing", "openai_realtime.webhooks")
+# Their annotations name classes of a package that may be missing.
+OF_OPTIONAL_PACKAGES = {
+    "openai_realtime.testing.RealtimeRoutes",
+    "openai_realtime.testing.mock_realtime",
+    "openai_realtime.webhooks.on_call_incoming",
+}
 CALLABLES = {
-    path: it
-    for path, it in public_callables().items()
-    if path not in WITHOUT_HINTS and not str(it.__module__).startswith(UNFINISHED)
+    path: it for path, it in public_callables().items() if path not in OF_OPTIONAL_PACKAGES
 }
 
 

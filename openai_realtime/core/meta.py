@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from openai_realtime.core.peer_text import (
     MAX_HEADER_CHARACTERS,
@@ -92,23 +92,23 @@ class RateLimits:
 class ResponseMeta:
     """How a call went: never part of the response's JSON."""
 
-    status: Final[int] = 0
+    status: int = 0
     """The HTTP status; 0 on a model that did not come from a server."""
-    headers: Final[Mapping[str, str]] = field(default_factory=Headers)
+    headers: Mapping[str, str] = field(default_factory=Headers)
     """The response headers; look-ups ignore case. Secrets in them are masked, each is cut to 8 KiB, and
     control characters are escapes."""
-    attempts: Final[int] = 0
+    attempts: int = 0
     """How many requests were sent, with the successful one."""
-    elapsed: Final[float] = 0.0
+    elapsed: float = 0.0
     """Seconds from the call to its response, with retries and waits."""
-    possible_orphans: Final[int] = 0
+    possible_orphans: int = 0
     """How many earlier attempts may have minted a secret that was lost on the way."""
-    dropped: Final[tuple[str, ...]] = ()
+    dropped: tuple[str, ...] = ()
     """Parameters that the server's dialect could not carry, such as `temperature`."""
-    unreadable: Final[Mapping[str, object]] = field(default_factory=dict[str, object], repr=False)
+    unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     """Optional fields whose values did not fit their types, as the server sent them. The secret was
     usable, so the response was accepted; each such field has its default."""
-    sanitizer: Final[Sanitizer] = field(default_factory=Sanitizer, repr=False, compare=False)
+    sanitizer: Sanitizer = field(default_factory=Sanitizer, repr=False, compare=False)
     """Makes texts of this response safe to show: it knows the call's secrets."""
 
     @property

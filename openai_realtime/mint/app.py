@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import Unpack, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from openai_realtime.asgi import LingeringClose
+from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.authorization import Authorizer, Pseudonyms
 from openai_realtime.mint.cors import CorsPolicy
@@ -22,11 +24,6 @@ from openai_realtime.mint.readiness import Readiness, is_ready
 from openai_realtime.mint.request_body import Choices
 from openai_realtime.mint.secret_issuer import SecretIssuer, SessionPlan, check_pool
 from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from openai_realtime.client import RealtimeSessionsClient
 
 _DEFAULT_LIFETIME = 60
 _NO_STORE = {"Cache-Control": "no-store"}

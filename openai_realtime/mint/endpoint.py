@@ -8,16 +8,24 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
-from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose, replay_body
+from openai_realtime.asgi import (
+    BodyLimitError,
+    BodyReceive,
+    BoundedReceive,
+    LingeringClose,
+    replay_body,
+)
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
 from openai_realtime.errors import RealtimeError
-from openai_realtime.mint.authorization import client_address
+from openai_realtime.mint.authorization import Authorizer, Pseudonyms, client_address
+from openai_realtime.mint.cors import CorsPolicy
 from openai_realtime.mint.errors import (
     BODY_LIMITS,
     INTERNAL,
@@ -30,19 +38,13 @@ from openai_realtime.mint.limiter import Limiter, LimiterUnavailableError
 from openai_realtime.mint.request_body import (
     BODY_SECONDS,
     MAX_BODY_BYTES,
+    Choice,
+    Choices,
     check_content_type,
     read_object,
 )
+from openai_realtime.mint.secret_issuer import SecretIssuer
 from openai_realtime.mint.telemetry import AccessEntry, Metrics, describe, logger
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
-
-    from openai_realtime.asgi import BodyReceive
-    from openai_realtime.mint.authorization import Authorizer, Pseudonyms
-    from openai_realtime.mint.cors import CorsPolicy
-    from openai_realtime.mint.request_body import Choice, Choices
-    from openai_realtime.mint.secret_issuer import SecretIssuer
 
 _CLIENT_CLOSED_REQUEST: Final = 499
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

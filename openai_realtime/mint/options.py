@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Required, cast
+from typing import Required, cast
 
 from typing_extensions import TypedDict
 
 from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.mint.authorization import Authorize
+from openai_realtime.mint.request_body import Choice
+from openai_realtime.mint.secret_issuer import SecretSource
 from openai_realtime.secret_pool import SyncSecretPool
 from openai_realtime.secrets import RedactedStr
-
-if TYPE_CHECKING:
-    from openai_realtime.mint.authorization import Authorize
-    from openai_realtime.mint.request_body import Choice
-    from openai_realtime.mint.secret_issuer import SecretSource
-    from openai_realtime.types.nested_session import (
-        RealtimeSessionParam,
-        TranscriptionSessionParam,
-    )
-    from openai_realtime.types.session import SessionParameters
+from openai_realtime.types.nested_session import (
+    RealtimeSessionParam,
+    TranscriptionSessionParam,
+)
+from openai_realtime.types.session import SessionParameters
 
 
 class MintOptions(TypedDict, total=False):

@@ -6,27 +6,24 @@ import asyncio
 import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import anyio
 
+from openai_realtime.client import RealtimeSessionsClient
+from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS
-from openai_realtime.dialects import nested_request
+from openai_realtime.dialects import JsonObject, nested_request
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.mint.request_body import Choice, Choices
 from openai_realtime.mint.telemetry import describe, logger
 from openai_realtime.resources import client_secrets, sessions
 from openai_realtime.resources.parameters import merge_objects
 from openai_realtime.secret_pool import SecretPool
+from openai_realtime.types.client_secret import ClientSecret
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
 from openai_realtime.types.options import RequestOptions
-
-if TYPE_CHECKING:
-    from openai_realtime.client import RealtimeSessionsClient
-    from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.dialects import JsonObject
-    from openai_realtime.mint.request_body import Choice, Choices
-    from openai_realtime.types.client_secret import ClientSecret
-    from openai_realtime.types.session import RealtimeSessionCreateResponse
+from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 _MIN_LIFETIME, _MAX_LIFETIME = 10, 7200
 _MIN_TTL = 30.0

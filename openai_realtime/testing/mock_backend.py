@@ -9,20 +9,17 @@ import itertools
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 from urllib.parse import parse_qs
 
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.dialects import nested_response
+from openai_realtime.dialects import JsonObject, nested_response
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import calls
 from openai_realtime.testing.messages import MockResponse, RecordedRequest, error_response
 from openai_realtime.testing.mock_sessions import CREATE_SESSION, SDP_ANSWER, as_object, new_id
 from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockCall, MockPhone, unknown_call
 from openai_realtime.testing.profiles import Profile
-
-if TYPE_CHECKING:
-    from openai_realtime.dialects import JsonObject
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts by default."""

@@ -7,18 +7,15 @@ import json
 import math
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
+from openai_realtime.core.strict_json import Json
 from openai_realtime.testing.messages import MockResponse, error_response
 from openai_realtime.testing.mock_sessions import new_id
 from openai_realtime.webhooks.verifier import SigningKey
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from openai_realtime.dialects import JsonObject
 
 MOCK_WEBHOOK_SECRET = "whsec_b3BlbmFpX3JlYWx0aW1lIG1vY2sgc2VjcmV0"  # noqa: S105 - made for tests
 """The secret that the mock signs webhooks with by default."""
@@ -51,7 +48,7 @@ class CallDecision:
     """One decision on a call."""
 
     kind: DecisionKind
-    parameters: JsonObject
+    parameters: dict[str, Json]
     """The request's parameters: a session, a status code, a target URI. `type` is left out."""
     seconds: float
     """The time of the decision, in seconds after the call began to ring."""
@@ -109,7 +106,7 @@ class MockCall:
                 remaining = min(deadline, self._missed_at()) - self._clock()
                 self._changed.wait(max(0.0, remaining))
 
-    def act(self, action: str, parameters: JsonObject) -> MockResponse:
+    def act(self, action: str, parameters: dict[str, Json]) -> MockResponse:
         """Apply an action to the call, and return the endpoint's response."""
         with self._changed:
             self._note_missed()

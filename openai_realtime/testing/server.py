@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.providers import Provider
 from openai_realtime.testing.messages import MockResponse, RecordedRequest
 from openai_realtime.testing.mock_backend import MOCK_API_KEY, MockBackend
 from openai_realtime.testing.profiles import MockDialect, ProviderName, find_profile
 
 if TYPE_CHECKING:
-    from openai_realtime.providers import Provider
     from openai_realtime.testing.webrtc import WebRtcPeers
 
 _LOOPBACK = "127.0.0.1"

@@ -7,18 +7,21 @@ import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import anyio
 import anyio.to_thread
 
 from openai_realtime.errors import ConfigurationError, WebhookReplayedError
 from openai_realtime.logs import logger
-from openai_realtime.webhooks.replay_stores import MemoryReplayStore, close_unawaited
-
-if TYPE_CHECKING:
-    from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
-    from openai_realtime.webhooks.replay_stores import AnyReplayStore, AsyncReplayStore, ReplayStore
+from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+from openai_realtime.webhooks.replay_stores import (
+    AnyReplayStore,
+    AsyncReplayStore,
+    MemoryReplayStore,
+    ReplayStore,
+    close_unawaited,
+)
 
 CLAIM_TIMEOUT: Final = 60.0
 """How long a claim holds that is neither confirmed nor released, in seconds: the default."""

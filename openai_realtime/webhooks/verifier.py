@@ -12,15 +12,15 @@ import hmac
 import math
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, cast
+from typing import Final, NoReturn, Protocol, Self, cast
 
 from pydantic import ValidationError
 
 from openai_realtime.core.peer_text import sanitize_text
-from openai_realtime.core.strict_json import decode_json
+from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import (
     ConfigurationError,
@@ -30,13 +30,7 @@ from openai_realtime.errors import (
 from openai_realtime.secrets import MASK, WebhookSecret
 from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
-from openai_realtime.webhooks.replay_stores import check_has_method
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from openai_realtime.core.strict_json import Json
-    from openai_realtime.webhooks.replay_stores import AnyReplayStore
+from openai_realtime.webhooks.replay_stores import AnyReplayStore, check_has_method
 
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - where it is, not what it is
 MAX_BODY_BYTES = 256 * 1024

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import anyio
 import pytest
-from backends import Backend  # noqa: TC002 - as in every test
+from backends import Backend
 
 from openai_realtime import ClientClosedError
 from openai_realtime.secret_pool import base as secret_pool

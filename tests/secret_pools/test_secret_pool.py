@@ -19,7 +19,7 @@ from typing import Any
 
 import anyio
 import pytest
-from backends import Backend  # noqa: TC002 - as in every test
+from backends import Backend
 
 from openai_realtime import (
     APIResponseValidationError,

@@ -15,7 +15,7 @@ import redis
 import redis.asyncio
 from pydantic import Field
 from starlette.applications import Starlette
-from starlette.requests import Request  # noqa: TC002 - as a user writes it
+from starlette.requests import Request
 from starlette.routing import Route
 
 import openai_realtime
