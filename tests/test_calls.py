@@ -156,22 +156,22 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
 
 
 @pytest.mark.parametrize(
-    ("action", "arguments", "params", "message"),
+    ("action", "arguments", "params", "param", "message"),
     [
-        ("hangup", ["../../files"], {}, "call_id is 1 to 128"),
-        ("hangup", [""], {}, "call_id"),
-        ("hangup", ["rtc_1\n"], {}, "call_id"),
-        ("hangup", ["x" * 129], {}, "call_id"),
-        ("accept", ["rtc_1"], {"voice": "verse"}, "voice is audio.output.voice here"),
-        ("reject", ["rtc_1"], {"status_code": 200}, "a SIP status code from 300 to 699"),
-        ("refer", ["rtc_1"], {}, "target_uri is required"),
-        ("refer", ["rtc_1"], {"target_uri": "http://x"}, "a tel: or sip: URI"),
-        ("refer", ["rtc_1"], {"target_uri": "tel:1\r\n2"}, "a tel: or sip: URI"),
-        ("hangup", ["rtc_1"], {"why": "x"}, "why is not a known parameter"),
-        ("create", [], {}, "sdp is required"),
-        ("create", [], {"sdp": "v=0\ud800"}, "sdp holds half a surrogate pair"),
-        ("create", [], {"sdp": OFFER, "extra_body": {'a"\r\nX: y': 1}}, "a part's name"),
-        ("hangup", [123], {}, "call_id"),
+        ("hangup", ["../../files"], {}, "call_id", "call_id is 1 to 128"),
+        ("hangup", [""], {}, "call_id", "call_id"),
+        ("hangup", ["rtc_1\n"], {}, "call_id", "call_id"),
+        ("hangup", ["x" * 129], {}, "call_id", "call_id"),
+        ("accept", ["rtc_1"], {"voice": "verse"}, "voice", "voice is audio.output.voice here"),
+        ("reject", ["rtc_1"], {"status_code": 200}, "status_code", "SIP status code from 300 to"),
+        ("refer", ["rtc_1"], {}, "target_uri", "target_uri is required"),
+        ("refer", ["rtc_1"], {"target_uri": "http://x"}, "target_uri", "a tel: or sip: URI"),
+        ("refer", ["rtc_1"], {"target_uri": "tel:1\r\n2"}, "target_uri", "a tel: or sip: URI"),
+        ("hangup", ["rtc_1"], {"why": "x"}, "why", "why is not a known parameter"),
+        ("create", [], {}, "sdp", "sdp is required"),
+        ("create", [], {"sdp": "v=0\ud800"}, "sdp", "sdp holds half a surrogate pair"),
+        ("create", [], {"sdp": OFFER, "extra_body": {'a"\r\n': 1}}, "extra_body", "part's name"),
+        ("hangup", [123], {}, "call_id", "call_id"),
     ],
 )
 def test_wrong_arguments_are_reported_and_not_sent(
@@ -180,12 +180,14 @@ def test_wrong_arguments_are_reported_and_not_sent(
     action: str,
     arguments: list[Any],
     params: dict[str, Any],
+    param: str,
     message: str,
 ) -> None:
     async def body() -> None:
         async with backend.client() as client:
-            with pytest.raises(ParameterError, match=message):
+            with pytest.raises(ParameterError, match=message) as caught:
                 await getattr(client.calls, action)(*arguments, **params)
+            assert caught.value.param == param
 
     backend.run(body)
     assert realtime_server.requests == []
@@ -235,8 +237,11 @@ def test_the_error_of_a_call_that_is_over(
     async def body() -> None:
         async with backend.client() as client:
             realtime_server.respond_next(MockResponse(404))
-            with pytest.raises(NotFoundError, match="The call is over"):
+            with pytest.raises(NotFoundError) as caught:
                 await client.calls.hangup("rtc_1")
+            assert caught.value.hint == (
+                "The call is over, or call_id is not the one it began with"
+            )
 
     backend.run(body)
 

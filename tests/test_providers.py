@@ -8,6 +8,7 @@ import pytest
 
 from openai_realtime import (
     ConfigurationError,
+    ParameterError,
     RetryPolicy,
     SyncRealtimeSessionsClient,
     Timeout,
@@ -234,3 +235,12 @@ def test_a_new_provider_needs_one_line() -> None:
     configuration = Configuration.resolve({"provider": provider, "api_key": "k"})
     authorization: Any = configuration.credential.get()
     assert authorization.header == (b"x-key", b"k")
+
+
+def test_only_the_client_sets_the_header_of_its_credential() -> None:
+    mine = Provider("Mine", "https://mine.example", "ga", auth=AuthScheme("X-Key"))
+    with (
+        SyncRealtimeSessionsClient(provider=mine, api_key="k") as client,
+        pytest.raises(ParameterError, match="x-key is set by the client"),
+    ):
+        client.sessions.create(extra_headers={"x-key": "another"})

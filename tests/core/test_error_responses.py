@@ -116,6 +116,8 @@ def test_the_message_is_found(
         (b"<SCRIPT>\nx()\n</SCRIPT><p>Not here</p>", "Not here"),
         (b"\xff\xfe\x00", "\ufffd\ufffd\\x00"),
         (b"1 < 2 <b>and 3 < 4", "1 < 2 and 3 < 4"),
+        (b"<p>4 > 3 <b>and 2 > 1</b>", "4 > 3 and 2 > 1"),
+        (b"<script async defer src=x>x()</script>Not here", "Not here"),
         (b"<title> </title><p>No title", "No title"),
         (b"<style>p{}<b>x</b><p>never closed", "The server gave no reason"),
         (b"<script><style></script>Here</style>", "Here"),
@@ -128,6 +130,16 @@ def test_the_message_is_found(
 )
 def test_text_and_html_are_read(body: bytes, message: str) -> None:
     assert error_of(502, body).message == message
+
+
+def test_a_page_is_read_further_than_it_is_shown() -> None:
+    assert error_of(502, b"<style>" + b"x" * 10_000 + b"</style>Not here").message == "Not here"
+
+
+def test_code_type_and_param_are_cut_to_200_characters() -> None:
+    names = dict.fromkeys(("code", "type", "param"), "x" * 300)
+    error = error_of(400, json.dumps(names).encode())
+    assert {error.code, error.type, error.param} == {"x" * 199 + "…"}
 
 
 @pytest.mark.parametrize(
@@ -315,6 +327,12 @@ def test_a_process_without_a_limit_for_digits_has_ours(limit: int) -> None:
             decode_json(b"[" + b"9" * 900_000 + b"]")
     finally:
         sys.set_int_max_str_digits(before)
+
+
+def test_a_member_that_is_named_twice_is_refused_where_it_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="^it names a member of an object twice$"):
+        decode_json(b'{"a":{"b":1,"b":2}}', unique_names=True)
+    assert decode_json(b'{"a":{"b":1,"b":2}}') == {"a": {"b": 2}}
 
 
 @pytest.mark.parametrize(

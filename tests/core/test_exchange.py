@@ -69,6 +69,7 @@ class World:
         self.now = 1000.0
         self.budget = RetryBudget()
         self.events: list[Event] = []
+        self.calls: list[int] = []
         self.delays: list[float] = []
         self.call = Call(
             operation=OPERATION,
@@ -82,7 +83,13 @@ class World:
     def hear(self, event: Event) -> None:
         """Take an event; every call is number 1 to the tests."""
         assert not isinstance(event, PoolLevel)
+        self.calls.append(event.call)
         self.events.append(replace(event, call=1))
+
+    def context(self) -> RetryContext:
+        return RetryContext(
+            self.policy, self.budget, lambda: self.now, lambda: 0.5, lambda: self.hear
+        )
 
     def run(self, *outcomes: Response | BaseException) -> tuple[bytes, ResponseMeta]:
         script = iter(outcomes)
@@ -92,10 +99,7 @@ class World:
             assert next(script, None) is None, "fewer attempts than scripted"
 
     def run_from(self, script: Iterator[Response | BaseException]) -> tuple[bytes, ResponseMeta]:
-        context = RetryContext(
-            self.policy, self.budget, lambda: self.now, lambda: 0.5, lambda: self.hear
-        )
-        exchange = Exchange(self.call, context)
+        exchange = Exchange(self.call, self.context())
         for attempt in itertools.islice(exchange, 10):  # a fault shall not go on for ever
             self.delays.append(attempt.delay)
             self.now += attempt.delay
@@ -182,6 +186,45 @@ def test_and_what_goes_wrong_while_an_answer_is_judged() -> None:
     assert world.events[-1] == CallFinished(1, OPERATION, 1, 1.0, wrong, 500)
 
 
+def test_what_ends_a_call_after_its_response_came_is_told_once() -> None:
+    world, cancelled = World(), KeyboardInterrupt()
+    exchange = Exchange(world.call, world.context())
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the whole exchange is meant
+        for attempt in exchange:
+            with attempt:
+                attempt.request(KEY)
+                attempt.receive(OK)
+                raise cancelled
+    assert world.events[2:] == [
+        AttemptFinished(1, OPERATION, 1, 0.0, None, None, cancelled),
+        CallFinished(1, OPERATION, 1, 0.0, cancelled, 500),
+    ]
+
+
+def test_an_attempt_that_was_never_sent_does_not_finish() -> None:
+    world, faulty = World(), ValueError("the credential callable's")
+    exchange = Exchange(world.call, world.context())
+    with pytest.raises(ValueError, match="callable"):  # noqa: PT012 - the whole exchange is meant
+        for attempt in exchange:
+            with attempt:
+                if attempt.delay:
+                    raise faulty
+                attempt.request(KEY)
+                attempt.receive(BUSY)
+    assert [type(event) for event in world.events[3:]] == [RetryScheduled, CallFinished]
+
+
+def test_the_events_of_a_call_have_its_number_and_no_other_calls() -> None:
+    world = World()
+    numbers: list[set[int]] = []
+    for _ in range(2):
+        world.calls.clear()
+        world.run(BUSY, OK)
+        numbers.append(set(world.calls))
+    assert [len(each) for each in numbers] == [1, 1]
+    assert numbers[0] != numbers[1]
+
+
 def test_where_nobody_listens_nothing_is_told() -> None:
     world = World()
     exchange = Exchange(
@@ -258,6 +301,20 @@ def test_a_timeout_at_the_deadline_is_the_deadlines(*, acted: bool) -> None:
         f"No response within 1 s, all attempts together (POST {URL}, attempt 1). "
         "Raise timeout=, or see whether the server is slow or out of reach"
     )
+
+
+def test_nothing_is_sent_once_the_time_is_up() -> None:
+    world = World(total=5.0)
+    exchange = Exchange(world.call, world.context())
+    for attempt in exchange:
+        with attempt:
+            world.now += 5.0  # a credential callable took so long
+            attempt.request(KEY)
+    with pytest.raises(APITimeoutError, match="within 5 s") as caught:
+        exchange.result()
+    error = caught.value
+    assert (error.phase, error.possibly_acted, error.attempts) == ("total", False, 0)
+    assert not any(isinstance(event, AttemptSent) for event in world.events)
 
 
 def test_a_timeout_before_the_deadline_is_its_own() -> None:

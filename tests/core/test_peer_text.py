@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+from itertools import product
+from unittest.mock import ANY
 from urllib.parse import quote
 
 import pytest
@@ -23,7 +25,7 @@ from openai_realtime.core.peer_text import (
 )
 from openai_realtime.core.strict_json import Json
 from openai_realtime.core.wire import Headers
-from openai_realtime.secrets import MASK, EphemeralKey
+from openai_realtime.secrets import MASK, MAX_SECRET_CHARACTERS, EphemeralKey
 
 KEY = "0123456789abcdef0123456789ABCDEF"  # Azure's look so: no shape gives it away
 TOKEN = "eyJ0eXAi" + "abcDEF123_-" * 200  # Entra's have some thousand characters
@@ -39,6 +41,7 @@ TOKEN = "eyJ0eXAi" + "abcDEF123_-" * 200  # Entra's have some thousand character
         (f"{KEY}{KEY}", MASK * 2),
         (f"x-{KEY.lower()}", f"x-{MASK}"),
         (f"0{KEY}0", f"0{MASK}0"),
+        (f"{KEY}sk-12345678", MASK * 2),
         (KEY[:-1], KEY[:-1]),
     ],
 )
@@ -114,6 +117,7 @@ def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
 
 def test_secrets_of_a_response_are_those_under_their_names() -> None:
     value: Json = {
+        "proxy-authorization": "opaque-5",
         "token": "opaque-1",
         "a": [{"X-Api-Key": "opaque-2", "value": 7}, "opaque-3"],
         "key": "short",
@@ -121,7 +125,7 @@ def test_secrets_of_a_response_are_those_under_their_names() -> None:
         "password": {"value": "opaque-4"},
         "value": "opaque-1",
     }
-    assert sorted(secrets_in(value)) == ["opaque-1", "opaque-2", "opaque-4"]
+    assert sorted(secrets_in(value)) == ["opaque-1", "opaque-2", "opaque-4", "opaque-5"]
     assert secrets_in(None) == secrets_in("opaque-1") == []
 
 
@@ -130,6 +134,11 @@ def test_more_secrets_than_can_be_looked_for_hide_every_long_word() -> None:
     sanitizer = Sanitizer((KEY,))
     sanitizer.learn(secrets_in(many))
     assert sanitizer.text(f"no secret-39, nor {KEY} here") == f"no {MASK} nor {MASK} here"
+    short = Sanitizer(("abc4",))
+    short.learn(secrets_in(many))
+    assert short.text("no abc4 here") == f"no {MASK} here"
+    spellings = map("".join, product("sS", "eE", "cC", "rR", "eE", "tT"))
+    assert len(secrets_in({name: f"opaque-{name}" for name in spellings})) == 33
     few = Sanitizer()
     few.learn([f"secret-{number}" for number in range(32)])
     assert few.text("secret-31 is not everything") == f"{MASK} is not everything"
@@ -161,6 +170,13 @@ def test_a_text_within_its_limit_is_whole() -> None:
     assert sanitize_text("\n" * 400) == r"\n" * 249 + "\\…"
 
 
+def test_a_text_whose_masks_leave_room_for_all_of_it_is_whole() -> None:
+    secret = "s" * MAX_SECRET_CHARACTERS
+    text = f"{secret} {KEY}".ljust(MAX_SECRET_CHARACTERS + MAX_TEXT_CHARACTERS, "x")
+    assert sanitize_text(text, (secret, KEY)).endswith("x")
+    assert sanitize_text(f"{text}x", (secret, KEY)).endswith("x…")
+
+
 def test_a_body_is_bounded_as_a_whole() -> None:
     bodies: list[Json] = [
         ["x" * 100] * 10_000,
@@ -178,6 +194,16 @@ def test_a_body_is_bounded_as_a_whole() -> None:
         shown = json.dumps(Sanitizer().json(body), ensure_ascii=False)
         assert len(shown) < 4 * MAX_BODY_CHARACTERS
         assert "…" in shown
+
+
+def test_a_cut_body_says_so_and_shows_what_it_can() -> None:
+    many: Json = {f"name-{number}": 1 for number in range(10_000)}
+    shown = Sanitizer().json(many)
+    assert isinstance(shown, dict)
+    assert list(shown.items())[-1] == ("…", "…")
+    text = "x" * (MAX_BODY_CHARACTERS - 100)
+    assert Sanitizer().json({"y" * 300: text}) == {"y" * (MAX_NAME_CHARACTERS - 1) + "…": ANY}
+    assert Sanitizer().json([text]) == [text]
 
 
 def test_a_value_deeper_than_json_may_be_is_cut() -> None:
@@ -274,3 +300,7 @@ def test_nor_do_several(known: list[str], order: list[int]) -> None:
     text = "".join([known[number % len(known)][: 3 + number] for number in order] + known)
     shown = sanitize_text(text, known, 10_000)
     assert not any(secret in shown.replace("*", "\n") for secret in known)
+
+
+def test_what_touches_the_end_of_a_long_secret_is_shown() -> None:
+    assert sanitize_text(f"no {TOKEN}.x", (TOKEN,)) == f"no {MASK}.x"

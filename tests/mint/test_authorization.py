@@ -130,6 +130,14 @@ def test_a_header_that_cannot_be_sent_is_left_out(
     assert (response.status_code, response.headers.get("retry-after")) == (429, sent)
 
 
+def test_what_authorize_must_return_is_logged(
+    provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with browser(app_for(provider, authorize=returning(True))) as page:
+        request_secret(page)
+    assert "TypeError: authorize must return a str or None, not bool" in caplog.text
+
+
 def test_only_the_challenge_headers_of_an_exception_are_sent(provider: MockRealtimeServer) -> None:
     headers = {"WWW-Authenticate": "Bearer", "Retry-After": "7", "X-Debug": "secret"}
     with browser(app_for(provider, authorize=raising(HTTPException(401, headers=headers)))) as page:

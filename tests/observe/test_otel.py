@@ -13,7 +13,7 @@ import httpx
 import pytest
 from backends import Backend
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -312,3 +312,29 @@ def test_without_opentelemetry_the_error_says_what_to_install() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert "pip install 'openai-realtime[otel]'" in done.stderr
+
+
+def test_durations_are_counted_in_the_buckets_that_the_conventions_advise(
+    telemetry: Telemetry, realtime_server: MockRealtimeServer
+) -> None:
+    """https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpclientrequestduration"""
+    advised = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+    with SyncRealtimeSessionsClient(
+        base_url=realtime_server.base_url,
+        api_key=realtime_server.api_key,
+        on_event=telemetry.hook,
+    ) as client:
+        client.sessions.create()
+    data = telemetry.reader.get_metrics_data()
+    assert data is not None
+    bounds = {
+        metric.name: point.explicit_bounds
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+        if isinstance(point, HistogramDataPoint)
+    }
+    assert bounds == dict.fromkeys(
+        ("http.client.request.duration", "openai_realtime.call.duration"), advised
+    )

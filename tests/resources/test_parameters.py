@@ -88,6 +88,7 @@ def build(**params: Any) -> dict[str, Any]:
         ({"tools": {}}, "tools", "tools must be a list"),
         ({"prompt": {}}, "prompt.id", "prompt.id is required"),
         ({"self": 1}, "self", "self is not a known parameter"),
+        ({"Voice": "verse"}, "Voice", "did you mean voice?"),
         ({"tracing": {"metadata": {"x": float("nan")}}}, "tracing.metadata.x", "finite numbers"),
     ],
 )

@@ -17,6 +17,7 @@ from openai_realtime.errors import (
     AuthenticationError,
     ClientClosedError,
     InternalServerError,
+    RateLimitError,
 )
 from openai_realtime.secret_pool.inventory import (
     DEMAND_SECONDS,
@@ -311,6 +312,15 @@ def test_full_jitter_then_one_try_at_a_time_until_one_succeeds() -> None:
     assert inventory.reserve() == 4
 
 
+def test_a_success_gives_back_only_what_the_tries_cost() -> None:
+    budget = RetryBudget()
+    budget.withdraw(100)
+    inventory, clock = make(budget=budget)
+    fill(inventory, clock)
+    assert budget.tokens == 400
+    assert inventory.stats().last_error is None
+
+
 def test_an_empty_budget_slows_the_tries_down() -> None:
     inventory, _ = make(budget=RetryBudget(0), policy=RetryPolicy(base_delay=0.001))
     inventory.reserve()
@@ -322,6 +332,7 @@ def test_retry_after_is_kept_to_up_to_the_policys_most() -> None:
     inventory, _ = make()
     inventory.reserve()
     inventory.mint_failed(failure(retry_after=20.0))
+    assert waiting(inventory).error is None, "a later try may help"
     assert inventory.stats().backing_off == 20
     inventory, _ = make()
     inventory.reserve()
@@ -356,6 +367,9 @@ def test_secrets_that_live_too_short_are_a_failure_and_mint_no_storm() -> None:
     fill(inventory, clock, seconds=30.9)
     assert isinstance(waiter.error, APIResponseValidationError)
     assert "live for 31 s only" in str(waiter.error)
+    assert waiter.error.hint == (
+        "Lower min_ttl=, or raise client_secret.expires_after if the server heeds it"
+    )
     assert isinstance(inventory.stats().last_error, APIResponseValidationError)
     assert (inventory.stats().ready, inventory.stats().minted, inventory.reserve()) == (0, 0, 0)
     assert inventory.stats().backing_off == 8
@@ -412,3 +426,89 @@ def test_demand_fades() -> None:
     assert demand.count(DEMAND_SECONDS) == pytest.approx(8 / math.e)
     demand.note(DEMAND_SECONDS)
     assert demand.count(DEMAND_SECONDS) == pytest.approx(8 / math.e + 1)
+
+
+def test_the_figures_count_everything_that_happened() -> None:
+    inventory, clock = make(max_size=3)
+    fill(inventory, clock)
+    assert [inventory.take(30) is None for _ in range(5)] == [False] * 3 + [True] * 2
+    for _ in range(inventory.reserve()):
+        inventory.mint_failed(failure())
+    stats = inventory.stats()
+    assert (stats.hits, stats.misses, stats.minted, stats.failures) == (3, 2, 3, 3)
+
+
+def test_what_lives_for_less_than_min_ttl_is_not_ready() -> None:
+    inventory, clock = make(max_size=2)
+    fill(inventory, clock)
+    clock.now += 570
+    assert inventory.stats().ready == 2
+    clock.now += 1
+    assert inventory.stats().ready == 0
+
+
+def test_what_expires_at_this_moment_is_passed_over_however_many_there_are() -> None:
+    inventory, clock = make(max_size=3)
+    assert inventory.reserve() == 3
+    for seconds in (600, 600, 900):
+        inventory.mint_succeeded(Item(clock.now + seconds), seconds)
+    clock.now += 600
+    item = inventory.take(0)
+    assert item is not None
+    assert item.expires == clock.now + 300
+
+
+def test_what_expired_with_a_waiter_who_left_is_not_given_to_the_next() -> None:
+    inventory, clock = make(max_size=1, concurrency=1)
+    first = waiting(inventory)
+    fill(inventory, clock)
+    assert first.entry is not None
+    clock.now += 600
+    second = waiting(inventory, 0)
+    inventory.leave(first)
+    assert second.entry is None
+
+
+def test_a_lifetime_as_long_as_was_asked_for_will_do() -> None:
+    inventory, clock = make(concurrency=1)
+    first, second = waiting(inventory, 100), waiting(inventory, 100)
+    fill(inventory, clock, seconds=100)
+    assert inventory.collect(first) is not None
+    assert second.error is None
+    fill(inventory, clock, seconds=100)
+    assert inventory.collect(second) is not None
+
+
+def test_a_second_of_use_is_enough() -> None:
+    inventory, clock = make(max_size=1)
+    assert fill(inventory, clock, seconds=31) == 1
+    assert (inventory.stats().ready, inventory.stats().failures) == (1, 0)
+
+
+@pytest.mark.parametrize(("seconds", "due"), [(600, 560), (70, 30), (50, 15)])
+def test_a_successor_is_made_10_s_or_a_quarter_of_the_use_before_its_end(
+    seconds: float, due: float
+) -> None:
+    inventory, clock = make(min_size=2, max_size=2)
+    fill(inventory, clock, seconds)
+    clock.now += due - 2
+    assert (inventory.reserve(), inventory.next_wake()) == (0, 2)
+    clock.now += 2
+    assert inventory.reserve() == 2
+
+
+def test_what_expires_while_minting_fails_is_cleared_away_in_time() -> None:
+    inventory, clock = make(max_size=1, policy=RetryPolicy(base_delay=4))
+    fill(inventory, clock)
+    clock.now += 599
+    assert inventory.reserve() == 1
+    inventory.mint_failed(failure())
+    assert (inventory.stats().backing_off, inventory.next_wake()) == (4, 1)
+
+
+def test_a_try_after_a_rate_limit_costs_the_budget_less() -> None:
+    budget = RetryBudget()
+    inventory, _ = make(budget=budget)
+    inventory.reserve()
+    inventory.mint_failed(RateLimitError("slow down", retryable=True))
+    assert budget.tokens == 500 - 5

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,7 @@ from openai_realtime import (
     SyncRealtimeSessionsClient,
 )
 from openai_realtime.core.events import Event, PoolLevel
-from openai_realtime.secret_pool import SecretPool, sync_pool
+from openai_realtime.secret_pool import SecretPool, pool_config, sync_pool
 from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest
 from secret_pools.late_secret import respond_late
 
@@ -102,6 +103,27 @@ def test_a_gateways_clock_makes_no_secret_live_longer(backend: Backend) -> None:
 
     with BehindServer() as server:
         backend.run(lambda: body(server))
+
+
+def test_each_caller_gets_an_error_of_its_own(
+    backend: Backend, realtime_server: MockRealtimeServer
+) -> None:
+    errors: list[InternalServerError] = []
+
+    async def body() -> None:
+        realtime_server.respond_next(*[DOWN] * 40)
+        client = backend.client(**options(realtime_server))
+        async with client, client.secret_pool(size=1, name="verse") as pool:
+            await until(lambda: pool.stats().failures > 0)
+            for _ in range(2):
+                with pytest.raises(InternalServerError) as raised:
+                    await pool.acquire(timeout=0.01)
+                errors.append(raised.value)
+
+    backend.run(body)
+    assert errors[0] is not errors[1]
+    hint = "The pool 'verse' is empty, and this is why it could not mint"
+    assert [error.hint for error in errors] == [hint, hint]
 
 
 def test_failures_are_told_and_outlived(
@@ -311,6 +333,9 @@ def test_the_lifetime_asked_for(
             session = pool.acquire()
             with pytest.raises(ParameterError, match=f"below {lifetime}"):
                 pool.acquire(min_ttl=lifetime)
+            with pytest.raises(ParameterError, match="min_ttl must be from 0"):
+                pool.acquire(min_ttl=-0.1)
+            assert pool.acquire(min_ttl=0).client_secret.value
             with pytest.raises(ParameterError, match="timeout must be"):
                 pool.acquire(timeout=-1)
             assert repr(pool).startswith("SyncSecretPool('verse', ready=")
@@ -513,12 +538,24 @@ def test_a_process_ends_without_its_mints_and_without_a_word(
     assert time.monotonic() - began < 15
 
 
-def test_pools_without_a_name_have_one_each() -> None:
+def test_pools_without_a_name_have_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_config, "_numbers", count(1))  # as in a new process
     with SyncRealtimeSessionsClient(api_key="sk-x") as client:
         names = [client.secret_pool().name for _ in range(3)]
-        assert len(set(names)) == 3
-        assert all(name.startswith("sessions") for name in names)
+        assert names == ["sessions", "sessions-2", "sessions-3"]
         assert client.secret_pool(name="verse").name == "verse"
+
+
+def test_no_thread_of_a_pool_keeps_the_process_from_ending(
+    realtime_server: MockRealtimeServer,
+) -> None:
+    with (
+        SyncRealtimeSessionsClient(**options(realtime_server)) as client,
+        client.secret_pool(concurrency=2, name="verse"),
+    ):
+        mine = [each for each in threading.enumerate() if each.name == "secret pool verse"]
+        assert [each.daemon for each in mine] == [True] * len(mine)
+        assert len(mine) >= 2
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

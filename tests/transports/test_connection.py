@@ -65,7 +65,8 @@ def assert_done(connection: Connection, *, is_reusable: bool) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_one_exchange_after_another(world: World, server: ssl.SSLContext, stack: str) -> None:
     connection, far = world.opened(stack, server)
-    for _ in range(3):
+    for number in range(3):
+        assert connection.has_begun is (number > 0)
         assert connection.may_serve_again
         send(connection, far)
         assert connection.receive(far.send(TWO)) == b""
@@ -187,8 +188,7 @@ def assert_cannot_send(connection: Connection, message: str = NOT_ESTABLISHED) -
     with pytest.raises(APIConnectionError) as caught:
         connection.send(REQUEST)
     assert message in caught.value.message
-    assert caught.value.phase == "connect"
-    assert not caught.value.possibly_acted
+    assert (caught.value.phase, caught.value.possibly_acted) == ("connect", False)
     assert not connection.is_busy
     assert connection.close() == b""
 

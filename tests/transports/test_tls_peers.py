@@ -175,7 +175,7 @@ def test_a_client_certificate_that_is_wanted(
         with pytest.raises(APIConnectionError) as caught:
             call(server.port, sends=sends)
         assert not caught.value.retryable
-        assert not caught.value.possibly_acted
+        assert caught.value.possibly_acted is False
         if options == ("-tls1_3",):
             assert "asks for a client certificate, and this client has none" in str(caught.value)
             assert "http_client=" in str(caught.value.hint)

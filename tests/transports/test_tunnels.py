@@ -276,6 +276,7 @@ def test_what_socks_has_no_room_for(origin: Origin, proxy: Proxy) -> None:
         SocksTunnel(origin, proxy).start()
     assert (caught.value.phase, caught.value.retryable) == ("connect", False)
     assert "pppp" not in str(caught.value)
+    assert caught.value.hint == "Reach the origin through an HTTP proxy"
 
 
 NOT_SOCKS = "its reply is not SOCKS 5"

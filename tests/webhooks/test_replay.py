@@ -186,7 +186,7 @@ def test_an_object_that_is_no_store_is_refused_at_once(
 
 @pytest.mark.parametrize("tolerance", [0, -1, math.inf, math.nan])
 def test_an_unusable_tolerance_is_refused(tolerance: float) -> None:
-    with pytest.raises(ConfigurationError, match="tolerance is in seconds"):
+    with pytest.raises(ConfigurationError, match="^tolerance is in seconds, finite and above 0$"):
         WebhookVerifier(SECRET, tolerance=tolerance)
 
 
