@@ -368,7 +368,7 @@ def test_secrets_that_live_too_short_are_a_failure_and_mint_no_storm() -> None:
     assert isinstance(waiter.error, APIResponseValidationError)
     assert "live for 31 s only" in str(waiter.error)
     assert waiter.error.hint == (
-        "Lower min_ttl=, or raise client_secret.expires_after if the server heeds it"
+        "Lower min_ttl=, or raise client_secret.expires_after if the server respects it"
     )
     assert isinstance(inventory.stats().last_error, APIResponseValidationError)
     assert (inventory.stats().ready, inventory.stats().minted, inventory.reserve()) == (0, 0, 0)
