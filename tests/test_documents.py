@@ -13,7 +13,17 @@ DOCUMENTS = sorted(
 )
 _PATH = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|toml|yml|json|svg)|(?:[\w.-]+/)+)`")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-_BELOW = (ROOT, ROOT / "openai_realtime", ROOT / "openai_realtime" / "transports", ROOT / "tests")
+_BELOW = [
+    ROOT / path
+    for path in (
+        "",
+        "openai_realtime",
+        "openai_realtime/transports",
+        "tests",
+        "tests/faults",
+        "tests/typing",
+    )
+]
 
 
 def test_there_are_documents() -> None:

@@ -297,7 +297,7 @@ class AsyncioEngine(LoopEngine[asyncio.AbstractEventLoop, AsyncioConnection]):
     """Sends requests on asyncio."""
 
     # The proactor event loop reads before a connection asks for bytes.
-    reads_ahead = sys.platform == "win32"
+    reads_ahead: bool = sys.platform == "win32"
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -71,7 +71,11 @@ def refusal(status: int, code: str | None = None) -> MockResponse:
             ("error: 302: ", "hint: Redirects are never followed"),
         ),
         (MockResponse(drop="before"), 12, ("error: The connection was lost",)),
-        (MockResponse(200, body=b"<html>"), 13, ("error: The server answered with", "hint: Check")),
+        (
+            MockResponse(200, body=b"<html>"),
+            13,
+            ("error: The server responded with", "hint: Check"),
+        ),
         (
             MockResponse(200, {"client_secret": {"value": f"{SECRET} "}}),
             13,

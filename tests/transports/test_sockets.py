@@ -278,6 +278,7 @@ def test_no_descriptor_is_left(backend: Backend, realtime_server: MockRealtimeSe
             secret = {"client_secret": {"value": "ek_1"}}
             realtime_server.respond_next(MockResponse(json=secret, headers={"connection": "close"}))
             await client.sessions.create()
+            realtime_server.hang_up()  # the server's descriptors are this process's too
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             highest = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all
             fillers: list[int] = []
