@@ -88,7 +88,7 @@ class RateLimits:
     """Seconds until all tokens are allowed again."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ResponseMeta:
     """How a call went: never part of the response's JSON."""
 
