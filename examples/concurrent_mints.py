@@ -4,7 +4,7 @@
     OPENAI_API_KEY=sk-… python examples/concurrent_mints.py --trio
     python examples/concurrent_mints.py --mock    # no key, no network
 
-Prints the secrets, one a line. One client serves every task: share it, never make one per call.
+Prints the secrets, one per line. All tasks share one client: never make one for each call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BACKEND = "trio" if "--trio" in sys.argv else "asyncio"
 
 
 async def main() -> None:
-    """Mint them all, each in a task of its own."""
+    """Mint the secrets, each in its own task."""
     secrets: list[str] = []
 
     async def mint() -> None:

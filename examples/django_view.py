@@ -5,7 +5,7 @@
     python examples/django_view.py --mock                 # signs in, requests, and ends: no key
 
 The view passes the request, with the user of Django's session, to the mint service's endpoint.
-Django has to run as ASGI. It cancels the view, and minting, when the browser disconnects.
+Django must run as ASGI. It cancels the view, and minting, when the browser disconnects.
 """
 
 # pyright: basic, reportAttributeAccessIssue=false
@@ -42,7 +42,7 @@ ADDRESS = "http://127.0.0.1:8000"
 
 @cache
 def endpoint() -> MintEndpoint:
-    """Return the process' endpoint, and make it at the first request."""
+    """Return the process' endpoint, which is made at the first request."""
     return mint_endpoint(
         RealtimeSessionsClient(timeout=10),
         session={"model": "gpt-realtime", "voice": "verse"},

@@ -6,9 +6,9 @@
     OPENAI_API_KEY=sk-… python examples/fastapi_endpoint.py    # calls its own endpoint once
     python examples/fastapi_endpoint.py --mock                 # the same: no key, no network
 
-The client lives as long as the app. The provider's error messages go to the log, never to the
-page. Before you put it on the internet, allow only your signed-in users, and limit how often each
-calls it: every call costs you money.
+The app keeps one client open. The provider's error messages go to the log, never to the page. Before
+you put the app on the internet, allow only your signed-in users, and limit how often each calls it:
+every call costs you money.
 """
 
 import logging
@@ -37,7 +37,7 @@ logger = logging.getLogger("shop")
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, RealtimeSessionsClient], None]:
-    """Hold one client for the app's whole life."""
+    """Keep one client open while the app runs."""
     async with RealtimeSessionsClient(timeout=10) as client:
         yield {"realtime": client}
 
@@ -55,14 +55,14 @@ app = FastAPI(lifespan=lifespan)
 async def create_session(
     client: Annotated[RealtimeSessionsClient, Depends(realtime)],
 ) -> ClientSecret:
-    """Mint a secret. What the session may do is decided here, not in the browser."""
+    """Mint a secret. The server decides what the session may do, not the browser."""
     session = await client.sessions.create(model="gpt-realtime", voice="verse")
     return session.client_secret
 
 
 @app.exception_handler(APIError)
 async def explain(_: Request, error: APIError) -> JSONResponse:
-    """Respond to the page with what it can do, and with nothing of the provider's."""
+    """Respond to the page with a short code, and with no text from the provider."""
     logger.error("No secret: %s", error)
     headers = {"Retry-After": f"{math.ceil(error.retry_after)}"} if error.retry_after else None
     if isinstance(error, RateLimitError) and error.retryable:  # else the credit is used up

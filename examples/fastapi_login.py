@@ -33,12 +33,12 @@ sessions: dict[str, str] = {}
 
 
 def signed_in(request: Request) -> str | None:
-    """Return the user's name, or None, to which the service responds with 401."""
+    """Return the user's name, or None: then the service responds with 401."""
     return sessions.get(request.cookies.get(COOKIE, ""))
 
 
 def create_app() -> FastAPI:
-    """Return the app; one client serves it for its whole life."""
+    """Return the app, which keeps one client open while it runs."""
     client = RealtimeSessionsClient(timeout=10)
     endpoint = mint_endpoint(
         client,

@@ -28,7 +28,7 @@ def find_table(
     day: str,
     room: Literal["inside", "garden"] = "inside",
 ) -> bool:
-    """Look for a free table. Say that you are looking, for it takes a moment.
+    """Look for a free table. Say that you are looking, because it takes a moment.
 
     Args:
         guests: How many people will come.

@@ -1,9 +1,9 @@
-"""Mint a client secret with the async client, and see how the call went.
+"""Mint a client secret with the async client, and print the details of the call.
 
     OPENAI_API_KEY=sk-… python examples/mint_async.py
     python examples/mint_async.py --mock    # no key, no network
 
-Prints the secret: it is good for one minute, and for one browser or phone.
+Prints the secret. It is valid for one minute, for one browser or phone.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     OPENAI_API_KEY=sk-… python examples/mint_sync.py
     python examples/mint_sync.py --mock    # no key, no network
 
-Prints the secret as the JSON that a browser would be sent.
+Prints the secret as the JSON for a browser.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from openai_realtime.testing import MockRealtimeServer
 
 
 def main() -> None:
-    """Mint one secret, and show what a mistake looks like."""
+    """Mint one secret, and show the error of a wrong parameter."""
     with SyncRealtimeSessionsClient(timeout=10) as client:
         try:
             client.sessions.create(model="gpt-realtime", speed=9)

@@ -23,7 +23,7 @@ from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 
 def main() -> None:
-    """Mint one secret, and draw what the tracer has seen."""
+    """Mint one secret, and draw its trace."""
     exporter = InMemorySpanExporter()
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))

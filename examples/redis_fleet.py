@@ -52,7 +52,7 @@ def create_app() -> Starlette:
 
 
 def try_it() -> None:
-    """Call two workers in turn, until the limit is reached."""
+    """Call two workers alternately, until the limit is reached."""
     with TestClient(create_app()) as one, TestClient(create_app()) as other:
         for worker in (one, other) * 4:
             response = worker.post("/client-secret", json={}, headers={"X-User": "ann"})

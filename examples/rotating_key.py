@@ -3,8 +3,7 @@
     OPENAI_API_KEY_FILE=/run/secrets/openai python examples/rotating_key.py
     python examples/rotating_key.py --mock    # no key, no network
 
-The callable is called for every attempt, so a rotated key is used from the next one on, without a
-restart. A provider of Entra tokens, such as azure-identity's `get_bearer_token_provider` in its
+The callable is called for every attempt, so the next attempt uses a rotated key, without a restart. A provider of Entra tokens, such as azure-identity's `get_bearer_token_provider` in its
 `aio` package, has the same shape and can be passed as it is. Prints two secrets.
 """
 

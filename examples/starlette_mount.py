@@ -5,7 +5,7 @@
     python examples/starlette_mount.py --mock                 # calls itself, and ends: no key
 
 Below `/voice` are `POST /client-secret`, `/healthz`, `/readyz` and `/metrics`. A mounted app has no
-lifespan of its own: the outer one closes the client.
+lifespan of its own: the outer app's lifespan closes the client.
 """
 
 from __future__ import annotations

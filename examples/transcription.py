@@ -1,9 +1,9 @@
-"""Mint a client secret for a session that only transcribes what is said.
+"""Mint a client secret for a session that only transcribes speech.
 
     OPENAI_API_KEY=sk-… python examples/transcription.py
     python examples/transcription.py --mock    # no key, no network
 
-Prints the secret, which here lives for two minutes.
+Prints the secret, which is valid for two minutes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The entry point of the command `openai-realtime`.
 
-Rules for this file: it imports nothing outside the standard library before the command runs, so that
-it can say what to install when the extra `cli` is missing.
+Rule for this file: it imports only the standard library before the command runs, so that it can
+print what to install when the extra `cli` is missing.
 """
 
 import sys

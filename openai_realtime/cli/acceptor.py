@@ -1,7 +1,7 @@
 """Accepts the connections of `serve`, limits how many are open, and closes those that are too slow.
 
-uvicorn has no deadline for a request's head, and asyncio's server goes on accepting when no file
-descriptor is left. Therefore connections are accepted here, and handed to uvicorn's protocol.
+uvicorn has no deadline for a request's head, and asyncio's server continues to accept when no file
+descriptor is free. Therefore connections are accepted here, and passed to uvicorn's protocol.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEAD_SECONDS = 10.0
-"""How long a connection may be without a complete request head: from its start, and from the end of
-each response."""
+"""How long a client may take to send a request's head, from the connection's start or the end of
+the previous response."""
 TRANSFER_SECONDS = 15.0
-"""How long a client may take to send a request's body, or to read a response. The service's own limit
-for a body is shorter (10 s), and its response is 408."""
+"""How long a client may take to send a request's body, or to read a response. The service's own
+limit for a body is shorter (10 s), and its response is 408."""
 MAX_CONNECTIONS = 2000
-"""The most connections that are open at once, however many descriptors there are."""
+"""The limit of open connections, even if more descriptors are available."""
 _MIN_CONNECTIONS = 8
 _OWN_DESCRIPTORS = 64
 _GRACE_SECONDS = 1.0
@@ -43,8 +43,8 @@ _RETRY_SECONDS = 0.05
 def connection_limit() -> int:
     """Return how many connections may be open: 2,000, or fewer where `ulimit -n` is below 4,064.
 
-    64 descriptors are kept for the process itself. Half of the others are kept for connections to the
-    provider, because each request may need one.
+    64 descriptors are reserved for the process itself. Half of the others are reserved for
+    connections to the provider, because each request may need one.
     """
     try:
         import resource  # noqa: PLC0415 - not on Windows, which has no such limit
@@ -106,12 +106,12 @@ _current: ContextVar[Connection] = ContextVar("connection")
 class ConnectionAcceptor:
     """Accepts connections; closes those that are too slow, and old ones to make room for new ones.
 
-    At the limit, a new connection takes the place of the oldest one without a complete request head,
-    or else of the oldest one whose client still sends a body or does not read its response. While all
-    others have a request that is being handled, new ones wait in the system's queue.
+    At the limit, a new connection replaces the oldest one without a complete request head, or else
+    the oldest one whose client still sends a body or does not read its response. While every open
+    connection has a request that is being handled, new ones wait in the system's queue.
 
-    It is also the ASGI application that uvicorn calls: a call means that a head is complete, and the
-    last message that the application receives means that a body is.
+    It is also the ASGI application that uvicorn calls. A call shows that a request's head is
+    complete; the last message that the application receives shows that the body is complete.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -120,7 +120,7 @@ class ConnectionAcceptor:
         self._report = _Report(limit)
         self._descriptors = 0
         self._open: set[Connection] = set()
-        # Each with the time at which its wait began, the oldest first.
+        # Connections with the time when each began to wait, oldest first.
         self._without_head: dict[Connection, float] = {}
         self._in_transfer: dict[Connection, float] = {}
         self._changed = asyncio.Event()
@@ -160,7 +160,7 @@ class ConnectionAcceptor:
             while True:
                 try:
                     accepted, _ = await loop.sock_accept(listening)
-                except OSError as error:  # usually no descriptor is left
+                except OSError as error:  # usually no descriptor is free
                     self._count_failure(error)
                     self._close_oldest()
                     await asyncio.sleep(_RETRY_SECONDS)
@@ -182,7 +182,7 @@ class ConnectionAcceptor:
             self._changed.set()
 
     def transfer_ended(self, connection: Connection) -> None:
-        """Record that a body is complete, or that a client goes on reading its response."""
+        """Record that a body is complete, or that a client reads its response again."""
         self._in_transfer.pop(connection, None)
 
     def lost(self, connection: Connection) -> None:
@@ -221,7 +221,7 @@ class ConnectionAcceptor:
             next((each for each in slow.items() if each[0] is not newest), None)
             for slow in (self._without_head, self._in_transfer)
         )
-        # While older ones are in a transfer, one without a head has a second to send it.
+        # If an older connection is in a transfer, one without a head has a second to send it.
         is_head = head and (
             not transfer or head[1] <= transfer[1] or head[1] <= time.monotonic() - _GRACE_SECONDS
         )
@@ -258,7 +258,7 @@ class ConnectionAcceptor:
 
 
 class _Report:
-    """Counts the connections that were closed early; logs one line each 10 s at most."""
+    """Counts the connections that were closed early; logs at most one line in 10 s."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

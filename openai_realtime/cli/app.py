@@ -1,4 +1,4 @@
-"""The commands in one application: `--version`, the help pages, and how a process ends."""
+"""The application with all commands: `--version`, the help pages and the exit codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CommandGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page, and the table of exit codes below it."""
         super().format_help(ctx, formatter)
-        # Not as `epilog`: versions of typer lay out its lines differently.
+        # Not as `epilog`, whose layout depends on the version of typer.
         table = Table.grid(padding=(0, 2))
         for number, meaning in exit_codes().items():
             table.add_row(Text(f"{number:>4}", style="cyan"), Text(meaning))
@@ -42,7 +42,7 @@ class Command(TyperCommand):
     """A command that does not quote surplus arguments: one of them may be a key or a token."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the options; raises typer's usage error when arguments are left over."""
+        """Read the options; raises typer's usage error for surplus arguments."""
         ctx.allow_extra_args = True
         super().parse_args(ctx, args)
         if ctx.args:
@@ -62,8 +62,8 @@ app: typer.Typer = typer.Typer(
 _calls_app = typer.Typer(help="Begin WebRTC calls; accept, reject, refer and hang up phone calls.")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         output.write(f"openai-realtime {__version__}\n")
         raise typer.Exit
 

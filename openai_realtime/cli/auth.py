@@ -1,4 +1,4 @@
-"""Who may get a secret from `openai-realtime serve`: the options, and the authorizers that they make."""
+"""Who may get a secret from `openai-realtime serve`: the options and their authorizers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class AuthOptions:
     )
 
     def authorizer(self, host: str, *, is_mock: bool) -> Authorize:
-        """Return the authorizer that was chosen. A mock's default is any connection from this machine.
+        """Return the chosen authorizer. A mock accepts connections from this machine by default.
 
         Raises `ParameterError` when several were chosen, `ConfigurationError` when none was.
         """
@@ -89,7 +89,7 @@ class AuthOptions:
             message = f"Choose who may get a secret: {_CHOICES}, or --mock"
             raise ConfigurationError(message)
         if not is_loopback(host):
-            message = f"--host {host} is more than this machine: choose --authorize or --token-file"
+            message = f"--host {host} is open to other machines: choose --authorize or --token-file"
             raise ConfigurationError(message)
         if not is_mock:
             output.print_message("warning", _FOR_DEVELOPMENT)
@@ -103,22 +103,22 @@ def named_function(name: str) -> Authorize:
     """
     module_name, _, path = name.partition(":")
     if not module_name or not path:
-        message = "authorize is unusable: it is module:function, such as myapp.login:authorize"
+        message = "authorize is unusable: it must be module:function, such as myapp.login:authorize"
         raise ConfigurationError(message)
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found: object = importlib.import_module(module_name)
+        target: object = importlib.import_module(module_name)
         for part in path.split("."):
-            found = getattr(found, part)
+            target = getattr(target, part)
     except (ImportError, AttributeError) as error:
         message = f"authorize: {name} cannot be imported: {error}"
         raise ConfigurationError(message) from error
     finally:
         sys.path.pop(0)
-    if not callable(found):
+    if not callable(target):
         message = f"authorize: {name} is not a function"
         raise ConfigurationError(message)
-    return cast("Authorize", found)
+    return cast("Authorize", target)
 
 
 def bearer_tokens(source: str, text: str) -> Authorize:
@@ -149,7 +149,7 @@ def bearer_tokens(source: str, text: str) -> Authorize:
 
     async def authorize(request: Request) -> str | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        # By hash: then the time that a look-up takes says nothing about the tokens.
+        # Looked up by hash, so that the duration shows nothing about the tokens.
         return principals.get(_digest(token.strip())) if scheme.lower() == "bearer" else None
 
     return authorize
@@ -158,11 +158,11 @@ def bearer_tokens(source: str, text: str) -> Authorize:
 def anyone_on_this_machine() -> Authorize:
     """Return an authorizer that accepts connections from this machine, to a local name.
 
-    It checks the Host header, so that a web page cannot connect by a name of its own that resolves to
-    this machine (DNS rebinding). It refuses requests with the headers of a proxy.
+    It checks the Host header, so that a web page cannot connect through a domain of its own that
+    resolves to this machine (DNS rebinding). It refuses requests with the headers of a proxy.
 
-    Not for a service behind a proxy or a tunnel on this machine: a proxy may send no such header and
-    replace the Host header, and then its visitors are accepted.
+    Do not use it behind a proxy or a tunnel on this machine: the visitors of a proxy that sends no
+    such header, and replaces the Host header, are accepted.
     """
 
     async def authorize(request: Request) -> str | None:
@@ -180,8 +180,8 @@ def anyone_on_this_machine() -> Authorize:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine and nothing else."""
-    # Stricter than for a base URL: a zone can be any text, and anything may resolve `x.localhost`.
+    """Return whether a host name or address can only be this machine."""
+    # Stricter than for a base URL: a zone may be any text, and `x.localhost` may be any machine.
     return "%" not in host and not host.endswith(".localhost") and providers.is_loopback(host)
 
 

@@ -1,4 +1,4 @@
-"""The commands `openai-realtime calls …`: begin a WebRTC call; accept, reject, refer, hang up a call."""
+"""The commands `openai-realtime calls …`: create, accept, reject, refer and hang up calls."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CallId = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSessionOptions(SessionOptions):
-    """The options that configure a call's session, as they were given; None is the server's default."""
+    """The options that configure a call's session; None is the server's default."""
 
     config: str | None = option(
         SESSION,
@@ -69,7 +69,7 @@ def create(
 ) -> None:
     """Begin a WebRTC call: print the SDP answer, and the call's id on stderr.
 
-    An ephemeral key has its session configured already: no session option can be given with it.
+    With an ephemeral key no session option can be given: its session is already configured.
     """
     parameters.check_stdin_is_read_once(options.sdp, session.config, connection.api_key_file)
     offer, given = parameters.read_sdp(options.sdp), session.session()
@@ -101,7 +101,7 @@ class RejectOptions:
     status_code: int | None = option(
         None,
         "NUMBER",
-        "The SIP status that the caller is sent, such as 486 (busy). Default: 603 (decline).",
+        "The SIP status to send to the caller, such as 486 (busy). Default: 603 (decline).",
     )
 
 

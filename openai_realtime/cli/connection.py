@@ -1,4 +1,4 @@
-"""The options that say which server is called and how, and the client that they make."""
+"""The options that select a server and configure the connection, and the client for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CONNECTION = "Connection"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderOptions:
-    """The options that say which provider is called, as they were given; None is the default."""
+    """The options that select a provider; None is the default."""
 
     provider: ProviderName | None = option(
         _PROVIDER,
@@ -68,7 +68,7 @@ class ProviderOptions:
     def resolve(self) -> providers.Provider | None:
         """Return the provider, or None when `--base-url` and the environment decide.
 
-        Raises `ParameterError` when the options do not go together.
+        Raises `ParameterError` when the options contradict each other.
         """
         given = self.given()
         if self.provider is None:
@@ -79,14 +79,14 @@ class ProviderOptions:
         return _PROVIDERS[self.provider](**arguments)
 
     def given(self) -> dict[str, object]:
-        """Return the options of this class that were given, other than `--provider`, in their order."""
+        """Return the given options of this class but `--provider`, in the order of the fields."""
         names = {field.name for field in fields(ProviderOptions)} - {"provider"}
         return {name: value for name, value in given_options(self).items() if name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions(ProviderOptions):
-    """All options of a connection, as they were given; None is the client's default."""
+    """All options of a connection; None is the client's default."""
 
     api_key_file: str | None = option(
         _CONNECTION,
@@ -117,7 +117,7 @@ class ConnectionOptions(ProviderOptions):
 
     @contextmanager
     def settings(self, *, webrtc: bool = False) -> Generator[SyncClientOptions]:
-        """Yield a client's options; a mock server that they lead to runs until the block ends.
+        """Yield a client's options; with `--mock`, a mock server runs until the block ends.
 
         `webrtc`: the mock server takes part in WebRTC calls too.
         """
@@ -144,17 +144,17 @@ class ConnectionOptions(ProviderOptions):
         return {"api_key": api_key, "provider": provider}
 
     def _check_mock(self) -> None:
-        # --allow-http names no server.
+        # --allow-http does not select a server.
         given = [name for name in self.given() if name != "allow_http"]
         if self.api_key_file is not None:
             given.append("api_key_file")
         if given:
-            message = f"--mock brings its own server and key: no {_listed(given, ', no ')}"
+            message = f"--mock has its own server and key: it takes no {_listed(given, ', no ')}"
             raise ParameterError(message)
 
 
 def profile_name(provider: str | None) -> profiles.ProviderName | None:
-    """Return the mock server's name of a provider."""
+    """Return the mock server's name for a provider."""
     return cast("profiles.ProviderName", provider.replace("-", "_")) if provider else None
 
 
@@ -179,7 +179,7 @@ _COMPATIBLE: Final = frozenset({"base_url", "allow_http"})
 
 
 def _provider_options(name: ProviderName) -> dict[str, bool]:
-    """Return the options that a provider takes; the value is whether it needs the option."""
+    """Return the options that a provider takes, each with whether it is required."""
     parameters = inspect.signature(_PROVIDERS[name]).parameters.values()
     return {
         "azure_auth" if each.name == "auth" else each.name: each.default is each.empty
@@ -189,7 +189,7 @@ def _provider_options(name: ProviderName) -> dict[str, bool]:
 
 def _check_with_provider(name: ProviderName, given: Mapping[str, object]) -> None:
     options = _provider_options(name)
-    missing = [each for each, is_needed in options.items() if is_needed and each not in given]
+    missing = [each for each, is_required in options.items() if is_required and each not in given]
     unwanted = [each for each in given if each not in options]
     problems = [f"needs {_listed(missing, ' and ')}"] if missing else []
     if unwanted:

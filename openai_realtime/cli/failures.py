@@ -1,4 +1,4 @@
-"""How a command fails: one line of text, perhaps a hint, and an exit code."""
+"""The failures of commands: one line of text, an optional hint, and an exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_CHARACTERS = 4000
 
-# click's class, or that of the copy of click which newer versions of typer carry.
+# click's class; newer versions of typer include a copy of click with a class of its own.
 UsageError: type = typer.BadParameter.__bases__[0]
 
 
@@ -34,7 +34,7 @@ class ListenError(errors.RealtimeError):
 
 
 class ExitCode(NamedTuple):
-    """A row of the table."""
+    """A row of the table of exit codes."""
 
     number: int
     kind: type | tuple[type, ...]
@@ -74,12 +74,12 @@ _REPLACEMENTS = {
     " (extra_body sends what the SDK does not know)": "",
     ": Value error, ": ": ",  # some versions of typer name the exception
 }
-"""Words in the errors of the client and of typer, and what they are on the command line."""
+"""Texts in errors of the client and of typer, with their replacements on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failure as it is shown. Holds no secret."""
+    """A failure to show. Holds no secret."""
 
     exit_code: int
     text: str
@@ -108,26 +108,27 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
 
 
 def failure_of(error: Exception) -> Failure:
-    """Return how `error` is shown."""
+    """Return the failure to show for `error`."""
     code = next(row.number for row in EXIT_CODES if isinstance(error, row.kind))
     text = one_line(_text(error))
     for words, option in _REPLACEMENTS.items():
         text = text.replace(words, option)
-    # The client's errors hold no secret; typer's may quote a key that was typed into the wrong place.
+    # The client's errors hold no secret; typer's may quote a key that was typed into the wrong
+    # place.
     return Failure(code, sanitize_text(text, limit=_MAX_CHARACTERS), _hint(error))
 
 
 def is_bug(error: Exception) -> bool:
-    """Return whether `error` is none of the kinds that a command may raise."""
+    """Return whether `error` is of a kind that no command raises on purpose."""
     return not isinstance(error, (UsageError, errors.RealtimeError, OSError))
 
 
 def _text(error: Exception) -> str:
     if is_bug(error):
-        # Its place without its message, which may quote anything.
+        # The location without the message, which may quote anything.
         frames = traceback.extract_tb(error.__traceback__)
-        place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-        return f"Unexpected {type(error).__name__}{place}: this is a bug in openai-realtime"
+        location = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        return f"Unexpected {type(error).__name__}{location}: this is a bug in openai-realtime"
     if isinstance(error, UsageError):
         return cast("typer.BadParameter", error).format_message()
     if isinstance(error, errors.APIError):

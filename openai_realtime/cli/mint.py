@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SecretKind:
-    """A kind of session that a secret can be for."""
+    """A kind of session for which a secret can be minted."""
 
     selected_by: str
-    """The option that selects it, or the command itself."""
+    """The option that selects it, or the command's name."""
     create: Callable[
         [SyncRealtimeSessionsClient], Callable[..., FlatSecretResponse | NestedSecretResponse]
     ]
@@ -61,7 +61,7 @@ _KIND_OPTIONS = parameters.SESSION_PATHS.keys() | parameters.TRANSLATION_PATHS.k
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MintSessionOptions(SecretSessionOptions):
-    """The options that configure the session, as they were given; None is the server's default."""
+    """The options that configure the session; None is the server's default."""
 
     transcription: bool = flag(
         SESSION,
@@ -110,7 +110,7 @@ class MintSessionOptions(SecretSessionOptions):
     )
 
     def kind(self) -> SecretKind:
-        """Return the kind that is selected; raises `ParameterError` when two are."""
+        """Return the selected kind; raises `ParameterError` when two are selected."""
         if self.transcription and self.translate is not None:
             message = "--transcription and --translate are two different sessions: choose one"
             raise ParameterError(message)
@@ -139,7 +139,7 @@ class MintSessionOptions(SecretSessionOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """The options that say how the secret is printed."""
+    """The options for the output."""
 
     json: bool = flag(OUTPUT, "--json", "Print the session as JSON.")
     quiet: bool = flag(
@@ -153,7 +153,7 @@ def mint(
 ) -> None:
     """Mint a client secret for a session, and print it.
 
-    The exit code says what went wrong: openai-realtime --help lists them.
+    The exit code shows the kind of failure; openai-realtime --help lists the codes.
     """
     if form.json and form.quiet:
         message = "--json and --quiet are two different outputs: choose one"
@@ -168,7 +168,7 @@ def mint(
     if session.dialect is not None:
         options["dialect"] = session.dialect
     with connection.client(**options) as client, warnings.catch_warnings():
-        # A line below says it.
+        # The command prints its own warning below.
         warnings.simplefilter("ignore", DroppedParameterWarning)
         response = kind.create(client)(**assembled)
     if response.meta.dropped:

@@ -95,7 +95,7 @@ def logging_server(**settings: Any) -> MockRealtimeServer:
 
 @contextmanager
 def _set_by_sigterm() -> Generator[threading.Event]:
-    """Yield an event that SIGTERM sets, in place of ending the process."""
+    """Yield an event that SIGTERM sets, instead of ending the process."""
     stopping = threading.Event()
     previous = signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     try:

@@ -1,7 +1,7 @@
 """How commands declare their options, and the options that several commands share.
 
-An option is a field of a dataclass. Ranges are not checked here: the client checks them, and its
-errors say more than typer's.
+An option is a field of a dataclass. Ranges are not checked here, because the client checks them,
+with better errors than typer's.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def option(
     """Return a dataclass field that is an option.
 
     `panel` is the box of the help page that shows it; `metavar` is the word for its value there;
-    `names` stand in place of the field's name. Without a default (`MISSING`) it is required.
+    `names` replace the field's name. With `default=MISSING` it is required.
     """
     parameter = typer.Option(
         *names,
         metavar=metavar,
         help=description,
         rich_help_panel=panel,
-        # Every option of `serve` has a variable, which its help text says once.
+        # Every option of `serve` has a variable: its help page explains that once.
         show_envvar=False,
         **settings,
     )
@@ -51,7 +51,7 @@ def flag(panel: str | None, names: str, description: str, **settings: Any) -> An
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """The options of every session, as they were given; None is the server's default."""
+    """The options of every session; None is the server's default."""
 
     model: str | None = option(SESSION, "MODEL", "The realtime model, such as gpt-realtime.")
     voice: str | None = option(SESSION, "VOICE", "The voice, such as verse.")
@@ -60,7 +60,7 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretSessionOptions(SessionOptions):
-    """The options of every session that a secret is minted for."""
+    """The options of every session for which a secret is minted."""
 
     speed: float | None = option(SESSION, "NUMBER", "The speed of the speech, 0.25 to 1.5.")
     turn_detection: Literal["server_vad", "semantic_vad", "none"] | None = option(
@@ -83,7 +83,7 @@ class SecretSessionOptions(SessionOptions):
 
 
 def given_options(options: Any) -> dict[str, Any]:
-    """Return the options of a dataclass that were given, by field name, in the order of the fields."""
+    """Return the given options of a dataclass by field name, in the order of the fields."""
     values = {each.name: getattr(options, each.name) for each in fields(options)}
     return {
         name: value
@@ -98,7 +98,7 @@ def option_name(name: str) -> str:
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return `command` for typer: the fields of its dataclasses are parameters of its own."""
+    """Return `command` for typer, with the fields of its dataclasses as parameters."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
 

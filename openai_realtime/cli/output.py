@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 BROKEN_PIPE = 141
 """The exit code when the reader of stdout has closed it, as in a shell: 128 + SIGPIPE."""
 
-# Among these are C1 and bidirectional controls, which a terminal acts on; JSON allows escapes for them.
+# These include C1 and bidirectional controls, which change a terminal's output. JSON can escape
+# them.
 _NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 _SECRET = "client_secret"  # noqa: S105 - the name of a field
 _PADDING = 2
 _MAX_VALUE_CHARACTERS = 64 * 1024
-# Rows that say nothing: the kind of object was asked for, and sessions have 0 for "does not expire".
+# Rows without information: the user chose the kind, and 0 means that a session does not expire.
 _HIDDEN = frozenset(
     {
         ("object", "realtime.session"),
@@ -54,7 +55,7 @@ _HIDDEN = frozenset(
     }
 )
 # Null means "none" in every other field, and has no row.
-_NULL_MEANINGS = {"turn_detection": "off: the client says when a turn is over"}
+_NULL_MEANINGS = {"turn_detection": "off: the client ends each turn"}
 
 
 def write(text: str) -> None:
@@ -65,7 +66,7 @@ def write(text: str) -> None:
 
 
 def write_json(document: str) -> None:
-    """Write a JSON document to stdout in UTF-8, as RFC 8259 requires, whatever the locale is.
+    """Write a JSON document to stdout in UTF-8, as RFC 8259 requires, in every locale.
 
     Characters that are not printable become JSON escapes.
     """
@@ -73,10 +74,10 @@ def write_json(document: str) -> None:
         typer.echo(_NOT_ASCII.sub(_as_json_escape, document).encode())
 
 
-def _as_json_escape(found: re.Match[str]) -> str:
-    if found[0].isprintable():
-        return found[0]
-    units = found[0].encode("utf-16-be").hex()
+def _as_json_escape(match: re.Match[str]) -> str:
+    if match[0].isprintable():
+        return match[0]
+    units = match[0].encode("utf-16-be").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
@@ -107,8 +108,8 @@ def _stdout_errors() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        # Python would write what is left in the buffer when it exits, and fail again.
-        with suppress(OSError):  # stdout is no file
+        # At its exit Python would write the rest of the buffer, and fail again.
+        with suppress(OSError):  # stdout is not a file
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise typer.Exit(BROKEN_PIPE) from None
@@ -133,7 +134,7 @@ def write_stderr(text: str) -> None:
 def _memory_console(stream: TextIO | None) -> Console:
     """Return a console that renders for `stream` but does not write to it.
 
-    When a stream cannot be written, rich would handle that in its own way.
+    If rich wrote to the stream itself, it would handle write errors in its own way.
     """
     is_terminal = stream is not None and stream.isatty()
     # None leaves the decision to FORCE_COLOR.
@@ -146,7 +147,7 @@ def one_line(text: str) -> str:
 
 
 def session_table(session: FlatSecretResponse | NestedSecretResponse) -> tuple[Table, int]:
-    """Return the table of a session, and the least width that keeps the secret on one line."""
+    """Return the table of a session, and the minimum width for the secret to be on one line."""
     table = Table.grid(padding=(0, _PADDING))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
@@ -161,7 +162,7 @@ def session_table(session: FlatSecretResponse | NestedSecretResponse) -> tuple[T
 def session_rows(session: FlatSecretResponse | NestedSecretResponse) -> list[tuple[str, str]]:
     """Return a session's rows: the fields that are set, then the secret and its expiry.
 
-    The names are those that `--param` takes. Keys and control characters in them are masked.
+    The names are those of `--param`. API keys and control characters are masked.
     """
     fields = session.model_dump(exclude_unset=True, exclude={*session.SECRET_FIELDS})
     mask = session.meta.sanitizer.mask
@@ -199,7 +200,7 @@ def _shown(value: object) -> str:
 
 
 def _tool_name(item: object) -> object:
-    """Return the name of a tool, because its schema would fill the screen; any other item as it is."""
+    """Return a tool's name, because its schema would fill the screen; other items unchanged."""
     if not isinstance(item, dict):
         return item
     return cast("dict[str, object]", item).get("name", cast("object", item))
@@ -222,7 +223,7 @@ def _local(moment: datetime) -> datetime:
 
 
 def meta_line(meta: ResponseMeta) -> Text:
-    """Return one line about the call: request id, attempts, elapsed time, and anything unusual."""
+    """Return one line about the call: request id, attempts, elapsed time, and any losses."""
     facts = [
         f"request id {visible(meta.request_id)}" if meta.request_id else "no request id",
         "1 attempt" if meta.attempts == 1 else f"{meta.attempts} attempts",

@@ -1,7 +1,7 @@
-"""From a command line to the parameters of a call: options, `NAME=VALUE`, files, and stdin.
+"""Makes a call's parameters from the command line: options, `NAME=VALUE`, files and stdin.
 
-Rules for this file: an error never quotes a file's content. Nor does it quote the name of a key's
-file that cannot be read: that may be the key itself, typed in place of the name.
+Rules for this file: an error never quotes a file's content, nor the name of a key's file that
+cannot be read: a user may have typed the key instead of the name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ TRANSCRIPTION_PATHS = {
         "safety_identifier",
     )
 }
-"""The same of `transcription_sessions.create`."""
+"""The same for `transcription_sessions.create`."""
 
 TRANSLATION_PATHS = {
     "translate": "session.audio.output.language",
@@ -59,10 +59,10 @@ TRANSLATION_PATHS = {
     "ttl": "expires_after.seconds",
     "safety_identifier": "safety_identifier",
 }
-"""The same of `translations.client_secrets.create`."""
+"""The same for `translations.client_secrets.create`."""
 
 CALL_PATHS = {"model": "model", "instructions": "instructions", "voice": "audio.output.voice"}
-"""The same of `calls.accept`, and of the session of `calls.create`."""
+"""The same for `calls.accept`, and for the session of `calls.create`."""
 
 OPTION_OF = {
     "turn_detection.type": "--turn-detection",
@@ -93,7 +93,7 @@ class NoApiKeyError(ConfigurationError):
 
 
 def option_parameters(options: Mapping[str, object], paths: Mapping[str, str]) -> dict[str, object]:
-    """Return what `options` set, by the dotted names in `paths`. Options without a path are left out."""
+    """Return the values of `options` that have a path, by their paths."""
     parameters = {paths[name]: value for name, value in options.items() if name in paths}
     if "turn_detection" in parameters:
         kind = parameters["turn_detection"]
@@ -104,7 +104,7 @@ def option_parameters(options: Mapping[str, object], paths: Mapping[str, str]) -
 def assemble(
     config: Mapping[str, object], options: Mapping[str, object], params: Iterable[str]
 ) -> dict[str, object]:
-    """Return a call's parameters: `options` over `config`, and `params` over both.
+    """Return a call's parameters: `options` override `config`, and `params` override both.
 
     `options` has dotted names; `params` are texts such as `turn_detection.threshold=0.4`.
     """
@@ -143,10 +143,10 @@ def nested(name: str, value: object) -> dict[str, object]:
 
 
 def overlay(value: object, later: object) -> object:
-    """Return `later` laid over `value`: objects are merged member by member, all else is replaced.
+    """Return `value` with `later` over it: objects are merged, any other value is replaced.
 
-    An object with another `type` replaces the earlier one: a threshold for `server_vad` must not end
-    up in a `semantic_vad`.
+    An object with another `type` replaces the earlier one: a threshold for `server_vad` must not
+    end up in a `semantic_vad`.
     """
     if not isinstance(value, dict) or not isinstance(later, dict):
         return later
@@ -179,7 +179,7 @@ def read_api_key(path: str | None, variable: str) -> str:
 
 
 def read_secret_file(option: str, path: str) -> str:
-    """Return the text in the file `path` that `option` names, without the space around it.
+    """Return the text in the file `path`, without space around it; errors name `option`.
 
     Warns when every user of this machine can read the file. Raises `ConfigurationError` when there
     is no text.
@@ -213,7 +213,7 @@ def _is_readable_by_all(path: str) -> bool:
 
 
 def read_config(path: str | None) -> Mapping[str, object]:
-    """Return the parameters in the JSON file `path`; raises `ParameterError` when it is unusable."""
+    """Return the parameters in the JSON file `path`; raises `ParameterError` if it is unusable."""
     if path is None:
         return {}
     try:
@@ -239,7 +239,7 @@ def read_sdp(path: str) -> str:
     except ValueError:
         problem = "it is not UTF-8"
     else:
-        # A description in JSON is the usual mistake; another file, with a secret, is the dangerous one.
+        # The usual mistake is an offer in JSON; the dangerous one is a file with a secret.
         if offer.startswith("v=0"):
             return offer
         problem = "it is not an SDP offer, which begins with v=0"

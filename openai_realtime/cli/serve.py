@@ -65,16 +65,16 @@ def read_serve_file(path: str) -> ServeFile:
     tables = {name: content.pop(name, {}) for name in _TABLES}
     for name, table in tables.items():
         if not isinstance(table, dict):
-            message = f"{path}: {name} is a table: [{name}]"
+            message = f"{path}: {name} must be a table: [{name}]"
             raise typer.BadParameter(message)
     settings = {name.replace("-", "_"): value for name, value in content.items()}
     return ServeFile(settings, **cast("dict[str, Any]", tables))
 
 
 def use_as_defaults(context: typer.Context, file: ServeFile | None) -> ServeFile | None:
-    """Make a file's settings the command's defaults, below its options and the environment.
+    """Use a file's settings as the command's defaults; options and the environment override them.
 
-    Raises typer's `BadParameter` on a name that is no setting.
+    Raises typer's `BadParameter` for a name that is not a setting.
     """
     if file is None:
         return None
@@ -84,7 +84,7 @@ def use_as_defaults(context: typer.Context, file: ServeFile | None) -> ServeFile
         if name in known:
             continue
         if name in parameters.SESSION_PATHS:
-            message = f"{name} is the session's: write it below [session]"
+            message = f"{name} is a parameter of the session: write it below [session]"
         else:
             near = difflib.get_close_matches(name, sorted(known), n=1)
             guess = f": did you mean {near[0]}?" if near else ""
@@ -105,13 +105,13 @@ class ServiceSessionOptions(SecretSessionOptions):
     )
 
     def session(self, table: Mapping[str, object]) -> dict[str, object]:
-        """Return the session's parameters: the options over the file's table."""
+        """Return the session's parameters: the options override the file's table."""
         given = parameters.option_parameters(given_options(self), parameters.SESSION_PATHS)
         default = {} if "type" in table else {"model": _DEFAULT_MODEL}
         return parameters.assemble({**default, **table}, given, self.param or ())
 
     def choices(self, table: Mapping[str, object]) -> dict[str, object]:
-        """Return what the page may choose: the options over the file's table."""
+        """Return what the page may choose: the options override the file's table."""
         choices = dict(table)
         for text in self.allow or ():
             name, equals, values = text.partition("=")
@@ -124,7 +124,7 @@ class ServiceSessionOptions(SecretSessionOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretOptions:
-    """The options that say how long secrets are valid, and how many there may be."""
+    """The options for the lifetime and the number of secrets."""
 
     ttl: int = option(
         _SECRETS, "SECONDS", "How long a secret is valid, 10 to 7200 seconds.", default=60
@@ -165,7 +165,7 @@ class SecretOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The options that say where and how the service runs."""
+    """The options for the service's address, page, metrics and log."""
 
     host: str = option(
         _LISTEN,
@@ -176,12 +176,12 @@ class RunOptions:
     port: int = option(
         _LISTEN, "NUMBER", "The port; 0 takes a free one.", default=8000, min=0, max=65535
     )
-    page: bool = flag(_RUN, "--page", "Serve a page at / to talk on.")
+    page: bool = flag(_RUN, "--page", "Serve a page for voice calls at /.")
     metrics: bool = flag(_RUN, "--metrics", "Serve /metrics, for Prometheus.")
     log: LogFormat = option(
         _RUN,
         "FORMAT",
-        "The format of the log on stderr: text, or json: one object a line.",
+        "The format of the log on stderr: text, or json (one object per line).",
         default="text",
     )
     config: ServeFile | None = option(
@@ -204,7 +204,7 @@ def serve(
     secrets: SecretOptions,
     connection: ConnectionOptions,
 ) -> None:
-    """Run the mint service until Ctrl-C or SIGTERM: a page gets its secret from POST /client-secret.
+    """Run the mint service until Ctrl-C or SIGTERM. A page gets its secret by POST /client-secret.
 
     openai-realtime serve --mock needs no key, and serves a page to try it on. Every option can also
     be set in the environment, such as OPENAI_REALTIME_SERVE_PORT, or in a TOML file.
@@ -231,7 +231,7 @@ def serve(
     with service.listen(run.host, run.port) as listening:
         if connection.mock and not has_webrtc:
             output.print_message(
-                "hint", "the mock only mints: pip install aiortc, and it takes part in calls too"
+                "hint", "the mock only mints; it takes part in calls after pip install aiortc"
             )
         with connection.settings(webrtc=has_webrtc) as client:
             service.run(

@@ -42,14 +42,14 @@ _LOG_FIELDS = [field.name for field in fields(AccessEntry)]
 
 @dataclass(frozen=True, slots=True)
 class ListeningSocket:
-    """A socket that listens, and the host that it was opened for."""
+    """A listening socket, and the host for which it was opened."""
 
     socket: socket.socket
     host: str
 
     @property
     def port(self) -> int:
-        """The port; where 0 was asked for, the one that was free."""
+        """The port; if 0 was requested, the free port that the system chose."""
         return int(self.socket.getsockname()[1])
 
     @property
@@ -156,7 +156,7 @@ class _Server(uvicorn.Server):
                 accepting.cancel()
 
     def _protocol(self) -> asyncio.Protocol:
-        # As uvicorn makes it for the sockets that it listens on itself.
+        # uvicorn does the same for its own listening sockets.
         protocol = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
         return protocol(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
@@ -211,7 +211,7 @@ class _TextFormatter(logging.Formatter):
 
     @override
     def formatException(self, ei: Any) -> str:
-        # Indented: an exception may quote a request, which must not look like a line of the log.
+        # Indented, because an exception may quote a request that looks like a line of the log.
         lines = super().formatException(ei).split("\n")
         return "\n".join(f"  {visible(line)}" for line in lines)
 

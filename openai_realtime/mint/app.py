@@ -35,13 +35,13 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
         app = mint_app(client, session={"model": "gpt-realtime"}, authorize=user, origins=[…])
 
     Routes: `POST /client-secret` responds with `{value, expires_at, connect_url, model}` or
-    `{error, message, request_id}`; `GET /healthz` says that the process runs; `GET /readyz` says
-    whether it could mint, and if not (503) which part fails, without minting; `GET /metrics` exists
-    with `metrics=True`. `ServiceOptions` documents every option. You close the client, unless
-    `close_client=True`.
+    `{error, message, request_id}`; `GET /healthz` responds with 200 while the process runs; `GET
+    /readyz` shows, without minting, whether the service could mint, and if not (503) which part
+    fails; `GET /metrics` exists with `metrics=True`. `ServiceOptions` documents every option. You
+    close the client, unless `close_client=True`.
 
-    Raises `ConfigurationError` when an option is missing or unusable, `ParameterError` when the
-    session is.
+    Raises `ConfigurationError` when an option is missing or unusable, and `ParameterError` when
+    the session is unusable.
     """
     check_options(client, options, ServiceOptions)
     service = dict(options)
@@ -79,17 +79,17 @@ def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) 
     if has_metrics:
         routes.append(Route("/metrics", metrics, methods=["GET"]))
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(LingeringClose)])
-    app.router.redirect_slashes = False  # the client's Host header would decide where to
+    app.router.redirect_slashes = False  # the target would depend on the client's Host header
     return app
 
 
 def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]) -> MintEndpoint:
-    """Return the route alone, an ASGI app, for an app that has its own health checks.
+    """Return the endpoint alone, an ASGI app, for an app that has its own health checks.
 
         app.router.routes.append(Route("/client-secret", mint_endpoint(client, …)))
 
-    Options and errors are those of `mint_app`. `await endpoint.open()` opens what the first
-    request would open otherwise, and `await endpoint.aclose()` closes it.
+    Options and errors are those of `mint_app`. `await endpoint.open()` opens the pool, which the
+    first request would open otherwise, and `await endpoint.aclose()` closes it.
     """
     check_options(client, options, MintOptions)
     choices = Choices(options.get("allow", {}))

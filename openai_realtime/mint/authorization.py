@@ -1,4 +1,4 @@
-"""Who sends a request: the client's address, the principal that `authorize` returns, its pseudonym."""
+"""Who sends a request: the client's address, the principal from `authorize`, and its pseudonym."""
 
 from __future__ import annotations
 
@@ -31,20 +31,22 @@ if TYPE_CHECKING:
 
 Authorize: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 """Takes the request and returns the principal: a text that is stable for one person, such as a user
-id. None refuses with 401; `Refused`, or Starlette's or FastAPI's `HTTPException`, as it says."""
+id. Return None to refuse with 401; raise `Refused`, or Starlette's or FastAPI's `HTTPException`, to
+refuse with its status."""
 
 _SECONDS = 15.0
-"""How long `authorize` may take; a body that it reads has its own limit of 10 s."""
-# The client needs these for its next request; all else in an HTTPException is the app's own.
+"""How long `authorize` may take. A body that it reads has a limit of its own, 10 s."""
+# The client needs these for its next request; other headers of an HTTPException are dropped.
 _FORWARDED_HEADERS = ("www-authenticate", "retry-after")
 _MIN_KEY_BYTES = 16
 _DEFAULT_KEY = b"openai_realtime.mint"
 
 
-class Refused(Exception):  # noqa: N818 - reads as what happened, where users raise it
+class Refused(Exception):  # noqa: N818 - users write `raise Refused`
     """Raised by `authorize`: no secret for this request.
 
-    `status_code` is 401 (the default: who asks is not known) or 403 (who asks may not).
+    `status_code` is 401 (the default: the person is not known) or 403 (the person has no
+    permission).
     """
 
     def __init__(self, status_code: int = 401) -> None:
@@ -58,14 +60,14 @@ class Authorizer:
     def __init__(self, authorize: Authorize) -> None:
         self._authorize = authorize
         self._is_async = inspect.iscoroutinefunction(authorize) or inspect.iscoroutinefunction(
-            getattr(authorize, "__call__", None)  # noqa: B004 - whether its code is async
+            getattr(authorize, "__call__", None)  # noqa: B004 - its code may be async
         )
 
     async def principal(self, request: Request) -> str:
         """Return the principal.
 
-        Raises `EndpointError` when `authorize` refuses or takes longer than 15 s, `TypeError` when it returns no text, and
-        what else it raises.
+        Raises `EndpointError` when `authorize` refuses or takes longer than 15 s, `TypeError` when
+        it returns anything but a text or None, and otherwise what `authorize` raises.
         """
         principal: object = None
         try:
@@ -86,7 +88,7 @@ class Authorizer:
         if principal is None or principal == "":
             raise EndpointError(UNAUTHORIZED)
         if not isinstance(principal, str):
-            # True, for example, would be one principal for all people.
+            # `True`, for example, would give all people the same principal.
             message = f"authorize must return a str or None, not {type(principal).__name__}"
             raise TypeError(message)
         return principal
@@ -99,12 +101,12 @@ class Authorizer:
 
 
 def _is_header_value(text: str) -> bool:
-    """Return whether every server can send a value, which may be any text of the app's."""
+    """Return whether every server can send `text` as the value of a header."""
     return text.isascii() and text.isprintable()
 
 
 def _code_for(status: int) -> ErrorCode:
-    """Return the error code for a status of the app's: with that status if it is an error, else 401."""
+    """Return the code for the status of the app's exception; 401 for one that is not an error."""
     if status == HTTPStatus.FORBIDDEN:
         return FORBIDDEN
     if status == HTTPStatus.UNAUTHORIZED or not HTTPStatus.BAD_REQUEST <= status <= 599:  # noqa: PLR2004 - the last status
@@ -113,10 +115,10 @@ def _code_for(status: int) -> ErrorCode:
 
 
 class Pseudonyms:
-    """HMAC-SHA256 of principals under a key of the server's: 64 hexadecimal characters.
+    """HMAC-SHA256 of principals with the server's key: 64 hexadecimal characters.
 
-    Without a key, a key is used that everybody knows. Such pseudonyms keep names out of logs, but
-    a person who guesses a name can check the guess.
+    Without a key, a public default is used. Such pseudonyms keep names out of logs, but a person
+    who guesses a name can check the guess.
     """
 
     def __init__(self, key: str | bytes | None) -> None:
@@ -136,11 +138,11 @@ class Pseudonyms:
 
 
 def client_address(scope: Scope, trusted_proxies: int) -> str | None:
-    """Return the client's address; None where the server does not know it (a Unix socket).
+    """Return the client's address, or None if the server does not know it (a Unix socket).
 
-    A client can write anything into `X-Forwarded-For`, and each proxy appends the address that it
-    sees. With `trusted_proxies=n`, the n-th entry from the right is what the outermost of the
-    server's own proxies wrote; the entries to its left are not trusted.
+    A client can write anything into `X-Forwarded-For`, and each proxy appends the address of its
+    peer. With `trusted_proxies=n`, the outermost of the server's own proxies wrote the n-th entry
+    from the right; the entries to its left are not trusted.
     """
     client = scope.get("client")
     peer = str(client[0]) if client else None
@@ -153,7 +155,7 @@ def client_address(scope: Scope, trusted_proxies: int) -> str | None:
 
 
 def _parse_address(text: str) -> str | None:
-    """Return the address in an entry, without the port that some proxies add; None if it has none."""
+    """Return the address in an entry, without a port; None if there is none."""
     host = text
     if text.startswith("["):
         host = text[1:].partition("]")[0]

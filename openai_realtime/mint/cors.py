@@ -36,7 +36,7 @@ class CorsPolicy:
     def of(cls, origins: Iterable[str], *, credentials: bool) -> CorsPolicy:
         """Return the policy; raises `ConfigurationError` on an origin that no browser sends."""
         if isinstance(origins, str):
-            message = "origins is a list of texts, such as ['https://app.example']"
+            message = "origins must be a list of texts, such as ['https://app.example']"
             raise ConfigurationError(message)
         allowed = frozenset(origins)
         for origin in allowed:
@@ -61,9 +61,11 @@ class CorsPolicy:
         return response
 
     def preflight_headers(self, headers: Headers) -> dict[str, str]:
-        """Return the further headers of a preflight's response; raises `EndpointError`.
+        """Return the additional headers of a preflight's response.
 
-        They do not depend on the requested headers: they allow POST, with JSON and a token.
+        Raises `EndpointError` when the page or the method is not allowed.
+
+        The headers are always the same: they allow POST, with JSON and a token.
         """
         self.check(headers)
         if headers.get("origin") is None or headers.get("access-control-request-method") != "POST":
@@ -80,9 +82,12 @@ def _check(origin: object) -> None:
     if not isinstance(origin, str):
         problem = "it is not a text"
     elif "*" in origin or origin == "null":
-        problem = "every page could ask; name each origin"
+        problem = "it would allow every page: list each origin"
     elif not _ORIGIN.fullmatch(origin):
-        problem = "it is written like https://app.example or http://localhost:3000, in lower case, with nothing after it"
+        problem = (
+            "it must be written like https://app.example or http://localhost:3000, in lower case, "
+            "without a path or a slash at its end"
+        )
     else:
         parts = urlsplit(origin)
         if parts.port is not None and parts.port == _DEFAULT_PORTS[parts.scheme]:

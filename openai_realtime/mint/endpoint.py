@@ -1,4 +1,4 @@
-"""The mint endpoint: one request through every check, the cheapest first, to a secret or an error.
+"""The mint endpoint: it checks a request, cheapest check first, and mints a secret.
 
 method → origin → content type → authorize → body → choices → limits → mint
 """
@@ -58,7 +58,7 @@ class MintEndpoint:
     Made by `mint_endpoint`.
     """
 
-    def __init__(  # noqa: PLR0913 - one collaborator a check
+    def __init__(  # noqa: PLR0913 - one argument for each check
         self,
         *,
         cors: CorsPolicy,
@@ -95,25 +95,25 @@ class MintEndpoint:
             await response(scope, receive, send)
 
     async def open(self) -> None:
-        """Open what the first request would open otherwise: a `SecretPool` that was not opened.
+        """Open the `SecretPool`, which the first request would open otherwise.
 
-        Raises `ConfigurationError` where the service cannot work: Redis on trio.
+        Raises `ConfigurationError` for Redis on trio, which cannot work.
         """
         await self.limiter.open()
         await self._issuer.open()
 
     async def aclose(self) -> None:
-        """Close the pool and the connections that it opened. Repeatable. The client stays open."""
+        """Close the pool and connections that it opened, not the client. May be called again."""
         await self._issuer.aclose()
         await self.limiter.aclose()
 
     async def respond(self, request: Request, body: bytes | None = None) -> Response:
         """Return the response to a request: with status 499 when the client has disconnected.
 
-        It is for frameworks whose views are not ASGI apps, such as Django: the response has
-        `status_code`, `headers` and `body`. Pass the request's body if the framework has read it.
-        Otherwise it is read here, and the framework has to close the connection after a response
-        that comes before the end of the body. It raises nothing.
+        It is for frameworks whose views are not ASGI apps, such as Django. The response has
+        `status_code`, `headers` and `body`. Pass the request's `body` if the framework has read it.
+        Otherwise it is read here, and the framework must close the connection after a response that
+        is sent before the end of the body. Raises nothing.
         """
         if body is not None:
             request = Request(request.scope, replay_body(body))

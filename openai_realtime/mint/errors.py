@@ -1,4 +1,4 @@
-"""The error responses of the mint endpoint, and the one that stands for an error of the provider.
+"""The error responses of the mint endpoint, and the choice of one for an error of the provider.
 
 Rule for this file: nothing that a client or the provider sent is part of a response.
 """
@@ -29,18 +29,18 @@ class ErrorCode:
     status: int
     """The HTTP status."""
     name: str
-    """For programs: the member `error` of the response, and a label of the metrics."""
+    """For programs: the response's `error`, and a label of the metrics."""
     message: str
-    """For people: the member `message` of the response."""
+    """For people: the response's `message`."""
 
 
-METHOD: Final = ErrorCode(405, "method_not_allowed", "Ask with POST.")
-ORIGIN: Final = ErrorCode(403, "origin_not_allowed", "This page may not ask for a voice session.")
+METHOD: Final = ErrorCode(405, "method_not_allowed", "Use POST.")
+ORIGIN: Final = ErrorCode(403, "origin_not_allowed", "This page may not start a voice session.")
 CONTENT_TYPE: Final = ErrorCode(415, "not_json", "Send JSON, as application/json.")
 TOO_LARGE: Final = ErrorCode(413, "body_too_large", "The request is too large.")
 TOO_SLOW: Final = ErrorCode(408, "body_too_slow", "The request did not arrive in time.")
 MALFORMED: Final = ErrorCode(400, "malformed_json", "The body is not a JSON object.")
-CHOICE: Final = ErrorCode(400, "choice_not_allowed", "The body asks for what cannot be chosen.")
+CHOICE: Final = ErrorCode(400, "choice_not_allowed", "The body has a choice that is not allowed.")
 UNAUTHORIZED: Final = ErrorCode(401, "unauthorized", "Sign in first.")
 FORBIDDEN: Final = ErrorCode(403, "forbidden", "You may not start a voice session.")
 AUTHORIZE_DOWN: Final = ErrorCode(
@@ -52,7 +52,7 @@ TOO_BUSY: Final = ErrorCode(
 )
 LIMITER_DOWN: Final = ErrorCode(503, "limiter_unavailable", "Voice sessions are not available now.")
 PROVIDER_BUSY: Final = ErrorCode(429, "provider_busy", "The voice service is busy. Wait a moment.")
-PROVIDER_DOWN: Final = ErrorCode(503, "provider_unavailable", "The voice service does not answer.")
+PROVIDER_DOWN: Final = ErrorCode(503, "provider_unavailable", "The voice service does not respond.")
 PROVIDER_FAILED: Final = ErrorCode(502, "provider_failed", "No voice session could be started.")
 INTERNAL: Final = ErrorCode(500, "internal_error", "Something went wrong here.")
 
@@ -92,9 +92,8 @@ def endpoint_error_for(error: RealtimeError) -> EndpointError:
 
 def _code_for(error: RealtimeError) -> ErrorCode:
     match error:
-        case RateLimitError(
-            retryable=True
-        ):  # otherwise the credit is used up: waiting does not help
+        # One that is not retryable means that the credit is used up: waiting does not help.
+        case RateLimitError(retryable=True):
             return PROVIDER_BUSY
         case CertificateError():  # waiting does not help: an operator has to act
             return PROVIDER_FAILED

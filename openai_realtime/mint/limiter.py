@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_LIMITS = "5/minute; 3/10 seconds"
 DEFAULT_GLOBAL_LIMITS = "600/minute"
 MAX_PRINCIPALS = 200_000
-"""How many principals memory holds. Beyond, the one who minted longest ago is forgotten first."""
+"""How many principals memory holds; above that, the one with the oldest mint is forgotten first."""
 _CODES = (TOO_OFTEN, TOO_BUSY)
 _MEMORY = "memory://"
 _REDIS = re.compile(r"(?:rediss?|redis\+unix)://.+", re.ASCII)
@@ -55,7 +55,7 @@ def parse_rates(option: str, text: object) -> Rates:
     rates = [_parse_rate(part) for part in text.split(";")] if isinstance(text, str) else [None]
     if None in rates:
         message = (
-            f'{option} is unusable: it is written like "5/minute; 3/10 seconds", '
+            f'{option} is unusable: it must be written like "5/minute; 3/10 seconds", '
             f"1 to {_MAX_EVENTS:,} in 1 second to 31 days"
         )
         raise ConfigurationError(message)
@@ -77,7 +77,7 @@ class LimiterUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LimitExceeded:
-    """A limit is reached: the principal's own, or the one for all."""
+    """A limit is reached: the principal's own, or the one for all principals."""
 
     code: ErrorCode
     retry_after: float
@@ -92,7 +92,7 @@ class Limiter:
         self._storage = _storage(storage, *rates)
 
     async def open(self) -> None:
-        """Raise `ConfigurationError` where the storage cannot work: Redis on trio."""
+        """Raise `ConfigurationError` for Redis on trio, which cannot work."""
         await self._storage.open()
 
     async def hit(self, pseudonym: str) -> LimitExceeded | None:
@@ -115,7 +115,7 @@ class Limiter:
             raise LimiterUnavailableError(describe(error)) from None
 
     async def aclose(self) -> None:
-        """Close the storage's connections. Repeatable."""
+        """Close the storage's connections. May be called again."""
         await self._storage.aclose()
 
 
@@ -199,7 +199,7 @@ def _storage(url: object, limits: Rates, global_limits: Rates) -> _MemoryStorage
     """
     if url == _MEMORY:
         return _MemoryStorage(limits, global_limits)
-    problem = "it is memory:// or a URL such as redis://127.0.0.1:6379/0"
+    problem = "it must be memory:// or a URL such as redis://127.0.0.1:6379/0"
     if isinstance(url, str) and _REDIS.fullmatch(url):
         try:
             from openai_realtime.mint.redis_storage import RedisStorage  # noqa: PLC0415 - memory needs no redis

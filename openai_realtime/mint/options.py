@@ -1,4 +1,4 @@
-"""The options of `mint_app` and `mint_endpoint`: every option, its default, its range and its check."""
+"""The options of `mint_app` and `mint_endpoint`: their defaults, ranges and checks."""
 
 from __future__ import annotations
 
@@ -30,47 +30,48 @@ class MintOptions(TypedDict, total=False):
     `type`) as `client.client_secrets.create` takes its `session`."""
     authorize: Required[Authorize]
     """Takes the Starlette `Request` and returns the principal (a text that is stable for one
-    person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse otherwise.
-    Async, or a plain function, which runs on a thread. It has 15 s; after that the request is
-    refused with 503. There is no default. `request.client.host` is the client's address, as
+    person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse with
+    another status. It is async, or a plain function, which runs on a thread. After 15 s the request
+    is refused with 503. Required. `request.client.host` is the client's address, as
     `trusted_proxies` determines it."""
     origins: Iterable[str]
-    """The origins of the web pages that may ask, exactly as browsers send them:
-    `https://app.example`. Default: none, which leaves clients that send no Origin: native apps."""
+    """The origins of the web pages that may get a secret, exactly as browsers send them:
+    `https://app.example`. Default: none, so that only clients without an Origin, such as native
+    apps, get one."""
     credentials: bool
     """Whether pages of these origins may send cookies from another origin. Default: no."""
     allow: Mapping[str, Iterable[Choice]]
-    """What the page may choose, by the parameters' names of `client.sessions.create`, and from
-    which values: `{"voice": ["verse", "marin"]}`. Default: nothing."""
+    """The parameters of `client.sessions.create` that the page may choose, each with its allowed
+    values: `{"voice": ["verse", "marin"]}`. Default: none."""
     lifetime: int
-    """Seconds that a secret lives, 10–7200. Default: 60."""
+    """Seconds for which a secret is valid, 10–7200. Default: 60."""
     limits: str
-    """How often each principal may mint: rates separated by `;`, all of which hold, in windows that
-    move. A rate is 1 to 1,000,000 in a number of seconds, minutes, hours or days, at most 31 days.
-    Default: `5/minute; 3/10 seconds`."""
+    """How often each principal may mint: rates separated by `;`, all of which apply, in sliding
+    windows. A rate is 1 to 1,000,000 in a number of seconds, minutes, hours or days, at most 31
+    days. Default: `5/minute; 3/10 seconds`."""
     global_limits: str
     """How often all principals together may mint, written as `limits`. Default: `600/minute`."""
     storage: str
     """Where mints are counted: `memory://` (default: each process by itself, up to 200,000
-    principals; then the one who minted longest ago is forgotten first), or Redis 5 or newer for
-    several processes with the same limits: `redis://…`, `rediss://…` (TLS), `redis+unix://…`. Redis
-    needs asyncio: on trio the app raises `ConfigurationError` when it starts, and without a lifespan
-    every mint is refused with 503."""
+    principals; above that, the one who minted longest ago is forgotten first), or Redis 5 or newer,
+    so that several processes share the limits: `redis://…`, `rediss://…` (TLS), `redis+unix://…`.
+    Redis needs asyncio: on trio the app raises `ConfigurationError` when it starts, and without a
+    lifespan every mint is refused with 503."""
     safety_key: str | bytes | None
-    """A key of the server's, 16 bytes or more, the same in all processes. With it, the provider gets
-    the header `OpenAI-Safety-Identifier`: HMAC-SHA256 of the principal. Default: none."""
+    """A secret key, 16 bytes or more, the same in all processes. With it, each mint sends the
+    header `OpenAI-Safety-Identifier`: HMAC-SHA256 of the principal. Default: none."""
     trusted_proxies: int
-    """How many of your own proxies are in front, each of which appends to `X-Forwarded-For`.
+    """How many of your own proxies are in front; each must append to `X-Forwarded-For`.
     Default: 0, and the header is ignored. (uvicorn has its own setting: `proxy_headers=False`.)"""
     connect_url: str | None
     """Where the page sends its SDP offer. Default: the provider's calls endpoint."""
     pool: SecretSource | None
-    """Secrets minted beforehand, such as a `SecretPool`; a request that chooses something gets a
-    new one. The `SecretPool` must be made with the parameters of `session`, written flat, and its
-    secrets must live for `lifetime`: they live for 600 seconds unless `client_secret` says
-    otherwise. It cannot be combined with `safety_key`, because such a secret belongs to one person.
-    A `SecretPool` that was not opened is opened by the app's lifespan, or else by the first request,
-    until `aclose()` or the end of the event loop. Default: none."""
+    """Secrets minted beforehand, such as a `SecretPool`; a request with choices gets a new one. The
+    `SecretPool` must have the same parameters as `session`, in flat form, and its secrets must be
+    valid for `lifetime` (without `client_secret` they are valid for 600 seconds). It cannot be
+    combined with `safety_key`, because such a secret belongs to one person. The app's lifespan, or
+    else the first request, opens a `SecretPool` that was not opened, until `aclose()` or the end of
+    the event loop. Default: none."""
 
 
 class ServiceOptions(MintOptions, total=False):
@@ -84,7 +85,7 @@ class ServiceOptions(MintOptions, total=False):
 
 _SECRETS = frozenset({"safety_key", "storage"})  # the URL of a storage may hold a password
 _REQUIRED = {
-    "authorize": "without it, anybody could mint at your expense",
+    "authorize": "without it, anyone could mint at your expense",
     "session": "the parameters of the session, chosen by the server",
 }
 _MAPPINGS = {
@@ -115,7 +116,7 @@ def check_options(client: object, given: MintOptions, known: type) -> None:
             raise ConfigurationError(message)
     if not callable(options["authorize"]):
         message = (
-            "authorize must be a callable: it takes the request, and returns who asks, or None"
+            "authorize must be a callable: it takes the request, and returns the principal or None"
         )
         raise ConfigurationError(message)
     for name, example in _MAPPINGS.items():
@@ -126,7 +127,9 @@ def check_options(client: object, given: MintOptions, known: type) -> None:
         _check_pool_option(options["pool"], options.get("safety_key"))
     proxies = options.get("trusted_proxies", 0)
     if isinstance(proxies, bool) or not isinstance(proxies, int) or proxies < 0:
-        message = "trusted_proxies is unusable: it is the number of proxies in front, 0 or more"
+        message = (
+            "trusted_proxies is unusable: it must be the number of proxies in front, 0 or more"
+        )
         raise ConfigurationError(message)
 
 
@@ -139,7 +142,7 @@ def _mask_secrets(options: dict[str, object]) -> None:
 
 def _check_pool_option(pool: object, safety_key: object) -> None:
     if safety_key is not None:
-        message = "pass pool=… or safety_key=…: a secret that is bound to a person is never pooled"
+        message = "pass pool=… or safety_key=…, not both: a pooled secret belongs to no person yet"
         raise ConfigurationError(message)
     if isinstance(pool, SyncSecretPool) or not callable(getattr(pool, "acquire", None)):
         message = "pool must be the async client's secret_pool(…)"

@@ -1,6 +1,6 @@
-"""Whether the service could mint now, and which part fails if not. Nothing is minted.
+"""Checks, without minting, whether the service could mint now, and which part fails if not.
 
-The result is used again for a second, so that requests cannot make the service connect more often.
+A result is reused for a second, so that many requests do not cause many connections.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ READY: Final[Mapping[str, str]] = {
 """The states of a service that could mint."""
 _CONNECT_SECONDS = 3.0
 _CACHE_SECONDS = 1.0
-_NOT_ASKED = "not asked"
+_NOT_CHECKED = "not checked"
 
 
 def is_ready(states: Mapping[str, str]) -> bool:
     """Return whether the service could mint, given what `Readiness.check` returned."""
-    return all(states[name] in {state, _NOT_ASKED} for name, state in READY.items())
+    return all(states[name] in {state, _NOT_CHECKED} for name, state in READY.items())
 
 
 class Readiness:
-    """Checks everything without which every mint fails."""
+    """Checks every part that each mint needs."""
 
     def __init__(self, client: RealtimeSessionsClient, limiter: Limiter) -> None:
         self._client = client
@@ -52,11 +52,10 @@ class Readiness:
     async def check(self) -> Mapping[str, str]:
         """Return the state of each part: `is_ready` says whether the service could mint.
 
-        `client` is open or closed, `descriptors` (the process' file descriptors) available or
-        exhausted, `limiter` usable or unusable, `provider` reachable, unreachable, or not asked: when
-        no file descriptor is left for a connection, and when the client sends through an
-        `http_client` or `transport` of the user's, whose way to the provider is not known here. It
-        raises nothing.
+        `client` is "open" or "closed"; `descriptors` (the process' file descriptors) "available" or
+        "exhausted"; `limiter` "usable" or "unusable"; `provider` "reachable", "unreachable" or "not
+        checked". The provider is not checked when no file descriptor is free, and when the client
+        sends through the user's `http_client` or `transport`. Raises nothing.
         """
         async with self._lock:
             if time.monotonic() - self._checked_at > _CACHE_SECONDS:
@@ -72,9 +71,9 @@ class Readiness:
             states["limiter"] = "unusable"
         if not _is_descriptor_available():
             states["descriptors"] = "exhausted"
-            states["provider"] = _NOT_ASKED
+            states["provider"] = _NOT_CHECKED
         elif _uses_httpx(self._client):
-            states["provider"] = _NOT_ASKED
+            states["provider"] = _NOT_CHECKED
         elif not await is_provider_reachable(self._client):
             states["provider"] = "unreachable"
         return states
@@ -92,21 +91,21 @@ def _is_descriptor_available() -> bool:
     try:
         socket.socket().close()
     except OSError as error:
-        logger.warning("No file descriptor is left for a connection: %s", error.strerror)
+        logger.warning("No file descriptor is free for a connection: %s", error.strerror)
         return False
     return True
 
 
 def _uses_httpx(client: RealtimeSessionsClient) -> bool:
-    """Return whether the client sends through an `http_client` or `transport` of the user's."""
+    """Return whether the client sends through the user's `http_client` or `transport`."""
     return isinstance(client._connections, AsyncHttpxEngine)  # noqa: SLF001 - of the same package
 
 
 async def is_provider_reachable(client: RealtimeSessionsClient) -> bool:
     """Return whether the provider accepts a connection within 3 seconds. Nothing is sent on it.
 
-    The connection is a new one, made as the client makes its own (proxies, TLS): an idle one may be
-    dead without a sign of it.
+    The connection is new, with the client's proxies and TLS settings: an idle one may be broken
+    without notice.
     """
     try:
         with anyio.fail_after(_CONNECT_SECONDS):

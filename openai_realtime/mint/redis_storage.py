@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from redis.commands.core import AsyncScript
 
 _SECONDS = 2.0
-"""How long one run of the script may take. In the same network it takes about a millisecond."""
+"""How long one run of the script may take. In a local network it takes about a millisecond."""
 _CONNECTIONS = 8
-"""How many runs there are at a time, and so how many connections a process has to Redis."""
+"""How many runs are under way at most, and so how many connections a process has to Redis."""
 # The braces keep all keys in one hash slot, as a Redis cluster requires of one script.
 _PREFIX = "{openai_realtime:mint}:"
 _MICROSECONDS = 1_000_000
 _Rates: TypeAlias = Sequence[tuple[int, int]]
-"""Limits and their seconds, as `Limiter` has them."""
+"""Pairs of a limit and its seconds, as in `limiter.Rate`."""
 
-# KEYS has one key for each counter, ARGV[1] the counters as JSON. Returns for each counter the wait in
-# microseconds; when all are 0, each counter has counted one event. Times are whole microseconds, which
-# Lua's numbers hold exactly.
+# KEYS has one key for each counter, ARGV[1] the counters as JSON. Returns for each counter the wait
+# in microseconds; when all are 0, each counter has counted one event. Times are whole microseconds,
+# which Lua's numbers hold exactly.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -83,38 +83,37 @@ class _Connections:
 class RedisStorage:
     """Counts the mints of all processes that use the same Redis (5 or newer) or Valkey.
 
-    Each event loop has its own connections. `aclose` closes them, or else the end of the loop.
+    Each event loop has its own connections. `aclose` or the end of the loop closes them.
     """
 
     def __init__(self, url: str, limits: _Rates, global_limits: _Rates) -> None:
         self._url = url.replace("redis+unix://", "unix://", 1)
         # Raises when the URL or its query is wrong. It does not connect.
-        self._client().connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py types no more
+        self._client().connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
         self._counters = json.dumps([_counter(limits), _counter(global_limits)])
         self._readiness = json.dumps([_counter([(1000, 1)])])
         self._connections: dict[asyncio.AbstractEventLoop, _Connections] = {}
 
     async def open(self) -> None:
-        """Raise `ConfigurationError` where there is no asyncio."""
+        """Raise `ConfigurationError` on trio."""
         _event_loop()
 
     async def hit(self, principal: str) -> Sequence[float]:
-        """Return the seconds to wait for the principal's limits and for those for all.
+        """Return the seconds to wait for the principal's limits, and for the limits for all.
 
-        When both are 0, the mint is counted. Raises `TimeoutError` after 2 seconds,
-        `ConfigurationError` where there is no asyncio, and what redis-py raises: the mint may then
-        have been counted.
+        When both are 0, the mint is counted. Raises `ConfigurationError` on trio, `TimeoutError`
+        after 2 seconds, and what redis-py raises: after these two, the mint may have been counted.
         """
         keys = [f"{_PREFIX}principal:{principal}", f"{_PREFIX}everybody"]
         waits = await self._run(keys, self._counters)
         return [wait / _MICROSECONDS for wait in waits]
 
     async def check(self) -> None:
-        """Run the script on a key for this purpose; raises as `hit` does."""
+        """Run the script on a key that only this check uses; raises what `hit` raises."""
         await self._run([f"{_PREFIX}readiness"], self._readiness)
 
     async def aclose(self) -> None:
-        """Close this event loop's connections. Repeatable."""
+        """Close this event loop's connections. May be called again."""
         connections = self._connections.get(_event_loop()) if self._connections else None
         if connections is not None:
             await connections.closing.aclose()
@@ -154,7 +153,7 @@ class RedisStorage:
             self._url,
             socket_timeout=_SECONDS / 4,
             socket_connect_timeout=_SECONDS / 4,
-            # Without a pause: the first try fails on a connection that a restarted Redis has closed.
+            # Retry at once: the first try fails on a connection that a restarted Redis has closed.
             retry=Retry(NoBackoff(), 1),
         )
 
@@ -163,7 +162,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        message = "storage: Redis needs asyncio, which redis-py is made for: on trio use memory://"
+        message = "storage: Redis works with asyncio only: on trio use memory://"
         raise ConfigurationError(message) from None
 
 

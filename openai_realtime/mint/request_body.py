@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 4096
 BODY_SECONDS = 10.0
-"""How long the service reads a body: the seconds from the first read until it is complete."""
+"""How many seconds a body may take, from the first read until it is complete."""
 
 Choice: TypeAlias = str | int | float | bool | None
 """A value that `allow` may list."""
@@ -28,10 +28,10 @@ _NAMES = SessionParameters.__annotations__.keys() - {"client_secret"}
 
 
 def check_content_type(headers: Headers) -> None:
-    """Raise `EndpointError` on anything but uncompressed JSON.
+    """Raise `EndpointError` for a body that is not uncompressed JSON.
 
-    A page can send text/plain, forms or no type at all to another origin without a preflight: these
-    are refused like every other type.
+    A page can send text/plain, forms, or a body without a type to another origin without a
+    preflight: these are refused like every other type.
     """
     media_type, _, parameters = headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower().replace('"', "")
@@ -95,11 +95,11 @@ class Choices:
 def _check(name: str, values: Iterable[object]) -> None:
     problem: str | None = None
     if name not in _NAMES:
-        problem = f"it is none of {', '.join(sorted(_NAMES))}"
+        problem = f"it is not one of {', '.join(sorted(_NAMES))}"
     elif isinstance(values, str):
-        problem = 'its values are a list, such as ["verse", "marin"]'
+        problem = 'its values must be a list, such as ["verse", "marin"]'
     elif not all(value is None or isinstance(value, str | int | float) for value in values):
-        problem = "its values are texts, numbers, true, false or None"
+        problem = "its values must be texts, numbers, True, False or None"
     if problem is not None:
         message = f"allow: {name} is unusable: {problem}"
         raise ConfigurationError(message)

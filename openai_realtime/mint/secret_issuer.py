@@ -1,4 +1,4 @@
-"""Secrets for the service: from the pool when it has one for the session, otherwise newly minted."""
+"""Issues the service's secrets: from the pool if there is one, otherwise newly minted."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class SecretSource(Protocol):
     """A pool of secrets that were minted beforehand."""
 
     async def acquire(self, *, min_ttl: float = 30) -> PooledResponse:
-        """Return a secret that is valid for `min_ttl` seconds at least and is used by no one yet."""
+        """Return an unused secret that is valid for at least `min_ttl` seconds."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """The session that the server chose, flat or nested, and how long its secrets live."""
+    """The session that the server chose, flat or nested, and the lifetime of its secrets."""
 
     session: JsonObject
     lifetime: int
@@ -67,7 +67,7 @@ class SessionPlan:
         Each choice is validated, so that no request fails because of it later.
         """
         if isinstance(lifetime, bool) or not _MIN_LIFETIME <= lifetime <= _MAX_LIFETIME:
-            message = f"lifetime is unusable: it is {_MIN_LIFETIME} to {_MAX_LIFETIME} seconds"
+            message = f"lifetime is unusable: it must be {_MIN_LIFETIME} to {_MAX_LIFETIME} seconds"
             raise ConfigurationError(message)
         if {"client_secret", "expires_after"} & session.keys():
             message = "session: the secret's lifetime is set by lifetime=…"
@@ -83,17 +83,17 @@ class SessionPlan:
 
     @property
     def is_nested(self) -> bool:
-        """Whether the session is written as `client.client_secrets.create` takes it."""
+        """Whether the session has the form of `client.client_secrets.create`."""
         return "type" in self.session
 
     @property
     def model(self) -> str | None:
-        """The model of the session; None: the provider chooses it."""
+        """The model of the session, or None if the provider chooses it."""
         model = self.session.get("model")
         return model if isinstance(model, str) else None
 
     def check(self, chosen: Mapping[str, Choice]) -> None:
-        """Raise `ParameterError` when the session would be unusable with these choices."""
+        """Raise `ParameterError` if the session is unusable with these choices."""
         sessions.CREATE.parameters.validate(chosen)
         if self.is_nested:
             client_secrets.CREATE.parameters.validate({"session": self._with(chosen)})
@@ -130,7 +130,7 @@ class SessionPlan:
 def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
     """Raise `ConfigurationError` when a `SecretPool` mints other sessions than the plan."""
     if not isinstance(pool, SecretPool):
-        return  # there is none, or it is the user's own and cannot be checked
+        return  # there is no pool, or it is the user's own, which cannot be checked
     if plan.is_nested:
         message = "pool: a SecretPool mints with sessions.create: write session flat, without type"
         raise ConfigurationError(message)
@@ -153,7 +153,7 @@ def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
     seconds = pool._lifetime  # noqa: SLF001 - of the same package
     if seconds != plan.lifetime:
         message = (
-            f"pool: its secrets live {seconds:g} s, and lifetime is {plan.lifetime}: pass "
+            f"pool: its secrets are valid for {seconds:g} s, and lifetime is {plan.lifetime}: pass "
             f"lifetime={seconds:g}, or make the pool with "
             f'client_secret={{"expires_after": {{"seconds": {plan.lifetime}}}}}'
         )
@@ -161,9 +161,9 @@ def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
 
 
 class PoolOpener:
-    """Opens a pool that its owner did not open, also in an app whose lifespan does not run.
+    """Opens a pool that was not opened, also in an app whose lifespan does not run.
 
-    The pool is open in a task of its own, until `aclose` or the end of the event loop.
+    A separate task keeps the pool open until `aclose` or the end of the event loop.
     """
 
     def __init__(self, pool: SecretPool) -> None:
@@ -182,7 +182,7 @@ class PoolOpener:
             await self._opened.wait()
 
     async def aclose(self) -> None:
-        """Close the pool, if it was opened here. Repeatable."""
+        """Close the pool, if it was opened here. May be called again."""
         if self._opened is not None:
             self._closing.set()
             await self._closed.wait()
@@ -203,7 +203,7 @@ class PoolOpener:
 
             trio.lowlevel.spawn_system_task(keep_open)
         else:
-            # In an empty context: that of the first request holds its span, for example.
+            # In an empty context: the first request's context holds its span, for example.
             self._task = event_loop.create_task(keep_open(), context=contextvars.Context())
             # A task that is cancelled before it starts does not run its `finally`.
             self._task.add_done_callback(lambda _: self._closed.set())
@@ -234,17 +234,17 @@ class SecretIssuer:
         self, chosen: Mapping[str, Choice], safety_identifier: str | None
     ) -> PooledResponse:
         """Return a secret for one person; raises what the client raises."""
-        # The pool's sessions are made without choices.
+        # The pool's sessions have no choices in them.
         if self._pool is not None and not chosen:
             try:
                 await self.open()
                 return await self._pool.acquire(min_ttl=min(_MIN_TTL, self._plan.lifetime / 2))
             except Exception as error:  # noqa: BLE001 - whatever the cause, a new secret can be minted
-                logger.warning("The pool gave no secret, minting one: %s", describe(error))
+                logger.warning("The pool returned no secret, so one is minted: %s", describe(error))
         return await self._plan.mint(self._client, chosen, safety_identifier)
 
     def model_of(self, response: PooledResponse) -> str | None:
-        """Return the model that a secret is for, as the provider names it; None: it is not named."""
+        """Return the model of a secret, as the provider names it, or None if it is not named."""
         session = response.session if isinstance(response, ClientSecretCreateResponse) else response
         model = getattr(session, "model", None)
         if not isinstance(model, str):

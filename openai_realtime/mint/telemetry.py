@@ -1,7 +1,6 @@
-"""The access log (logger `openai_realtime.mint`, one line a request) and the Prometheus metrics.
+"""The access log (logger `openai_realtime.mint`, a line per request) and the Prometheus metrics.
 
-Rule for this file: a log line holds no secret, no header and no principal. A principal stands in it
-as its pseudonym.
+Rule for this file: a log line holds no secret and no header, and a principal only as its pseudonym.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 _REQUESTS: Final = "openai_realtime_mint_requests_total"
 _IN_PROGRESS: Final = "openai_realtime_mint_requests_in_progress"
 _DURATION: Final = "openai_realtime_mint_duration_seconds"
-# Without the times at which the series began, which prometheus_client adds to them.
+# All but the creation times, which prometheus_client adds to each series.
 _SAMPLES: Final = (
     _REQUESTS,
     _IN_PROGRESS,

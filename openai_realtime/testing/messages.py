@@ -1,4 +1,4 @@
-"""What goes into the mock and comes out of it: recorded requests and scripted responses."""
+"""The mock's recorded requests and scripted responses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True, slots=True)
 class MockResponse:
-    """A response to send in place of the default one."""
+    """A response to send instead of the default one."""
 
     status: int = 200
     json: object = None
@@ -57,7 +57,7 @@ class MockResponse:
     delay: float = 0.0
     """Seconds to wait before the response is sent."""
     drop: Literal["no", "before", "during"] = "no"
-    """Close the connection before the response (`before`), or halfway through its body (`during`)."""
+    """Close the connection before the response, or in the middle (`during`) of its body."""
 
     def content(self) -> bytes:
         """Return the body's bytes."""

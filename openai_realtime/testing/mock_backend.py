@@ -1,6 +1,6 @@
-"""What a realtime server does, as a function from a request to a response, without a socket.
+"""A realtime server without a socket: it returns the response to each request.
 
-What differs between providers is in `profiles.py`.
+The differences between providers are in `profiles.py`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from openai_realtime.testing.profiles import Profile
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts by default."""
 
-# CORS lets a page of any origin read the responses, as the real API does. The rules are the Fetch
-# standard's: https://fetch.spec.whatwg.org/#http-cors-protocol.
+# A page of any origin may read the responses, as at the real API. The rules are those of the Fetch
+# standard: https://fetch.spec.whatwg.org/#http-cors-protocol.
 _CORS = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "location, retry-after, x-request-id",
@@ -59,7 +59,7 @@ class _MintedSecret:
 
 
 class MockBackend:
-    """Responds as a provider's realtime endpoints do. Every minted secret is a new one."""
+    """Responds like a provider's realtime endpoints. Every minted secret is new."""
 
     def __init__(
         self, profile: Profile, *, api_key: str | None, peers: Peers | None = None
@@ -84,7 +84,7 @@ class MockBackend:
         self._script.extend(responses)
 
     def forget_script(self) -> None:
-        """Drop the scripted responses that are not sent yet."""
+        """Drop the scripted responses that have not been sent."""
         self._script.clear()
 
     def phone(self, *, webhook_url: str, secret: str = MOCK_WEBHOOK_SECRET) -> MockPhone:
@@ -93,14 +93,14 @@ class MockBackend:
             call = server.phone(webhook_url="http://127.0.0.1:8000/webhooks/openai").ring()
             assert call.wait_for_decision().kind == "accepted"
 
-        From then on the calls endpoints respond 404 for the id of a call that does not exist.
+        After that the calls endpoints respond with 404 to the id of a call that does not exist.
         Without a phone they accept any id.
         """
         self._rejects_unknown_calls = True
         return MockPhone(webhook_url, secret, self._add_call)
 
     def expire_secrets(self) -> None:
-        """Make every secret that was minted so far expired."""
+        """Expire every secret that was minted so far."""
         self._secrets = {
             value: replace(secret, expires_at=0) for value, secret in self._secrets.items()
         }
@@ -136,12 +136,12 @@ class MockBackend:
         try:
             return self._rejection(request, endpoint) or self._act(request, endpoint, below)
         except ParameterError as error:
-            # The client's advice on extra_body is not part of a server's message.
+            # A server's message does not have the client's hint about extra_body.
             message = str(error).partition(" (extra_body")[0]
             return error_response(400, message, code="invalid_value", param=error.param)
 
     def _rejection(self, request: RecordedRequest, endpoint: str) -> MockResponse | None:
-        """Return the error response that a request gets before its body is read, or None."""
+        """Return the error response that does not depend on the request's body, or None."""
         path, _, query = request.path.partition("?")
         version = parse_qs(query).get("api-version", [None])[0]
         if request.method != "POST":

@@ -1,7 +1,7 @@
-"""The sessions that the mock mints: the requested parameters, with a server's defaults for the rest.
+"""The sessions that the mock mints: the requested parameters, and a server's defaults.
 
-The client's own types check the parameters, so the mock rejects what the client rejects. Such a request
-reaches the mock with `extra_body`, or from another client.
+The SDK's own types check the parameters, so the mock rejects what the client rejects. A request
+with such parameters reaches the mock only with `extra_body`, or from another client.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openai_realtime.dialects import JsonObject
 
 SDP_ANSWER = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
-"""A placeholder for a peer's SDP answer: valid enough to recognise, not enough to connect."""
+"""A placeholder for a peer's SDP answer: it can be parsed, but no call can be connected with it."""
 
 _TURN_DETECTION: JsonObject = {
     "type": "server_vad",
@@ -121,7 +121,7 @@ CREATE_SESSION: dict[str, Callable[[JsonObject], JsonObject]] = {
     "client_secrets": _nested_session,
     "translations": _translation,
 }
-"""Each endpoint's session from its parameters; raises `ParameterError` for what a server rejects."""
+"""Makes each endpoint's session; raises `ParameterError` for parameters that a server rejects."""
 
 
 def _secret(options: Json, lifetime_name: str, default_seconds: int) -> JsonObject:

@@ -1,4 +1,4 @@
-"""The phone side of the mock: calls that ring by a signed webhook, and what your code decides on them."""
+"""The phone side of the mock: calls with their signed webhooks, and your code's decisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOCK_WEBHOOK_SECRET = "whsec_b3BlbmFpX3JlYWx0aW1lIG1vY2sgc2VjcmV0"  # noqa: S105
 _DELIVERY_SECONDS = 30.0
 
 DecisionKind = Literal["accepted", "rejected", "referred", "hung_up", "missed"]
-"""What happened to a call; `missed`: it was neither accepted nor rejected in time."""
+"""The outcome of a call; `missed`: it was neither accepted nor rejected in time."""
 
 CallState = Literal["ringing", "accepted", "rejected", "referred", "hung_up", "missed"]
 """The state of a call."""
@@ -40,7 +40,7 @@ _REQUIRED_STATES: dict[str, CallState] = {
     "refer": "accepted",
     "hangup": "accepted",
 }
-"""The state that a call must be in. OpenAI's reference says refer and hangup need an active call."""
+"""The state that each action needs. By OpenAI's reference, refer and hangup need an active call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class CallDecision:
 class MockCall:
     """A call at the mock's endpoints, by phone or WebRTC. Safe to use from any thread.
 
-    It rings until it is accepted or rejected. After `answer_within` seconds (default: never) it is
-    missed.
+    It rings until it is accepted or rejected, or is missed after `answer_within` seconds (default:
+    never).
     """
 
     def __init__(
@@ -89,10 +89,9 @@ class MockCall:
         return decisions[-1].kind if decisions else "ringing"
 
     def _first_decision(self, kind: DecisionKind | None, timeout: float) -> CallDecision | None:
-        """Return the first decision of a kind (None: of any kind).
+        """Return the first decision of `kind` (None: of any kind).
 
-        Returns None when there is no such decision after `timeout` seconds, or sooner when the call is
-        over.
+        Returns None if there is no such decision within `timeout` seconds, or before the call ends.
         """
         deadline = self._clock() + timeout
         with self._changed:
@@ -169,8 +168,8 @@ class MockPhoneCall(MockCall):
     ) -> CallDecision:
         """Return the first decision on the call, or the first one of `kind`. Blocks.
 
-        Raises `TimeoutError` when there is no such decision after `timeout` seconds, or sooner when the
-        call is over. In async code: `await anyio.to_thread.run_sync(call.wait_for_decision)`.
+        Raises `TimeoutError` if there is no such decision within `timeout` seconds, or before the
+        call ends. In async code: `await anyio.to_thread.run_sync(call.wait_for_decision)`.
         """
         decision = self._first_decision(kind, timeout)
         if decision is None:
@@ -185,7 +184,7 @@ class MockPhoneCall(MockCall):
     def wait_for_delivery(self, *, timeout: float = 5) -> int:
         """Return the HTTP status of your response to the webhook. Blocks.
 
-        Raises `TimeoutError` when there is no response after `timeout` seconds, and `OSError` or
+        Raises `TimeoutError` when there is no response within `timeout` seconds, and `OSError` or
         `http.client.HTTPException` when the webhook cannot be delivered.
         """
         if not self._delivered.wait(timeout) or self._delivery is None:
@@ -196,7 +195,7 @@ class MockPhoneCall(MockCall):
         return self._delivery
 
     def deliver(self, send: Callable[[SignedWebhook], int]) -> None:
-        """Send the webhook with `send`, and keep the status that it returns or the error it raises."""
+        """Send the webhook with `send`, and store the status or the error."""
         try:
             self._delivery = send(self.webhook)
         except (OSError, http.client.HTTPException) as error:
@@ -221,7 +220,7 @@ class MockPhone:
         answer_within: float = 5,
         age: float = 0,
     ) -> MockPhoneCall:
-        """Begin a call, and return it at once. A thread of its own sends the webhook.
+        """Begin a call, and return it at once. Another thread sends the webhook.
 
         `from_` and `to` are numbers or whole SIP URIs; `sip_headers` are added to From and To. A
         call that is neither accepted nor rejected within `answer_within` seconds is missed. The

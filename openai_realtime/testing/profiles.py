@@ -1,4 +1,4 @@
-"""What differs between the providers that the mock simulates: paths, credentials, dialects and quirks."""
+"""The differences between the simulated providers: paths, credentials, dialects and quirks."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Profile:
     """One provider's server."""
 
     provider: Provider
-    """The client's side of this provider, with a placeholder for the host."""
+    """The provider as a client takes it, with a placeholder for the host."""
     dialect: MockDialect = "both"
     retired: MockResponse = _NOT_FOUND
-    """The response to a flat request where the flat dialect is not supported."""
+    """The response to a flat request if the flat dialect is not supported."""
     success: int = 200
     request_id_header: str = "x-request-id"
     auth_schemes: tuple[AuthScheme, ...] = (providers.BEARER,)
     parse_request: Callable[[JsonObject, str], JsonObject] = lambda parameters, _: parameters
-    """Checks and rewrites the parameters (of an endpoint) before a session is made of them."""
+    """Checks and rewrites an endpoint's parameters before a session is made from them."""
     format_response: Callable[[JsonObject], JsonObject] = dict
     """Rewrites a session into this provider's response."""
 
@@ -60,7 +60,7 @@ class Profile:
         return replace(self.provider, base_url=self.provider.base_url.replace(_HOST, origin, 1))
 
     def route(self, path: str) -> tuple[str | None, *tuple[str, ...]]:
-        """Return a path's endpoint, and for an action on a call also the call's id and the action."""
+        """Return a path's endpoint; for an action on a call, also the call's id and the action."""
         below = path.removeprefix(self.provider.base_url.removeprefix(_HOST))
         for endpoint, endpoint_path in self.provider.paths.items():
             if below == endpoint_path:
@@ -72,16 +72,16 @@ class Profile:
 
     def reject_dialect(self, endpoint: str, headers: Headers) -> MockResponse | None:
         """Return the error response to a request in an unsupported dialect, or None."""
-        # The header requests the flat shape at every endpoint.
+        # With this header, a request at any endpoint is flat.
         is_flat = endpoint in _FLAT or ("openai-beta" in headers and self.dialect == "ga")
         if self.dialect in {"beta" if is_flat else "ga", "both"}:
             return None
-        # Only the flat shape was retired; a server without the nested shape never had it.
+        # Only the flat dialect was retired; a server without the nested one never supported it.
         return self.retired if is_flat else _NOT_FOUND
 
 
 def find_profile(dialect: MockDialect | None, provider: ProviderName | None) -> Profile:
-    """Return the profile of a provider, or of a plain server that supports `dialect` (default: both).
+    """Return the profile of a provider, or of a server with `dialect` (default: both).
 
     Raises `ConfigurationError` for an unknown provider.
     """

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class RealtimeRoutes(MockBackend):
-    """A respx route that responds as a realtime server does, at every endpoint.
+    """A respx route that responds like a realtime server, at every endpoint.
 
     `requests` holds the received requests, `respond_next` scripts responses, and `route` is respx's
-    own route. A response's `drop` raises a connection error here; its `delay` has no effect.
+    own route. A response with `drop` raises a connection error here; `delay` has no effect.
     """
 
     route: respx.Route

@@ -26,26 +26,26 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class MockRealtimeServer(MockBackend):
-    """A loopback server that mints sessions as a realtime server does, in both dialects.
+    """A loopback server that mints sessions like a realtime server, in both dialects.
 
         with MockRealtimeServer() as server:
             client = SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key)
 
     It checks the key and the parameters, fills in the defaults, and mints a new secret for every
-    call. `requests` holds the received requests; `respond_next` scripts the next responses. Start it
-    with `with`, or with `start()` and `stop()`.
+    call. `requests` holds the received requests; `respond_next` scripts the next responses. Start
+    it with `with`, or with `start()` and `stop()`.
 
     `port` 0, the default, takes a free port. `api_key` is the only accepted key; None accepts any
     key. `dialect` limits it to the flat ("beta") or the nested ("ga") endpoints (default: both, or
-    the provider's). `provider` simulates a provider with its quirks; create the client with
-    `RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)` then.
+    the provider's). `provider` simulates a provider with its quirks; then create the client with
+    `RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)`.
 
-    `webrtc=True` makes it the other end of the calls that use its secrets: a real WebRTC peer, which
+    With `webrtc=True` the server is a real WebRTC peer for the calls that use its secrets: it
     echoes audio and sends events on the data channel `oai-events`. Without it, the SDP answer is a
     placeholder.
 
-    Raises `ConfigurationError` for an unknown provider, and for `webrtc=True` without aiortc; raises
-    `OSError` when the port is not free.
+    Raises `ConfigurationError` for an unknown provider, and for `webrtc=True` without aiortc;
+    raises `OSError` when the port is not free.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class MockRealtimeServer(MockBackend):
 
     @property
     def provider(self) -> Provider:
-        """The provider to give to a client, so that it uses the mock as it uses the real provider."""
+        """The provider to pass to a client, so that it uses the mock like the real provider."""
         return self._profile.at(f"http://{_LOOPBACK}:{self._http.server_port}")
 
     @property
     def base_url(self) -> str:
-        """The base URL to give to a client, such as `http://127.0.0.1:49152/v1`."""
+        """The base URL to pass to a client, such as `http://127.0.0.1:49152/v1`."""
         return self.provider.base_url
 
     def hang_up(self) -> None:
@@ -80,9 +80,9 @@ class MockRealtimeServer(MockBackend):
         self._http.hang_up()
 
     def start(self) -> Self:
-        """Start to serve, on a thread of its own. Raises `RuntimeError` when it was stopped before."""
+        """Start to serve on another thread. Raises `RuntimeError` if it was stopped before."""
         if self._http.stopping.is_set():
-            message = "This server was stopped: make another one"
+            message = "This server was stopped: make a new one"
             raise RuntimeError(message)
         if self._webrtc is not None:
             self._webrtc.start()
@@ -93,7 +93,7 @@ class MockRealtimeServer(MockBackend):
         return self
 
     def stop(self) -> None:
-        """Close every connection and free the port. Repeatable."""
+        """Close every connection and free the port. May be called again."""
         if self._thread is not None:
             self._http.shutdown()
             self._thread.join()
@@ -182,10 +182,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = response.content()
         sent = content[: len(content) // 2] if response.drop == "during" else content
-        # Headers and body go out in one write: a second write would wait for the first one's ACK.
+        # Headers and body are sent in one write: a second write would wait for the first one's ACK.
         self.wfile.write(self._head(response, len(content)) + sent)
         if response.drop == "during":
-            # A reset discards what the client has received and not read yet.
+            # A reset discards bytes that the client has received but not read.
             server.stopping.wait(_RESET_DELAY_SECONDS)
             self._reset()
 
@@ -208,4 +208,4 @@ class _Handler(BaseHTTPRequestHandler):
         socket.close(self.connection.detach())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
-        """Print nothing: `requests` is the record."""
+        """Print nothing: `requests` holds the requests."""

@@ -51,7 +51,7 @@ class WebRtcPeers:
         self._peers: dict[str, _Peer] = {}
 
     def start(self) -> None:
-        """Start the peers' event loop, on a thread of its own."""
+        """Start the peers' event loop on another thread."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -65,7 +65,7 @@ class WebRtcPeers:
         self._run(self._hang_up(call_id))
 
     def close(self) -> None:
-        """End every call, and the thread. Repeatable."""
+        """End every call and the thread. May be called again."""
         if self._loop is None or self._thread is None:
             return
         self._run(self._hang_up(*self._peers))
@@ -100,7 +100,7 @@ class _Peer:
     """The mock's end of one call. It runs on the peers' event loop."""
 
     def __init__(self, session: JsonObject, on_close: Callable[[], object]) -> None:
-        # No ICE servers: aiortc's default asks a public server for this machine's address.
+        # No ICE servers: aiortc's default is a public STUN server.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._conversation = _Conversation(session)
         self._outgoing: asyncio.Queue[Iterator[JsonObject]] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""The only door to the network: one file an engine, and the two drivers that run an exchange."""
+"""All access to the network: one file for each engine, and the drivers that run an exchange."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The engine for asyncio (and uvloop): a protocol that moves a connection's bytes, and a timer."""
+"""The engine for asyncio and uvloop: an asyncio protocol with one timer for each connection."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
             self._waiter = None
 
     async def exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Send a request and return its response; raises `APIConnectionError` where there is none."""
+        """Send a request and return its response; raises `APIConnectionError` if none comes."""
         waiter = self._begin_to_wait(deadline.remaining(), limits.read)
         self._transport.write(self.connection.send(request))
         self._unsent = self.unsent
@@ -84,17 +84,17 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         finally:
             self._waiter = None
         if self._unsent and self.unsent:
-            self.connection.is_closed = True  # the server responded before it had the whole request
+            self.connection.is_closed = True  # the response came before the whole request was sent
         return self.connection.response()
 
     @property
     def unsent(self) -> int:
-        """How many bytes the transport has still to send."""
+        """How many bytes the transport still has to send."""
         return self._transport.get_write_buffer_size()
 
     @property
     def phase(self) -> Phase:
-        """Which phase of a call it is in."""
+        """The current phase of the call."""
         if not self.connection.is_open:
             return "connect"
         return "send" if self.unsent else "receive"
@@ -108,7 +108,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         self._transport.abort()
 
     def abandon(self) -> None:
-        """Do nothing: the parent's event loop goes on with it."""
+        """Do nothing: the parent's event loop still uses the connection."""
 
     def reading_in(self, thread: int) -> asyncio.Transport | None:
         """Return the transport, if it is reading and belongs to an event loop of this thread."""
@@ -117,12 +117,12 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         return self._transport if self._transport.is_reading() else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
         _open_connections.add(self)
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Return a new buffer: asyncio's own has 256 KiB, for which memory is mapped at each read."""
+        """Return a new 16 KiB buffer: for asyncio's own of 256 KiB, every read would map memory."""
         del sizehint
         self._buffer = bytearray(_BUFFER_BYTES)
         return self._buffer
@@ -134,7 +134,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         self._pass_on(data)
 
     def eof_received(self) -> None:
-        """Pass on that nothing more comes; asyncio closes the transport then."""
+        """Pass on the end of the input; asyncio then closes the transport."""
         try:
             self.connection.receive_eof()
         except APIConnectionError as error:
@@ -143,7 +143,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
             self._update()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the wait, after the bytes that came before the connection failed were read.
+        """Read the bytes that came before the connection failed, then end the wait.
 
         A server that refuses a large request may respond and reset the connection.
         """
@@ -171,7 +171,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         self._update()
 
     def _update(self) -> None:
-        """End the wait, or close, or go on with a backlog, by the state of the connection."""
+        """End the wait, close, or continue with a backlog, as the connection's state requires."""
         connection = self.connection
         if connection.is_backlogged:
             if not self._transport.is_closing():
@@ -246,7 +246,7 @@ _paused: list[asyncio.Transport] = []
 
 
 def _pause_reading() -> None:
-    """Before a fork: an event loop that runs on in the child would read the parent's bytes."""
+    """Before a fork, pause: an event loop that runs in the child would read the parent's bytes."""
     thread = threading.get_ident()
     for connection in list(_open_connections):
         if transport := connection.reading_in(thread):
@@ -266,12 +266,12 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
 
 
 class _AsyncioPool(LoopPool[AsyncioConnection]):
-    """The connections of one event loop, which alone keeps it: it is gone when its loop is."""
+    """The connections of one event loop. Only the loop refers to it, so both are freed together."""
 
     _sweeper: asyncio.TimerHandle | None = None
 
     def keep(self, origin: Origin, pooled: AsyncioConnection) -> None:
-        """Keep a connection for the next call, for as long as it may idle."""
+        """Keep a connection for the next call, idle for `KEEP_ALIVE_SECONDS` at most."""
         super().keep(origin, pooled)
         if self._sweeper is None:
             self._sweep_later()
@@ -296,7 +296,7 @@ class _AsyncioPool(LoopPool[AsyncioConnection]):
 class AsyncioEngine(LoopEngine[asyncio.AbstractEventLoop, AsyncioConnection]):
     """Sends requests on asyncio."""
 
-    # The proactor event loop reads before a connection asks for bytes.
+    # The proactor event loop reads before a connection needs bytes.
     reads_ahead: bool = sys.platform == "win32"
 
     async def sleep(self, seconds: float) -> None:
@@ -373,7 +373,7 @@ async def _connect(addresses: list[Address]) -> socket.socket:
             if isinstance(outcome, socket.socket) and outcome is not winner:
                 outcome.close()
     if winner is None:
-        return ended[0].result()  # which raises what was wrong with the first address
+        return ended[0].result()  # raises the error of the first address
     return winner
 
 

@@ -46,46 +46,46 @@ class SyncEngine(Protocol):
 
 
 class AsyncConnections(Protocol):
-    """A client's way to servers, for as long as the client lives."""
+    """A client's connections to servers."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed: then calls raise `ClientClosedError`."""
+        """Whether it was closed, so that calls raise `ClientClosedError`."""
         ...
 
     def current(self) -> AsyncEngine:
-        """Return the engine to send by now; raises `ClientClosedError` once it is closed."""
+        """Return the engine for the next request; raises `ClientClosedError` after a close."""
         ...
 
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
-        """Have `count` idle connections to an origin, as far as that can be had."""
+        """Open connections to an origin until `count` are idle. Over httpx it does nothing."""
         ...
 
     async def aclose(self) -> None:
-        """Close every connection. Repeatable."""
+        """Close every connection. May be called again."""
         ...
 
 
 class SyncConnections(Protocol):
-    """A client's way to servers, for as long as the client lives."""
+    """A client's connections to servers."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed: then calls raise `ClientClosedError`."""
+        """Whether it was closed, so that calls raise `ClientClosedError`."""
         ...
 
     def current(self) -> SyncEngine:
-        """Return the engine to send by now; raises `ClientClosedError` once it is closed."""
+        """Return the engine for the next request; raises `ClientClosedError` after a close."""
         ...
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
-        """Have `count` idle connections to an origin, as far as that can be had."""
+        """Open connections to an origin until `count` are idle. Over httpx it does nothing."""
         ...
 
     def close(self) -> None:
-        """Close every connection. Repeatable."""
+        """Close every connection. May be called again."""
         ...
 
 
@@ -120,7 +120,7 @@ class AsyncDriver:
     async def _awaited(
         self, key: Awaitable[str], limits: Timeout, deadline: Deadline
     ) -> Authorization:
-        import anyio  # noqa: PLC0415 - most keys are not awaited, and it takes its time to load
+        import anyio  # noqa: PLC0415 - slow to import, and few keys are awaited
 
         with anyio.move_on_after(deadline.remaining()):
             return self._credential.authorization(await key)
@@ -156,5 +156,5 @@ class SyncDriver:
             return credential
         if isinstance(credential, Coroutine):
             credential.close()  # otherwise Python warns that it was never awaited
-        message = "api_key is an async callable: the sync client needs a plain one"
+        message = "api_key is an async callable: the sync client needs a sync one"
         raise ConfigurationError(message)

@@ -1,8 +1,8 @@
 """One connection without its socket: layers of TLS and tunnels, and HTTP/1.1 on top.
 
-Rules for this file: an engine writes what the methods return, and passes on what it reads. When a
-method raises, the connection is closed: the engine writes what `close` returns, if that can be written
-at once, and closes the socket.
+Rules for this file: an engine sends the bytes that the methods return, and passes the bytes that it
+reads to `receive`. When a method raises, the connection is closed: the engine sends the bytes that
+`close` returns, if that is possible without waiting, and closes the socket.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.wire import Request, Response
 
 
-# A key update costs OpenSSL 16 µs: this may hold hundreds.
+# So many bytes may hold hundreds of TLS key updates, and each costs OpenSSL 16 µs.
 _MOST_AT_ONCE = 16 * 1024
 _NO_RESPONSE = ResponseReader()
 _NO_RESPONSE.is_complete = True
@@ -35,7 +35,7 @@ def _first_lines(method: str, url: str) -> bytes:
 
 
 def encode_request(request: Request) -> bytes:
-    """Return a request as one piece, which leaves in one packet and one TLS record."""
+    """Return the bytes of a request in one piece, for one packet and one TLS record."""
     # No local variable holds a part of it: a traceback that shows them would show the API key.
     return b"".join(
         (
@@ -51,7 +51,7 @@ class Layer(Protocol):
     """What stands between HTTP and the socket: TLS, or the tunnel that a proxy opens."""
 
     is_open: bool
-    """Whether the layer above may begin."""
+    """Whether the layer above can send and receive."""
     has_ended: bool
     """Whether the peer has announced that it sends nothing more."""
     failure: ssl.SSLError | None
@@ -59,7 +59,7 @@ class Layer(Protocol):
 
     @property
     def is_between_records(self) -> bool:
-        """Whether every record that has begun to come is complete."""
+        """Whether no record has arrived only in part."""
         ...
 
     def start(self) -> bytes:
@@ -75,16 +75,16 @@ class Layer(Protocol):
         ...
 
     def send(self, data: bytes | memoryview) -> bytes:
-        """Return what carries `data`; nothing, where the layer has failed."""
+        """Return the bytes that carry `data`; `b""` if the layer has failed."""
         ...
 
     def close(self, *, with_close_notify: bool) -> bytes:
-        """Return the last bytes to send: those still unsent, and TLS's close_notify if wanted."""
+        """Return the last bytes to send: unsent ones, and TLS's close_notify if requested."""
         ...
 
 
 class Connection:
-    """A connection: opening, then idle and busy in turn, then closed."""
+    """A connection: it opens, is idle and busy alternately, and closes."""
 
     __slots__ = (
         "_has_ended",
@@ -100,15 +100,15 @@ class Connection:
     def __init__(self, layers: Sequence[Layer] = ()) -> None:
         self._layers = layers
         self._opened = 0
-        # An idle connection keeps nothing of its last response.
+        # An idle connection holds no part of its last response.
         self._reader = _NO_RESPONSE
         self._is_reusable = True
         self._waiting = b""
         self._has_ended = False
         self.is_closed: bool = False
-        """Whether it can carry nothing more."""
+        """Whether no more bytes can be sent or received."""
         self.was_idle: bool = False
-        """Whether it waited for its request: the server may have closed it meanwhile."""
+        """Whether it was idle before its request: the server may have closed it in that time."""
 
     @property
     def is_open(self) -> bool:
@@ -127,12 +127,12 @@ class Connection:
 
     @property
     def is_backlogged(self) -> bool:
-        """Whether more has come than was parsed: let other tasks run, then call `receive(b"")`."""
+        """Whether received bytes are unparsed: let other tasks run, then call `receive(b"")`."""
         return bool(self._waiting) or self._reader.is_backlogged
 
     @property
     def may_serve_again(self) -> bool:
-        """Whether another request may be sent: nothing came behind the response, in any layer."""
+        """Whether another request may be sent: no bytes came after the response, in any layer."""
         if self.is_closed or self._waiting or not self._is_reusable:
             return False
         return not self._layers or all(layer.is_between_records for layer in self._layers)
@@ -144,7 +144,7 @@ class Connection:
     def send(self, request: Request) -> bytes:
         """Return the bytes of a request; the connection is busy until its response is complete.
 
-        Raises `APIConnectionError` where it cannot be sent.
+        Raises `APIConnectionError` if it cannot be sent.
         """
         if self.is_closed:
             self._fail_to_open()
@@ -158,8 +158,8 @@ class Connection:
     def receive(self, data: bytes | bytearray) -> bytes:
         """Take received bytes, and return the bytes to send.
 
-        Bytes that come while the connection is idle close it: they are the response to nothing.
-        Raises `APIConnectionError` where opening has failed, or the response cannot be used.
+        Bytes that come while the connection is idle close it, because no request waits for them.
+        Raises `APIConnectionError` if opening has failed, or the response cannot be used.
         """
         if self._layers and (self.is_backlogged or len(data) > _MOST_AT_ONCE):
             self._waiting += data
@@ -185,7 +185,7 @@ class Connection:
             self._end(0)
 
     def response(self) -> Response:
-        """Return the complete response; raises `APIConnectionError` where it cannot be decoded."""
+        """Return the complete response; raises `APIConnectionError` if it cannot be decoded."""
         reader, self._reader = self._reader, _NO_RESPONSE
         response = reader.response()
         self._is_reusable = reader.is_reusable
@@ -227,7 +227,7 @@ class Connection:
         return outgoing
 
     def _end(self, position: int, failure: ssl.SSLError | None = None) -> None:
-        """Pass on to the layers from `position` that nothing more comes, and why."""
+        """Record the end of the input, and its cause, in the layers from `position`."""
         for layer in self._layers[position:]:
             if failure is None:
                 layer.receive_eof()
@@ -238,7 +238,7 @@ class Connection:
             self._fail_to_open()
 
     def _fail_to_open(self) -> NoReturn:
-        """Raise what keeps the connection from carrying a request: the failure of the top layer."""
+        """Raise the error of a connection that cannot carry a request: the top layer's failure."""
         self.is_closed = True
         for layer in reversed(self._layers):
             if layer.failure is not None:

@@ -1,8 +1,8 @@
-"""Failures of a connection, or of httpx, as the errors that callers see.
+"""Translates failures of connections and of httpx into the errors that callers see.
 
 Rules for this file: errors are distinguished by type, `errno` and `SSLError.reason`, never by their
-text. No message quotes what a server sent. The classes of httpx and httpcore are their public ones,
-looked up where a library is imported already.
+text. No message quotes what a server sent. Only public classes of httpx and httpcore are used, and
+only if the library is already imported.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from openai_realtime.errors import Phase
 
-# getaddrinfo's errors that come back the next time: there is no such name.
+# getaddrinfo's errors that a retry does not change: the name does not exist.
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
-"""What an `OSError` says when no file descriptor is left."""
-_MORE_DESCRIPTORS = "Raise the limit of open files (ulimit -n), or close what is not needed"
-# TLS failures that say no more than that the connection ended.
+"""The `errno` values of an `OSError` when no file descriptor is free."""
+_MORE_DESCRIPTORS = "Raise the limit of open files (ulimit -n), or close files that are not needed"
+# TLS failures that mean only that the connection ended.
 _TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-# OpenSSL's names for the alerts of a server that asks for a client certificate and gets none.
+# OpenSSL's names for the alert of a server that requires a client certificate and received none.
 _CLIENT_CERTIFICATE_WANTED = frozenset(
     {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_CERTIFICATE_REQUIRED"}
 )
@@ -52,14 +52,14 @@ _TIMED_OUT: dict[Phase, str] = {
 
 
 def not_http(why: str) -> APIConnectionError:
-    """Return the error of a response that is not HTTP/1.1, or is beyond our bounds."""
+    """Return the error of a response that is not HTTP/1.1, or exceeds the limits in `http1.py`."""
     return APIConnectionError(
         f"The server's response is not valid HTTP: {why}", phase="receive", possibly_acted=True
     )
 
 
 def too_much(why: str) -> APIConnectionError:
-    """Return the error of a response that is larger than anything useful."""
+    """Return the error of a response that is too large; `why` ends the message."""
     return APIConnectionError(f"The server's response {why}", phase="receive", possibly_acted=True)
 
 
@@ -83,7 +83,7 @@ def lost(phase: Phase, cause: OSError | None = None) -> APIConnectionError:
 class _DescriptorsNeeded(ContextDecorator):
     """A `with` block, or a function, that imports or opens something.
 
-    Raises `APIConnectionError` in the place of the `OSError` of a process without free descriptors.
+    It replaces the `OSError` of a process without free file descriptors by `APIConnectionError`.
     """
 
     def __init__(self, phase: Literal["connect", "receive"]) -> None:
@@ -98,9 +98,9 @@ class _DescriptorsNeeded(ContextDecorator):
 
 
 DESCRIPTORS_TO_CONNECT = _DescriptorsNeeded("connect")
-"""For what happens before a request is sent."""
+"""For code that runs before a request is sent."""
 DESCRIPTORS_TO_RECEIVE = _DescriptorsNeeded("receive")
-"""For what happens once a response is there: the server may have acted."""
+"""For code that runs after a response has come: the server may have acted."""
 
 
 def not_resolved(cause: OSError) -> APIConnectionError:
@@ -115,7 +115,7 @@ def not_resolved(cause: OSError) -> APIConnectionError:
 
 
 def tls_failed(cause: ssl.SSLError, phase: Literal["connect", "receive"]) -> APIConnectionError:
-    """Return the error of a TLS handshake, or of TLS later on, that failed; raise it from `cause`."""
+    """Return the error of a failure of TLS, in the handshake or later; raise it from `cause`."""
     _forget_frames(cause)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return CertificateError(
@@ -127,7 +127,7 @@ def tls_failed(cause: ssl.SSLError, phase: Literal["connect", "receive"]) -> API
         return lost(phase)
     if cause.reason in _CLIENT_CERTIFICATE_WANTED:
         return APIConnectionError(
-            "The server asks for a client certificate, and this client has none",
+            "The server requires a client certificate, and this client has none",
             phase=phase,
             possibly_acted=False,
             hint="Call it through a proxy that has one, or pass http_client= with a TLS context "
@@ -156,14 +156,14 @@ def pool_timed_out(count: int) -> APITimeoutError:
     return APITimeoutError(
         f"No connection became free in time: {count} are busy",
         phase="pool",
-        hint="Fewer calls at once, or more processes",
+        hint="Make fewer calls at once, or use more processes",
     )
 
 
 def client_closed() -> ClientClosedError:
     """Return the error of a call that begins after its client was closed."""
     return ClientClosedError(
-        "The client is closed: make another one, or keep it for as long as the process"
+        "The client is closed: make a new one, or keep one open for the whole process"
     )
 
 
@@ -180,16 +180,16 @@ def _forget_frames(cause: OSError | None) -> None:
 
 
 _LIBRARIES = ("httpx", "httpcore", "httpx2", "httpcore2")
-# Exceptions of the parsers below httpcore: behind its own, they say that the response is malformed.
+# Exceptions of httpcore's parsers. As the cause of httpcore's own, they mean a malformed response.
 _PARSERS = {"h11": "RemoteProtocolError", "h2.exceptions": "ProtocolError"}
 _WITHHELD = "details withheld: they may quote what was sent or received"
 
 
 class translated:  # noqa: N801 - reads as a verb: `with translated():`
-    """A `with` block whose exceptions of httpx's leave it as `APIConnectionError`s.
+    """A `with` block that turns httpx's exceptions into `APIConnectionError`s.
 
-    The library's exception stays as the cause, without frames. Another exception passes unchanged,
-    with those of its frames that are of the user's own code.
+    The library's exception becomes the cause, without frames. Any other exception passes through
+    and keeps only the frames of the user's own code.
     """
 
     __slots__ = ("has_head",)
@@ -214,13 +214,13 @@ class translated:  # noqa: N801 - reads as a verb: `with translated():`
 
 
 def translate(error: BaseException, *, has_head: bool) -> APIConnectionError | None:
-    """Return what an exception means, or None when it is neither httpx's nor the system's."""
+    """Return the error for an exception of httpx or of the system, or None for any other."""
     name = next((name for name in MEANINGS if isinstance(error, _classes(name))), None)
     if name is None:
         return None
     if name == "RemoteProtocolError" and (has_head or not _is_the_parsers(error)):
-        # The same class means that the server closed the connection: where no parser's exception is
-        # behind it before the head has come, and where one is and the body ends early.
+        # httpcore raises the same class when the server closes the connection: before the head,
+        # then without a parser's exception as the cause; or within the body, then with one.
         translation = _lost(None)
     else:
         translation = MEANINGS[name](_system_error(error))
@@ -242,9 +242,9 @@ def _is_the_parsers(error: BaseException) -> bool:
 
 
 def _system_error(error: BaseException) -> OSError | None:
-    """Return what TLS, the look-up of the host's name, or else the operating system said."""
+    """Return the error of TLS, else of the name's look-up, else of the operating system."""
     found = [origin for origin in _origins(error) if isinstance(origin, OSError)]
-    # An SSLError that OpenSSL did not raise has no reason.
+    # An `SSLError` that OpenSSL did not raise has no `reason`.
     tls = [each for each in found if isinstance(each, ssl.SSLError) and hasattr(each, "reason")]
     names = [each for each in found if isinstance(each, socket.gaierror)]
     others = [
@@ -275,7 +275,7 @@ def _no_url(_: OSError | None) -> APIConnectionError:
     return APIConnectionError("The URL cannot be called", phase="connect")
 
 
-# The first class that an exception is an instance of counts: base classes come last.
+# The first class that matches an exception counts, so base classes come last.
 MEANINGS: dict[str, Callable[[OSError | None], APIConnectionError]] = {
     "PoolTimeout": lambda _: APITimeoutError("No connection became free in time", phase="pool"),
     "ConnectTimeout": lambda _: timed_out("connect"),
@@ -306,7 +306,7 @@ _QUOTING = frozenset(
         "UnsupportedProtocol",
     }
 )
-# What a transport that is not httpx's may raise, and what it then means.
+# Built-in exceptions that a custom transport may raise, by the class that they count as.
 _BUILT_IN: dict[str, tuple[type[Exception], ...]] = {
     "TimeoutException": (TimeoutError,),
     "TransportError": (OSError,),
@@ -314,7 +314,7 @@ _BUILT_IN: dict[str, tuple[type[Exception], ...]] = {
 
 
 def _origins(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and everything behind it: causes, contexts, members of groups."""
+    """Yield an exception and all that it is linked to: causes, contexts, members of groups."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:
@@ -336,7 +336,7 @@ _THIS_PACKAGE = str(Path(__file__).parents[1])
 def _of_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
     """Return a traceback without the frames of installed packages and of the standard library.
 
-    What is left is of a mock's handler, or of an application, whose author looks for the line that
+    The frames of an application or of a mock's handler stay: they show its author the line that
     failed.
     """
     kept: list[TracebackType] = []

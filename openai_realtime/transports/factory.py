@@ -1,9 +1,9 @@
-"""Which engine a client sends by: its own connections, its user's client or transport, or httpx's.
+"""Chooses how a client sends: its own connections, the user's client or transport, or httpx.
 
 Rule for this file: while something intercepts httpx or httpcore, calls go through httpx. respx,
-pytest-httpx, pytest-httpx2 and vcrpy replace methods of httpx, httpcore, httpx2 or httpcore2, which a
-client's own connections do not use. Every call checks for that, so a client may be made before a mock
-begins.
+pytest-httpx, pytest-httpx2 and vcrpy replace methods of httpx, httpcore, httpx2 or httpcore2, which
+a client's own connections do not use. Every call checks for that, so a client may be made before a
+mock begins.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from openai_realtime.transports.trio_engine import TrioEngine
 
 _CARRIERS = {"httpx": "httpx", "httpcore": "httpx", "httpx2": "httpx2", "httpcore2": "httpx2"}
-"""Which library carries a call to what intercepts a package."""
+"""For each package that may be intercepted, the library through which a call then goes."""
 
 
 class _Watched:
-    """A method that interceptors replace, as it was when it was its own package's."""
+    """A method that interceptors replace, and its last known original."""
 
     __slots__ = ("class_name", "members", "method", "name", "owner", "package")
 
@@ -55,7 +55,7 @@ class _Watched:
         self.method: object = None
 
     def is_replaced(self, module: object) -> bool:
-        """Return whether its code is of another package now."""
+        """Return whether its code now belongs to another package."""
         owner = getattr(module, self.class_name, None)
         method = getattr(owner, self.name, None)
         if not isinstance(module, ModuleType) or method is None:
@@ -91,8 +91,8 @@ def _carrier(methods: _Methods) -> str | None:
     for watched in methods:
         if watched.package in found:
             module = found[watched.package]
-            # At every call, so it is written out. Members are compared: the attribute is a new object
-            # each time where OpenTelemetry wraps it.
+            # Inline, because it runs at every call. It compares the class's members:
+            # OpenTelemetry's wrapper is a new object at every access of the attribute.
             if (
                 getattr(module, watched.class_name, None) is not watched.owner
                 or watched.method is None
@@ -103,11 +103,11 @@ def _carrier(methods: _Methods) -> str | None:
 
 
 def _is_of(module: ModuleType, method: object) -> bool:
-    """Return whether a method's code is of the package that it is found in.
+    """Return whether a method's code belongs to the package of the module that has it.
 
-    Its `__module__` does not show that: vcrpy copies it. A wrapper that forwards attributes, as wrapt's
-    does for OpenTelemetry, counts as what it wraps. What has no code to look at, such as a `Mock`, is
-    of no package.
+    `__module__` does not show that: vcrpy copies it. A wrapper that forwards attributes (wrapt's,
+    which OpenTelemetry uses) counts as the method that it wraps. An object without code, such as a
+    `Mock`, belongs to no package.
     """
     while isinstance(method, partial | partialmethod):
         method = method.func
@@ -125,11 +125,11 @@ def _root(module_name: str) -> str:
 def _mocked_by_respx() -> str | None:
     """Return the library that respx mocks now, or None.
 
-    In httpx's clients it replaces a method without a public name: that it has routers tells.
+    respx replaces a private method of httpx's clients, so its public list of routers is read.
     """
     try:
         mockers = sys.modules["respx.mocks"].Mocker.registry.values()
-    except (AttributeError, KeyError):  # it is being imported, or not at all
+    except (AttributeError, KeyError):  # respx is not imported, or not yet completely
         return None
     for mocker in mockers:
         if mocker.routers:
@@ -140,23 +140,23 @@ def _mocked_by_respx() -> str | None:
 
 
 class OwnAsyncConnections:
-    """A client's own connections: asyncio's or trio's, by what runs the call."""
+    """A client's own connections, on asyncio or trio."""
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
         self._asyncio: AsyncioEngine | None = None
         self._trio: TrioEngine | None = None
         self.is_closed: bool = False
-        """Whether it was closed: then calls raise `ClientClosedError`."""
+        """Whether it was closed, so that calls raise `ClientClosedError`."""
 
     def current(self) -> AsyncEngine:
-        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
+        """Return the engine for the next request: httpx's while something intercepts httpx."""
         if self.is_closed:
             raise client_closed()
         package = _carrier(_ASYNC)
         if package is None:
             return self._own()
-        from openai_realtime.transports.httpx_client import PlainAsyncEngine  # noqa: PLC0415 - few
+        from openai_realtime.transports.httpx_client import PlainAsyncEngine  # noqa: PLC0415 - rare
 
         return PlainAsyncEngine(package, self._rules)
 
@@ -176,13 +176,13 @@ class OwnAsyncConnections:
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
-        """Have `count` idle connections to an origin, as far as that can be had."""
+        """Open connections to an origin until `count` are idle; none while httpx is used."""
         own = self._own()
-        if self.current() is own:  # what intercepts httpx needs none
+        if self.current() is own:  # an interceptor uses no connection
             await own.connect(origin, count, limits, deadline)
 
     async def aclose(self) -> None:
-        """Close what is idle here; what is in use is closed when it is done. Repeatable."""
+        """Close this event loop's idle connections; busy ones close after their call."""
         self.is_closed = True
         for engine in (self._asyncio, self._trio):
             if engine is not None:
@@ -194,38 +194,38 @@ class OwnSyncConnections:
     """A client's own connections, which its threads share."""
 
     def __init__(self, rules: ProxyRules) -> None:
-        from openai_realtime.transports.sync_engine import ThreadEngine  # noqa: PLC0415 - chosen
+        from openai_realtime.transports.sync_engine import ThreadEngine  # noqa: PLC0415 - rare
 
         self._rules = rules
         self._own = ThreadEngine(rules)
         self.is_closed: bool = False
-        """Whether it was closed: then calls raise `ClientClosedError`."""
+        """Whether it was closed, so that calls raise `ClientClosedError`."""
 
     def current(self) -> SyncEngine:
-        """Return the engine to send by now: its own, or httpx's while something intercepts it."""
+        """Return the engine for the next request: httpx's while something intercepts httpx."""
         if self.is_closed:
             raise client_closed()
         package = _carrier(_SYNC)
         if package is None:
             return self._own
-        from openai_realtime.transports.httpx_client import PlainSyncEngine  # noqa: PLC0415 - few
+        from openai_realtime.transports.httpx_client import PlainSyncEngine  # noqa: PLC0415 - rare
 
         return PlainSyncEngine(package, self._rules)
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
-        """Have `count` idle connections to an origin, as far as that can be had."""
-        if self.current() is self._own:  # what intercepts httpx needs none
+        """Open connections to an origin until `count` are idle; none while httpx is used."""
+        if self.current() is self._own:  # an interceptor uses no connection
             self._own.connect(origin, count, limits, deadline)
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it is done. Repeatable."""
+        """Close the idle connections; busy ones close after their call."""
         self.is_closed = True
         self._own.close()
 
 
 def _runs_on_asyncio() -> bool:
-    """Return whether an asyncio task runs now; in trio's guest mode none does."""
-    import asyncio  # noqa: PLC0415 - trio alone does not need it
+    """Return whether an asyncio task is running; in trio's guest mode none is."""
+    import asyncio  # noqa: PLC0415 - not needed by trio alone
 
     try:
         return asyncio.current_task() is not None
@@ -238,11 +238,11 @@ def async_connections(
     http_client: AsyncHttpClient | None,
     transport: AsyncHttpTransport | None,
 ) -> AsyncConnections:
-    """Return the async client's connections; or raise `ConfigurationError`."""
+    """Return the async client's connections; raises `ConfigurationError` for options that clash."""
     _check_alone(options, http_client, transport)
     if http_client is None and transport is None:
         return OwnAsyncConnections(_proxy_rules(options))
-    from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - chosen
+    from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - rare
 
     return AsyncHttpxEngine.over(http_client, transport)
 
@@ -252,11 +252,11 @@ def sync_connections(
     http_client: SyncHttpClient | None,
     transport: SyncHttpTransport | None,
 ) -> SyncConnections:
-    """Return the sync client's connections; or raise `ConfigurationError`."""
+    """Return the sync client's connections; raises `ConfigurationError` for options that clash."""
     _check_alone(options, http_client, transport)
     if http_client is None and transport is None:
         return OwnSyncConnections(_proxy_rules(options))
-    from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - chosen
+    from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - rare
 
     return SyncHttpxEngine.over(http_client, transport)
 
@@ -265,9 +265,9 @@ def _check_alone(options: AnyClientOptions, http_client: object, transport: obje
     if http_client is not None and transport is not None:
         message = "pass transport=… or http_client=…, not both: a client has its own transport"
         raise ConfigurationError(message)
-    for name, given in (("http_client", http_client), ("transport", transport)):
-        if given is not None and options.get("proxy"):
-            message = f"pass proxy=… or {name}=…, not both: one of your own has its own proxies"
+    for name, value in (("http_client", http_client), ("transport", transport)):
+        if value is not None and options.get("proxy"):
+            message = f"pass proxy=… or {name}=…, not both: your own {name} has its own proxies"
             raise ConfigurationError(message)
 
 

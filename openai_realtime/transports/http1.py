@@ -1,7 +1,7 @@
 """HTTP/1.1 responses without I/O: bytes in, a response out.
 
-Rules for this file: what a server sends is checked here before a parser (h11, or httptools where it is
-installed) reads its head, so that both give the same response (RFC 9112, read strictly):
+Rules for this file: what a server sends is checked here before a parser (h11, or httptools where it
+is installed) reads its head, so that both give the same response (RFC 9112, read strictly):
 
 - its head is `HTTP/1.0` or `1.1`, a status from 100 to 599, CRLF line ends, no folded line, token
   names, no control characters, at most 64 KiB and 1,000 lines;
@@ -27,8 +27,8 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEAD_LINES = 1000
 MAX_INTERIM_RESPONSES = 10
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
-# How much is parsed before the caller looks at the clock and at other tasks. Chunks may be of one
-# byte each, which costs a parser most.
+# How many bytes are parsed before the caller checks the time and lets other tasks run. Chunks may
+# be of one byte each, which is the slowest case.
 _SLICE = 16 * 1024
 _SLICE_OF_CHUNKS = 4 * 1024
 
@@ -39,7 +39,7 @@ _HEAD = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: %b)?\r\n%b" % (_VALUE,
 _TRAILERS = re.compile(_FIELDS)
 _FRAMING = re.compile(rb"\n(content-length|transfer-encoding):([^\r]*+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-# The extensions that both parsers take: RFC 9112's, without white space and escaped characters.
+# The chunk extensions that both parsers accept: RFC 9112's without white space and escapes.
 _QUOTED = rb'"[\t !\x23-\x5b\x5d-\x7e\x80-\xff]*+"'
 _EXTENSIONS = rb"(?:;%b(?:=(?:%b|%b))?)*" % (_TOKEN, _TOKEN, _QUOTED)
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)%b\r\n" % _EXTENSIONS)
@@ -50,12 +50,12 @@ _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
 _WITHOUT_BODY = frozenset({204, 304})
 _WHITE_SPACE = " \t"
-# The parsers' own words would quote the response.
+# The parsers' own messages would quote the response.
 _REFUSED = "it cannot be parsed"
 
 
 class MalformedResponseError(Exception):
-    """A response is not HTTP/1.1 as RFC 9112 has it. Its text quotes nothing of the response."""
+    """A response is not valid HTTP/1.1 (RFC 9112). The message quotes nothing of the response."""
 
 
 class _Collector:
@@ -94,9 +94,10 @@ def read_by_httptools(head: bytes) -> list[tuple[str, str]]:
 
 def read_by_h11(head: bytes) -> list[tuple[str, str]]:
     """Return a head's headers as h11 reads them. Raises `MalformedResponseError`."""
-    import h11  # noqa: PLC0415 - 12 ms, which only those without httptools wait for
+    import h11  # noqa: PLC0415 - takes 12 ms, and is not used with httptools
 
-    # It is sent no request (`connection.py` encodes it): to h11, a server may respond before one.
+    # h11 does not see the request, which `connection.py` encodes. It accepts a response without
+    # one.
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD_BYTES)
     try:
         connection.receive_data(head)
@@ -105,23 +106,24 @@ def read_by_h11(head: bytes) -> list[tuple[str, str]]:
         event = h11.NEED_DATA
     if not isinstance(event, h11.Response):
         raise MalformedResponseError(_REFUSED) from None
-    items = event.headers.raw_items()  # to iterate over the headers themselves takes twice as long
+    items = event.headers.raw_items()  # iterating over the headers takes twice as long
     return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in items]
 
 
 read_headers: Callable[[bytes], list[tuple[str, str]]] = (
     read_by_httptools if find_spec("httptools") is not None else read_by_h11
 )
-"""How this process reads the headers of a head that was checked: lower-case names, trimmed values."""
+"""Returns the headers of a checked head: names in lower case, values trimmed."""
 
 
 class Head(NamedTuple):
-    """The status line and headers of a response, which are well-formed."""
+    """A well-formed status line and headers of a response."""
 
     status: int
     is_persistent: bool
-    """Whether it is of HTTP/1.1, where a connection carries one request after another."""
+    """Whether it is HTTP/1.1, so that the connection may carry another request."""
     size: int
+    """Its length in bytes."""
 
 
 class HeadReader:
@@ -147,7 +149,7 @@ class HeadReader:
                 raise MalformedResponseError("its status line or a header is malformed")
             status = int(head[2])
             if status == _SWITCHING_PROTOCOLS:
-                raise MalformedResponseError("it switches to a protocol that was not asked for")
+                raise MalformedResponseError("it switches to a protocol that was not requested")
             if status >= _FIRST_FINAL_STATUS:
                 return Head(status, head[1] == b"1", end)
             self._interim += 1
@@ -158,9 +160,9 @@ class HeadReader:
 
 
 def find_end(held: bytearray, start: int, searched: int, end: bytes, what: str) -> tuple[int, int]:
-    """Return the position behind `end`, or -1 if it has not come, and where to search on.
+    """Return the position after `end` (-1 if it has not come), and where the next search starts.
 
-    Raises `MalformedResponseError` where a line does not end by CRLF, or too much has come.
+    Raises `MalformedResponseError` if a line does not end with CRLF, or a limit is exceeded.
     """
     found = held.find(end, searched)
     stop = len(held) if found < 0 else found + len(end)
@@ -171,7 +173,7 @@ def find_end(held: bytearray, start: int, searched: int, end: bytes, what: str) 
         raise MalformedResponseError(f"more than 64 KiB of {what}")
     if found < 0:
         return -1, max(start, stop - len(end) + 1)
-    # Each line costs h11 a microsecond or two.
+    # h11 takes 1 to 2 µs for each line.
     if held.count(b"\n", start, stop) > MAX_HEAD_LINES:
         raise MalformedResponseError(f"more than 1,000 lines of {what}")
     return stop, stop
@@ -180,8 +182,8 @@ def find_end(held: bytearray, start: int, searched: int, end: bytes, what: str) 
 class ResponseReader:
     """Reads the response to one request.
 
-    Rule: the parser (h11 or httptools) reads the head; the body is cut out here, by the framing that
-    was checked, so that no two readings of a length or a chunk can differ.
+    Rule: the parser (h11 or httptools) reads only the head. The body is cut out here by the framing
+    that was checked, so that only one piece of code interprets lengths and chunks.
     """
 
     is_complete: bool = False
@@ -189,9 +191,9 @@ class ResponseReader:
     has_begun: bool = False
     """Whether any byte of it has come."""
     is_backlogged: bool = False
-    """Whether there is more to parse than was parsed: call `receive(b"")`."""
+    """Whether received bytes are still to be parsed: call `receive(b"")`."""
     is_reusable: bool = False
-    """Whether the connection may carry another request; known once `response` was called."""
+    """Whether the connection may carry another request; set by `response`."""
     _position = _searched = _size = _body_size = _left = 0
     _slice = _SLICE
     _has_framing = True
@@ -211,7 +213,7 @@ class ResponseReader:
     def receive(self, data: bytes | bytearray) -> None:
         """Take received bytes and parse a slice of them; `b""` parses the next slice.
 
-        Raises `APIConnectionError` where it is not HTTP/1.1, or is beyond the bounds.
+        Raises `APIConnectionError` if they are not HTTP/1.1, or a limit is exceeded.
         """
         self.has_begun = True
         self._size += len(data)
@@ -228,14 +230,15 @@ class ResponseReader:
             why = str(error)
         else:
             return
-        # Raised here, so that no frame whose locals hold the response stays behind the error.
+        # Raised here, so that the traceback has no frame whose locals hold the response.
         raise not_http(why)
 
     def receive_eof(self, failure: APIConnectionError | None = None) -> None:
-        """Record that nothing more comes, by a failure or not.
+        """Record the end of the connection, and its failure if there was one.
 
-        A body that nothing else frames is complete then, unless it is a failure. Raises that, or
-        `APIConnectionError` where something is missing; with a backlog, `receive` does later.
+        Without a failure, a body that only the connection's end frames is complete now. Raises the
+        failure, or `APIConnectionError` if the response is incomplete; with a backlog, `receive`
+        raises it later.
         """
         if not self._has_ended:
             self._has_ended = True
@@ -244,7 +247,7 @@ class ResponseReader:
             self._finish()
 
     def response(self) -> Response:
-        """Return the complete response; raises `APIConnectionError` where it cannot be decoded."""
+        """Return the complete response; raises `APIConnectionError` if it cannot be decoded."""
         headers = Headers.of_text(self._headers)
         response = Response(self._status, headers, whole_body(headers, b"".join(self._body)))
         self.is_reusable = (
@@ -307,8 +310,8 @@ class ResponseReader:
         if not is_chunked and _LENGTH.fullmatch(value) is None:
             raise MalformedResponseError("its Content-Length is not a number")
         if self._status in _WITHOUT_BODY:
-            # A server that sends the body nevertheless may send it later, where it would be read as
-            # another response.
+            # A server may send a body nevertheless, and late: it would be read as the next
+            # response.
             self._is_persistent = False
             return self._end()
         if is_chunked:
@@ -326,7 +329,7 @@ class ResponseReader:
             raise too_much("is larger than 1 MiB")
 
     def _take(self, size: int, limit: int) -> int:
-        """Move `size` bytes at most to the body, within what has come and the slice; return how many."""
+        """Move up to `size` received bytes of this slice to the body; return how many."""
         end = self._position + size
         part = self._held[self._position : min(end, limit)]
         if part:

@@ -1,8 +1,8 @@
 """Engines over httpx (or httpx2): a user's own client or transport, or a plain client for one call.
 
-Rules for this file: only our request is sent: no redirect is followed, and no cookie, default header
-or authentication of a client enters it. Connections, proxies and TLS are the client's or transport's,
-and it is never closed here. The sync deadline is checked between reads.
+Rules for this file: no redirect is followed, and no cookie, default header or authentication of a
+client is added to the request. The user's client or transport decides about connections, proxies
+and TLS, and is never closed here. The sync deadline is checked between reads.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ class _HttpxEngine:
     """What both engines share: the call that sends a request, and whether the engine is closed."""
 
     _prefix: str
-    """What the names of the library's classes begin with."""
+    """The prefix of the library's class names."""
     _method: str
-    """What a transport sends by."""
+    """The transport's method that sends a request."""
 
-    # Of httpx or of httpx2, which have the same public names and no common type.
+    # The library is httpx or httpx2, which have the same public names and no common type.
     def __init__(self, library: ModuleType, send: Callable[[Any], Any], client: Any = None) -> None:
         self._request_class: type[httpx.Request] = library.Request
         self._send_request = send
@@ -99,9 +99,9 @@ class _HttpxEngine:
     def over(cls, http_client: object, transport: object) -> Self:
         """Return the engine over a user's client, or over a transport where there is no client.
 
-        Raises `ConfigurationError` where it is of another kind.
+        Raises `ConfigurationError` if it is not of httpx or httpx2.
         """
-        # Both look the method up at every call: what intercepts httpx may have replaced it since.
+        # Both look the method up at every call: an interceptor may have replaced it meanwhile.
         client = cast("Any", http_client)
 
         def send_by_client(request: object) -> Any:
@@ -118,11 +118,11 @@ class _HttpxEngine:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed, or the user's client: then calls raise `ClientClosedError`."""
+        """Whether it or the user's client was closed, so that calls raise `ClientClosedError`."""
         return self._is_closed or (self._client is not None and self._client.is_closed)
 
     def current(self) -> Self:
-        """Return itself: what intercepts httpx meets its calls in any case."""
+        """Return itself: its calls go through httpx, where interceptors see them."""
         if self.is_closed:
             raise client_closed()
         return self
@@ -176,14 +176,14 @@ class AsyncHttpxEngine(_HttpxEngine):
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
-        """Do nothing: its connections are its owner's."""
+        """Do nothing: the user's client or transport has the connections."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await anyio.sleep(seconds)
 
     async def aclose(self) -> None:
-        """Send nothing more. What it sends through stays open: its owner may still need it."""
+        """Refuse further calls. The user's client or transport stays open."""
         self._is_closed = True
 
 
@@ -212,26 +212,26 @@ class SyncHttpxEngine(_HttpxEngine):
             return _finished(response, body)
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
-        """Do nothing: its connections are its owner's."""
+        """Do nothing: the user's client or transport has the connections."""
 
     def close(self) -> None:
-        """Send nothing more. What it sends through stays open: its owner may still need it."""
+        """Refuse further calls. The user's client or transport stays open."""
         self._is_closed = True
 
 
 class _PlainEngine:
-    """What both plain engines share: of which library a client is made, and how it connects."""
+    """What both plain engines share: the library, and how its client connects."""
 
     def __init__(self, package: str, rules: ProxyRules) -> None:
         try:
             self._library = importlib.import_module(package)
         except ImportError:
-            message = f"what intercepts {package}'s connections needs it too: pip install {package}"
+            message = f"calls are intercepted, which needs {package}: pip install {package}"
             raise ConfigurationError(message) from None
         self._rules = rules
 
     def _transport_settings(self, request: Request) -> dict[str, Any]:
-        """Return how to connect for a request: as a client's own connections do."""
+        """Return the transport's arguments: it connects as the SDK's own connections do."""
         origin = origin_of(request.url, loopback_only=request.loopback_only)
         proxy = self._rules.proxy_for(origin)
         settings: dict[str, Any] = {"verify": trusted_context(), "trust_env": False}
@@ -242,7 +242,7 @@ class _PlainEngine:
 
 
 class PlainAsyncEngine(_PlainEngine):
-    """Sends each call through a client that is made for it, for what intercepts the library."""
+    """Sends each call through a new client of the library, so that interceptors see the call."""
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -257,7 +257,7 @@ class PlainAsyncEngine(_PlainEngine):
 
 
 class PlainSyncEngine(_PlainEngine):
-    """Sends each call through a client that is made for it, for what intercepts the library."""
+    """Sends each call through a new client of the library, so that interceptors see the call."""
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -289,7 +289,7 @@ def _is_a(given: object, library: ModuleType, name: str) -> bool:
 
 
 def _body_of(response: httpx.Response) -> BodyReader:
-    """Return what reads the body; it has read it where a mock or an event hook was first."""
+    """Return the body's reader, already filled if a mock or an event hook has read the body."""
     if not response.is_stream_consumed:
         return BodyReader(Headers.of_raw(response.headers.raw))
     body = BodyReader(Headers())  # httpx has decoded it
@@ -304,10 +304,10 @@ async def _read(response: httpx.Response, body: BodyReader) -> None:
         async for chunk in chunks:
             body.feed(chunk)
             if body.is_too_large:
-                if response.is_closed:  # a stream that goes on after it was closed
+                if response.is_closed:  # the stream continues although it is closed
                     return
-                # Reading then fails where it began, which ends all of httpcore's generators. Left
-                # half-run they would be the garbage collector's, and trio warns of that.
+                # The next read then fails, which ends all of httpcore's generators. Otherwise the
+                # garbage collector would end them, and trio would warn.
                 await response.aclose()
 
 

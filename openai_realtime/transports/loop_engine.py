@@ -28,11 +28,11 @@ class LoopConnection(SocketConnection, ABC):
 
     @abstractmethod
     async def exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Send a request and return its response; raises `APIConnectionError` where there is none."""
+        """Send a request and return its response; raises `APIConnectionError` if none comes."""
 
 
 class Slots:
-    """How many more requests may be under way on an event loop. Those that wait are served in turn."""
+    """The free request slots of an event loop. Waiting requests get one in order of arrival."""
 
     def __init__(self, count: int) -> None:
         self._free = count
@@ -45,20 +45,20 @@ class Slots:
         self._free -= 1
         return True
 
-    async def wait(self, given: Event) -> None:
-        """Wait for a slot, which is taken when `given` is set."""
-        self._waiting.append(given)
+    async def wait(self, granted: Event) -> None:
+        """Wait for a slot. `granted` is set when this request has one."""
+        self._waiting.append(granted)
         try:
-            await given.wait()
+            await granted.wait()
         except BaseException:
-            if given.is_set():
+            if granted.is_set():
                 self.release()
             else:
-                self._waiting.remove(given)
+                self._waiting.remove(granted)
             raise
 
     def release(self) -> None:
-        """Give a slot back, to the request that waits longest if there is one."""
+        """Give a slot back, or pass it on to the request that has waited longest."""
         if self._waiting:
             self._waiting.popleft().set()
         else:
@@ -70,10 +70,10 @@ C = TypeVar("C", bound=LoopConnection)
 
 
 class LoopPool(Pool[C, Slots]):
-    """The connections of one event loop; those that idle are closed when it ends.
+    """The connections of one event loop; idle ones are closed when it ends.
 
-    The client may not have been closed. An event loop closes its unfinished async generators at its
-    end: later it is too late.
+    The client may not have been closed by then. So an async generator closes them: an event loop
+    closes its unfinished async generators before it ends.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class LoopPool(Pool[C, Slots]):
             self._watch.__anext__().send(None)
 
     async def aclose(self) -> None:
-        """Close what is idle, and what becomes idle from now on."""
+        """Close idle connections, and from now on each that becomes idle."""
         self.is_closed = True
         await self._watch.aclose()
 
@@ -100,17 +100,17 @@ class LoopPool(Pool[C, Slots]):
 
 
 class LoopEngine(ABC, Generic[K, C]):
-    """Sends requests on the running event loop (`K`). Each event loop has connections of its own."""
+    """Sends requests on the running event loop (`K`). Each event loop has its own connections."""
 
     reads_ahead: bool = False
-    """Whether the event loop may hold received bytes that no connection has seen yet."""
+    """Whether the event loop may hold received bytes that it has not passed on yet."""
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
         self._pools: WeakKeyDictionary[K, Callable[[], LoopPool[C] | None]] = WeakKeyDictionary()
         self._inherited: list[LoopPool[C]] = []
         self.is_closed: bool = False
-        """Whether what becomes idle is closed."""
+        """Whether connections are closed as soon as they become idle."""
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -128,7 +128,7 @@ class LoopEngine(ABC, Generic[K, C]):
         return lease.response
 
     async def _settle_reads(self, slots: Slots) -> None:
-        """Let the loop pass on what it has read, which would otherwise be taken for the response."""
+        """Let the loop pass on bytes that it has read: later they would count as the response."""
         try:
             for _ in range(2):
                 await self.sleep(0)
@@ -139,7 +139,7 @@ class LoopEngine(ABC, Generic[K, C]):
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
-        """Have `count` idle connections to an origin: open what is missing, all at once."""
+        """Open connections to an origin, concurrently, until `count` are idle."""
         pool = self._pool()
         errors: list[RealtimeError] = []
 
@@ -154,7 +154,7 @@ class LoopEngine(ABC, Generic[K, C]):
             raise errors[0]
 
     async def aclose(self) -> None:
-        """Close every idle connection of this event loop; those in use close when they are done."""
+        """Close every idle connection of this event loop; busy ones close after their call."""
         self.is_closed = True
         reference = self._pools.pop(self._loop(), None)
         pool = None if reference is None else reference()
@@ -166,8 +166,8 @@ class LoopEngine(ABC, Generic[K, C]):
         reference = self._pools.get(loop)
         pool = None if reference is None else reference()
         if pool is not None and pool.is_inherited:
-            # The parent goes on using these connections, and its event loop's selector is shared:
-            # they are neither used nor closed here, only kept from the garbage collector.
+            # The parent still uses these connections, and the child shares its event loop's
+            # selector. They are neither used nor closed here, only kept from the garbage collector.
             self._inherited.append(pool)
             pool = None
         if pool is None:
@@ -180,11 +180,11 @@ class LoopEngine(ABC, Generic[K, C]):
 
     @abstractmethod
     def _loop(self) -> K:
-        """Return what stands for the running event loop."""
+        """Return the object that identifies the running event loop."""
 
     @abstractmethod
     def _new_pool(self) -> tuple[LoopPool[C], Callable[[], LoopPool[C] | None]]:
-        """Return a pool, and what returns it later, as long as it is there."""
+        """Return a new pool, and a function that returns it, or None once it is freed."""
 
     @abstractmethod
     async def _wait_for_slot(self, slots: Slots, limit: float) -> None:
@@ -194,7 +194,7 @@ class LoopEngine(ABC, Generic[K, C]):
     async def _run_together(
         self, work: Callable[[], Coroutine[None, None, None]], count: int
     ) -> None:
-        """Run `work` so many times, all at once."""
+        """Run `work` `count` times, concurrently."""
 
     @abstractmethod
     async def _open(self, origin: Origin, limit: float) -> C:

@@ -1,7 +1,8 @@
-"""Idle connections, last in, first out: the newest is the likeliest to be open still.
+"""Idle connections, last in, first out: the newest is the most likely to be still open.
 
-Rules for this file: a pool serves one process, and in it one event loop or all threads. No connection
-of an event loop is used by another one, and none of a parent process by its forked child.
+Rules for this file: a pool serves one process, and in it one event loop or all threads. No
+connection of an event loop is used by another one, and none of a parent process by its forked
+child.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Semaphore(Protocol):
     """How many requests may be under way at once."""
 
     def release(self) -> object:
-        """Give one back."""
+        """Give a request slot back."""
         ...
 
 
@@ -45,13 +46,13 @@ class Pool(Generic[C, S]):
         self.slots: S = slots
         """Take one before each `Lease`, which gives it back."""
         self.is_closed: bool = False
-        """Whether what becomes idle is closed, because nothing will use it."""
+        """Whether connections are closed as soon as they become idle."""
         self._process = os.getpid()
         self._idle: dict[Origin, deque[tuple[C, float]]] = {}
 
     @property
     def is_inherited(self) -> bool:
-        """Whether its connections are a parent process's, which goes on using them."""
+        """Whether it was made in a parent process, which still uses the connections."""
         return self._process != os.getpid()
 
     @property
@@ -60,11 +61,11 @@ class Pool(Generic[C, S]):
         return any(self._idle.values())
 
     def count(self, origin: Origin) -> int:
-        """Return how many are idle."""
+        """Return how many connections to an origin are idle."""
         return len(self._idle.get(origin, ()))
 
     def take(self, origin: Origin, max_idle: float) -> C | None:
-        """Return the usable connection that became idle last, within `max_idle` seconds, or None."""
+        """Return the newest usable connection, idle for at most `max_idle` seconds, or None."""
         idle = self._idle.get(origin)
         while idle:
             try:
@@ -72,7 +73,7 @@ class Pool(Generic[C, S]):
             except IndexError:  # another thread took it meanwhile
                 return None
             if monotonic() - since > max_idle:
-                idle.append(newest)  # the others have idled longer still
+                idle.append(newest)  # the others have been idle even longer
                 return None
             if pooled.is_usable():
                 return pooled
@@ -102,7 +103,8 @@ class Pool(Generic[C, S]):
     def failed(self, origin: Origin, pooled: C, error: BaseException) -> None:
         """Close a connection whose call has failed.
 
-        Where it had idled too long, which the error then says, so had those that idled longer.
+        If it failed because it was idle too long, set `error.stale` and close the origin's other
+        idle connections, which were idle even longer.
         """
         connection = pooled.connection
         pooled.close()
@@ -117,7 +119,7 @@ class Pool(Generic[C, S]):
             self.close_idle(origin)
 
     def close_idle(self, origin: Origin | None = None, longer_than: float = -1.0) -> None:
-        """Close the connections (of one origin, or of all) that idled `longer_than` so many seconds."""
+        """Close connections, of one origin or of all, idle for more than `longer_than` seconds."""
         for key in list(self._idle) if origin is None else [origin]:
             idle = self._idle.get(key, deque[tuple[C, float]]())
             while idle:
@@ -131,7 +133,7 @@ class Pool(Generic[C, S]):
                 pooled.close()
 
     def abandon_idle(self) -> None:
-        """Close this process's copies of what is its parent's, and send nothing on them."""
+        """Close this process's copies of the parent's sockets, and send nothing on them."""
         for idle in self._idle.values():
             for pooled, _ in idle:
                 pooled.abandon()
@@ -139,9 +141,9 @@ class Pool(Generic[C, S]):
 
 
 class Lease(Generic[C, S]):
-    """One call's connection: an idle one, or `None` for the caller to open one.
+    """One call's connection: an idle one, or `None` if the caller must open one.
 
-    Afterwards it is kept or closed, and the request slot is given back.
+    At the end of the block the connection is kept or closed, and the request slot is given back.
     """
 
     __slots__ = ("_max_idle", "_pool", "connection", "origin", "response")
@@ -165,7 +167,7 @@ class Lease(Generic[C, S]):
     def check_new(self) -> None:
         """Raise `APIConnectionError` if the connection that was opened cannot carry the request.
 
-        What came before the request is not its response.
+        Bytes that came before the request are not its response.
         """
         if self.connection is not None and not self.connection.is_usable():
             raise lost("connect")

@@ -1,4 +1,4 @@
-"""From a URL to the host to connect to: its origin, and the proxy by argument or environment.
+"""Finds the host to connect to for a URL: the origin, or the argument's or environment's proxy.
 
 Rule for this file: plain http never goes through a proxy, which could read the API key.
 """
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from openai_realtime.transports.connection import Layer
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
-# `socks` is what desktop environments write; the origin's name is the proxy's to resolve in all three.
+# Desktop environments write `socks`. In all three SOCKS schemes the proxy resolves the origin's
+# name.
 _SCHEMES = {
     "http": "http",
     "https": "https",
@@ -77,11 +78,11 @@ class Proxy:
 
     @classmethod
     def parse(cls, url: str, source: str = "proxy") -> Proxy:
-        """Return the proxy at `url`; raises `ConfigurationError`, which names `source`, not the URL."""
+        """Return the proxy at `url`; raises `ConfigurationError`, which does not quote the URL."""
         url = ApiKey(url)
         proxy = _read(url)
         if proxy is None:
-            message = f"{source} is unusable: it is a URL such as http://proxy.example:3128"
+            message = f"{source} is unusable: it must be a URL such as http://proxy.example:3128"
             raise ConfigurationError(message)
         if proxy.scheme == "socks5" and find_spec("socksio") is None:
             message = f"{source} is unusable: SOCKS needs a package: pip install 'httpx[socks]'"
@@ -103,7 +104,7 @@ def _read(url: str) -> Proxy | None:
 
 
 class Route(NamedTuple):
-    """Where to connect to, and what is then spoken there."""
+    """The host and port to connect to, and the connection to open there."""
 
     host: str
     port: int
@@ -115,18 +116,18 @@ class ProxyRules:
     """A client's proxy settings. The environment is read when a connection is opened."""
 
     given: Proxy | None
-    """The proxy for every https origin; None: the environment's."""
+    """The proxy for every https origin, or None to use the environment's."""
     trust_env: bool
 
     @classmethod
     def of(cls, proxy: str | None, *, trust_env: bool) -> ProxyRules:
-        """Return the rules; raises `ConfigurationError` where `proxy` is unusable."""
+        """Return the rules; raises `ConfigurationError` if `proxy` is unusable."""
         return cls(None if proxy is None else Proxy.parse(proxy), trust_env)
 
     def proxy_for(self, origin: Origin) -> Proxy | None:
         """Return the proxy for an origin, or None to connect to it directly.
 
-        Raises `ConfigurationError` where the variable that applies to the origin is unusable.
+        Raises `ConfigurationError` if the environment variable that applies is unusable.
         """
         if origin.scheme != "https" or self.given is not None or not self.trust_env:
             return self.given if origin.scheme == "https" else None
@@ -141,7 +142,7 @@ class ProxyRules:
         return None
 
     def route(self, origin: Origin) -> Route:
-        """Return the way to an origin, with a connection that is still to be opened."""
+        """Return the route to an origin, with a connection that is not open yet."""
         if origin.scheme == "http":
             return Route(origin.host, origin.port, Connection())
         from openai_realtime.transports.tls import TlsLayer, trusted_context  # noqa: PLC0415 - 12 ms
@@ -164,7 +165,7 @@ def _parsed(url: str, source: str) -> Proxy:
 
 
 def _variable(in_lower_case: ClientVariable, in_upper_case: ClientVariable) -> tuple[str, str]:
-    """Return a variable's name and value; in lower case it goes first, also if empty, as for curl."""
+    """Return a variable's name and value; the lower-case one wins, even if empty, as in curl."""
     value = read_variable(in_lower_case)
     if value is not None:
         return in_lower_case, value
@@ -174,8 +175,8 @@ def _variable(in_lower_case: ClientVariable, in_upper_case: ClientVariable) -> t
 def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Return whether NO_PROXY names an origin.
 
-    It is a list of host names, domains (`.example`, `*.example`), addresses, networks (`10.0.0.0/8`),
-    each with a port or without, and `*` for everything.
+    It is a list of host names, domains (`.example`, `*.example`), addresses, networks
+    (`10.0.0.0/8`), each with a port or without, and `*` for everything.
     """
     return any(_matches(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
 

@@ -1,7 +1,8 @@
-"""From a host's name to addresses and sockets: what the three engines share below HTTP and TLS.
+"""Look-ups of host names, and sockets, which the three engines share.
 
-Rule for this file: a name is looked up in a thread of its own, because nothing can interrupt `getaddrinfo`: callers stop
-waiting at their deadline, the interpreter ends without it, and no executor that others need is held.
+Rule for this file: each name is looked up in a thread of its own, because `getaddrinfo` cannot be
+interrupted. So callers stop waiting at their deadline, the interpreter can exit, and no thread of a
+shared executor is occupied.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from openai_realtime.transports.connection import Connection
 
 STAGGER_SECONDS = 0.25
-"""How long an address has before the next one is tried beside it (RFC 8305 §5)."""
+"""How long to wait for an address before the next one is tried as well (RFC 8305 §5)."""
 READ_BYTES = 64 * 1024
 _MAX_LOOKUPS = 64
-# What a connect that does not block returns while it goes on.
+# What a non-blocking connect returns while it is under way.
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
@@ -49,10 +50,10 @@ class Address(NamedTuple):
 
 
 class Event(Protocol):
-    """asyncio's or trio's."""
+    """An event of asyncio or of trio."""
 
     def set(self) -> object:
-        """Wake what waits for it."""
+        """Wake the tasks that wait for it."""
         ...
 
     def is_set(self) -> bool:
@@ -65,7 +66,7 @@ class Event(Protocol):
 
 
 class Lookup:
-    """The look-up of one host, which all callers that need it meanwhile share."""
+    """The look-up of one host, which all callers that need it at the same time share."""
 
     def __init__(self, host: str, outcome: list[Address] | None = None) -> None:
         self._host = host
@@ -76,12 +77,12 @@ class Lookup:
         self._callbacks: set[Callable[[], None]] = set()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the outcome on this thread, for so many seconds at most."""
+        """Wait for the outcome on this thread, for `seconds` at most."""
         if self.outcome is None:
             self._done.wait(seconds)
 
     def call_when_done(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once there is an outcome: on another thread, or at once."""
+        """Call `callback` when there is an outcome: now, or later on another thread."""
         with self._lock:
             if self.outcome is None:
                 self._callbacks.add(callback)
@@ -94,7 +95,7 @@ class Lookup:
             self._callbacks.discard(callback)
 
     async def arrive(self, arrived: Event, wake: Callable[[], None]) -> None:
-        """Wait for the outcome: for `arrived`, which `wake` sets from another thread."""
+        """Wait for the outcome: another thread then calls `wake`, which sets `arrived`."""
         self.call_when_done(wake)
         try:
             await arrived.wait()
@@ -102,7 +103,7 @@ class Lookup:
             self.forget(wake)
 
     def settle(self, outcome: list[Address] | OSError) -> None:
-        """Take the outcome, and wake those that wait for it."""
+        """Record the outcome, and wake the callers that wait for it."""
         with self._lock:
             self.outcome = outcome
             callbacks, self._callbacks = self._callbacks, set()
@@ -111,10 +112,10 @@ class Lookup:
             callback()
 
     def addresses(self, *, loopback_only: bool) -> list[Address]:
-        """Return the addresses to try, the families in turn (RFC 8305 §4).
+        """Return the addresses to try, alternating between the families (RFC 8305 §4).
 
-        Raises `APITimeoutError` while there is no outcome, and `APIConnectionError` where no address
-        was found, or none of this machine with `loopback_only`.
+        Raises `APITimeoutError` while there is no outcome, and `APIConnectionError` if no address
+        was found, or with `loopback_only` no address of this machine.
         """
         outcome = self.outcome
         if outcome is None:
@@ -138,7 +139,7 @@ class Lookup:
 
 
 class _Lookups:
-    """The look-ups under way in this process, one daemon thread each."""
+    """The look-ups under way in this process, each on a daemon thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -147,7 +148,7 @@ class _Lookups:
     def begin(self, host: str, port: int) -> Lookup:
         """Return the look-up of a host: the one under way, or a new one.
 
-        Raises `APIConnectionError` where none can be begun.
+        Raises `APIConnectionError` if no look-up can be started.
         """
         with self._lock:
             lookup = self._pending.get((host, port))
@@ -192,8 +193,8 @@ _lookups = _Lookups()
 
 
 def _forget_lookups() -> None:
-    """Begin anew in a forked child: the threads of its parent are not there."""
-    global _lookups  # noqa: PLW0603 - one a process
+    """Start afresh in a forked child, which does not have its parent's threads."""
+    global _lookups  # noqa: PLW0603 - one per process
     _lookups = _Lookups()
 
 
@@ -202,7 +203,7 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
 
 
 def look_up(host: str, port: int) -> Lookup:
-    """Return the look-up of a host; that of an address has its outcome at once."""
+    """Return the look-up of a host; for an IP address the outcome is known at once."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
             socket.inet_pton(family, host)
@@ -216,7 +217,7 @@ def _addresses(host: str, port: int) -> list[Address]:
 
 
 def new_socket(family: int) -> socket.socket:
-    """Return a TCP socket that does not block; raises `APIConnectionError` where none can be had."""
+    """Return a non-blocking TCP socket; raises `APIConnectionError` if none can be made."""
     try:
         made = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -228,7 +229,7 @@ def new_socket(family: int) -> socket.socket:
 
 
 def begin_to_connect(address: Address) -> socket.socket:
-    """Return a socket that is on its way to an address; once it is writable, call `connected`."""
+    """Return a socket that connects to an address; once it is writable, call `connected`."""
     made = new_socket(address.family)
     _check(made, made.connect_ex(address.sockaddr), _UNDER_WAY)
     return made
@@ -248,42 +249,42 @@ def _check(made: socket.socket, code: int, good: frozenset[int]) -> None:
 
 
 class PollWaiter:
-    """Waits by `poll` for sockets to be ready."""
+    """Waits for sockets with `poll`."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
 
     def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
-        """Wait for a socket from now on."""
+        """Start watching a socket."""
         self._poll.register(
             watched, (select.POLLIN if to_read else 0) | (select.POLLOUT if to_write else 0)
         )
 
     def forget(self, watched: socket.socket) -> None:
-        """Do not wait for a socket any more."""
+        """Stop watching a socket."""
         self._poll.unregister(watched)
 
     def wait(self, seconds: float) -> list[int]:
-        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        """Return the descriptors that are ready, or have failed, after `seconds` at most."""
         return [descriptor for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000))]
 
 
 class SelectWaiter:
-    """Waits by `select` for sockets to be ready, where there is no `poll` (Windows)."""
+    """Waits for sockets with `select`, where there is no `poll` (Windows)."""
 
     def __init__(self) -> None:
         self._watched: dict[int, tuple[bool, bool]] = {}
 
     def watch(self, watched: socket.socket, *, to_read: bool, to_write: bool) -> None:
-        """Wait for a socket from now on."""
+        """Start watching a socket."""
         self._watched[watched.fileno()] = to_read, to_write
 
     def forget(self, watched: socket.socket) -> None:
-        """Do not wait for a socket any more."""
+        """Stop watching a socket."""
         del self._watched[watched.fileno()]
 
     def wait(self, seconds: float) -> list[int]:
-        """Return the descriptors of those that are ready, or have failed, within so many seconds."""
+        """Return the descriptors that are ready, or have failed, after `seconds` at most."""
         readers = [descriptor for descriptor, (reads, _) in self._watched.items() if reads]
         writers = [descriptor for descriptor, (_, writes) in self._watched.items() if writes]
         # Windows lists a connect that has failed among the exceptional conditions.
@@ -291,7 +292,7 @@ class SelectWaiter:
 
 
 def new_waiter() -> PollWaiter | SelectWaiter:
-    """Return what waits for sockets on this platform."""
+    """Return the waiter for this platform."""
     return PollWaiter() if hasattr(select, "poll") else SelectWaiter()
 
 
@@ -305,14 +306,14 @@ class SocketConnection:
         self._readiness.watch(made, to_read=True, to_write=False)
 
     def is_usable(self) -> bool:
-        """Return whether a request can be sent now, after a look at what has come meanwhile.
+        """Read what has arrived, and return whether a request can be sent now.
 
-        Session tickets and key updates of TLS 1.3 leave it usable. Anything else does not: it would
-        be taken for the response.
+        Session tickets and key updates of TLS 1.3 leave the connection usable. Any other bytes do
+        not, because they would count as the response.
         """
         connection = self.connection
         while not connection.is_closed and not connection.is_backlogged:
-            # To read where there is nothing raises an error, which takes longer than this check.
+            # A read without data raises an error, which takes longer than this check.
             if not self._readiness.wait(0):
                 return connection.may_serve_again
             try:
@@ -345,12 +346,12 @@ class PolledConnection(SocketConnection):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the connection opens, or its response is incomplete."""
+        """Whether the connection is not open yet, or its response is incomplete."""
         return not self.connection.is_open or self.connection.is_busy
 
     @property
     def phase(self) -> Phase:
-        """Which phase of a call it is in."""
+        """The current phase of the call."""
         if not self.connection.is_open:
             return "connect"
         return "send" if self.unsent else "receive"
@@ -366,7 +367,7 @@ class PolledConnection(SocketConnection):
             self.unsent = memoryview(b"")
 
     def read(self) -> None:
-        """Pass on what has come; raises `APIConnectionError` where the connection has failed."""
+        """Pass on received bytes; raises `APIConnectionError` if the connection has failed."""
         try:
             data = self.socket.recv(READ_BYTES)
         except BlockingIOError:
@@ -379,7 +380,7 @@ class PolledConnection(SocketConnection):
             self.connection.receive_eof()
 
     def pass_on(self, data: bytes) -> None:
-        """Pass on `data` (`b""` goes on with a backlog), and send the reply to it."""
+        """Pass on `data` (`b""` continues with a backlog), and send the reply to it."""
         if reply := self.connection.receive(data):
             self.unsent = memoryview(bytes(self.unsent) + reply)
             self.write()

@@ -1,6 +1,6 @@
-"""The engine for threads: it waits for a connection's socket by `poll`, or by `select` without it.
+"""The engine for threads: it waits for sockets with `poll`, or with `select` on Windows.
 
-Under gevent's monkey-patching both are gevent's, and other greenlets run meanwhile.
+gevent's monkey-patching replaces both, so that other greenlets run meanwhile.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ class SyncConnection(PolledConnection):
         self._transfer(limit, limit)
 
     def exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Send a request and return its response; raises `APIConnectionError` where there is none."""
+        """Send a request and return its response; raises `APIConnectionError` if none comes."""
         self.unsent = memoryview(self.connection.send(request))
-        with suppress(OSError):  # what does not go out at once is sent, or fails, below
+        with suppress(OSError):  # `_transfer` sends the remaining bytes, or raises the error
             self.unsent = self.unsent[self.socket.send(self.unsent) :]
         self._transfer(deadline.remaining(), limits.read)
         if self.unsent:
-            self.connection.is_closed = True  # the server responded before it had the whole request
+            self.connection.is_closed = True  # the response came before the whole request was sent
         return self.connection.response()
 
     def _transfer(self, seconds: float, silence: float) -> None:
-        """Send what is unsent, and receive until the connection is open or its response complete."""
+        """Send unsent bytes, and receive until the connection is open or its response complete."""
         end_at = monotonic() + seconds
         waits_to_write = False
         while self.is_waiting:
@@ -79,7 +79,7 @@ class SyncConnection(PolledConnection):
 
 
 class ThreadEngine:
-    """Sends requests on the calling thread. Threads share it; a forked child starts afresh."""
+    """Sends requests on the calling thread. Threads share it; a forked child opens its own pool."""
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
@@ -98,7 +98,7 @@ class ThreadEngine:
         return lease.response
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
-        """Have `count` idle connections to an origin: open what is missing, all at once."""
+        """Open connections to an origin, concurrently, until `count` are idle."""
         pool = self._pool()
         errors: list[RealtimeError] = []
 
@@ -120,7 +120,7 @@ class ThreadEngine:
             raise errors[0]
 
     def close(self) -> None:
-        """Close every idle connection; those in use close when they are done."""
+        """Close every idle connection; busy ones close after their call."""
         if not self._current.is_inherited:
             self._current.is_closed = True
             self._current.close_idle()

@@ -1,7 +1,7 @@
 """TLS as a layer of a connection, without I/O: OpenSSL between two memory buffers.
 
-Rule for this file: `close_notify` and an end of the connection without it are different things here: a body that only
-the connection's end frames is not complete without the first.
+Rule for this file: an end of the connection without `close_notify` is a failure: a body that only
+the connection's end frames is complete only after `close_notify`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class TlsLayer:
 
     @property
     def is_between_records(self) -> bool:
-        """Whether every TLS record that has begun to come is complete."""
+        """Whether no TLS record has arrived only in part."""
         return not self._record and not self._record_left
 
     def start(self) -> bytes:
@@ -53,9 +53,9 @@ class TlsLayer:
         return self._outgoing.read()
 
     def receive(self, data: bytes | bytearray) -> tuple[bytes, bytes]:
-        """Take received bytes; return the bytes to send, and those that were decrypted.
+        """Take received bytes; return the bytes to send, and the decrypted bytes.
 
-        Raises `APIConnectionError`, or `CertificateError` where the peer is not trusted.
+        Raises `APIConnectionError`: a `CertificateError` if the peer is not trusted.
         """
         self._track_records(data)
         self._incoming.write(data)
@@ -65,25 +65,25 @@ class TlsLayer:
         return self._outgoing.read() if self._outgoing.pending else b"", plaintext
 
     def receive_eof(self) -> None:
-        """Record that nothing more comes, which is a failure where it was not announced."""
+        """Record the end of the input, which is a failure without close_notify."""
         if not self.has_ended:
             self.failure = self.failure or ssl.SSLEOFError()
 
     def send(self, data: bytes | memoryview) -> bytes:
-        """Return `data` encrypted; nothing, where TLS has failed."""
-        rest = memoryview(data)
+        """Return `data` encrypted; `b""` if TLS has failed."""
+        remaining = memoryview(data)
         try:
-            while rest:
-                rest = rest[self._tls.write(rest) :]
+            while remaining:
+                remaining = remaining[self._tls.write(remaining) :]
         except ssl.SSLError as error:
             self.failure = self.failure or error.with_traceback(None)
             return b""
         return self._outgoing.read()
 
     def close(self, *, with_close_notify: bool) -> bytes:
-        """Return the last bytes to send: an unsent alert, and close_notify if wanted."""
+        """Return the last bytes to send: an unsent alert, and close_notify if requested."""
         if with_close_notify:
-            with suppress(ssl.SSLError):  # it waits for the peer's close_notify
+            with suppress(ssl.SSLError):  # the peer's close_notify has not come yet
                 self._tls.unwrap()
         return self._outgoing.read()
 
@@ -101,19 +101,19 @@ class TlsLayer:
         try:
             while part := self._tls.read(_MAX_RECORD):
                 plaintext.append(part)
-                # To read where there is nothing raises an error, which takes longer.
+                # A read without data raises an error, which takes longer than this check.
                 if not self._incoming.pending and not self._tls.pending():
                     return b"".join(plaintext)
             self.has_ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
-            # The bytes before it count: they may be the whole response.
+            # The bytes before the failure count: they may be the whole response.
             self.failure = error.with_traceback(None)
         return b"".join(plaintext)
 
     def _track_records(self, data: bytes | bytearray) -> None:
-        """Follow the records' lengths: OpenSSL has no way to see that it holds a part of one."""
+        """Follow the lengths of records: OpenSSL does not show whether it holds a part of one."""
         position = 0
         while position < len(data):
             if self._record_left:
@@ -132,9 +132,9 @@ class TlsLayer:
 def trusted_context() -> ssl.SSLContext:
     """Return the shared client context: TLS 1.2 or newer, certificates and host names checked.
 
-    Trusts SSL_CERT_FILE and SSL_CERT_DIR where they are set and exist, else certifi's authorities.
-    Raises `ConfigurationError` where they cannot be read or hold no certificates, and
-    `APIConnectionError` where no file descriptor is left to read them with.
+    Trusts SSL_CERT_FILE and SSL_CERT_DIR if they are set and exist, else certifi's authorities.
+    Raises `ConfigurationError` if they cannot be read or hold no certificates, and
+    `APIConnectionError` if no file descriptor is free to read them.
     """
     try:
         return _context(read_variable("SSL_CERT_FILE"), read_variable("SSL_CERT_DIR"))
@@ -160,6 +160,6 @@ def _context(file: str | None, folder: str | None) -> ssl.SSLContext:
     cafile, capath = _existing(file, folder)
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION  # the server stays the one that was checked
+    context.options |= ssl.OP_NO_RENEGOTIATION  # the server's identity was checked once
     context.set_alpn_protocols(["http/1.1"])
     return context

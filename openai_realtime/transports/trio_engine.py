@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class TrioConnection(PolledConnection, LoopConnection):
-    """A connection in a trio run, with one cancel scope for its time."""
+    """A connection in a trio run, with one cancel scope for its time limits."""
 
     unsent: memoryview[int]
 
@@ -43,13 +43,13 @@ class TrioConnection(PolledConnection, LoopConnection):
         await self._transfer(limit, limit)
 
     async def exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Send a request and return its response; raises `APIConnectionError` where there is none."""
+        """Send a request and return its response; raises `APIConnectionError` if none comes."""
         self.unsent = memoryview(self.connection.send(request))
-        with suppress(OSError):  # what does not go out at once is sent, or fails, below
+        with suppress(OSError):  # `_transfer` sends the remaining bytes, or raises the error
             self.unsent = self.unsent[self.socket.send(self.unsent) :]
         await self._transfer(deadline.remaining(), limits.read)
         if self.unsent:
-            self.connection.is_closed = True  # the server responded before it had the whole request
+            self.connection.is_closed = True  # the response came before the whole request was sent
         return self.connection.response()
 
     def abandon(self) -> None:
@@ -58,7 +58,7 @@ class TrioConnection(PolledConnection, LoopConnection):
         super().abandon()
 
     async def _transfer(self, seconds: float, silence: float) -> None:
-        """Send what is unsent, and receive until the connection is open or its response complete."""
+        """Send unsent bytes, and receive until the connection is open or its response complete."""
         now = trio.current_time()
         end_at = now + seconds
         with trio.CancelScope(deadline=min(end_at, now + silence)) as scope:

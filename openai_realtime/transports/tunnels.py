@@ -27,7 +27,7 @@ _LOG_IN = "Put the proxy's user name and password into its URL"
 
 
 class _Tunnel:
-    """What both tunnels share: once open, they carry bytes as they are."""
+    """What both tunnels share: an open tunnel carries bytes unchanged."""
 
     failure: ssl.SSLError | None = None
     has_ended: bool = False
@@ -41,7 +41,7 @@ class _Tunnel:
         """Whether the proxy has opened the tunnel."""
 
     def receive(self, data: bytes | bytearray) -> tuple[bytes, bytes | bytearray]:
-        """Take received bytes; return the bytes to send, and those that came through the open tunnel."""
+        """Take received bytes; return the bytes to send, and those that came through the tunnel."""
         if self.is_open:
             return b"", data
         self._held += data
@@ -49,7 +49,7 @@ class _Tunnel:
 
     @abstractmethod
     def _negotiate(self) -> tuple[bytes, bytes]:
-        """Read what is held as far as it is whole; return as `receive` does."""
+        """Read a complete reply from the buffer, if there is one; return as `receive` does."""
 
     def _opened(self) -> tuple[bytes, bytes]:
         behind, self._held, self.is_open = bytes(self._held), bytearray(), True
@@ -59,7 +59,7 @@ class _Tunnel:
         """Record that nothing more comes."""
 
     def send(self, data: bytes | memoryview) -> bytes:
-        """Return `data` as it is."""
+        """Return `data` unchanged."""
         return bytes(data)
 
     def close(self, *, with_close_notify: bool) -> bytes:  # noqa: ARG002 - a layer's signature
@@ -94,7 +94,8 @@ class ConnectTunnel(_Tunnel):
             raise self._refused(f"its response is not valid HTTP: {error}") from None
         if head is None:
             return b"", b""
-        # The headers of one that accepts say nothing, Content-Length and Transfer-Encoding included.
+        # The headers of a response that accepts are ignored, also Content-Length and
+        # Transfer-Encoding (RFC 9110 §9.3.6).
         if not HTTPStatus.OK <= head.status < HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(*_explained(head.status))
         del self._held[: head.size]
@@ -102,7 +103,7 @@ class ConnectTunnel(_Tunnel):
 
 
 def _explained(status: int) -> tuple[str, str | None]:
-    """Return a status with its registered phrase, not the proxy's own, and what to do about it."""
+    """Return a status with its registered phrase, not the proxy's, and a hint or None."""
     try:
         phrase = f" {HTTPStatus(status).phrase}"
     except ValueError:
@@ -115,9 +116,9 @@ class SocksTunnel(_Tunnel):
     """A tunnel that a SOCKS 5 proxy opens. The proxy resolves the origin's name."""
 
     def start(self) -> bytes:
-        """Return the greeting, which names how this client can log in.
+        """Return the greeting, which lists this client's login method.
 
-        Raises `APIConnectionError` where SOCKS 5 has no room for the login or the origin's name.
+        Raises `APIConnectionError` if the login or the origin's name is too long for SOCKS 5.
         """
         from socksio import ProtocolError, socks5  # noqa: PLC0415 - an extra of httpx's
 
@@ -150,19 +151,19 @@ class SocksTunnel(_Tunnel):
         if expected is None:
             return self._opened()
         if self._held:
-            raise self._refused("it replies before it is asked")
+            raise self._refused("it replied before the request")
         self._expected = expected
         return self._request(), b""
 
     def _reply_size(self) -> int:
-        """Return how many bytes the next reply has, or at least how many tell that."""
+        """Return how many bytes the next reply has, or how many are needed to know that."""
         if not self._has_asked:
             return 2
         sizes = {b"\x01": 10, b"\x03": 7 + sum(self._held[4:5]), b"\x04": 22}
         return sizes.get(bytes(self._held[3:4]), 5)
 
     def _next_reply(self, reply: _SocksReply) -> type[_SocksReply] | None:
-        """Return which reply comes after one that accepts; None after the last one."""
+        """Return the next reply's type, or None after the last; raise if the proxy refuses."""
         from socksio import socks5  # noqa: PLC0415 - as above
 
         if isinstance(reply, socks5.SOCKS5Reply):
@@ -171,7 +172,7 @@ class SocksTunnel(_Tunnel):
             return None
         if isinstance(reply, socks5.SOCKS5AuthReply):
             if reply.method is not self._method:
-                raise self._refused("it wants another way to log in", _LOG_IN)
+                raise self._refused("it requires another login method", _LOG_IN)
             if self._proxy.auth is not None:
                 return socks5.SOCKS5UsernamePasswordReply
         elif not reply.success:
@@ -179,7 +180,7 @@ class SocksTunnel(_Tunnel):
         return socks5.SOCKS5Reply
 
     def _request(self) -> bytes:
-        """Return the request to which the expected reply is."""
+        """Return the request that is followed by the expected reply."""
         from socksio import socks5  # noqa: PLC0415 - as above
 
         if self._expected is socks5.SOCKS5UsernamePasswordReply:

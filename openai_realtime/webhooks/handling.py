@@ -1,4 +1,4 @@
-"""The handling of one webhook: it is claimed, and then confirmed or released."""
+"""The handling of one webhook: a claim, then a confirmation or a release."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from openai_realtime.webhooks.replay_stores import (
 )
 
 CLAIM_TIMEOUT: Final = 60.0
-"""How long a claim holds that is neither confirmed nor released, in seconds: the default."""
+"""After how many seconds a claim expires by default, if it is neither confirmed nor released."""
 _MAX_CLAIM_TIMEOUT = 24 * 3600
 _STORE_SECONDS = 5
-"""How long a store may take to confirm or release a webhook, in a cancelled request too."""
+"""How long a store may take to confirm or release a webhook, also in a cancelled request."""
 
 
 class Handling:
     """A verified webhook that is to be handled: `with` and `async with` return its event.
 
     Made by `WebhookVerifier.handling`. The start of the block claims the webhook. Its end confirms
-    the webhook, or releases it when the block raises an exception or is cancelled; the exception is
-    raised all the same.
+    the webhook, or releases it when the block raises an exception or is cancelled; the exception
+    is not suppressed.
     """
 
     def __init__(
@@ -73,13 +73,14 @@ class Handling:
     def claim(self) -> None:
         """Claim the webhook.
 
-        Raises `WebhookReplayedError` when it was handled before, `WebhookInProgressError` when it is
-        being handled, `ConfigurationError` when the store must be awaited, and what the store raises.
+        Raises `WebhookReplayedError` when it was handled before, `WebhookInProgressError` when it
+        is being handled, `ConfigurationError` when the store must be awaited, and what the store
+        raises.
         """
         self._accept(_returned(self._claim()))
 
     async def aclaim(self) -> None:
-        """As `claim`, awaiting a store that must be awaited; another one is called on a thread."""
+        """As `claim`, also for a store that must be awaited; others are called on a thread."""
         self._accept(await self._awaited(self._claim))
 
     def confirm(self) -> None:
@@ -87,16 +88,16 @@ class Handling:
         _returned(self._end(succeeded=True))
 
     async def aconfirm(self) -> None:
-        """As `confirm`, awaiting a store that must be awaited; another one is called on a thread."""
+        """As `confirm`, also for a store that must be awaited; others are called on a thread."""
         await self._awaited(partial(self._end, succeeded=True))
 
     async def afinish(self, *, succeeded: bool) -> None:
-        """Confirm or release the webhook, in a cancelled task too; the store's errors are logged."""
+        """Confirm or release the webhook, also in a cancelled task; log the store's errors."""
         with _log_errors(self.event.webhook_id), anyio.fail_after(_STORE_SECONDS, shield=True):
             await self._awaited(partial(self._end, succeeded=succeeded))
 
     async def _awaited(self, step: Callable[[], object]) -> object:
-        """Return the result of a step with the store, on a thread if it could block the event loop."""
+        """Return the result of a store's step, run on a thread if it could block the event loop."""
         store = self._store
         may_block = not (
             store is None
@@ -133,20 +134,20 @@ class Handling:
 def claim_seconds(claim_timeout: float) -> int:
     """Return `claim_timeout` in whole seconds; raises `ConfigurationError` when it is unusable."""
     if not 1 <= claim_timeout <= _MAX_CLAIM_TIMEOUT:
-        message = f"claim_timeout is unusable: it is in seconds, from 1 to {_MAX_CLAIM_TIMEOUT}"
+        message = f"claim_timeout is unusable: it must be 1 to {_MAX_CLAIM_TIMEOUT} seconds"
         raise ConfigurationError(message)
     return math.ceil(claim_timeout)
 
 
 @contextmanager
 def _log_errors(webhook_id: str) -> Generator[None]:
-    """Log what the store raises, so that it does not hide how the handler ended."""
+    """Log what the store raises, so that it does not replace the handler's own exception."""
     try:
         yield
     except Exception:  # noqa: BLE001 - the store may be the user's own
         logger.exception(
-            "The replay store failed to confirm or release the webhook %s: until its claim expires "
-            "it is refused when it is delivered again, and after that it is handled again",
+            "The replay store failed to confirm or release the webhook %s. Until its claim "
+            "expires, another delivery is refused; after that, it is handled again",
             webhook_id,
         )
 

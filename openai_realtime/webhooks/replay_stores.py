@@ -1,6 +1,6 @@
 """The replay stores: their protocols, and the stores in this process' memory and in Redis.
 
-The Redis client is the caller's: no package is needed here.
+The caller passes the Redis client, so no package is needed here.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ return 0
 
 
 _Command: TypeAlias = Callable[[], object]
-"""Sends one command to Redis; returns its response, or what must be awaited for it."""
+"""Sends one command to Redis; returns the response, or an awaitable of it."""
 
 
 class ClaimOnlyReplayStore(Protocol):
-    """A store that only claims: a webhook passes once, whether it is then handled or not.
+    """A store that only claims: a webhook passes once, even if it is not handled then.
 
     Its `claim` may be an `async def`, like those of the other stores.
     """
 
     def claim(self, webhook_id: str, seconds: int, /) -> bool | Awaitable[bool]:
-        """Return whether there was no claim on `webhook_id` before, or its `seconds` are over."""
+        """Return True if `webhook_id` has no claim, or only a claim whose `seconds` are over."""
         ...
 
 
 class ReplayStore(Protocol):
     """A store for `verify`, `averify` and `handling`. Its methods are called from any thread.
 
-    Each method is one atomic step. Write your own store where neither memory nor Redis will do.
+    Each method is one atomic step. Write your own store if neither memory nor Redis is suitable.
     """
 
     def claim(self, webhook_id: str, seconds: int, /) -> str | None:
-        """Claim `webhook_id` for `seconds`, and return a token of this claim that is not empty.
+        """Claim `webhook_id` for `seconds`, and return a token for this claim, which is not empty.
 
         Returns None when it was confirmed. Raises `WebhookInProgressError` when another claim on it
         has neither expired nor been released.
@@ -91,7 +91,7 @@ class _Entry(NamedTuple):
 
 
 class MemoryReplayStore:
-    """Remembers webhooks in this process: for a service of one process. It never blocks.
+    """Remembers webhooks in memory, for a service of one process. It never blocks.
 
     Holds at most `max_entries` (default 100,000), then forgets the oldest first. `clock` is
     monotonic, in seconds.
@@ -140,7 +140,7 @@ class MemoryReplayStore:
             self._entries.popitem(last=False)
 
     def _forget_expired(self) -> None:
-        """Forget the oldest entries, up to the first that has not expired; `claim` checks the rest."""
+        """Forget the oldest entries, up to the first that has not expired."""
         now = self._clock()
         while self._entries and next(iter(self._entries.values())).ends_at <= now:
             self._entries.popitem(last=False)
@@ -155,7 +155,7 @@ class _RedisClient(Protocol):
 
     def eval(self, script: str, numkeys: int, /, *keys_and_args: str) -> object: ...
 
-    # It is not called. redis-py types `set` alike in both clients: this is their difference.
+    # Not called: it tells this client from the async one, whose `set` redis-py types alike.
     def __enter__(self) -> object: ...
 
 
@@ -174,8 +174,8 @@ class _AsyncRedisClient(Protocol):
 class _RedisCommands:
     """The commands of a store in Redis: one for each step."""
 
-    def __init__(self, client: object, prefix: str, wanted: str) -> None:
-        check_has_method(client, "set", wanted)
+    def __init__(self, client: object, prefix: str, message: str) -> None:
+        check_has_method(client, "set", message)
         self._client: Any = client
         self._prefix = prefix
 
@@ -193,12 +193,13 @@ class _RedisCommands:
 
 
 class RedisReplayStore(_RedisCommands):
-    """Remembers webhooks in Redis, for several processes: `RedisReplayStore(redis.Redis.from_url(…))`.
+    """Remembers webhooks in Redis, for several processes.
 
-    Needs Redis 7 or newer, or Valkey. There is one key for each webhook; it begins with `prefix`
-    (default `openai_realtime:webhook:`). Each command is tried twice. The client is yours: you set
-    its time-outs and close it, and its errors pass through. Raises `ConfigurationError` for an
-    object that is no such client, at the latest at its first response.
+    Made by `RedisReplayStore(redis.Redis.from_url(…))`. Needs Redis 7 or newer, or Valkey. There is
+    one key for each webhook; it begins with `prefix` (default `openai_realtime:webhook:`). Each
+    command is tried twice. The client is yours: you set its time-outs and close it, and its errors
+    pass through. Raises `ConfigurationError` for an object that is not such a client, at the latest
+    when it first responds.
     """
 
     def __init__(self, client: _RedisClient, *, prefix: str = PREFIX) -> None:
@@ -222,8 +223,8 @@ class AsyncRedisReplayStore(_RedisCommands):
     """As `RedisReplayStore`, awaited: `AsyncRedisReplayStore(redis.asyncio.Redis.from_url(…))`."""
 
     def __init__(self, client: _AsyncRedisClient, *, prefix: str = PREFIX) -> None:
-        wanted = "AsyncRedisReplayStore takes a client, such as redis.asyncio.Redis(…)"
-        super().__init__(client, prefix, wanted)
+        message = "AsyncRedisReplayStore takes a client, such as redis.asyncio.Redis(…)"
+        super().__init__(client, prefix, message)
 
     async def claim(self, webhook_id: str, seconds: int, /) -> str | None:
         """Claim `webhook_id`, as `ReplayStore.claim` does."""
@@ -241,7 +242,7 @@ class AsyncRedisReplayStore(_RedisCommands):
 
 
 def _twice(command: _Command) -> object:
-    """Send a command, and once more if that fails: each command may be repeated."""
+    """Send a command, and again if it fails: each command may be repeated safely."""
     try:
         response = command()
     except Exception:  # noqa: BLE001 - redis-py's errors are not known here
@@ -274,10 +275,10 @@ def _checked(response: object) -> Awaitable[object]:
 
 
 def _claimed(webhook_id: str, token: str, value: object) -> str | None:
-    """Return what `claim` returns, given the value that Redis has kept of another claim, or None.
+    """Return the result of `claim`; `value` is what Redis held for the webhook before, or None.
 
-    The value is `token` itself when the response to the first try was lost. Without this rule such
-    a delivery would look like a copy of itself, and would not be handled.
+    When the response to the first try was lost, the second try finds `token` itself: that is this
+    claim, not another one.
     """
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     if text is None or text == token:
@@ -296,13 +297,13 @@ def _in_progress(webhook_id: str) -> WebhookInProgressError:
     return WebhookInProgressError(message, webhook_id=webhook_id)
 
 
-def check_has_method(given: object, method: str, wanted: str) -> None:
-    """Raise `ConfigurationError` with the text `wanted`, unless `given` is an object with `method`."""
-    if isinstance(given, type) or not callable(getattr(given, method, None)):
-        raise ConfigurationError(wanted)
+def check_has_method(value: object, method: str, message: str) -> None:
+    """Raise `ConfigurationError` with `message`, unless `value` is an instance with `method`."""
+    if isinstance(value, type) or not callable(getattr(value, method, None)):
+        raise ConfigurationError(message)
 
 
 def close_unawaited(awaitable: Awaitable[object]) -> None:
-    """Close a coroutine that will not be awaited, so that Python does not warn of it."""
+    """Close a coroutine that will not be awaited, so that Python does not warn about it."""
     if isinstance(awaitable, Coroutine):
         cast("Coroutine[object, object, object]", awaitable).close()

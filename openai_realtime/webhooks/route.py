@@ -1,4 +1,4 @@
-"""The route that receives a provider's webhooks, and runs a handler for each phone call that rings."""
+"""The route that receives a provider's webhooks and runs a handler for each incoming call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 CallHandler = Callable[[RealtimeCallIncoming], object]
-"""What is done when a call rings: an `async def`, or a function, which runs in a thread."""
+"""Called when a call rings: an `async def`, or a function, which runs on a thread."""
 WhenHandled = Literal["after_response", "before_response"]
 """When a route runs its handler."""
 
@@ -53,26 +53,27 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
         app = Starlette(routes=[on_call_incoming(answer)])
         app.router.routes.append(on_call_incoming(answer))  # FastAPI
 
-    `handle="after_response"` (the default) sends 200 before the handler begins, so the handler may
-    take as long as it likes. After a 200 the provider does not deliver the call again; if it does,
-    the call is handled again only when the handler failed. `handle="before_response"` sends 200 when
-    the handler has succeeded, and 500 when it failed, upon which the provider delivers again: a call
-    is handled until that succeeds. It is for platforms that freeze or stop a process after its
-    response, such as AWS Lambda; the handler has the few seconds for which the provider waits.
+    `handle="after_response"` (the default) sends 200 before the handler begins, so the handler has
+    no time limit. After a 200 the provider does not deliver the call again; if it does, the call is
+    handled again only when the handler failed. `handle="before_response"` sends 200 when the
+    handler has succeeded, and 500 when it has failed; after a 500 the provider delivers the call
+    again. It is for platforms that freeze or stop a process after its response, such as AWS Lambda.
+    The handler then has only the few seconds for which the provider waits.
 
-    What the handler raises is logged to `openai_realtime`. The statuses: 200 for a call that was
-    handled before and for an event that is no call, and nothing runs; 503 with `Retry-After` for a
-    call that another delivery is handling, and when the replay store fails; 400 for a webhook that
-    is not genuine; 413 for more than 256 KiB; 408 for a body that takes longer than `body_timeout`
-    seconds; 405 for other methods. A response that is sent before the body was read closes the
-    connection. When a process dies while it handles a call, another delivery is handled
-    `claim_timeout` seconds (default 60, from 1 to 86,400) after the handler began, and refused with
-    503 until then; a handler that takes longer before the response may run twice.
+    What the handler raises is logged to `openai_realtime`. The statuses without a run of the
+    handler: 200 for a call that was handled before and for an event that is not a call; 503 with
+    `Retry-After` for a call that is being handled, and when the replay store fails; 400 for a
+    webhook that is not genuine; 413 for more than 256 KiB; 408 for a body that takes longer than
+    `body_timeout` seconds; 405 for other methods. A response that is sent before the body was read
+    closes the connection. When a process dies while it handles a call, another delivery is refused
+    with 503 until `claim_timeout` seconds (default 60, from 1 to 86,400) after the handler began,
+    and handled after that. A handler that takes longer than `claim_timeout` before the response may
+    run twice.
 
-    A replay store that is not awaited is called on a thread, unless it is in memory.
-    `verifier` is by default one with `OPENAI_WEBHOOK_SECRET`. A verifier without a replay store gets
-    one in memory: several processes need one in Redis. Raises `ConfigurationError` without a secret,
-    without Starlette, or for an unusable `handle` or `claim_timeout`.
+    A sync replay store is called on a thread, unless it is in memory. The default `verifier` uses
+    `OPENAI_WEBHOOK_SECRET`. A verifier without a replay store gets one in memory; several processes
+    need one in Redis. Raises `ConfigurationError` without a secret, without Starlette, or for an
+    unusable `handle` or `claim_timeout`.
     """
     try:
         from starlette.routing import Route  # noqa: PLC0415 - the extra may be missing
@@ -80,7 +81,7 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
         message = "on_call_incoming needs Starlette: pip install 'openai-realtime[mint]'"
         raise ConfigurationError(message) from None
     if handle not in get_args(WhenHandled):
-        message = f"handle is unusable: it is one of {', '.join(get_args(WhenHandled))}"
+        message = f"handle is unusable: it must be one of {', '.join(get_args(WhenHandled))}"
         raise ConfigurationError(message)
     claim_seconds(claim_timeout)
     endpoint = CallIncomingEndpoint(
@@ -94,7 +95,7 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
 
 
 class CallIncomingEndpoint:
-    """The ASGI application of the route. It needs no Starlette."""
+    """The ASGI application of the route. It does not need Starlette."""
 
     def __init__(
         self,
@@ -126,7 +127,7 @@ class CallIncomingEndpoint:
         else:
             try:
                 await response.send(send)
-                # From now on the provider does not deliver it again.
+                # After this response the provider does not deliver the webhook again.
                 await handling.afinish(succeeded=True)
             finally:
                 await self._handle(handling)
@@ -146,7 +147,7 @@ class CallIncomingEndpoint:
             handling = self._verifier.handling(body, headers, claim_timeout=self._claim_timeout)
             if not isinstance(handling.event, RealtimeCallIncoming):
                 kind = sanitize_text(handling.event.type, limit=MAX_NAME_CHARACTERS)
-                logger.debug("A webhook of type %s is no incoming call: nothing is done", kind)
+                logger.debug("A webhook of type %s is not an incoming call: it is ignored", kind)
                 return _Response(), None
             await handling.aclaim()
         except WebhookReplayedError as error:

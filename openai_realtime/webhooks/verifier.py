@@ -32,13 +32,13 @@ from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
 from openai_realtime.webhooks.replay_stores import AnyReplayStore, check_has_method
 
-SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - where it is, not what it is
+SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
 MAX_BODY_BYTES = 256 * 1024
-"""The largest webhook that is read; real ones have a few hundred bytes."""
+"""The size limit of a webhook, in bytes; real ones have a few hundred."""
 MAX_SIGNATURES = 10
-"""How many of a webhook's signatures are compared: the first ones."""
+"""How many signatures of a webhook are compared; more are ignored."""
 
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - what all secrets begin with
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix
 _SIGNATURE_VERSION = "v1,"
 _MIN_KEY_BYTES = 16
 
@@ -60,7 +60,7 @@ class HeaderItems(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """The key in one `whsec_` secret, ready to sign. Its repr shows nothing of the key."""
+    """The key in one `whsec_` secret. Its repr shows nothing of the key."""
 
     _keyed: hmac.HMAC
 
@@ -74,8 +74,8 @@ class SigningKey:
         keyed = _keyed(secret)
         if keyed is None:
             message = (
-                "The webhook secret is unusable: it is whsec_ and at least 16 bytes as base64. "
-                "Copy it whole from where the webhook was set up, without quotes or line breaks"
+                "The webhook secret is unusable: it must be whsec_ and 16 bytes or more as base64. "
+                "Copy all of it from where the webhook was set up, without quotes or line breaks"
             )
             raise ConfigurationError(message)
         return cls(keyed)
@@ -91,18 +91,18 @@ class SigningKey:
 def matches(
     keys: Iterable[SigningKey], signatures: str, webhook_id: str, timestamp: str, body: bytes
 ) -> bool:
-    """Return whether one of the first 10 `signatures` (separated by spaces) is made with one of `keys`.
+    """Return whether one of `keys` made one of the first 10 `signatures`, separated by spaces.
 
-    Each key is compared with each signature, in constant time, and also after a match: the duration
+    Every key is compared with every signature in constant time, also after a match. So the duration
     shows neither which key matches nor how much of a signature is right.
     """
-    given = [text.encode() for text in signatures.split(" ", MAX_SIGNATURES)[:MAX_SIGNATURES]]
-    found = False
+    candidates = [text.encode() for text in signatures.split(" ", MAX_SIGNATURES)[:MAX_SIGNATURES]]
+    is_match = False
     for key in keys:
         expected = key.sign(webhook_id, timestamp, body).encode("ascii")
-        for candidate in given:
-            found |= hmac.compare_digest(expected, candidate)
-    return found
+        for candidate in candidates:
+            is_match |= hmac.compare_digest(expected, candidate)
+    return is_match
 
 
 def _keyed(secret: WebhookSecret) -> hmac.HMAC | None:
@@ -129,13 +129,13 @@ class WebhookVerifier:
 
     `secrets` is one `whsec_…` secret, or several while one is rotated: each is accepted. Default:
     the environment variable `OPENAI_WEBHOOK_SECRET` (several are separated by spaces). A webhook's
-    timestamp may differ by `tolerance` seconds from the clock here (default: 300). With a
-    `replay_store` each webhook passes once in 72 hours; without one a copy passes until it is too
-    old. `clock` returns the time in Unix seconds. Raises `ConfigurationError` for a secret that is
-    missing or unusable, and for an object that is no replay store.
+    timestamp may differ by `tolerance` seconds from `clock` (default: 300). With a `replay_store`
+    each webhook passes once in 72 hours; without one a copy passes until it is too old. `clock`
+    returns the time in Unix seconds. Raises `ConfigurationError` for a secret that is missing or
+    unusable, and for an object that is not a replay store.
 
-    `verify` passes a webhook at most once: a copy is refused, even if your code then failed.
-    `handling` passes it until your code has succeeded.
+    `verify` passes a webhook at most once: another delivery is refused, even if your code failed.
+    `handling` passes a webhook until your code has succeeded.
     """
 
     def __init__(
@@ -149,14 +149,14 @@ class WebhookVerifier:
         secrets = _webhook_secrets(secrets)
         self._keys = [SigningKey.read(secret) for secret in secrets]
         if not 0 < tolerance < math.inf:
-            message = "tolerance is in seconds, finite and above 0"
+            message = "tolerance must be a finite number of seconds above 0"
             raise ConfigurationError(message)
         self._tolerance = tolerance
         if replay_store is not None:
-            wanted = "replay_store takes a store, such as MemoryReplayStore()"
-            check_has_method(replay_store, "claim", wanted)
+            message = "replay_store takes a store, such as MemoryReplayStore()"
+            check_has_method(replay_store, "claim", message)
             if hasattr(replay_store, "confirm") is not hasattr(replay_store, "release"):
-                message = "replay_store has one of confirm and release: it needs both, or neither"
+                message = "replay_store needs both confirm and release, or neither: it has only one"
                 raise ConfigurationError(message)
         self._replay_store = replay_store
         self._clock = clock
@@ -170,7 +170,7 @@ class WebhookVerifier:
         return verifier
 
     def verify(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
-        """Return the event in a request; `body` is its raw bytes, before anything parsed them.
+        """Return the event in a request; `body` is the request's raw bytes.
 
         Raises `WebhookVerificationError` for a webhook that is not genuine, and its subclasses
         `WebhookReplayedError` for one that was handled before and `WebhookInProgressError` for one
@@ -185,7 +185,7 @@ class WebhookVerifier:
     async def averify(
         self, body: bytes, headers: HeaderItems
     ) -> RealtimeCallIncoming | WebhookEvent:
-        """As `verify`, awaiting the replay store where it must be awaited."""
+        """As `verify`, also for a replay store that must be awaited."""
         handling = self.handling(body, headers)
         await handling.aclaim()
         await handling.aconfirm()
@@ -194,21 +194,21 @@ class WebhookVerifier:
     def handling(
         self, body: bytes, headers: HeaderItems, *, claim_timeout: float = CLAIM_TIMEOUT
     ) -> Handling:
-        """Return a `with` or `async with` block for the event in a request, done when it succeeds.
+        """Return a context manager (sync and async) for the event in a request.
 
             with verifier.handling(request.body, request.headers) as event:
                 ...  # respond after the block
 
         The webhook is done when the block ends. When the block raises an exception, the webhook is
         not done, and passes when it is delivered again. During the block another delivery of it
-        raises `WebhookInProgressError`: respond with 503. A process that dies in the block holds
-        the webhook for `claim_timeout` seconds (default 60, from 1 to 86,400), and a block that
-        takes longer may run twice. Raises what `verify` raises, at the latest at the start of the
-        block; at its end the replay store's errors are logged, not raised. A replay store that has
-        only `claim` remembers the webhook from the start of the block, as `verify` does.
+        raises `WebhookInProgressError`: respond with 503. When a process dies in the block, that
+        lasts `claim_timeout` seconds (default 60, from 1 to 86,400). A block that takes longer may
+        run twice. Raises what `verify` raises, at the latest at the start of the block; at its end
+        the replay store's errors are logged, not raised. A replay store that has only `claim`
+        remembers the webhook from the start of the block, as `verify` does.
         """
         seconds = claim_seconds(claim_timeout)
-        # A copy's timestamp can be ahead of the clock by the tolerance, and later behind it as much.
+        # A copy passes from `tolerance` seconds before its timestamp until as many after it.
         remembered = max(_REMEMBERED_SECONDS, int(2 * self._tolerance) + 1)
         return Handling(
             self._read(body, headers),
@@ -227,8 +227,8 @@ class WebhookVerifier:
         self._check_age(timestamp)
         if not matches(self._keys, signatures, webhook_id, timestamp, body):
             _refuse(
-                "no signature in it is that of a secret here. Check that the secret is this "
-                "endpoint's, and that the body is passed as it came, byte for byte"
+                "none of its signatures matches a secret of this verifier. Check that the secret "
+                "belongs to this endpoint, and that the body is passed unchanged, byte for byte"
             )
         event = _event(body, webhook_id)
         event.delivered_as(webhook_id)
@@ -238,8 +238,8 @@ class WebhookVerifier:
         age = self._clock() - int(timestamp)
         if abs(age) > self._tolerance:
             _refuse(
-                f"it was sent {abs(age):.0f} s {'ago' if age > 0 else 'ahead of the clock here'}, "
-                f"where {self._tolerance:g} s are allowed: it is a replay, or the clock is wrong"
+                f"it was sent {abs(age):.0f} s {'ago' if age > 0 else 'in the future'}, and "
+                f"{self._tolerance:g} s are allowed: it is a replay, or the clock here is wrong"
             )
 
 
@@ -249,23 +249,23 @@ def _webhook_secrets(secrets: str | Sequence[str] | None) -> list[WebhookSecret]
     all_secrets = [secrets] if isinstance(secrets, str) else list(secrets)
     if not all_secrets:
         message = (
-            f"No webhook secret: pass it, or set the environment variable {SECRET_VARIABLE}. It is "
-            "shown once, when the webhook is set up with the provider"
+            f"No webhook secret: pass it, or set the environment variable {SECRET_VARIABLE}. The "
+            "provider shows it once, when the webhook is set up"
         )
         raise ConfigurationError(message)
     return [WebhookSecret(secret) for secret in all_secrets]
 
 
 def _signed_headers(headers: HeaderItems) -> tuple[str, str, str]:
-    """Return id, timestamp and signatures: each header must be there once and have its form."""
-    found: dict[str, list[object]] = {name: [] for name in _HEADERS}
+    """Return id, timestamp and signatures; refuse missing, repeated and malformed headers."""
+    received: dict[str, list[object]] = {name: [] for name in _HEADERS}
     for name, value in headers.items():
-        if isinstance(cast("object", name), str) and name.lower() in found:
-            found[name.lower()].append(value)
-    for name, values in found.items():
+        if isinstance(cast("object", name), str) and name.lower() in received:
+            received[name.lower()].append(value)
+    for name, values in received.items():
         if len(values) != 1 or not isinstance(values[0], str):
-            _refuse(f"it must have one {name} header. Check that no proxy on the way removes it")
-    webhook_id, timestamp, signatures = (cast("str", values[0]) for values in found.values())
+            _refuse(f"it must have exactly one {name} header. Check that no proxy removes it")
+    webhook_id, timestamp, signatures = (cast("str", values[0]) for values in received.values())
     if not _ID.fullmatch(webhook_id):
         _refuse("its webhook-id is not 1 to 256 visible ASCII characters")
     if not _TIMESTAMP.fullmatch(timestamp):

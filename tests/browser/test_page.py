@@ -96,12 +96,12 @@ def test_every_error_is_shown_in_plain_words(
     busy = MockResponse(429, headers={"retry-after": "2"})
     gone = MockResponse(drop="before")
     for responses, messages in [
-        ([MockResponse(401)], ("refused by the API", "502")),
+        ([MockResponse(401)], ("The API refused", "502")),
         ([MockResponse(503)], ("cannot mint at the moment", "503")),
         ([a_secret()], ("The secret was refused", "401", "Connect again")),
         ([a_secret(), MockResponse(403)], ("The secret was refused", "403")),
         ([a_secret(), MockResponse(400)], ("does not take this offer", "400")),
-        ([a_secret(), MockResponse(201, body=b"v=0\r\n")], ("answer is unusable",)),
+        ([a_secret(), MockResponse(201, body=b"v=0\r\n")], ("response is unusable",)),
         # The service resends once on a reused connection.
         ([a_secret(), gone, gone], ("The API is out of reach",)),
         ([a_secret(), busy], ("The API's limit is reached", "Try again in 2 s")),
@@ -130,7 +130,7 @@ def test_every_error_is_shown_in_plain_words(
         mock.respond_next(MockResponse(400))
         person.page.click("#connect")
         problem = person.problem()
-    assert "too many secrets were asked for" in problem
+    assert "too many secrets were requested" in problem
     assert "Try again in" in problem
     service.process.terminate()
     service.process.wait(15)

@@ -99,7 +99,7 @@ def test_what_does_not_go_together_is_a_usage_error(invoke: Invoke) -> None:
 def test_the_mock_takes_no_other_server_or_key(
     arguments: str, unwanted: str, invoke: Invoke
 ) -> None:
-    problem = f"--mock brings its own server and key: no {unwanted}"
+    problem = f"--mock has its own server and key: it takes no {unwanted}"
     check_usage_error(invoke, f"mint --mock {arguments}", problem)
 
 

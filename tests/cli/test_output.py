@@ -169,7 +169,7 @@ def timezone(request: pytest.FixtureRequest) -> Generator[None]:
         ),
         (
             {"turn_detection": None},
-            [("turn_detection", "off: the client says when a turn is over")],
+            [("turn_detection", "off: the client ends each turn")],
         ),
         (
             {"tools": [{"type": "function", "name": "look"}, {"type": "mcp", "label": "ü"}]},

@@ -104,7 +104,7 @@ def test_without_a_lifespan_the_first_request_opens_the_pool(
 
     run(backend, body)
     assert pools[0].stats().wanted == 0, "closed with the event loop"
-    assert "gave no secret" not in caplog.text
+    assert "returned no secret" not in caplog.text
     # It belongs to no request: what it mints is not traced under the span of the first request.
     assert set(contexts) == {"none"}
 
@@ -175,8 +175,8 @@ def test_the_error_of_a_pool_is_logged_and_a_secret_is_minted(
                 assert (await page.post(f"/voice{PATH}", json={})).status_code == 200
 
     run("asyncio", body)
-    [warning] = [each for each in caplog.messages if "gave no secret" in each]
-    assert warning.startswith("The pool gave no secret, minting one: 401 invalid_api_key: no")
+    [warning] = [each for each in caplog.messages if "returned no secret" in each]
+    assert warning.startswith("The pool returned no secret, so one is minted: 401 invalid_api_key: no")
 
 
 @pytest.mark.redis

@@ -36,7 +36,7 @@ def client() -> RealtimeSessionsClient:
     [
         (
             {"authorize": None},
-            "authorize is required: without it, anybody could mint at your expense$",
+            "authorize is required: without it, anyone could mint at your expense$",
         ),
         ({"authorize": "ann"}, "authorize must be a callable"),
         (
@@ -61,7 +61,7 @@ def client() -> RealtimeSessionsClient:
         ({"origins": ["a.example"]}, "written like"),
         ({"origins": ["https://a.example:443"]}, "default port"),
         ({"origins": ["http://a.example:80"]}, "default port"),
-        ({"allow": {"voise": ["verse"]}}, "voise is unusable: it is none of"),
+        ({"allow": {"voise": ["verse"]}}, "voise is unusable: it is not one of"),
         ({"allow": {"client_secret": ["x"]}}, "client_secret is unusable"),
         ({"allow": {"base_url": ["x"]}}, "base_url is unusable"),
         ({"allow": {"extra_body": ["x"]}}, "extra_body is unusable"),

@@ -138,8 +138,16 @@ def test_a_secret_pool_that_was_open_stays_open(
             "differ from session in tool_choice:",
         ),
         ({"extra_body": {"voice": "cedar"}}, {}, "differ from session in voice:"),
-        ({}, {"lifetime": 90}, "secrets live 60 s, and lifetime is 90: pass lifetime=60, or"),
-        ({"client_secret": {}}, {}, "secrets live 600 s, and lifetime is 60: pass lifetime=600"),
+        (
+            {},
+            {"lifetime": 90},
+            "secrets are valid for 60 s, and lifetime is 90: pass lifetime=60, or",
+        ),
+        (
+            {"client_secret": {}},
+            {},
+            "secrets are valid for 600 s, and lifetime is 60: pass lifetime=600",
+        ),
         ({}, {"session": {"type": "realtime", "model": "gpt-realtime"}}, "write session flat"),
     ],
 )

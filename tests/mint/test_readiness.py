@@ -82,7 +82,10 @@ def test_not_ready_with_a_closed_client(provider: MockRealtimeServer, closing: s
     options: Any = {"session": SESSION, "authorize": lambda _: "ann"}
     anyio.run(own.aclose if given else client.aclose)
     with browser(mint_app(client, **options)) as page:
-        assert unready(page) == {"client": "closed", **({"provider": "not asked"} if given else {})}
+        assert unready(page) == {
+            "client": "closed",
+            **({"provider": "not checked"} if given else {}),
+        }
         assert request_secret(page).status_code == 503
 
 
@@ -123,7 +126,7 @@ def test_not_ready_without_a_file_descriptor(
                         **readiness.READY,
                         "status": "not ready",
                         "descriptors": "exhausted",
-                        "provider": "not asked",
+                        "provider": "not checked",
                     },
                 )
 
@@ -146,7 +149,7 @@ def test_the_provider_is_not_asked_with_an_http_client_of_the_user(given: str) -
         assert request_secret(page).json()["value"] == "ek_of_a_mock"
         response = page.get("/readyz")
         assert (response.status_code, response.json()["status"]) == (200, "ready")
-        assert response.json()["provider"] == "not asked"
+        assert response.json()["provider"] == "not checked"
         anyio.run(client.aclose)
 
 

@@ -49,7 +49,9 @@ def test_rates_are_parsed(text: str, rates: tuple[Rate, ...]) -> None:
     ],
 )
 def test_unusable_rates_are_refused(text: object) -> None:
-    with pytest.raises(ConfigurationError, match='limits is unusable: it is written like "5/min'):
+    with pytest.raises(
+        ConfigurationError, match='limits is unusable: it must be written like "5/min'
+    ):
         parse_rates("limits", text)
 
 

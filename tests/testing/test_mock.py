@@ -176,7 +176,7 @@ def test_a_script_takes_only_responses_and_a_stopped_server_cannot_start() -> No
     with pytest.raises(TypeError, match="MockResponse"):
         server.respond_next(503)  # type: ignore[arg-type]  # wrong on purpose
     server.stop()
-    with pytest.raises(RuntimeError, match="make another one"):
+    with pytest.raises(RuntimeError, match="make a new one"):
         server.start()
 
 

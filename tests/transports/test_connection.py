@@ -472,7 +472,7 @@ def test_the_proxys_end_behind_its_tunnel(world: World, ending: Callable[[FarTls
     assert connection.close() == b""
 
 
-CLIENT_CERTIFICATE = "The server asks for a client certificate, and this client has none"
+CLIENT_CERTIFICATE = "The server requires a client certificate, and this client has none"
 
 
 def receive_and_send(connection: Connection, pieces: Iterable[bytes]) -> None:

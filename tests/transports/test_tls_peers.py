@@ -177,7 +177,7 @@ def test_a_client_certificate_that_is_wanted(
         assert not caught.value.retryable
         assert caught.value.possibly_acted is False
         if options == ("-tls1_3",):
-            assert "asks for a client certificate, and this client has none" in str(caught.value)
+            assert "requires a client certificate, and this client has none" in str(caught.value)
             assert "http_client=" in str(caught.value.hint)
 
 

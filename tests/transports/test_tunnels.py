@@ -280,9 +280,9 @@ def test_what_socks_has_no_room_for(origin: Origin, proxy: Proxy) -> None:
 
 
 NOT_SOCKS = "its reply is not SOCKS 5"
-OTHER_WAY = "it wants another way to log in"
+OTHER_WAY = "it requires another login method"
 BAD_LOGIN = "it does not accept the user name and password"
-TOO_EARLY = "it replies before it is asked"
+TOO_EARLY = "it replied before the request"
 CODES = {
     1: "general server failure",
     2: "connection not allowed by ruleset",

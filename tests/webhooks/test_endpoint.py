@@ -202,7 +202,7 @@ CASES = [
         Broken,
         (200, None, ""),
         logging.DEBUG,
-        "A webhook of type batch.completed is no incoming call: nothing is done",
+        "A webhook of type batch.completed is not an incoming call: it is ignored",
         id="another event, for which the store is not called",
     ),
     pytest.param(
@@ -343,8 +343,11 @@ def test_the_defaults_are_the_documented_ones() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"handle": "later"}, "handle is unusable: it is one of after_response, before_response"),
-        ({"claim_timeout": 0}, "claim_timeout is unusable: it is in seconds, from 1 to 86400"),
+        (
+            {"handle": "later"},
+            "handle is unusable: it must be one of after_response, before_response",
+        ),
+        ({"claim_timeout": 0}, "claim_timeout is unusable: it must be 1 to 86400 seconds"),
     ],
 )
 def test_unusable_options_are_refused_when_the_route_is_made(

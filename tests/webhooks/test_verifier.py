@@ -151,7 +151,7 @@ def test_the_tolerance_is_inclusive_both_ways(age: int) -> None:
     text = str(refusal(headers=signed(BODY, at=NOW - age - age // 300)))
     assert "301 s" in text
     assert "300 s are allowed" in text
-    assert ("ago" if age > 0 else "ahead of the clock here") in text
+    assert ("ago" if age > 0 else "in the future") in text
     refusal(headers=signed(BODY, at=NOW - age), tolerance=10)
 
 
@@ -211,15 +211,15 @@ def test_any_request_is_one_error(body: bytes, headers: dict[str, str]) -> None:
 
 
 def one(header: str) -> str:
-    return f"it must have one {header} header. Check that no proxy on the way removes it"
+    return f"it must have exactly one {header} header. Check that no proxy removes it"
 
 
 NO_ID = "its webhook-id is not 1 to 256 visible ASCII characters"
 NO_TIME = "its webhook-timestamp is not a time in Unix seconds"
-TOO_OLD = "where 300 s are allowed: it is a replay, or the clock is wrong"
+TOO_OLD = "and 300 s are allowed: it is a replay, or the clock here is wrong"
 NO_SIGNATURE = (
-    "no signature in it is that of a secret here. Check that the secret is this endpoint's, and "
-    "that the body is passed as it came, byte for byte"
+    "none of its signatures matches a secret of this verifier. Check that the secret belongs to "
+    "this endpoint, and that the body is passed unchanged, byte for byte"
 )
 
 
@@ -242,7 +242,7 @@ NO_SIGNATURE = (
         ({"webhook-timestamp": "0"}, f"it was sent {NOW} s ago, {TOO_OLD}"),
         (
             {"webhook-timestamp": "9" * 12},
-            f"it was sent {999_999_999_999 - NOW} s ahead of the clock here, {TOO_OLD}",
+            f"it was sent {999_999_999_999 - NOW} s in the future, {TOO_OLD}",
         ),
         ({"webhook-signature": ""}, NO_SIGNATURE),
         ({"webhook-signature": "v1,"}, NO_SIGNATURE),
@@ -262,10 +262,10 @@ def test_headers_that_are_refused(change: dict[str, Any], message: str) -> None:
 
 
 def test_the_age_is_in_the_message_with_a_small_tolerance_too() -> None:
-    for age, message in ((1, "1 s ago"), (-1, "1 s ahead of the clock here")):
+    for age, message in ((1, "1 s ago"), (-1, "1 s in the future")):
         strict = WebhookVerifier(SECRET, tolerance=0.5, clock=lambda age=age: NOW + age)  # type: ignore[misc]  # bound on purpose
         with pytest.raises(
-            WebhookVerificationError, match=f"sent {message}, where 0.5 s are allowed"
+            WebhookVerificationError, match=f"sent {message}, and 0.5 s are allowed"
         ):
             strict.verify(BODY, signed(BODY))
 

@@ -50,8 +50,8 @@ _HEADERS: Final = {
 def page_routes(connect_url: str) -> list[Route]:
     """Return the page's routes: `/`, and its files below `/page/`.
 
-    `connect_url` is where the page sends its SDP offer. The browser lets the page connect to no
-    other host, apart from this service.
+    `connect_url` is where the page sends its SDP offer. The page's security policy allows
+    connections to that host and to this service only.
     """
     headers = {**_HEADERS, "Content-Security-Policy": _content_security_policy(connect_url)}
 
@@ -82,5 +82,5 @@ def _file_response(name: str, headers: dict[str, str]) -> Response:
 
 @cache
 def _assets() -> dict[str, bytes]:
-    """Return all files by name, read once: a request's path is never a path in the file system."""
+    """Return all files by name. A request's path is never used as a path in the file system."""
     return {file.name: file.read_bytes() for file in files(__name__).joinpath("assets").iterdir()}

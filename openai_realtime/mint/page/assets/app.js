@@ -1,16 +1,16 @@
-// The page: what each button does, and what the page shows of a call.
+// The page: the actions of its buttons, and the state of the call that it shows.
 
 import { Call } from "./call.js";
 import { EventPanel, LevelMeters, SecretLifetime, StatisticsPanel, TranscriptPanel } from "./panels.js";
 
 const STATES = {
   idle: "Not connected",
-  microphone: "Asking for the microphone…",
+  microphone: "Requesting the microphone…",
   secret: "Fetching a secret…",
   calling: "Calling…",
   connecting: "Connecting…",
   connected: "Connected",
-  interrupted: "Network lost, waiting for it…",
+  interrupted: "Network lost, reconnecting…",
   ended: "Disconnected",
   failed: "Not connected",
 };

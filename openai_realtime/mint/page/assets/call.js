@@ -1,5 +1,5 @@
-// One call: microphone, secret, SDP offer and answer, data channel. It does not know the page: what
-// happens is emitted as `emit(name, detail)`. The secret is a local variable, gone when the call starts.
+// One call: microphone, secret, SDP offer and answer, data channel. It calls `emit(name, detail)` for
+// each event, and does not use the page. The secret is a local variable, which ends when the call starts.
 
 import {
   CallError, HUNG_UP, NETWORK_LOST, NO_MICROPHONE_HERE, NO_PATH,
@@ -108,7 +108,7 @@ export class Call {
     try {
       await connection.setRemoteDescription({ type: "answer", sdp });
     } catch {
-      throw new CallError("The server's answer is unusable.", "It is no SDP answer to this offer.");
+      throw new CallError("The server's response is unusable.", "It is not an SDP answer to this offer.");
     }
     this.#emit("state", "connecting");
     setTimeout(() => { if (!this.#wasConnected) this.#fail(NO_PATH); }, TIMEOUT);

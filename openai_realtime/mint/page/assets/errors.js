@@ -1,4 +1,4 @@
-// What can go wrong in a call, as texts for the person: a problem and a remedy.
+// The errors of a call, as texts for the user: a problem and a remedy.
 
 export class CallError extends Error {
   constructor(problem, remedy, { needsToken = false, retryAfter = null } = {}) {
@@ -37,9 +37,9 @@ export const NO_MICROPHONE_HERE = new CallError(
 // The texts for the error statuses of the two servers.
 const MINT = {
   401: ["The service does not know you.", "Enter an access token, or log in to the app first."],
-  403: ["The service refuses this page.", "Its origin is not among those that may ask for a secret."],
-  429: ["The limit is reached: too many secrets were asked for.", "Wait a little."],
-  502: ["The service was refused by the API.", "See the service's log: its key or session may be wrong."],
+  403: ["The service refuses this page.", "It does not allow this page's origin."],
+  429: ["The limit is reached: too many secrets were requested.", "Wait a little."],
+  502: ["The API refused the service's request.", "See the service's log: its key or session may be wrong."],
   503: ["The service cannot mint at the moment.", "Try again shortly."],
 };
 const CALL = {
@@ -79,7 +79,7 @@ export const NO_PATH = new CallError(
   "A firewall or VPN may block UDP. Try another network.",
 );
 export const NETWORK_LOST = new CallError(
-  "The network was lost, and the call with it.",
+  "The network was lost, so the call has ended.",
   "Check the network, and connect again.",
 );
 export const HUNG_UP = new CallError("The server ended the call.", "Connect again to continue.");

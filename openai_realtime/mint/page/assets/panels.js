@@ -59,7 +59,7 @@ export class TranscriptPanel {
       const { line, words } = this.#lines.get(entry.id) ?? this.#add(entry);
       words.textContent = entry.delta === undefined
         ? entry.text || words.textContent : words.textContent + entry.delta;
-      // The line has its place in the order before there are words for it.
+      // The line is added in order before its words arrive.
       line.hidden = words.textContent === "";
       if (!line.hidden) byId("transcript-empty").hidden = true;
     });
