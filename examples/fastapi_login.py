@@ -4,8 +4,8 @@
     OPENAI_API_KEY=sk-… python examples/fastapi_login.py    # serves http://127.0.0.1:8000
     python examples/fastapi_login.py --mock                 # signs in, requests, and ends: no key
 
-`signed_in` is all that the service needs of the app: it returns the user's name, or None. Users may choose
-between two voices; everything else is decided here.
+The service needs only `signed_in` from the app: it returns the user's name, or None. Users may choose
+between two voices; the server decides everything else.
 """
 
 from __future__ import annotations

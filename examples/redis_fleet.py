@@ -5,9 +5,9 @@
         uvicorn --app-dir examples --factory redis_fleet:create_app --workers 4 --no-proxy-headers
     python examples/redis_fleet.py --mock    # needs redis-server; calls two workers, and ends
 
-The limit of a user holds over all four workers. While Redis does not respond, no user gets a secret; the
-service works again when Redis is back. Let Redis keep its counts over a restart with `appendonly yes`.
-`SAFETY_KEY` is the same for all workers.
+All four workers share a user's limit. While Redis does not respond, no user gets a secret; the service
+works again when Redis is back. With `appendonly yes`, Redis keeps its counts over a restart.
+`SAFETY_KEY` must be the same for all workers.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ _RETRY_SECONDS = 0.05
 
 
 def connection_limit() -> int:
-    """Return how many connections may be open: 2,000, or fewer where `ulimit -n` is below 4,064.
+    """Return how many connections may be open: 2,000, or fewer if `ulimit -n` is below 4,064.
 
     64 descriptors are reserved for the process itself. Half of the others are reserved for
     connections to the provider, because each request may need one.

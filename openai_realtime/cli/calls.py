@@ -57,7 +57,7 @@ class CallSessionOptions(SessionOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOptions:
-    """The options of `calls create` alone."""
+    """The options that only `calls create` has."""
 
     sdp: str = option(None, "FILE", "The WebRTC peer's SDP offer (- is stdin).", default=MISSING)
     json: bool = flag(OUTPUT, "--json", "Print the call's id and the SDP answer as JSON.")
@@ -96,7 +96,7 @@ def accept(*, call_id: CallId, session: CallSessionOptions, connection: Connecti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectOptions:
-    """The options of `calls reject` alone."""
+    """The options that only `calls reject` has."""
 
     status_code: int | None = option(
         None,

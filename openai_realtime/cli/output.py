@@ -91,7 +91,7 @@ def write_exact(text: str) -> None:
 
 
 def write_rich(*renderables: RenderableType, minimum_width: int = 0) -> None:
-    """Write what rich renders to stdout, as wide as the terminal but at least `minimum_width`."""
+    """Render with rich to stdout, as wide as the terminal but at least `minimum_width`."""
     console = _memory_console(sys.stdout)
     console.width = max(console.width, minimum_width)
     with console.capture() as capture:

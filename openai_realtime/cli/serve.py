@@ -154,7 +154,7 @@ class SecretOptions:
     )
 
     def settings(self) -> dict[str, object]:
-        """Return the settings that were given, by the service's names."""
+        """Return the given settings by the names that `mint_app` uses."""
         given = given_options(self)
         settings = {"lifetime": given.pop("ttl")}
         if "safety_key_file" in given:

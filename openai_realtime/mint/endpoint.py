@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 class MintEndpoint:
-    """An ASGI app that responds to `POST` with a client secret, wherever it is mounted.
+    """An ASGI app that responds to `POST` with a client secret, at any path.
 
     Made by `mint_endpoint`.
     """

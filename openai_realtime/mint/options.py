@@ -94,12 +94,12 @@ _MAPPINGS = {
 }
 
 
-def check_options(client: object, given: MintOptions, known: type) -> None:
+def check_options(client: object, arguments: MintOptions, known: type) -> None:
     """Raise `ConfigurationError` when an option is unknown or missing, or contradicts another.
 
-    It masks the secrets in `given` that are texts, so that no frame of a traceback shows them.
+    It masks the secrets in `arguments`, so that no frame of a traceback shows them.
     """
-    options = cast("dict[str, object]", given)
+    options = cast("dict[str, object]", arguments)
     _mask_secrets(options)
     if not isinstance(client, RealtimeSessionsClient):
         message = "client must be a RealtimeSessionsClient (async)"

@@ -35,7 +35,7 @@ _NOT_CHECKED = "not checked"
 
 
 def is_ready(states: Mapping[str, str]) -> bool:
-    """Return whether the service could mint, given what `Readiness.check` returned."""
+    """Return whether the service could mint; `states` is the result of `Readiness.check`."""
     return all(states[name] in {state, _NOT_CHECKED} for name, state in READY.items())
 
 

@@ -31,7 +31,7 @@ _REQUEST_OPTIONS = RequestOptions.__annotations__.keys()
 
 
 class PooledResponse(Protocol):
-    """What a pool returns: a response with a secret in it."""
+    """A pool's response, which holds a secret."""
 
     @property
     def client_secret(self) -> ClientSecret:
@@ -128,7 +128,7 @@ class SessionPlan:
 
 
 def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
-    """Raise `ConfigurationError` when a `SecretPool` mints other sessions than the plan."""
+    """Raise `ConfigurationError` if a `SecretPool` mints different sessions from the plan's."""
     if not isinstance(pool, SecretPool):
         return  # there is no pool, or it is the user's own, which cannot be checked
     if plan.is_nested:

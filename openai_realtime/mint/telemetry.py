@@ -45,7 +45,7 @@ def describe(error: Exception) -> str:
 
 @dataclass(slots=True)
 class AccessEntry:
-    """What is known of a request; each field is an attribute of the log record too."""
+    """The facts about a request. Each field is also an attribute of the log record."""
 
     request_id: str
     http_method: str
@@ -61,7 +61,7 @@ class AccessEntry:
     attempts: int | None = None
     """How many requests the SDK sent to the provider."""
     error: str | None = None
-    """What failed, for operators. The client does not get it."""
+    """The failure, for operators. The client does not get this text."""
 
     def write(self) -> None:
         """Write the line: a warning when the service, the limiter or the provider failed."""

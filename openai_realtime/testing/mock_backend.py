@@ -39,7 +39,7 @@ _PREFLIGHT = {
 
 
 class Peers(Protocol):
-    """The other end of the WebRTC calls that are created."""
+    """The WebRTC peers of the calls that clients create."""
 
     def answer(self, call_id: str, offer: str, session: JsonObject) -> str:
         """Return the SDP answer. Raises `ParameterError` for an unusable offer."""

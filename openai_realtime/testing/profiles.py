@@ -56,7 +56,7 @@ class Profile:
     """Rewrites a session into this provider's response."""
 
     def at(self, origin: str) -> Provider:
-        """Return the provider to give to a client, with the mock's origin as its host."""
+        """Return the provider to pass to a client, with the mock's origin as its host."""
         return replace(self.provider, base_url=self.provider.base_url.replace(_HOST, origin, 1))
 
     def route(self, path: str) -> tuple[str | None, *tuple[str, ...]]:

@@ -45,8 +45,8 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
     _timer: asyncio.TimerHandle | None = None
     _timer_at: float = 0.0
     _end_at: float = 0.0
-    _silence: float = 0.0
-    _heard_at: float = 0.0
+    _read_timeout: float = 0.0
+    _active_at: float = 0.0
     _unsent: int = 0
     _buffer: bytearray
 
@@ -129,7 +129,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on received bytes."""
-        self._heard_at = monotonic()
+        self._active_at = monotonic()
         data, self._buffer = self._buffer[:nbytes], _NO_BUFFER
         self._pass_on(data)
 
@@ -194,9 +194,9 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         if not self.connection.is_backlogged and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _begin_to_wait(self, seconds: float, silence: float) -> asyncio.Future[None]:
-        now = self._heard_at = monotonic()
-        self._end_at, self._silence = now + seconds, silence
+    def _begin_to_wait(self, seconds: float, read_timeout: float) -> asyncio.Future[None]:
+        now = self._active_at = monotonic()
+        self._end_at, self._read_timeout = now + seconds, read_timeout
         self._waiter = waiter = self._loop.create_future()
         self._start_timer(now)
         return waiter
@@ -215,7 +215,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
                 waiter.set_exception(error)
 
     def _start_timer(self, now: float) -> None:
-        at = min(self._end_at, self._heard_at + self._silence)
+        at = min(self._end_at, self._active_at + self._read_timeout)
         if self._timer is not None:
             if self._timer_at <= at:
                 return
@@ -234,8 +234,8 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
             return
         now = monotonic()
         if self._unsent != self.unsent:
-            self._unsent, self._heard_at = self.unsent, now
-        if now >= min(self._end_at, self._heard_at + self._silence):
+            self._unsent, self._active_at = self.unsent, now
+        if now >= min(self._end_at, self._active_at + self._read_timeout):
             self._settle(timed_out(self.phase))
         else:
             self._start_timer(now)
@@ -378,13 +378,13 @@ async def _connect(addresses: list[Address]) -> socket.socket:
 
 
 async def _connect_to(address: Address) -> socket.socket:
-    made = new_socket(address.family)
+    sock = new_socket(address.family)
     try:
-        await asyncio.get_running_loop().sock_connect(made, address.sockaddr)
+        await asyncio.get_running_loop().sock_connect(sock, address.sockaddr)
     except OSError as error:
-        made.close()
+        sock.close()
         raise lost("connect", error) from error
     except BaseException:
-        made.close()
+        sock.close()
         raise
-    return made
+    return sock

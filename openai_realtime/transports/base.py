@@ -26,7 +26,7 @@ class AsyncEngine(Protocol):
     """
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Return the response, whatever its status."""
+        """Return the response, with any status."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -41,7 +41,7 @@ class SyncEngine(Protocol):
     """
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
-        """Return the response, whatever its status."""
+        """Return the response, with any status."""
         ...
 
 

@@ -48,12 +48,12 @@ def encode_request(request: Request) -> bytes:
 
 
 class Layer(Protocol):
-    """What stands between HTTP and the socket: TLS, or the tunnel that a proxy opens."""
+    """A layer between HTTP and the socket: TLS, or a tunnel through a proxy."""
 
     is_open: bool
     """Whether the layer above can send and receive."""
     has_ended: bool
-    """Whether the peer has announced that it sends nothing more."""
+    """Whether the peer has announced the end of its data."""
     failure: ssl.SSLError | None
     """The failure that came after the bytes that `receive` returned last."""
 
@@ -71,7 +71,7 @@ class Layer(Protocol):
         ...
 
     def receive_eof(self) -> None:
-        """Record that nothing more comes."""
+        """Record the end of the received bytes."""
         ...
 
     def send(self, data: bytes | memoryview) -> bytes:
@@ -117,7 +117,7 @@ class Connection:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request was sent whose response is not complete."""
+        """Whether a request was sent and its response is not complete."""
         return not self._reader.is_complete
 
     @property
@@ -176,7 +176,7 @@ class Connection:
         return outgoing
 
     def receive_eof(self) -> None:
-        """Record that nothing more comes.
+        """Record the end of the received bytes.
 
         Raises `APIConnectionError` while the connection opens or a response is incomplete.
         """

@@ -145,7 +145,7 @@ def tls_failed(cause: ssl.SSLError, phase: Literal["connect", "receive"]) -> API
 
 
 def timed_out(phase: Phase) -> APITimeoutError:
-    """Return the error of a phase whose own time limit has passed."""
+    """Return the error of a phase that has exceeded its own time limit."""
     return APITimeoutError(
         _TIMED_OUT[phase], phase=phase, retryable=True, possibly_acted=phase != "connect"
     )
@@ -231,25 +231,25 @@ def translate(error: BaseException, *, has_head: bool) -> APIConnectionError | N
 
 
 def _classes(name: str) -> tuple[type, ...]:
-    found = [getattr(sys.modules.get(library), name, None) for library in _LIBRARIES]
-    return (*[kind for kind in found if isinstance(kind, type)], *_BUILT_IN.get(name, ()))
+    candidates = [getattr(sys.modules.get(library), name, None) for library in _LIBRARIES]
+    return (*[kind for kind in candidates if isinstance(kind, type)], *_BUILT_IN.get(name, ()))
 
 
 def _is_the_parsers(error: BaseException) -> bool:
-    found = [getattr(sys.modules.get(module), name, None) for module, name in _PARSERS.items()]
-    known = tuple(kind for kind in found if isinstance(kind, type))
+    candidates = [getattr(sys.modules.get(module), name, None) for module, name in _PARSERS.items()]
+    known = tuple(kind for kind in candidates if isinstance(kind, type))
     return any(isinstance(origin, known) for origin in _origins(error))
 
 
 def _system_error(error: BaseException) -> OSError | None:
     """Return the error of TLS, else of the name's look-up, else of the operating system."""
-    found = [origin for origin in _origins(error) if isinstance(origin, OSError)]
+    errors = [origin for origin in _origins(error) if isinstance(origin, OSError)]
     # An `SSLError` that OpenSSL did not raise has no `reason`.
-    tls = [each for each in found if isinstance(each, ssl.SSLError) and hasattr(each, "reason")]
-    names = [each for each in found if isinstance(each, socket.gaierror)]
+    tls = [each for each in errors if isinstance(each, ssl.SSLError) and hasattr(each, "reason")]
+    names = [each for each in errors if isinstance(each, socket.gaierror)]
     others = [
         each
-        for each in found
+        for each in errors
         if not isinstance(each, ssl.SSLError) and each.errno in errno.errorcode
     ]
     return next(iter(tls + names + others[::-1]), None)
@@ -339,14 +339,14 @@ def _of_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
     The frames of an application or of a mock's handler stay: they show its author the line that
     failed.
     """
-    kept: list[TracebackType] = []
+    entries: list[TracebackType] = []
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
         is_of_a_library = filename.startswith((_STANDARD_LIBRARY, _THIS_PACKAGE, "<"))
         if not is_of_a_library and _INSTALLED.isdisjoint(Path(filename).parts):
-            kept.append(traceback)
+            entries.append(traceback)
         traceback = traceback.tb_next
-    rest: TracebackType | None = None
-    for entry in reversed(kept):
-        rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    return rest
+    result: TracebackType | None = None
+    for entry in reversed(entries):
+        result = TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return result

@@ -84,13 +84,15 @@ _SYNC: _Methods = (
 
 
 def _carrier(methods: _Methods) -> str | None:
-    """Return the library that carries calls to an interceptor, or None where there is none."""
-    found = sys.modules
-    if not ("httpx" in found or "httpcore" in found or "httpx2" in found or "httpcore2" in found):
+    """Return the library through which calls reach an interceptor, or None without one."""
+    modules = sys.modules
+    if not (
+        "httpx" in modules or "httpcore" in modules or "httpx2" in modules or "httpcore2" in modules
+    ):
         return None
     for watched in methods:
-        if watched.package in found:
-            module = found[watched.package]
+        if watched.package in modules:
+            module = modules[watched.package]
             # Inline, because it runs at every call. It compares the class's members:
             # OpenTelemetry's wrapper is a new object at every access of the attribute.
             if (
@@ -99,7 +101,7 @@ def _carrier(methods: _Methods) -> str | None:
                 or watched.members[watched.name] is not watched.method
             ) and watched.is_replaced(module):
                 return _CARRIERS[watched.package]
-    return _mocked_by_respx() if "respx.mocks" in found else None
+    return _mocked_by_respx() if "respx.mocks" in modules else None
 
 
 def _is_of(module: ModuleType, method: object) -> bool:
@@ -114,8 +116,8 @@ def _is_of(module: ModuleType, method: object) -> bool:
     names: object = getattr(method, "__globals__", None)
     if not isinstance(names, dict):
         return False
-    found = cast("dict[str, object]", names).get("__name__")
-    return isinstance(found, str) and _root(found) == _root(module.__name__)
+    module_name = cast("dict[str, object]", names).get("__name__")
+    return isinstance(module_name, str) and _root(module_name) == _root(module.__name__)
 
 
 def _root(module_name: str) -> str:

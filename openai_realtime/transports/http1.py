@@ -132,18 +132,18 @@ class HeadReader:
     _searched = 0
     _interim = 0
 
-    def read(self, held: bytearray) -> Head | None:
+    def read(self, buffer: bytearray) -> Head | None:
         """Return the head, or None while it is incomplete; drop the interim responses before it.
 
         Raises `MalformedResponseError`.
         """
         while True:
-            end = held.find(_END_OF_HEAD, self._searched) + len(_END_OF_HEAD)
-            head = _HEAD.fullmatch(held, 0, end)
-            if head is None or end > MAX_HEAD_BYTES or held.count(b"\n", 0, end) > MAX_HEAD_LINES:
-                if not held.startswith(_BEGINNING[: len(held)]):
+            end = buffer.find(_END_OF_HEAD, self._searched) + len(_END_OF_HEAD)
+            head = _HEAD.fullmatch(buffer, 0, end)
+            if head is None or end > MAX_HEAD_BYTES or buffer.count(b"\n", 0, end) > MAX_HEAD_LINES:
+                if not buffer.startswith(_BEGINNING[: len(buffer)]):
                     raise MalformedResponseError("it does not begin with HTTP/1")
-                end, self._searched = find_end(held, 0, self._searched, _END_OF_HEAD, "headers")
+                end, self._searched = find_end(buffer, 0, self._searched, _END_OF_HEAD, "headers")
                 if end < 0:
                     return None
                 raise MalformedResponseError("its status line or a header is malformed")
@@ -156,25 +156,27 @@ class HeadReader:
             if self._interim > MAX_INTERIM_RESPONSES:
                 raise MalformedResponseError("more than 10 interim responses")
             self._searched = 0
-            del held[:end]
+            del buffer[:end]
 
 
-def find_end(held: bytearray, start: int, searched: int, end: bytes, what: str) -> tuple[int, int]:
+def find_end(
+    buffer: bytearray, start: int, searched: int, end: bytes, what: str
+) -> tuple[int, int]:
     """Return the position after `end` (-1 if it has not come), and where the next search starts.
 
     Raises `MalformedResponseError` if a line does not end with CRLF, or a limit is exceeded.
     """
-    found = held.find(end, searched)
-    stop = len(held) if found < 0 else found + len(end)
-    ends = held.count(b"\n", searched, stop)
-    if ends != held.count(_END_OF_LINE, max(0, searched - 1), stop):
+    position = buffer.find(end, searched)
+    stop = len(buffer) if position < 0 else position + len(end)
+    ends = buffer.count(b"\n", searched, stop)
+    if ends != buffer.count(_END_OF_LINE, max(0, searched - 1), stop):
         raise MalformedResponseError(f"a line of its {what} does not end by CRLF")
     if stop - start > MAX_HEAD_BYTES:
         raise MalformedResponseError(f"more than 64 KiB of {what}")
-    if found < 0:
+    if position < 0:
         return -1, max(start, stop - len(end) + 1)
     # h11 takes 1 to 2 µs for each line.
-    if held.count(b"\n", start, stop) > MAX_HEAD_LINES:
+    if buffer.count(b"\n", start, stop) > MAX_HEAD_LINES:
         raise MalformedResponseError(f"more than 1,000 lines of {what}")
     return stop, stop
 
@@ -205,7 +207,7 @@ class ResponseReader:
     _step: Callable[[ResponseReader, int], bool]
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
         self._head = HeadReader()
         self._body: list[bytearray] = []
         self._step = ResponseReader._read_head
@@ -221,9 +223,9 @@ class ResponseReader:
             raise too_much("takes more than 4 MiB on the wire")
         if self._position and data:
             self._searched -= self._position
-            del self._held[: self._position]
+            del self._buffer[: self._position]
             self._position = 0
-        self._held += data
+        self._buffer += data
         try:
             self._parse_slice()
         except MalformedResponseError as error:
@@ -251,7 +253,7 @@ class ResponseReader:
         headers = Headers.of_text(self._headers)
         response = Response(self._status, headers, whole_body(headers, b"".join(self._body)))
         self.is_reusable = (
-            self._position == len(self._held)
+            self._position == len(self._buffer)
             and self._is_persistent
             and self._has_framing
             and not _says_close(headers.get("connection"))
@@ -263,7 +265,7 @@ class ResponseReader:
         self.is_backlogged = False
         while not self.is_complete and self._step(self, start + self._slice):
             if self._position >= start + self._slice and not self.is_complete:
-                self.is_backlogged = self._position < len(self._held)
+                self.is_backlogged = self._position < len(self._buffer)
                 break
         if self._has_ended and not self.is_complete and not self.is_backlogged:
             self._finish()
@@ -281,16 +283,16 @@ class ResponseReader:
 
     def _find(self, end: bytes, what: str) -> int:
         searched = max(self._position, self._searched)
-        found, self._searched = find_end(self._held, self._position, searched, end, what)
-        return found
+        position, self._searched = find_end(self._buffer, self._position, searched, end, what)
+        return position
 
     def _read_head(self, _limit: int) -> bool:
-        head = self._head.read(self._held)
+        head = self._head.read(self._buffer)
         if head is None:
             return False
         self._status, self._is_persistent, self._position = head
-        goes_on = self._begin_body(_FRAMING.findall(self._held, 0, head.size))
-        self._headers = read_headers(bytes(self._held[: head.size]))
+        goes_on = self._begin_body(_FRAMING.findall(self._buffer, 0, head.size))
+        self._headers = read_headers(bytes(self._buffer[: head.size]))
         return goes_on
 
     def _begin_body(self, framing: list[tuple[bytes, bytes]]) -> bool:
@@ -331,7 +333,7 @@ class ResponseReader:
     def _take(self, size: int, limit: int) -> int:
         """Move up to `size` received bytes of this slice to the body; return how many."""
         end = self._position + size
-        part = self._held[self._position : min(end, limit)]
+        part = self._buffer[self._position : min(end, limit)]
         if part:
             self._body.append(part)
             self._position += len(part)
@@ -351,7 +353,7 @@ class ResponseReader:
         end = self._find(_END_OF_LINE, "chunk framing")
         if end < 0:
             return False
-        size = _CHUNK_SIZE.fullmatch(self._held, self._position, end)
+        size = _CHUNK_SIZE.fullmatch(self._buffer, self._position, end)
         if size is None:
             raise MalformedResponseError("the size of a chunk is malformed")
         self._position = end
@@ -369,24 +371,24 @@ class ResponseReader:
 
     def _read_end_of_chunk(self, _limit: int) -> bool:
         end = self._position + len(_END_OF_LINE)
-        if not _END_OF_LINE.startswith(self._held[self._position : end]):
+        if not _END_OF_LINE.startswith(self._buffer[self._position : end]):
             raise MalformedResponseError("a chunk does not end where its size says")
-        if len(self._held) < end:
+        if len(self._buffer) < end:
             return False
         self._position = end
         self._step = ResponseReader._read_chunk_size
         return True
 
     def _read_trailers(self, _limit: int) -> bool:
-        held, start = self._held, self._position
-        if held.startswith(_END_OF_LINE, start):
+        buffer, start = self._buffer, self._position
+        if buffer.startswith(_END_OF_LINE, start):
             end = start + len(_END_OF_LINE)
         else:
             end = self._find(_END_OF_HEAD, "trailers")
             if end < 0:
                 return False
-            if _TRAILERS.fullmatch(held, start, end) is None or _FRAMING.search(
-                b"\n" + held[start:end]
+            if _TRAILERS.fullmatch(buffer, start, end) is None or _FRAMING.search(
+                b"\n" + buffer[start:end]
             ):
                 raise MalformedResponseError("a trailer is malformed")
         self._position = end

@@ -45,7 +45,7 @@ class _SyncResponse(Protocol):
 
 
 class AsyncHttpClient(Protocol):
-    """What the async client takes as `http_client`: an `httpx.AsyncClient`, or httpx2's."""
+    """The type of the async client's `http_client`: an `httpx.AsyncClient`, or httpx2's."""
 
     async def send(
         self, request: Never, *, stream: bool, auth: None, follow_redirects: bool
@@ -55,7 +55,7 @@ class AsyncHttpClient(Protocol):
 
 
 class SyncHttpClient(Protocol):
-    """What the sync client takes as `http_client`: an `httpx.Client`, or httpx2's."""
+    """The type of the sync client's `http_client`: an `httpx.Client`, or httpx2's."""
 
     def send(
         self, request: Never, *, stream: bool, auth: None, follow_redirects: bool
@@ -65,7 +65,7 @@ class SyncHttpClient(Protocol):
 
 
 class AsyncHttpTransport(Protocol):
-    """What the async client takes as `transport`: an `httpx.AsyncBaseTransport`, or httpx2's."""
+    """The type of the async client's `transport`: an `httpx.AsyncBaseTransport`, or httpx2's."""
 
     async def handle_async_request(self, request: Never, /) -> _AsyncResponse:
         """Send one request."""
@@ -73,7 +73,7 @@ class AsyncHttpTransport(Protocol):
 
 
 class SyncHttpTransport(Protocol):
-    """What the sync client takes as `transport`: an `httpx.BaseTransport`, or httpx2's."""
+    """The type of the sync client's `transport`: an `httpx.BaseTransport`, or httpx2's."""
 
     def handle_request(self, request: Never, /) -> _SyncResponse:
         """Send one request."""
@@ -97,7 +97,7 @@ class _HttpxEngine:
 
     @classmethod
     def over(cls, http_client: object, transport: object) -> Self:
-        """Return the engine over a user's client, or over a transport where there is no client.
+        """Return the engine over a user's client, or over a transport if there is no client.
 
         Raises `ConfigurationError` if it is not of httpx or httpx2.
         """
@@ -270,22 +270,22 @@ class PlainSyncEngine(_PlainEngine):
 _AS_IT_IS: dict[str, Any] = {"stream": True, "auth": None, "follow_redirects": False}
 
 
-def _library_of(option: str, given: object, name: str) -> ModuleType:
+def _library_of(option: str, argument: object, name: str) -> ModuleType:
     """Return the library whose class `name` an argument is an instance of."""
     message = f"{option} must be an httpx.{name} (or httpx2's)"
     other = name.removeprefix("Async") if name.startswith("Async") else f"Async{name}"
     for library in filter(None, map(sys.modules.get, ("httpx", "httpx2"))):
-        if _is_a(given, library, name):
+        if _is_a(argument, library, name):
             return library
-        if _is_a(given, library, other):
+        if _is_a(argument, library, other):
             flavour = "async" if other.startswith("Async") else "sync"
             message = f"{message}: this one is for the {flavour} client"
     raise ConfigurationError(message)
 
 
-def _is_a(given: object, library: ModuleType, name: str) -> bool:
+def _is_a(argument: object, library: ModuleType, name: str) -> bool:
     kind = getattr(library, name, None)
-    return isinstance(kind, type) and isinstance(given, kind)
+    return isinstance(kind, type) and isinstance(argument, kind)
 
 
 def _body_of(response: httpx.Response) -> BodyReader:

@@ -1,4 +1,4 @@
-"""What the engines for asyncio and trio share: one pool of connections for each event loop."""
+"""The common part of the asyncio and trio engines: one connection pool for each event loop."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _FIRST_SERVER_ERROR = 500
 
 
 class Semaphore(Protocol):
-    """How many requests may be under way at once."""
+    """The request slots: it limits how many requests may be under way at once."""
 
     def release(self) -> object:
         """Give a request slot back."""
@@ -44,7 +44,7 @@ class Pool(Generic[C, S]):
 
     def __init__(self, slots: S) -> None:
         self.slots: S = slots
-        """Take one before each `Lease`, which gives it back."""
+        """Take a slot before each `Lease`, which gives it back."""
         self.is_closed: bool = False
         """Whether connections are closed as soon as they become idle."""
         self._process = os.getpid()

@@ -41,7 +41,7 @@ _VARIABLES: Final[tuple[tuple[ClientVariable, ClientVariable], ...]] = (
 
 
 class Origin(NamedTuple):
-    """What two URLs share when they may share a connection."""
+    """The part of a URL that decides which connections it can use."""
 
     scheme: str
     host: str
@@ -91,7 +91,7 @@ class Proxy:
 
 
 def _read(url: str) -> Proxy | None:
-    """Return the proxy at `url`, or None where it is no proxy's URL."""
+    """Return the proxy at `url`, or None if it is not a proxy's URL."""
     with suppress(ValueError):
         parts = urlsplit(url if "://" in url else f"http://{url}")
         scheme, port = _SCHEMES.get(parts.scheme), parts.port
@@ -115,7 +115,7 @@ class Route(NamedTuple):
 class ProxyRules:
     """A client's proxy settings. The environment is read when a connection is opened."""
 
-    given: Proxy | None
+    proxy: Proxy | None
     """The proxy for every https origin, or None to use the environment's."""
     trust_env: bool
 
@@ -129,8 +129,8 @@ class ProxyRules:
 
         Raises `ConfigurationError` if the environment variable that applies is unusable.
         """
-        if origin.scheme != "https" or self.given is not None or not self.trust_env:
-            return self.given if origin.scheme == "https" else None
+        if origin.scheme != "https" or self.proxy is not None or not self.trust_env:
+            return self.proxy if origin.scheme == "https" else None
         for names in _VARIABLES:
             source, url = _variable(*names)
             url = ApiKey(url)

@@ -32,7 +32,7 @@ STAGGER_SECONDS = 0.25
 """How long to wait for an address before the next one is tried as well (RFC 8305 §5)."""
 READ_BYTES = 64 * 1024
 _MAX_LOOKUPS = 64
-# What a non-blocking connect returns while it is under way.
+# The results of a non-blocking connect that has not failed.
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
@@ -122,20 +122,20 @@ class Lookup:
             raise timed_out("connect")
         if isinstance(outcome, OSError):
             raise not_resolved(outcome) from outcome
-        found = list(dict.fromkeys(outcome))
+        candidates = list(dict.fromkeys(outcome))
         if loopback_only:
-            found = [address for address in found if address.is_loopback]
-            if not found:
+            candidates = [address for address in candidates if address.is_loopback]
+            if not candidates:
                 raise APIConnectionError(
                     f"{self._host} is not this machine: plain http would show the API key to the "
                     "network",
                     phase="connect",
                     hint="Use https, or allow_http=True",
                 )
-        preferred = [address for address in found if address.family == found[0].family]
-        others = [address for address in found if address.family != found[0].family]
-        in_turn = chain(*zip_longest(preferred, others))
-        return [address for address in in_turn if address is not None]
+        preferred = [address for address in candidates if address.family == candidates[0].family]
+        others = [address for address in candidates if address.family != candidates[0].family]
+        alternating = chain(*zip_longest(preferred, others))
+        return [address for address in alternating if address is not None]
 
 
 class _Lookups:
@@ -212,38 +212,38 @@ def look_up(host: str, port: int) -> Lookup:
 
 
 def _addresses(host: str, port: int) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
+    results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [Address(family, sockaddr) for family, _, _, _, sockaddr in results]
 
 
 def new_socket(family: int) -> socket.socket:
-    """Return a non-blocking TCP socket; raises `APIConnectionError` if none can be made."""
+    """Return a non-blocking TCP socket; raises `APIConnectionError` if none can be opened."""
     try:
-        made = socket.socket(family, socket.SOCK_STREAM)
+        sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise lost("connect", error) from error
-    made.setblocking(False)
+    sock.setblocking(False)
     with suppress(OSError):
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return made
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def begin_to_connect(address: Address) -> socket.socket:
     """Return a socket that connects to an address; once it is writable, call `connected`."""
-    made = new_socket(address.family)
-    _check(made, made.connect_ex(address.sockaddr), _UNDER_WAY)
-    return made
+    sock = new_socket(address.family)
+    _check(sock, sock.connect_ex(address.sockaddr), _UNDER_WAY)
+    return sock
 
 
-def connected(made: socket.socket) -> socket.socket:
+def connected(sock: socket.socket) -> socket.socket:
     """Return the socket if it is connected; otherwise close it and raise `APIConnectionError`."""
-    _check(made, made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), frozenset({0}))
-    return made
+    _check(sock, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), frozenset({0}))
+    return sock
 
 
-def _check(made: socket.socket, code: int, good: frozenset[int]) -> None:
+def _check(sock: socket.socket, code: int, good: frozenset[int]) -> None:
     if code not in good:
-        made.close()
+        sock.close()
         error = OSError(code, os.strerror(code))
         raise lost("connect", error) from error
 
@@ -297,13 +297,13 @@ def new_waiter() -> PollWaiter | SelectWaiter:
 
 
 class SocketConnection:
-    """A connection on a socket that does not block: what the three engines share."""
+    """A connection on a non-blocking socket, for all three engines."""
 
-    def __init__(self, connection: Connection, made: socket.socket) -> None:
+    def __init__(self, connection: Connection, sock: socket.socket) -> None:
         self.connection: Connection = connection
-        self.socket: socket.socket = made
+        self.socket: socket.socket = sock
         self._readiness = new_waiter()
-        self._readiness.watch(made, to_read=True, to_write=False)
+        self._readiness.watch(sock, to_read=True, to_write=False)
 
     def is_usable(self) -> bool:
         """Read what has arrived, and return whether a request can be sent now.
@@ -337,12 +337,12 @@ class SocketConnection:
 
 
 class PolledConnection(SocketConnection):
-    """A connection that waits for its socket to be ready: what trio's and the sync engine share."""
+    """A connection that waits for its socket to be ready, for the trio and sync engines."""
 
-    def __init__(self, connection: Connection, made: socket.socket) -> None:
-        super().__init__(connection, made)
+    def __init__(self, connection: Connection, sock: socket.socket) -> None:
+        super().__init__(connection, sock)
         self.unsent: memoryview[int] = memoryview(b"")
-        """What is still to be sent."""
+        """The bytes that are still to be sent."""
 
     @property
     def is_waiting(self) -> bool:

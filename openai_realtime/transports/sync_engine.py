@@ -55,12 +55,12 @@ class SyncConnection(PolledConnection):
             self.connection.is_closed = True  # the response came before the whole request was sent
         return self.connection.response()
 
-    def _transfer(self, seconds: float, silence: float) -> None:
+    def _transfer(self, seconds: float, read_timeout: float) -> None:
         """Send unsent bytes, and receive until the connection is open or its response complete."""
         end_at = monotonic() + seconds
         waits_to_write = False
         while self.is_waiting:
-            left = min(end_at - monotonic(), silence)
+            left = min(end_at - monotonic(), read_timeout)
             if self.connection.is_backlogged:
                 if left <= 0:
                     raise timed_out(self.phase)
@@ -160,20 +160,20 @@ def _connect(addresses: list[Address], end_at: float) -> socket.socket:
         while waiting or attempts:
             try:
                 if waiting:
-                    made = begin_to_connect(waiting.pop())
-                    waiter.watch(made, to_read=False, to_write=True)
-                    attempts[made.fileno()] = made
+                    sock = begin_to_connect(waiting.pop())
+                    waiter.watch(sock, to_read=False, to_write=True)
+                    attempts[sock.fileno()] = sock
                 left = end_at - monotonic()
                 ready = waiter.wait(max(0.0, min(left, STAGGER_SECONDS if waiting else left)))
                 for descriptor in ready:
-                    made = attempts.pop(descriptor)
-                    waiter.forget(made)
-                    return connected(made)
+                    sock = attempts.pop(descriptor)
+                    waiter.forget(sock)
+                    return connected(sock)
             except APIConnectionError as error:
                 errors.append(error)
             if monotonic() >= end_at:
                 raise timed_out("connect")
         raise errors[0]
     finally:
-        for made in attempts.values():
-            made.close()
+        for sock in attempts.values():
+            sock.close()

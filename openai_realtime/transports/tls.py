@@ -38,7 +38,7 @@ class TlsLayer:
         self.is_open: bool = False
         """Whether the handshake is done."""
         self.has_ended: bool = False
-        """Whether the peer has announced that it sends nothing more (close_notify)."""
+        """Whether the peer has announced the end of its data (close_notify)."""
         self.failure: ssl.SSLError | None = None
         """The failure that came after the bytes that `receive` returned last."""
 
@@ -149,7 +149,7 @@ def trusted_context() -> ssl.SSLContext:
 
 
 def _existing(file: str | None, folder: str | None) -> tuple[str | None, str | None]:
-    """Return the file and the folder of authorities that exist; certifi's where neither does."""
+    """Return the file and the folder of authorities that exist; certifi's file if none does."""
     file = file if file and Path(file).is_file() else None
     folder = folder if folder and Path(folder).is_dir() else None
     return (file, folder) if file or folder else (certifi.where(), None)

@@ -57,11 +57,11 @@ class TrioConnection(PolledConnection, LoopConnection):
         trio.lowlevel.notify_closing(self.socket)
         super().abandon()
 
-    async def _transfer(self, seconds: float, silence: float) -> None:
+    async def _transfer(self, seconds: float, read_timeout: float) -> None:
         """Send unsent bytes, and receive until the connection is open or its response complete."""
         now = trio.current_time()
         end_at = now + seconds
-        with trio.CancelScope(deadline=min(end_at, now + silence)) as scope:
+        with trio.CancelScope(deadline=min(end_at, now + read_timeout)) as scope:
             while self.is_waiting:
                 if self.connection.is_backlogged:
                     await trio.lowlevel.checkpoint()
@@ -74,7 +74,7 @@ class TrioConnection(PolledConnection, LoopConnection):
                     await trio.lowlevel.wait_readable(self.socket)
                 self.read()
                 if self.is_waiting:
-                    scope.deadline = min(end_at, trio.current_time() + silence)
+                    scope.deadline = min(end_at, trio.current_time() + read_timeout)
             return
         raise timed_out(self.phase)
 
@@ -131,8 +131,8 @@ class TrioEngine(LoopEngine[trio.lowlevel.TrioToken, TrioConnection]):
                         token.run_sync_soon(arrived.set)
 
                 await lookup.arrive(arrived, wake)
-            made = await _connect(lookup.addresses(loopback_only=origin.loopback_only))
-            pooled = TrioConnection(route.connection, made)
+            sock = await _connect(lookup.addresses(loopback_only=origin.loopback_only))
+            pooled = TrioConnection(route.connection, sock)
             try:
                 await pooled.open(end_at - trio.current_time())
             except BaseException:
@@ -172,11 +172,11 @@ async def _connect(addresses: list[Address]) -> socket.socket:
 
 
 async def _connect_to(address: Address) -> socket.socket:
-    made = begin_to_connect(address)
+    sock = begin_to_connect(address)
     try:
-        await trio.lowlevel.wait_writable(made)
+        await trio.lowlevel.wait_writable(sock)
     except BaseException:
-        trio.lowlevel.notify_closing(made)
-        made.close()
+        trio.lowlevel.notify_closing(sock)
+        sock.close()
         raise
-    return connected(made)
+    return connected(sock)

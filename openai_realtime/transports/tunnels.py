@@ -36,7 +36,7 @@ class _Tunnel:
     def __init__(self, origin: Origin, proxy: Proxy) -> None:
         self._origin = origin
         self._proxy = proxy
-        self._held = bytearray()
+        self._buffer = bytearray()
         self.is_open: bool = False
         """Whether the proxy has opened the tunnel."""
 
@@ -44,7 +44,7 @@ class _Tunnel:
         """Take received bytes; return the bytes to send, and those that came through the tunnel."""
         if self.is_open:
             return b"", data
-        self._held += data
+        self._buffer += data
         return self._negotiate()
 
     @abstractmethod
@@ -52,11 +52,11 @@ class _Tunnel:
         """Read a complete reply from the buffer, if there is one; return as `receive` does."""
 
     def _opened(self) -> tuple[bytes, bytes]:
-        behind, self._held, self.is_open = bytes(self._held), bytearray(), True
+        behind, self._buffer, self.is_open = bytes(self._buffer), bytearray(), True
         return b"", behind
 
     def receive_eof(self) -> None:
-        """Record that nothing more comes."""
+        """Do nothing: an open tunnel has no end of its own."""
 
     def send(self, data: bytes | memoryview) -> bytes:
         """Return `data` unchanged."""
@@ -89,7 +89,7 @@ class ConnectTunnel(_Tunnel):
 
     def _negotiate(self) -> tuple[bytes, bytes]:
         try:
-            head = self._head.read(self._held)
+            head = self._head.read(self._buffer)
         except MalformedResponseError as error:
             raise self._refused(f"its response is not valid HTTP: {error}") from None
         if head is None:
@@ -98,7 +98,7 @@ class ConnectTunnel(_Tunnel):
         # Transfer-Encoding (RFC 9110 §9.3.6).
         if not HTTPStatus.OK <= head.status < HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(*_explained(head.status))
-        del self._held[: head.size]
+        del self._buffer[: head.size]
         return self._opened()
 
 
@@ -133,34 +133,34 @@ class SocksTunnel(_Tunnel):
         self._method = methods.USERNAME_PASSWORD if self._proxy.auth else methods.NO_AUTH_REQUIRED
         self._expected: type[_SocksReply] = socks5.SOCKS5AuthReply
         self._version = _SOCKS_VERSION
-        self._has_asked = False
+        self._has_requested = False
         return socks5.SOCKS5AuthMethodsRequest([self._method]).dumps()
 
     def _negotiate(self) -> tuple[bytes, bytes]:
-        if not self._version.startswith(self._held[:1]):
+        if not self._version.startswith(self._buffer[:1]):
             raise self._refused(_NOT_SOCKS)
         size = self._reply_size()
-        if len(self._held) < size:
+        if len(self._buffer) < size:
             return b"", b""
         try:
-            reply = self._expected.loads(bytes(self._held[:size]))
+            reply = self._expected.loads(bytes(self._buffer[:size]))
         except self._failures:
             raise self._refused(_NOT_SOCKS) from None
-        del self._held[:size]
+        del self._buffer[:size]
         expected = self._next_reply(reply)
         if expected is None:
             return self._opened()
-        if self._held:
+        if self._buffer:
             raise self._refused("it replied before the request")
         self._expected = expected
         return self._request(), b""
 
     def _reply_size(self) -> int:
         """Return how many bytes the next reply has, or how many are needed to know that."""
-        if not self._has_asked:
+        if not self._has_requested:
             return 2
-        sizes = {b"\x01": 10, b"\x03": 7 + sum(self._held[4:5]), b"\x04": 22}
-        return sizes.get(bytes(self._held[3:4]), 5)
+        sizes = {b"\x01": 10, b"\x03": 7 + sum(self._buffer[4:5]), b"\x04": 22}
+        return sizes.get(bytes(self._buffer[3:4]), 5)
 
     def _next_reply(self, reply: _SocksReply) -> type[_SocksReply] | None:
         """Return the next reply's type, or None after the last; raise if the proxy refuses."""
@@ -188,7 +188,7 @@ class SocksTunnel(_Tunnel):
             return socks5.SOCKS5UsernamePasswordRequest(
                 *[part.encode() for part in self._proxy.auth or ()]
             ).dumps()
-        self._version, self._has_asked = _SOCKS_VERSION, True
+        self._version, self._has_requested = _SOCKS_VERSION, True
         address = self._origin.host, self._origin.port
         command = socks5.SOCKS5Command.CONNECT
         return socks5.SOCKS5CommandRequest.from_address(command, address).dumps()

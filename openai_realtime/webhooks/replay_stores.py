@@ -155,7 +155,7 @@ class _RedisClient(Protocol):
 
     def eval(self, script: str, numkeys: int, /, *keys_and_args: str) -> object: ...
 
-    # Not called: it tells this client from the async one, whose `set` redis-py types alike.
+    # Not called. It distinguishes this client from the async one: redis-py types both `set`s alike.
     def __enter__(self) -> object: ...
 
 

@@ -199,7 +199,7 @@ class CallIncomingEndpoint:
 
 
 class _Headers(NamedTuple):
-    """A request's headers, as `WebhookVerifier` takes them."""
+    """A request's headers, in the form for `WebhookVerifier`."""
 
     raw: Iterable[tuple[bytes, bytes]]
 

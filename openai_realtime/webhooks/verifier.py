@@ -276,7 +276,7 @@ def _signed_headers(headers: HeaderItems) -> tuple[str, str, str]:
 
 
 def _event(body: bytes, webhook_id: str) -> RealtimeCallIncoming | WebhookEvent:
-    """Return the event in a body whose signature is right."""
+    """Return the event in a body; its signature has been checked."""
     try:
         value = decode_json(body, unique_names=True)
     except ValueError as error:
