@@ -1,6 +1,6 @@
 """How often a secret may be minted: limits for each principal, and one for all together.
 
-The windows move: `5/minute` means 5 in any 60 seconds. A request is checked against all limits and
+The windows are sliding: `5/minute` means 5 in any 60 seconds. A request is checked against all limits and
 counted in one step. A refused request is not counted.
 """
 

@@ -1,4 +1,4 @@
-"""Counts mints in Redis for several processes: one atomic script, on Redis' own clock."""
+"""Counts mints in Redis for several processes, by one atomic script and Redis' own clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 responses without I/O: bytes in, a response out.
+"""Reads HTTP/1.1 responses from received bytes, without I/O.
 
 Rules for this file: what a server sends is checked here before a parser (h11, or httptools where it
 is installed) reads its head, so that both give the same response (RFC 9112, read strictly):
@@ -96,8 +96,7 @@ def read_by_h11(head: bytes) -> list[tuple[str, str]]:
     """Return a head's headers as h11 reads them. Raises `MalformedResponseError`."""
     import h11  # noqa: PLC0415 - takes 12 ms, and is not used with httptools
 
-    # h11 does not see the request, which `connection.py` encodes. It accepts a response without
-    # one.
+    # h11 does not see the request, which `connection.py` encodes, and accepts its response.
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD_BYTES)
     try:
         connection.receive_data(head)
@@ -170,7 +169,7 @@ def find_end(
     stop = len(buffer) if position < 0 else position + len(end)
     ends = buffer.count(b"\n", searched, stop)
     if ends != buffer.count(_END_OF_LINE, max(0, searched - 1), stop):
-        raise MalformedResponseError(f"a line of its {what} does not end by CRLF")
+        raise MalformedResponseError(f"a line of its {what} does not end with CRLF")
     if stop - start > MAX_HEAD_BYTES:
         raise MalformedResponseError(f"more than 64 KiB of {what}")
     if position < 0:

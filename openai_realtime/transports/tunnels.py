@@ -56,7 +56,7 @@ class _Tunnel:
         return b"", behind
 
     def receive_eof(self) -> None:
-        """Do nothing: an open tunnel has no end of its own."""
+        """Do nothing: a tunnel ends with its connection."""
 
     def send(self, data: bytes | memoryview) -> bytes:
         """Return `data` unchanged."""

@@ -210,7 +210,7 @@ BAD_TRAILER = "a trailer is malformed"
 NOT_HTTP = "it does not begin with HTTP/1"
 NO_NUMBER = "its Content-Length is not a number"
 UNKNOWN = "its Transfer-Encoding is unknown"
-BARE = "a line of its {} does not end by CRLF"
+BARE = "a line of its {} does not end with CRLF"
 
 
 def with_head(*lines: bytes) -> bytes:
