@@ -176,7 +176,9 @@ def test_the_error_of_a_pool_is_logged_and_a_secret_is_minted(
 
     run("asyncio", body)
     [warning] = [each for each in caplog.messages if "returned no secret" in each]
-    assert warning.startswith("The pool returned no secret, so one is minted: 401 invalid_api_key: no")
+    assert warning.startswith(
+        "The pool returned no secret, so one is minted: 401 invalid_api_key: no"
+    )
 
 
 @pytest.mark.redis

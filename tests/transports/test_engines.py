@@ -147,7 +147,7 @@ def test_waiting_for_a_free_connection(
                         await client.sessions.create()
                     group.start_soon(client.with_options(timeout=Timeout(5)).sessions.create)
             assert (caught.value.phase, caught.value.attempts) == ("pool", 1)
-            assert caught.value.hint == "Fewer calls at once, or more processes"
+            assert caught.value.hint == "Make fewer calls at once, or use more processes"
             await client.sessions.create()
 
     backend.run(body)

@@ -186,7 +186,9 @@ def test_an_object_that_is_no_store_is_refused_at_once(
 
 @pytest.mark.parametrize("tolerance", [0, -1, math.inf, math.nan])
 def test_an_unusable_tolerance_is_refused(tolerance: float) -> None:
-    with pytest.raises(ConfigurationError, match="^tolerance must be a finite number of seconds above 0$"):
+    with pytest.raises(
+        ConfigurationError, match="^tolerance must be a finite number of seconds above 0$"
+    ):
         WebhookVerifier(SECRET, tolerance=tolerance)
 
 
