@@ -4,10 +4,8 @@ Rule for this file: it imports only the standard library before the command runs
 print what to install when the extra `cli` is missing.
 """
 
+import signal
 import sys
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as in a shell: 128 + SIGINT."""
 
 _EXTRA = frozenset({"rich", "typer"})
 _NOT_INSTALLED = (
@@ -23,7 +21,7 @@ def main() -> None:
 
         app(prog_name="openai-realtime")
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(128 + signal.SIGINT)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise

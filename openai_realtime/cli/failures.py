@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import typer
 
 from openai_realtime import errors
-from openai_realtime.cli import INTERRUPTED
 from openai_realtime.cli.output import BROKEN_PIPE, one_line, print_message
 from openai_realtime.cli.parameters import OPTION_OF
 from openai_realtime.core.peer_text import sanitize_text
@@ -40,6 +40,9 @@ class ExitCode(NamedTuple):
     kind: type | tuple[type, ...]
     meaning: str
 
+
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code after Ctrl-C, as in a shell."""
 
 EXIT_CODES = (
     ExitCode(

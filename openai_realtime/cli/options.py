@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SESSION = "Session"
 OUTPUT = "Output"
+LogFormat = Literal["text", "json"]
 
 
 def option(

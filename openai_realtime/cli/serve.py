@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from openai_realtime.cli import output, parameters
 from openai_realtime.cli.auth import AuthOptions
 from openai_realtime.cli.connection import ConnectionOptions
 from openai_realtime.cli.options import (
+    LogFormat,
     SecretSessionOptions,
     flag,
     given_options,
@@ -35,8 +36,6 @@ _DEFAULT_MODEL = "gpt-realtime"
 _LISTEN = "Where it listens"
 _SECRETS = "Secrets and limits"
 _RUN = "Running it"
-
-LogFormat = Literal["text", "json"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from openai_realtime.cli import output
 from openai_realtime.cli.acceptor import ConnectionAcceptor, connection_limit
 from openai_realtime.cli.auth import is_loopback
 from openai_realtime.cli.failures import ListenError
+from openai_realtime.cli.options import LogFormat
 from openai_realtime.core.peer_text import visible
 from openai_realtime.mint import mint_app
 from openai_realtime.mint.page import page_routes
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-    from openai_realtime.cli.serve import LogFormat
     from openai_realtime.configuration import SyncClientOptions
     from openai_realtime.mint import ServiceOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from base64 import b64encode
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.http1 import HeadReader, MalformedResponseError
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from socksio import socks5
 
-    from openai_realtime.transports.proxies import Origin, Proxy
-
     _SocksReply = socks5.SOCKS5AuthReply | socks5.SOCKS5UsernamePasswordReply | socks5.SOCKS5Reply
 
 _SOCKS_VERSION = b"\x05"
@@ -24,6 +22,34 @@ _SOCKS_LOGIN_VERSION = b"\x01"  # of RFC 1929
 _MAX_SOCKS_BYTES = 255
 _NOT_SOCKS = "its reply is not SOCKS 5"
 _LOG_IN = "Put the proxy's user name and password into its URL"
+
+
+class Origin(Protocol):
+    """The host that a tunnel leads to."""
+
+    @property
+    def host(self) -> str:
+        """A name or an address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        ...
+
+
+class Proxy(Protocol):
+    """The proxy that opens a tunnel."""
+
+    @property
+    def url(self) -> str:
+        """Its URL without credentials, for messages."""
+        ...
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """The user name and the password; None: no login."""
+        ...
 
 
 class _Tunnel:

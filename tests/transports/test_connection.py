@@ -62,12 +62,16 @@ def assert_done(connection: Connection, *, is_reusable: bool) -> None:
     assert connection.may_serve_again is is_reusable
 
 
+def assert_idle(connection: Connection) -> None:
+    assert not connection.has_begun
+    assert connection.may_serve_again
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_one_exchange_after_another(world: World, server: ssl.SSLContext, stack: str) -> None:
     connection, far = world.opened(stack, server)
-    for number in range(3):
-        assert connection.has_begun is (number > 0)
-        assert connection.may_serve_again
+    for _ in range(3):
+        assert_idle(connection)
         send(connection, far)
         assert connection.receive(far.send(TWO)) == b""
         assert connection.has_begun
