@@ -99,7 +99,7 @@ class ClientSecret(WireModel):
     """An ephemeral client secret: give `value` to one browser or phone only."""
 
     value: EphemeralKey
-    """The secret, a `str` of 1 to 4096 visible ASCII characters: in full in JSON, masked in reprs."""
+    """The secret: 1 to 4096 visible ASCII characters, complete in JSON and masked in reprs."""
     expires_at: Annotated[int, _Expiry()] = 0
     """When it expires, in Unix seconds. 0, the default, means unknown."""
 

@@ -43,9 +43,7 @@ def described(function: Callable[..., object]) -> tuple[str, str, dict[str, Any]
     """
     name = getattr(function, "__name__", "")
     if not _NAME.fullmatch(name):
-        message = (
-            f"tools: {name!r} is not a valid tool name: it must be 1 to 64 letters, digits, _ and -"
-        )
+        message = f"tools: {name!r} is not a tool name: it must be 1 to 64 letters, digits, _ and -"
         raise ParameterError(message, param="tools")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL}:

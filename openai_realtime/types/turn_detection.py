@@ -37,7 +37,7 @@ class ServerVadParam(TypedDict, total=False):
     type: Required[Literal["server_vad"]]
     """Always `server_vad`."""
     threshold: Annotated[float, Between(0, 1)]
-    """The volume above which audio is speech, 0–1. Default 0.5; higher suits noisy rooms."""
+    """The lowest volume of speech, 0–1. Default 0.5; raise it for noisy rooms."""
     prefix_padding_ms: Annotated[int, Between(0)]
     """Audio included from before the speech, in milliseconds. Default 300."""
     silence_duration_ms: Annotated[int, Between(0)]

@@ -244,8 +244,11 @@ def test_a_wrong_value_is_not_quoted() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"timeout": 0}, "total is in seconds"),
-        ({"timeout": "soon"}, r"is a number of seconds, or openai_realtime.Timeout\(30, connect=5"),
+        ({"timeout": 0}, "total must be a finite number of seconds"),
+        (
+            {"timeout": "soon"},
+            r"must be a number of seconds, or openai_realtime.Timeout\(30, connect=5",
+        ),
         ({"extra_headers": []}, "must be a mapping"),
         ({"extra_headers": {"Authorization": "x"}}, "Authorization is set by the client"),
         ({"extra_headers": {"HOST": "x"}}, "HOST is set by the client"),
