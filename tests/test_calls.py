@@ -158,7 +158,7 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
 @pytest.mark.parametrize(
     ("action", "arguments", "params", "message"),
     [
-        ("hangup", ["../../files"], {}, "call_id is 1 to 128"),
+        ("hangup", ["../../files"], {}, "call_id must be 1 to 128"),
         ("hangup", [""], {}, "call_id"),
         ("hangup", ["rtc_1\n"], {}, "call_id"),
         ("hangup", ["x" * 129], {}, "call_id"),
@@ -169,8 +169,8 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
         ("refer", ["rtc_1"], {"target_uri": "tel:1\r\n2"}, "a tel: or sip: URI"),
         ("hangup", ["rtc_1"], {"why": "x"}, "why is not a known parameter"),
         ("create", [], {}, "sdp is required"),
-        ("create", [], {"sdp": "v=0\ud800"}, "sdp holds half a surrogate pair"),
-        ("create", [], {"sdp": OFFER, "extra_body": {'a"\r\nX: y': 1}}, "a part's name"),
+        ("create", [], {"sdp": "v=0\ud800"}, "sdp has a lone surrogate"),
+        ("create", [], {"sdp": OFFER, "extra_body": {'a"\r\nX: y': 1}}, "names must be letters"),
         ("hangup", [123], {}, "call_id"),
     ],
 )
@@ -222,7 +222,9 @@ def test_a_success_with_an_error_is_an_error(
 
     async def body() -> None:
         async with backend.client() as client:
-            with pytest.raises(APIResponseValidationError, match="a page or an error") as caught:
+            with pytest.raises(
+                APIResponseValidationError, match="an HTML page or reports an error"
+            ) as caught:
                 await client.calls.hangup("rtc_1")
             assert caught.value.possibly_acted
 
@@ -235,7 +237,7 @@ def test_the_error_of_a_call_that_is_over(
     async def body() -> None:
         async with backend.client() as client:
             realtime_server.respond_next(MockResponse(404))
-            with pytest.raises(NotFoundError, match="The call is over"):
+            with pytest.raises(NotFoundError, match="The call has ended"):
                 await client.calls.hangup("rtc_1")
 
     backend.run(body)

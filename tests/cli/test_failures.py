@@ -71,7 +71,11 @@ def refusal(status: int, code: str | None = None) -> MockResponse:
             ("error: 302: ", "hint: Redirects are never followed"),
         ),
         (MockResponse(drop="before"), 12, ("error: The connection was lost",)),
-        (MockResponse(200, body=b"<html>"), 13, ("error: The server answered with", "hint: Check")),
+        (
+            MockResponse(200, body=b"<html>"),
+            13,
+            ("error: The server responded with", "hint: Check"),
+        ),
         (
             MockResponse(200, {"client_secret": {"value": f"{SECRET} "}}),
             13,
@@ -176,7 +180,7 @@ def test_what_is_wrong_before_a_command(arguments: list[str], invoke: Invoke) ->
         (["--base-url", "http://api.example"], "error: base_url is unusable: plain http"),
         (["--base-url", "nonsense"], "error: base_url is unusable"),
         (["--timeout", "nan"], "error: timeout: total must be a finite number of seconds above 0"),
-        (["--max-retries", "-1"], "error: retry: max_retries is"),
+        (["--max-retries", "-1"], "error: retry: max_retries must be a whole number, 0 or more"),
         (["--api-key-file", "nowhere"], "error: --api-key-file: No such file or directory: it"),
     ],
 )
