@@ -221,8 +221,8 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         Afterwards `n` connections (1–1000, default 1) are idle, including those that were idle
         before. No request is sent. The modules and validators that the first call needs are loaded
         too. With a proxy, the connections to the proxy are opened; with your own `http_client` or
-        `transport`, none are. Call it when the service starts: many servers close idle connections
-        after a minute.
+        `transport`, no connection is. Call it when the service starts: many servers close idle
+        connections after a minute.
 
         Raises `ParameterError` when `n` is out of range, and `APIConnectionError` (or a subclass:
         `APITimeoutError`, `CertificateError`) when a connection cannot be opened; the others stay
@@ -239,9 +239,9 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
                 session = await pool.acquire()
 
         The parameters are those of `sessions.create` and the pool's own (`SecretPoolParams`). If
-        `client_secret` sets no lifetime, it is 600 seconds, or twice `min_ttl` if that is more (at
-        most 7200). Raises `ParameterError` when a parameter is wrong, and for `safety_identifier`,
-        because such a secret belongs to one person.
+        `client_secret` sets no lifetime, secrets live for 600 seconds, or for twice `min_ttl` if
+        that is more (at most 7200). Raises `ParameterError` when a parameter is wrong, and for
+        `safety_identifier`, because such a secret belongs to one person.
         """
         return pools.SecretPool(self.sessions, self._configuration, self._context, params)
 
@@ -327,8 +327,8 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         Afterwards `n` connections (1–1000, default 1) are idle, including those that were idle
         before. No request is sent. The modules and validators that the first call needs are loaded
         too. With a proxy, the connections to the proxy are opened; with your own `http_client` or
-        `transport`, none are. Call it when the service starts: many servers close idle connections
-        after a minute.
+        `transport`, no connection is. Call it when the service starts: many servers close idle
+        connections after a minute.
 
         Raises `ParameterError` when `n` is out of range, and `APIConnectionError` (or a subclass:
         `APITimeoutError`, `CertificateError`) when a connection cannot be opened; the others stay
@@ -345,9 +345,9 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
                 session = pool.acquire()
 
         The parameters are those of `sessions.create` and the pool's own (`SecretPoolParams`). If
-        `client_secret` sets no lifetime, it is 600 seconds, or twice `min_ttl` if that is more (at
-        most 7200). Raises `ParameterError` when a parameter is wrong, and for `safety_identifier`,
-        because such a secret belongs to one person.
+        `client_secret` sets no lifetime, secrets live for 600 seconds, or for twice `min_ttl` if
+        that is more (at most 7200). Raises `ParameterError` when a parameter is wrong, and for
+        `safety_identifier`, because such a secret belongs to one person.
         """
         return pools.SyncSecretPool(self.sessions, self._configuration, self._context, params)
 

@@ -85,7 +85,7 @@ class _Guarded:
             if error_class not in self._logged:
                 self._logged.add(error_class)
                 logger.warning(
-                    "on_event raised %s for %s: the call continues; each exception class is logged once",
+                    "on_event raised %s for %s: the call continues; each error class is logged once",
                     error_class.__name__,
                     type(event).__name__,
                     exc_info=error,

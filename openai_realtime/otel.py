@@ -103,7 +103,7 @@ class OpenTelemetry:
         self._acquisitions = meter.create_counter(
             "openai_realtime.pool.acquisitions",
             unit="{acquisition}",
-            description="Secrets given out by a pool.",
+            description="Secrets acquired from a pool.",
         )
         self._calls: dict[int, _CallSpans] = {}
         self._pools: dict[str, PoolLevel] = {}

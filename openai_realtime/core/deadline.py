@@ -67,7 +67,7 @@ class Deadline(NamedTuple):
         return left if left > 0 else 0.0
 
     def clamp(self, limit: float | None) -> float:
-        """Return `limit` or the seconds left, whichever is less; None means no limit of its own."""
+        """Return the seconds left, but at most `limit`; None: no limit besides the deadline."""
         remaining = self.remaining()
         return remaining if limit is None else min(limit, remaining)
 

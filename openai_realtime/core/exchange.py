@@ -122,7 +122,7 @@ class Exchange(Generic[T]):
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         listener = context.listening()
         if listener is not None:
-            from openai_realtime.core.events import CallEventEmitter  # noqa: PLC0415 - few calls have a listener
+            from openai_realtime.core.events import CallEventEmitter  # noqa: PLC0415 - rarely used
 
             self._emitter = CallEventEmitter(
                 listener, context.clock, context.budget, call.operation

@@ -81,7 +81,7 @@ class CreateOperation(Generic[M]):
     """The endpoints of the drafts that `translate` may return."""
 
     def prepare(self) -> None:
-        """Build the validators of parameters and responses, so that the first call need not."""
+        """Build the validators of parameters and responses before the first call."""
         self.parameters.encode({})
         self.model.model_rebuild()
 

@@ -1,11 +1,13 @@
 """How long a pool stops minting after a failure, and how it starts again.
 
-no failure             as many mints at once as the pool allows
-a mint fails           no mint begins during a pause: full jitter (`core/retry.py`), and at least
-                       Retry-After; `max_delay` in place of the jitter if the error is not
-                       retryable, or if the retry budget is spent
-the pause ends         one mint at a time, until one succeeds
-others fail meanwhile  no change: they began before the pause, and failed for the same reason
+    no failure             as many mints at once as the pool allows
+    a mint fails           no mint begins during a pause: full jitter (`core/retry.py`), at least
+                           Retry-After; `max_delay` in place of the jitter if the error is not
+                           retryable, or if the retry budget is spent
+    the pause ends         one mint at a time, until one succeeds
+    others fail meanwhile  no change: they began before the pause, and failed for the same reason
+
+A pause lasts at least 1 ms.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from openai_realtime.errors import APIError
 if TYPE_CHECKING:
     from openai_realtime.core.exchange import RetryContext
 
-_MIN_PAUSE = 0.001  # seconds: full jitter may be 0, but a pause follows every failure
+_MIN_PAUSE = 0.001  # seconds, because full jitter may be 0
 
 
 class Backoff:

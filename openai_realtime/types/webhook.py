@@ -103,7 +103,7 @@ class RealtimeCallIncoming(_Event):
         Case is ignored. `From` and `To` also match their compact names, `f` and `t`.
         """
         names = {name.lower(), _COMPACT.get(name.lower(), name.lower())}
-        return next((own.value for own in self.sip_headers if own.name.lower() in names), None)
+        return next((each.value for each in self.sip_headers if each.name.lower() in names), None)
 
     @property
     def from_uri(self) -> str | None:

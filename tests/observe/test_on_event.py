@@ -141,8 +141,8 @@ def test_a_failing_hook_does_not_end_calls_and_is_logged_once(
     assert len(realtime_server.requests) == 2
     warnings = [entry.getMessage() for entry in caplog.records if entry.name == "openai_realtime"]
     assert warnings == [
-        "on_event raised KeyError for CallStarted: the call continues; each exception class is logged once",
-        "on_event raised ValueError for AttemptSent: the call continues; each exception class is logged once",
+        "on_event raised KeyError for CallStarted: the call continues; each error class is logged once",
+        "on_event raised ValueError for AttemptSent: the call continues; each error class is logged once",
     ]
 
 
