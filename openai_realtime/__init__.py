@@ -6,7 +6,7 @@
         session = await client.sessions.create(model="gpt-realtime", voice="verse")
         session.client_secret.value  # give this to the browser
 
-Each public name is loaded when it is first used, so that importing the package takes almost no time.
+Each public name is imported when it is first used, so that `import openai_realtime` is fast.
 The types of parameters and responses are in `openai_realtime.types`.
 """
 

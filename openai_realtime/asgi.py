@@ -1,7 +1,7 @@
-"""ASGI requests: a body is read within bounds, and the connection is closed when it was not read.
+"""Reads the bodies of ASGI requests within limits, and closes connections with an unread body.
 
-Rule for this file: every loop of this package over an ASGI `receive` is here, and none of them may
-spin: `receive` may return at once each time, and may repeat `http.request` after the body's end.
+Rule for this file: every loop of this package over an ASGI `receive` is here, and each of them
+waits between two calls: `receive` may return at once each time, even after the end of the body.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class BodyLimitError(Exception):
 
 
 class BodyReceive:
-    """An ASGI `receive` that knows whether the body is complete.
+    """An ASGI `receive` that records whether the body is complete.
 
-    After the body it returns only when the client disconnects: `http.disconnect`.
+    After the end of the body, it waits until the client disconnects, and returns `http.disconnect`.
     """
 
     def __init__(self, receive: Receive) -> None:
         self.is_complete: bool = False
-        """Whether there is no more to read: the body has ended, or the client has disconnected."""
+        """Whether nothing more can be read: the body has ended, or the client has disconnected."""
         self._receive = receive
 
     async def __call__(self) -> Message:
@@ -56,10 +56,10 @@ class BodyReceive:
 
 
 class BoundedReceive(BodyReceive):
-    """A `BodyReceive` that raises `BodyLimitError` where a body is too large or too slow.
+    """A `BodyReceive` that raises `BodyLimitError` if the body is too large or too slow.
 
-    `max_bytes` is counted while the body arrives: no Content-Length is trusted. `seconds` run from
-    the first call until the body is complete.
+    `max_bytes` limits the bytes that arrive, whatever Content-Length says. `seconds` limits the
+    time from the first call to the end of the body.
     """
 
     def __init__(self, receive: Receive, *, max_bytes: int, seconds: float) -> None:
@@ -89,12 +89,12 @@ class BoundedReceive(BodyReceive):
 
 
 class LingeringClose:
-    """ASGI middleware: a response that is sent before the body was read closes the connection.
+    """ASGI middleware that closes the connection if the response is sent before the body was read.
 
-    Without it, a server reads the rest of the body for as long as the client sends one. The response
-    gets `Connection: close` (RFC 9112, section 9.6), and the client has up to 1 s to read it before
-    the server closes the connection. At most 64 KiB of the body are read in this time: to close a
-    connection with unread data resets it, and a reset may destroy the response on its way.
+    Without it, a server reads the rest of the body for as long as the client sends data. The
+    response gets `Connection: close` (RFC 9112, section 9.6), and the client has up to 1 s to read
+    it before the server closes the connection. In this time, at most 64 KiB of the body are read:
+    closing a connection with unread data resets it, and then the client may lose the response.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -112,7 +112,7 @@ class LingeringClose:
             nonlocal lingers
             if message["type"] == "http.response.start" and not body.is_complete:
                 headers = list(message.get("headers", ()))
-                # If there is one already, the app is mounted, and its own middleware has added it.
+                # In a mounted app, a second middleware of this class may have added the header.
                 lingers = all(name.lower() != b"connection" for name, _ in headers)
                 if lingers:
                     message = {**message, "headers": [*headers, (b"connection", b"close")]}
@@ -130,7 +130,7 @@ class LingeringClose:
 
 
 def replay_body(body: bytes) -> Receive:
-    """Return a `receive` for a body that was read before: it returns the body, and then waits."""
+    """Return a `receive` that returns `body`, which was read before, and then waits forever."""
     messages: list[Message] = [{"type": "http.request", "body": body}]
 
     async def receive() -> Message:
@@ -164,14 +164,14 @@ def has_body(scope: Scope) -> bool:
 
 
 def _is_multiplexed(scope: Scope) -> bool:
-    """Return whether the connection carries other requests too: HTTP/2 and 3 can end one alone."""
+    """Return whether the connection carries several requests at once, as in HTTP/2 and HTTP/3."""
     return not str(scope.get("http_version", "1.1")).startswith("1")
 
 
 async def _linger(body: BodyReceive) -> None:
     end = anyio.current_time() + _LINGER_SECONDS
-    rest = BoundedReceive(body, max_bytes=_LINGER_BYTES, seconds=_LINGER_SECONDS)
+    bounded = BoundedReceive(body, max_bytes=_LINGER_BYTES, seconds=_LINGER_SECONDS)
     try:
-        await read_body(rest)
+        await read_body(bounded)
     except BodyLimitError:
         await anyio.sleep_until(end)

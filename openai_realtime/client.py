@@ -1,8 +1,6 @@
-"""The two clients, and what they share: settings, connections, one retry budget, `with_options()`.
+"""The two clients and their base class.
 
-Rules for this file:
-
-- A resource is imported when it is first asked for: a program that only mints does not wait for the others.
+Rule for this file: a resource is imported when it is first used, because few programs use them all.
 """
 
 from __future__ import annotations
@@ -44,11 +42,11 @@ C = TypeVar("C", AsyncConnections, SyncConnections)
 RESOURCES = frozenset(
     {"calls", "client_secrets", "sessions", "transcription_sessions", "translations"}
 )
-"""The attributes of a client that are made when they are first read."""
+"""The attributes of a client that are created on first use."""
 
 
 class BaseClient(Generic[C]):
-    """What both clients share: settings, connections, and a repr that shows no key."""
+    """The base of both clients: settings, connections, and a repr that shows no key."""
 
     _configuration: Configuration
     _budget: RetryBudget
@@ -58,7 +56,7 @@ class BaseClient(Generic[C]):
 
     @abstractmethod
     def _attach_driver(self) -> None:
-        """Make the driver of `_connections`, with `_configuration` and `_context`."""
+        """Create `_driver` from `_connections`, `_configuration` and `_context`."""
 
     def _begin(
         self,
@@ -74,7 +72,7 @@ class BaseClient(Generic[C]):
         if hook is not None:
             from openai_realtime import observe  # noqa: PLC0415 - few clients have a hook
 
-            # The guarded hook is kept: a copy of the client does not warn of the same error again.
+            # Copies of the client share the guarded hook: it logs each exception class once.
             hook = configuration.options["on_event"] = observe.guarded(hook)
             listening = observe.listening(hook)
         self._configuration = configuration
@@ -134,11 +132,11 @@ class BaseClient(Generic[C]):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it, or its `http_client`, was closed: then calls raise `ClientClosedError`."""
+        """Whether it, or its `http_client`, is closed, so that calls raise `ClientClosedError`."""
         return self._connections.is_closed
 
     def __repr__(self) -> str:
-        # A traceback may show it before there is a configuration, when a setting was refused.
+        # If a setting is unusable, a traceback may show the client without a configuration.
         is_built = hasattr(self, "_configuration")
         return f"{type(self).__name__}({f'base_url={self.base_url!r}' if is_built else ''})"
 
@@ -155,13 +153,14 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
             session.client_secret.value
 
     Every setting is optional (`ClientOptions` documents each); the API key comes from
-    `OPENAI_API_KEY` when it is not passed. One client serves a whole process: share it between
+    `OPENAI_API_KEY` when it is not passed. Use one client for the whole process: share it between
     tasks, and close it with `async with` or `await client.aclose()`.
 
-    To send through httpx (or httpx2), pass your own client as `http_client` (`httpx.AsyncClient`), or a
-    transport as `transport` (`httpx.AsyncHTTPTransport(http2=True)`, `httpx.MockTransport(handler)`,
-    `httpx.ASGITransport(app)`, …). This client does not close either. Raises `ConfigurationError`
-    when a setting is missing or unusable.
+    To send requests through httpx (or httpx2), pass your own client as `http_client`
+    (`httpx.AsyncClient`), or a transport as `transport` (`httpx.AsyncHTTPTransport(http2=True)`,
+    `httpx.MockTransport(handler)`, `httpx.ASGITransport(app)`, …). This client closes neither.
+
+    Raises `ConfigurationError` when a setting is missing or unusable.
     """
 
     def __init__(
@@ -209,41 +208,45 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         return resources.AsyncCalls(self._driver, self._configuration)
 
     def with_options(self, **options: Unpack[AsyncClientOptions]) -> Self:
-        """Return a client with some settings replaced, on the same connections and retry budget.
+        """Return a copy of the client with some settings replaced.
 
-        Closing the copy closes nothing: the connections are the original's.
+        It shares the connections and the retry budget; closing the copy does not close them. Raises
+        `ConfigurationError` for a setting that is unknown, unusable, or fixed (such as `proxy`).
         """
         return self._copied(options)
 
     async def warm_up(self, n: int = 1) -> None:
         """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
 
-        Afterwards `n` connections (1–1000) are idle; idle ones from before count. No request is sent.
-        It also imports and builds what the first call would. Through a proxy, the connection to the
-        proxy is opened; your own client or transport is not used. Call it when the service starts:
-        servers close idle connections, many after a minute.
+        Afterwards `n` connections (1–1000, default 1) are idle, including those that were idle
+        before. No request is sent. The modules and validators that the first call needs are loaded
+        too. With a proxy, the connections to the proxy are opened; with your own `http_client` or
+        `transport`, no connection is. Call it when the service starts: many servers close idle
+        connections after a minute.
 
-        Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
-        opened; the others stay open, and calls may be made all the same.
+        Raises `ParameterError` when `n` is out of range, and `APIConnectionError` (or a subclass:
+        `APITimeoutError`, `CertificateError`) when a connection cannot be opened; the others stay
+        open, and the client stays usable.
         """
         with self._warming(n) as (origin, deadline):
             await self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
     @DESCRIPTORS_TO_CONNECT
     def secret_pool(self, **params: Unpack[pools.SecretPoolParams]) -> pools.SecretPool:
-        """Return a pool that mints ahead, so that a session is there in microseconds.
+        """Return a pool that mints sessions in advance, so that `acquire` takes microseconds.
 
             async with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
                 session = await pool.acquire()
 
-        Takes what `sessions.create` takes, and the pool's own settings (`SecretPoolParams`). Unless
-        `client_secret` says how long a secret lives, 600 seconds are asked for, or twice `min_ttl`.
-        Raises `ParameterError`, also for `safety_identifier`: such a secret is one person's.
+        The parameters are those of `sessions.create` and the pool's own (`SecretPoolParams`). If
+        `client_secret` sets no lifetime, secrets live for 600 seconds, or for twice `min_ttl` if
+        that is more (at most 7200). Raises `ParameterError` when a parameter is wrong, and for
+        `safety_identifier`, because such a secret belongs to one person.
         """
         return pools.SecretPool(self.sessions, self._configuration, self._context, params)
 
     async def aclose(self) -> None:
-        """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
+        """Close the connections; later calls raise `ClientClosedError`. It may be called twice."""
         if self._owns_connections:
             await self._connections.aclose()
 
@@ -261,9 +264,9 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
             session = client.sessions.create(model="gpt-realtime", voice="verse")
             session.client_secret.value
 
-    Settings are those of `RealtimeSessionsClient`; here `http_client` is an `httpx.Client`,
-    `transport` an `httpx.BaseTransport`, and `api_key` no async callable. Threads may share one
-    client. Close it with `with` or `client.close()`.
+    The settings are those of `RealtimeSessionsClient`, except that `http_client` is an
+    `httpx.Client`, `transport` is an `httpx.BaseTransport`, and `api_key` cannot be an async
+    callable. Threads may share one client. Close it with `with` or `client.close()`.
     """
 
     def __init__(
@@ -311,41 +314,45 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
         return resources.Calls(self._driver, self._configuration)
 
     def with_options(self, **options: Unpack[SyncClientOptions]) -> Self:
-        """Return a client with some settings replaced, on the same connections and retry budget.
+        """Return a copy of the client with some settings replaced.
 
-        Closing the copy closes nothing: the connections are the original's.
+        It shares the connections and the retry budget; closing the copy does not close them. Raises
+        `ConfigurationError` for a setting that is unknown, unusable, or fixed (such as `proxy`).
         """
         return self._copied(options)
 
     def warm_up(self, n: int = 1) -> None:
         """Open connections now, so that the first users do not wait for DNS, TCP and TLS.
 
-        Afterwards `n` connections (1–1000) are idle; idle ones from before count. No request is sent.
-        It also imports and builds what the first call would. Through a proxy, the connection to the
-        proxy is opened; your own client or transport is not used. Call it when the service starts:
-        servers close idle connections, many after a minute.
+        Afterwards `n` connections (1–1000, default 1) are idle, including those that were idle
+        before. No request is sent. The modules and validators that the first call needs are loaded
+        too. With a proxy, the connections to the proxy are opened; with your own `http_client` or
+        `transport`, no connection is. Call it when the service starts: many servers close idle
+        connections after a minute.
 
-        Raises `APIConnectionError` (`APITimeoutError`, `CertificateError`) when one cannot be
-        opened; the others stay open, and calls may be made all the same.
+        Raises `ParameterError` when `n` is out of range, and `APIConnectionError` (or a subclass:
+        `APITimeoutError`, `CertificateError`) when a connection cannot be opened; the others stay
+        open, and the client stays usable.
         """
         with self._warming(n) as (origin, deadline):
             self._connections.connect(origin, n, self._configuration.timeout, deadline)
 
     @DESCRIPTORS_TO_CONNECT
     def secret_pool(self, **params: Unpack[pools.SecretPoolParams]) -> pools.SyncSecretPool:
-        """Return a pool that mints ahead, so that a session is there in microseconds.
+        """Return a pool that mints sessions in advance, so that `acquire` takes microseconds.
 
             with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
                 session = pool.acquire()
 
-        Takes what `sessions.create` takes, and the pool's own settings (`SecretPoolParams`). Unless
-        `client_secret` says how long a secret lives, 600 seconds are asked for, or twice `min_ttl`.
-        Raises `ParameterError`, also for `safety_identifier`: such a secret is one person's.
+        The parameters are those of `sessions.create` and the pool's own (`SecretPoolParams`). If
+        `client_secret` sets no lifetime, secrets live for 600 seconds, or for twice `min_ttl` if
+        that is more (at most 7200). Raises `ParameterError` when a parameter is wrong, and for
+        `safety_identifier`, because such a secret belongs to one person.
         """
         return pools.SyncSecretPool(self.sessions, self._configuration, self._context, params)
 
     def close(self) -> None:
-        """Close the connections. Repeatable; calls made afterwards raise `ClientClosedError`."""
+        """Close the connections; later calls raise `ClientClosedError`. It may be called twice."""
         if self._owns_connections:
             self._connections.close()
 

@@ -1,4 +1,4 @@
-"""A client's settings: from arguments or else from the environment, checked once."""
+"""A client's settings, which come from its arguments and the environment, and are checked once."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class ClientOptions(TypedDict, total=False):
     """The server to call, where it differs from OpenAI in more than its base URL: see
     `openai_realtime.providers`. Default: OpenAI, or a compatible server at `base_url`."""
     dialect: Dialect
-    """The shape of sessions that is sent: `beta` (flat), `ga` (nested), or `auto` (default): flat
-    first, nested where the server has retired it; the client remembers which. Default: the
-    provider's."""
+    """The shape of sessions that is sent: `beta` (flat), `ga` (nested), or `auto`, which sends the
+    flat shape first, changes to the nested one if the server has retired the flat one, and stores
+    the result. Default: the provider's, which is `auto` for OpenAI."""
     strict: bool
-    """Whether a parameter that the server's dialect cannot carry is an error. Default False: it is
-    dropped, named in `meta.dropped`, and warned of once."""
+    """Whether a parameter that the server's dialect does not have raises `ParameterError`. Default
+    False: it is not sent, `meta.dropped` names it, and one `DroppedParameterWarning` is issued."""
     organization: str | None
     """The `OpenAI-Organization` header. Default: the environment's `OPENAI_ORG_ID`, else none."""
     project: str | None
@@ -51,18 +51,18 @@ class ClientOptions(TypedDict, total=False):
     max_retries: int
     """Retries after the first attempt. Default 2; 0 turns retrying off."""
     retry: RetryPolicy
-    """Everything else about retrying."""
+    """The other settings of retries. Default: `RetryPolicy()`; `max_retries` replaces its own."""
     proxy: str | None
-    """A proxy for https: `http://…`, `https://…` or `socks5://…`, with credentials if need be.
-    Default: the environment's `HTTPS_PROXY` or `ALL_PROXY`, but for hosts in `NO_PROXY`. Fixed when
-    the client is made: `with_options()` shares the connections. Plain http is never proxied."""
+    """A proxy for https: `http://…`, `https://…` or `socks5://…`, with a user name and password if
+    it needs them. Default: the environment's `HTTPS_PROXY` or `ALL_PROXY`, except for hosts in
+    `NO_PROXY`. `with_options()` cannot change it. Plain http never goes through a proxy."""
     trust_env: bool
-    """Whether the environment's proxies are used. Default True."""
+    """Whether the proxy variables of the environment are used. Default True."""
     on_event: core.Listener | None
-    """A callable that gets every event of every call (`openai_realtime.observe`); it must be quick.
-    Default: none."""
+    """A callable that takes every event of every call (`openai_realtime.observe`); it must return
+    quickly, because the call waits for it. Default: none."""
     allow_http: bool
-    """Allow plain http to hosts other than loopback. Default False."""
+    """Whether plain http to hosts other than loopback is allowed. Default False."""
 
 
 class AsyncClientOptions(ClientOptions, total=False):
@@ -85,9 +85,9 @@ AnyClientOptions = AsyncClientOptions | SyncClientOptions
 
 
 class DialectCache:
-    """The dialects that servers were found to take. A client and its copies share one; thread-safe.
+    """The dialect that each server accepts, and the warnings that were issued. It is thread-safe.
 
-    It also remembers which warnings about dropped parameters were given.
+    A client and its copies share one.
     """
 
     __slots__ = ("_dialects", "_warnings")
@@ -96,16 +96,16 @@ class DialectCache:
         self._dialects: dict[str, Dialect] = {}
         self._warnings: set[str] = set()
 
-    def resolve(self, url: str, dialect: Dialect) -> Dialect:
-        """Return `dialect`, or in place of `auto` the one that `url` was found to take, if any."""
-        return self._dialects.get(url, dialect) if dialect == "auto" else dialect
+    def resolve(self, key: str, dialect: Dialect) -> Dialect:
+        """Return `dialect`; in place of `auto`, the dialect that is stored for `key`, if any."""
+        return self._dialects.get(key, dialect) if dialect == "auto" else dialect
 
-    def store(self, url: str, dialect: Dialect) -> None:
-        """Remember that `url` takes `dialect`."""
-        self._dialects[url] = dialect
+    def store(self, key: str, dialect: Dialect) -> None:
+        """Store the dialect that the server and endpoint of `key` accept."""
+        self._dialects[key] = dialect
 
     def add_warning(self, warning: str) -> bool:
-        """Remember a warning; return whether it is new."""
+        """Store a warning; return whether it is new."""
         is_new = warning not in self._warnings
         self._warnings.add(warning)
         return is_new
@@ -113,7 +113,7 @@ class DialectCache:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A client's checked settings. Immutable: `with_options()` returns another one."""
+    """A client's checked settings. They are immutable."""
 
     provider: Provider
     strict: bool
@@ -144,7 +144,7 @@ class Configuration:
         if "max_retries" in options:
             retry = replace(retry, max_retries=options["max_retries"])
         credential = Credential.resolve(api_key, provider)
-        # Values from the environment are kept, so that a copy made later has the same ones.
+        # Values from the environment are stored, so that later copies have the same values.
         resolved = cast("AsyncClientOptions", {**options})
         resolved.pop("base_url", None)
         resolved["provider"], resolved["api_key"] = provider, credential.key_source
@@ -166,14 +166,15 @@ class Configuration:
         )
 
     def with_options(self, options: AnyClientOptions) -> Configuration:
-        """Return these settings with some of them replaced.
+        """Return a copy of these settings with some of them replaced.
 
-        A provider with another key variable does not inherit the key, organization and project.
-        Raises `ConfigurationError` as `resolve` does, and for a setting that is fixed.
+        A new provider whose key comes from another environment variable does not inherit the key,
+        organization and project. Raises `ConfigurationError` as `resolve` does, and for a setting
+        that is fixed.
         """
         if fixed := {"http_client", "proxy", "transport", "trust_env"} & options.keys():
             message = (
-                f"{', '.join(sorted(fixed))}: fixed when a client is made; make another client"
+                f"{', '.join(sorted(fixed))}: with_options() cannot change it; make another client"
             )
             raise ConfigurationError(message)
         _check_names(options)
@@ -222,20 +223,20 @@ def _provider(options: AnyClientOptions) -> Provider:
         provider = compatible(base_url, allow_http=options.get("allow_http", False))
     checked = cast("object", provider)
     if not isinstance(checked, Provider):
-        message = "provider is unusable: it is a value such as openai_realtime.providers.azure(…)"
+        message = "provider must be a Provider, such as openai_realtime.providers.azure(…)"
         raise ConfigurationError(message)
     allow_http = options.get("allow_http", provider.allow_http)
     check_base_url(provider.base_url, allow_http=allow_http)
     dialect = options.get("dialect", provider.dialect)
     if dialect not in ("auto", "beta", "ga"):
-        message = 'dialect is unusable: it is "auto", "beta" or "ga"'
+        message = 'dialect must be "auto", "beta" or "ga"'
         raise ConfigurationError(message)
     return replace(provider, dialect=dialect, allow_http=allow_http)
 
 
 def _headers(options: AnyClientOptions) -> tuple[Header, ...]:
     headers = [
-        # No compression: a response has about 1 kB, and a compressed one may expand without bound.
+        # No compression: responses have about 1 kB, and a compressed one could expand endlessly.
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", _user_agent()),
     ]

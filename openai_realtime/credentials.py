@@ -1,4 +1,4 @@
-"""The credential: where the API key comes from, and the header that carries it."""
+"""The credential of a client: the source of the API key, and the header that carries it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Where the API key comes from, and the header that carries it. Its repr shows no key."""
+    """The source of the API key, and the header that carries it. Its repr shows no key."""
 
     source: Authorization | Callable[[], str | Awaitable[str]] | None = field(repr=False)
     """The key as a header, a callable that returns a key, or None: the server takes no key."""
@@ -56,13 +56,15 @@ class Credential:
 
     @property
     def is_ephemeral(self) -> bool:
-        """Whether the key is an ephemeral one, such as a browser holds."""
+        """Whether the key is an ephemeral key (`ek_…`), such as a browser has."""
         return isinstance(self.source, Authorization) and self.source.token.startswith("ek_")
 
     def get(self) -> Authorization | Awaitable[str] | None:
-        """Return the header, or an awaitable of the key for `authorization`; None: no key.
+        """Return the header with the key; None if the server takes no key.
 
-        Raises what a callable raises, and `ConfigurationError` when no header can carry its key.
+        For an async callable, return an awaitable instead: pass the key that it returns to
+        `authorization`. Raises what the callable raises, and `ConfigurationError` when no header
+        can carry its key.
         """
         if self.source is None or isinstance(self.source, Authorization):
             return self.source
@@ -71,12 +73,12 @@ class Credential:
 
     def authorization(self, key: str) -> Authorization:
         """Return the header that carries `key`; raises `ConfigurationError` when none can."""
-        key = _masked(key)  # for frames of a traceback
+        key = _masked(key)  # so that no traceback shows it
         return _authorization(key, self.scheme)
 
 
 def _masked(key: T) -> T | ApiKey:
-    """Return a key that no captured local variable shows; what is no text stays as it is."""
+    """Return a key whose repr is masked; an object that is not a string is returned unchanged."""
     return ApiKey(key) if isinstance(key, str) else key
 
 

@@ -1,7 +1,7 @@
-"""The flat ("beta") and the nested ("ga") shape of sessions, and how each becomes the other.
+"""Translates sessions between the flat ("beta") and the nested ("ga") shape.
 
-Rules for this file: it works on JSON alone, and knows no provider, URL or model class; its functions
-are pure and accept any JSON object; a field that they do not know stays where it is.
+Rules for this file: its functions are pure, take and return JSON, and depend on no provider, URL or
+model class. They accept any JSON object, and leave unknown fields where they are.
 
     flat                            nested                               note
     -----------------------------   ----------------------------------   ----------------------------
@@ -42,7 +42,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "turn_detection": ("audio", "input", "turn_detection"),
     "max_response_output_tokens": ("max_output_tokens",),
 }
-"""The path of a flat field in a nested session."""
+"""The path in a nested session of each flat field that has another place or name there."""
 _NESTED_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 _FLAT_FORMATS = {nested: flat for flat, nested in _NESTED_FORMATS.items()}
 _PCM_RATE = 24000
@@ -108,10 +108,10 @@ def flat_request(nested: JsonObject) -> tuple[TranslatedRequest, SessionType]:
 
 
 def flat_response(response: JsonObject) -> JsonObject:
-    """Return a server's response, whatever its shape, as a flat session object.
+    """Return a server's response of any shape as a flat session object.
 
-    Finds the secret in `client_secret`, at the top, or in `session.client_secret`, also inside
-    wrappers (`data`, `result`, …). A response without a secret stays as it is.
+    The secret may be in `client_secret`, at the top level, or in `session.client_secret`, and all
+    of it may be inside wrappers (`data`, `result`, …). A response without a secret is not changed.
     """
     response = _unwrap(response)
     secret, session = _secret_and_session(response)
@@ -122,9 +122,9 @@ def flat_response(response: JsonObject) -> JsonObject:
 
 
 def nested_response(response: JsonObject) -> JsonObject:
-    """Return a server's response, whatever its shape, as `{value, expires_at, session}`.
+    """Return a server's response of any shape as `{value, expires_at, session}`.
 
-    Finds the secret as `flat_response` does.
+    The secret may be where `flat_response` looks for it. Without one, nothing is changed.
     """
     response = _unwrap(response)
     secret, session = _secret_and_session(response)
@@ -138,12 +138,12 @@ def nested_response(response: JsonObject) -> JsonObject:
     is_transcription = "transcription" in str(response.get("object"))
     session_type: SessionType = "transcription" if is_transcription else "realtime"
     if "expires_at" in response:
-        others["expires_at"] = response["expires_at"]  # the session's, in the flat shape
+        others["expires_at"] = response["expires_at"]  # in the flat shape, it is the session's
     return {**secret, "session": {"type": session_type, **_nest(others)}}
 
 
 def _unwrap(response: JsonObject) -> JsonObject:
-    """Return the object inside `data`, `result`, … when the secret is inside it alone."""
+    """Return the response, or the object inside its wrappers if the response has no secret."""
     for _ in _WRAPPERS:
         if _secret_and_session(response)[0] is not None:
             break
@@ -156,7 +156,7 @@ def _unwrap(response: JsonObject) -> JsonObject:
 
 
 def _secret_and_session(response: JsonObject) -> tuple[JsonObject | None, JsonObject | None]:
-    """Return the client secret, wherever the server put it, and the inner session without it."""
+    """Return the client secret from any of its places, and the inner session without it."""
     inner = response.get("session")
     session = dict(inner) if isinstance(inner, dict) else None
     in_session = _object(session.pop("client_secret", None)) if session is not None else {}
@@ -169,7 +169,7 @@ def _secret_and_session(response: JsonObject) -> tuple[JsonObject | None, JsonOb
 
 
 def _object(value: Json) -> JsonObject:
-    """Return a copy of a JSON object, or an empty one for anything else."""
+    """Return a copy of a JSON object; for any other value, an empty object."""
     return dict(value) if isinstance(value, dict) else {}
 
 
@@ -191,24 +191,24 @@ def _nest(flat: JsonObject) -> JsonObject:
 
 
 def _flatten(session: JsonObject) -> JsonObject:
-    """Return a nested session's fields by their flat names; a field without one stays in place."""
+    """Return a nested session with flat fields; a field without a flat name stays in place."""
     audio: JsonObject = {
         name: dict(value) if isinstance(value, dict) else value
         for name, value in _object(session.get("audio")).items()
     }
-    rest: JsonObject = {**session, "audio": audio}
+    remaining: JsonObject = {**session, "audio": audio}
     flat: JsonObject = {}
     for name, (*parents, last) in MOVED.items():
-        source = rest
+        source = remaining
         for key in parents:
             child = source.get(key)
             source = child if isinstance(child, dict) else {}
         if last in source:
             flat[name] = _flat_value(name, source.pop(last))
-    rest["audio"] = {name: value for name, value in audio.items() if value != {}}
-    if not rest["audio"]:
-        del rest["audio"]
-    return {**rest, **flat}
+    remaining["audio"] = {name: value for name, value in audio.items() if value != {}}
+    if not remaining["audio"]:
+        del remaining["audio"]
+    return {**remaining, **flat}
 
 
 def _nested_value(name: str, value: Json) -> Json:
@@ -231,7 +231,7 @@ def _flat_value(name: str, value: Json) -> Json:
 
 
 def _typed_turn_detection(turn_detection: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
-    """Return turn detection with its type, and the paths of the other type's fields, left out."""
+    """Return turn detection with its type, without the other type's fields; and their paths."""
     is_semantic = "eagerness" in turn_detection and _SERVER_VAD_ONLY.isdisjoint(turn_detection)
     vad_type = turn_detection.get("type", "semantic_vad" if is_semantic else "server_vad")
     of_other_type = {"server_vad": _SEMANTIC_VAD_ONLY, "semantic_vad": _SERVER_VAD_ONLY}
@@ -243,17 +243,17 @@ def _typed_turn_detection(turn_detection: JsonObject) -> tuple[JsonObject, tuple
 
 
 def _without_nested_only(session: JsonObject) -> tuple[JsonObject, list[str]]:
-    """Return a nested session without what the flat shape does not have, and the paths of that."""
-    kept = _without(session, _NESTED_ONLY)
+    """Return a nested session without the fields that the flat shape lacks, and their paths."""
+    remaining = _without(session, _NESTED_ONLY)
     dropped = [name for name in session if name in _NESTED_ONLY]
-    tools = kept.get("tools")
+    tools = remaining.get("tools")
     if isinstance(tools, list):
-        kept["tools"] = [tool for tool in tools if not _is_mcp(tool)]
+        remaining["tools"] = [tool for tool in tools if not _is_mcp(tool)]
         dropped += [f"tools.{index}" for index, tool in enumerate(tools) if _is_mcp(tool)]
-    if _is_mcp(kept.get("tool_choice")):
-        del kept["tool_choice"]
+    if _is_mcp(remaining.get("tool_choice")):
+        del remaining["tool_choice"]
         dropped.append("tool_choice")
-    return kept, dropped
+    return remaining, dropped
 
 
 def _is_mcp(value: Json) -> bool:

@@ -30,7 +30,7 @@ ClientVariable = Literal[
 ServerVariable = Literal["OPENAI_REALTIME_SERVE_TOKENS", "OPENAI_WEBHOOK_SECRET"]
 
 CLIENT_VARIABLES: Final[tuple[str, ...]] = get_args(ClientVariable)
-"""The variables that set what a client's arguments leave open."""
+"""The variables that a client reads."""
 
 
 def read_variable(name: ClientVariable | ServerVariable) -> str | None:

@@ -6,13 +6,13 @@ No exception holds an API key or an ephemeral key.
     ├── ConfigurationError                the client cannot be built, or its credential is unusable
     ├── ParameterError                    the call's parameters are wrong; nothing was sent
     ├── ClientClosedError                 the client was closed before the call
-    ├── WebhookVerificationError          a webhook is not genuine: respond with 400
-    │   ├── WebhookReplayedError          … or was handled before: respond with 200
-    │   └── WebhookInProgressError        … or is being handled now: respond with 503
+    ├── WebhookVerificationError          a webhook is rejected: respond with 400
+    │   ├── WebhookReplayedError          it was handled before: respond with 200
+    │   └── WebhookInProgressError        it is being handled now: respond with 503
     └── APIError                          the call was made and got no usable response
         ├── APIConnectionError            no response arrived
-        │   ├── APITimeoutError           … in time
-        │   └── CertificateError          … because the server's TLS certificate is not trusted
+        │   ├── APITimeoutError           no response arrived in time
+        │   └── CertificateError          the server's TLS certificate is not trusted
         ├── APIStatusError                the server responded with an error
         │   ├── RedirectError             3xx (redirects are never followed)
         │   ├── BadRequestError           400
@@ -25,7 +25,7 @@ No exception holds an API key or an ephemeral key.
         │   └── InternalServerError       5xx
         └── APIResponseValidationError    a 2xx response without a usable client secret
 
-Names that the official SDK has are the official SDK's names.
+An exception that the official SDK has too has the same name there.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ConfigurationError(RealtimeError, ValueError):
 class ParameterError(RealtimeError, ValueError):
     """A parameter is unknown, out of range or of the wrong type. Nothing was minted or changed.
 
-    It is raised before anything is sent. One exception: with `strict=True`, when the server turns
-    out to have retired the flat shape and the nested shape has no place for a parameter.
+    It is raised before a request is sent, except in one case: with `strict=True`, after the server
+    has rejected the flat shape, for a parameter that the nested shape does not have.
 
     `param` is the dotted path of the first such parameter, such as `turn_detection.threshold`.
     """
@@ -62,7 +62,7 @@ class ParameterError(RealtimeError, ValueError):
 
 
 class DroppedParameterWarning(UserWarning):
-    """A parameter was not sent, because the server's dialect has no place for it."""
+    """A parameter was not sent, because the server's dialect does not have it."""
 
 
 class ClientClosedError(RealtimeError, RuntimeError):
@@ -86,9 +86,9 @@ class WebhookReplayedError(WebhookVerificationError):
 
 
 class WebhookInProgressError(WebhookVerificationError):
-    """A genuine webhook that another delivery of it claimed, and has not confirmed yet.
+    """A genuine webhook whose earlier delivery is still being handled.
 
-    Respond with 503, so that the provider delivers it again: its handling may still fail.
+    Respond with 503, so that the provider delivers it again: the handling may still fail.
     """
 
 
@@ -117,13 +117,13 @@ class APIError(RealtimeError):
     """A call that got no usable response."""
 
     message: str
-    """What went wrong, in the server's words where it gave any: one line of 1,000 characters at most."""
+    """What went wrong, in the server's words if it sent any. One line, at most 1,000 characters."""
     method: str = ""
     """The HTTP method of the last attempt."""
     url: str = ""
     """The URL of the last attempt, without its query."""
     attempts: int = 1
-    """How many requests were sent, this one included; 0 when time was up before the first."""
+    """How many requests were sent; 0 when the time ran out before the first one."""
     possible_orphans: int = 0
     """How many earlier attempts may have minted a secret that was not received."""
     retryable: bool = False
@@ -131,9 +131,9 @@ class APIError(RealtimeError):
     possibly_acted: bool = False
     """Whether the server may have acted on the request although no success arrived."""
     retry_after: float | None = None
-    """Seconds to wait before another try, when the server named a number."""
+    """Seconds to wait before another attempt, if the server sent a number."""
     hint: str | None = None
-    """What to do about it, when that is known."""
+    """What to do about the error, if that is known."""
     request_id: str | None = None
     """The server's id for the request: quote it to the provider's support."""
     code: str | None = None
@@ -166,13 +166,13 @@ class APIError(RealtimeError):
 
 
 class APIConnectionError(APIError):
-    """No response arrived: `phase` says where it failed, `possibly_acted` whether it was sent."""
+    """No response arrived, or not all of it."""
 
     phase: Phase = "connect"
-    """Where it failed."""
+    """Where the connection failed."""
     stale: bool = False
-    """Whether a reused connection was lost before any response: most likely the server had closed it
-    while it was idle."""
+    """Whether a reused connection was closed before any response arrived. The server had probably
+    closed it while it was idle."""
 
 
 class APITimeoutError(APIConnectionError):
@@ -209,7 +209,7 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the API key may not do this."""
+    """403: the API key does not have the permission."""
 
 
 class NotFoundError(APIStatusError):
@@ -233,7 +233,7 @@ class InternalServerError(APIStatusError):
 
 
 class APIResponseValidationError(APIError):
-    """A 2xx response without a usable client secret. A partly filled object is never returned."""
+    """A 2xx response without a usable client secret, or without the answer to a WebRTC offer."""
 
     status_code: int = 0
     """The HTTP status, a 2xx."""

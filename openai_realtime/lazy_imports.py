@@ -12,9 +12,8 @@ ROOT = __name__.partition(".")[0]
 def lazy_names(package: str, modules: Mapping[str, Iterable[str]]) -> Callable[[str], object]:
     """Return the `__getattr__` of a package (PEP 562).
 
-    `modules` has the names to import from each module, whose path is relative to `openai_realtime`.
-    Type hints that name such an attribute (`resources.Sessions`) can be evaluated at run time, and
-    import nothing before that.
+    `modules` maps each module, relative to `openai_realtime`, to the names that it defines. Type
+    hints with such a name (`resources.Sessions`) can be evaluated at run time, which imports it.
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Writes a call's events to the logger `openai_realtime`: metadata only.
+"""Logs the events of calls to the logger `openai_realtime`, without headers and bodies.
 
 Retries are logged at INFO, attempts and calls at DEBUG. `OPENAI_REALTIME_LOG=debug` (or `info`)
 writes them to stderr without any set-up.
@@ -58,7 +58,7 @@ def log_event(event: Event) -> None:
             )
         case RetryScheduled():
             logger.info(
-                "%s: attempt %d failed with %s; next in %.3f s",
+                "%s: attempt %d failed with %s; the next one follows in %.3f s",
                 event.operation,
                 event.attempt,
                 type(event.reason).__name__,

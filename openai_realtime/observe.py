@@ -1,4 +1,4 @@
-"""The events of every call, for a callable of yours (`on_event`).
+"""The events of every call, which your own callable receives (`on_event`).
 
     def on_event(event: Event) -> None:
         if isinstance(event, RetryScheduled):
@@ -6,10 +6,10 @@
 
     client = RealtimeSessionsClient(on_event=on_event)
 
-Events are frozen dataclasses. A hook runs on the thread and in the task of its call, before the call
-continues: it must be quick, and thread-safe where threads share a client. Its exceptions are logged,
-once for each exception class, and the call continues. A coroutine function is refused: its coroutine
-would never be awaited.
+Events are frozen dataclasses. The callable runs on the thread and in the task of its call, and the
+call waits for it: it must return quickly, and be thread-safe if threads share the client. Its
+exceptions are logged, once for each exception class, and the call continues. It cannot be a
+coroutine function, because its coroutine would never be awaited.
 """
 
 from __future__ import annotations
@@ -48,15 +48,16 @@ __all__ = [
 
 
 def guarded(hook: Listener) -> Listener:
-    """Return `hook` with its exceptions logged and not raised; a guarded one is returned as it is.
+    """Return a listener that calls `hook`, and logs its exceptions instead of raising them.
 
+    A guarded hook is returned unchanged.
     Raises `ConfigurationError` when `hook` is not callable, or a coroutine function.
     """
     return hook if isinstance(hook, _Guarded) else _Guarded(hook)
 
 
 def listening(hook: Listener) -> Callable[[], Listener]:
-    """Return what returns the current listener: `hook`, and the log too while its level allows it."""
+    """Return a function that returns the current listener: `hook`, and the log if enabled."""
 
     def log_and_call(event: Event) -> None:
         log_event(event)
@@ -71,7 +72,7 @@ class _Guarded:
     def __init__(self, hook: Listener) -> None:
         call: object = getattr(hook, "__call__", None)  # noqa: B004 - the method itself is needed
         if call is None or any(map(inspect.iscoroutinefunction, (hook, call))):
-            message = "on_event is unusable: it is a plain callable that takes one event"
+            message = "on_event must be a callable, not a coroutine function, that takes one event"
             raise ConfigurationError(message)
         self._hook = hook
         self._logged: set[type[Exception]] = set()
@@ -84,7 +85,7 @@ class _Guarded:
             if error_class not in self._logged:
                 self._logged.add(error_class)
                 logger.warning(
-                    "on_event raised %s at %s: the call continues; each exception class is logged once",
+                    "on_event raised %s for %s: the call continues; each error class is logged once",
                     error_class.__name__,
                     type(event).__name__,
                     exc_info=error,

@@ -14,12 +14,12 @@ provider.
 
     metric                               kind       attributes
     -----------------------------------  ---------  ------------------------------------------------
-    http.client.request.duration         histogram  those of the conventions, the operation
+    http.client.request.duration         histogram  the conventions' attributes, the operation
     openai_realtime.call.duration        histogram  the operation, error.type
-    openai_realtime.retries              counter    the operation, error.type: the reason
+    openai_realtime.retries              counter    the operation, error.type (the reason)
     openai_realtime.retry_budget         gauge      none; 0 (spent) to 500 (full)
-    openai_realtime.pool.secrets         gauge      the pool, its state: `ready` or `wanted`
-    openai_realtime.pool.acquisitions    counter    the pool, hit: a secret was ready
+    openai_realtime.pool.secrets         gauge      the pool, its state (`ready` or `wanted`)
+    openai_realtime.pool.acquisitions    counter    the pool, hit (whether a secret was ready)
 """
 
 from __future__ import annotations
@@ -65,9 +65,10 @@ class _CallSpans:
 
 
 class OpenTelemetry:
-    """Turns events into spans and metrics: pass it as `on_event`. One may serve many clients.
+    """Turns events into spans and metrics; pass it as `on_event`.
 
-    `tracer_provider` and `meter_provider` default to the global ones. Safe where threads share it.
+    `tracer_provider` and `meter_provider` default to the global ones. Clients and threads may share
+    one object.
     """
 
     def __init__(
@@ -102,14 +103,14 @@ class OpenTelemetry:
         self._acquisitions = meter.create_counter(
             "openai_realtime.pool.acquisitions",
             unit="{acquisition}",
-            description="Secrets given out by a pool.",
+            description="Secrets acquired from a pool.",
         )
         self._calls: dict[int, _CallSpans] = {}
         self._pools: dict[str, PoolLevel] = {}
         self._pools_lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Record one event."""
         match event:
             case CallStarted():
                 self._calls[event.call] = _CallSpans(
@@ -179,9 +180,8 @@ class OpenTelemetry:
         with self._pools_lock:
             before = self._pools.get(event.pool)
             if before is None or before.hits + before.misses > event.hits + event.misses:
-                before = PoolLevel(
-                    event.pool, 0, 0, 0, 0
-                )  # the first pool of this name, or a new one
+                # This is the first level of a pool, or of a later pool of the same name.
+                before = PoolLevel(event.pool, 0, 0, 0, 0)
             self._pools[event.pool] = event
         pool = {"openai_realtime.pool": event.pool}
         self._pool_secrets.set(event.ready, {**pool, "openai_realtime.pool.state": "ready"})

@@ -1,4 +1,4 @@
-"""The providers, as data: base URL, credential header, paths, query and dialect of each.
+"""Providers as data: the base URL, credential header, paths, query and dialect of each.
 
 A new provider is a function of a few lines that returns a `Provider`.
 """
@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from openai_realtime.errors import ConfigurationError
 
 Dialect = Literal["auto", "beta", "ga"]
-"""The shape of sessions: `beta` is flat, `ga` is nested; `auto` tries flat first and remembers."""
+"""The shape of sessions: `beta` is flat, `ga` is nested; `auto` finds out which one works."""
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
 
@@ -56,27 +56,27 @@ class Provider:
     """A server to call, and how its API differs from OpenAI's."""
 
     name: str
-    """Its name in errors and logs."""
+    """The provider's name in errors and logs."""
     base_url: str
     """The URL that precedes every path, without a trailing slash."""
     dialect: Dialect = "auto"
-    """The shape of sessions that it takes."""
+    """The shape of sessions that the server accepts."""
     auth: AuthScheme | None = BEARER
-    """The header that carries the key; None: it takes no key."""
+    """The header that carries the key; None: the server takes no key."""
     key_variable: str = "OPENAI_API_KEY"
-    """The environment variable that holds its key. A key is sent to its own provider alone."""
+    """The environment variable of the key. A key is sent only to its own provider."""
     paths: dict[str, str] = field(default_factory=_PATHS.copy)
-    """The path of each endpoint, below the base URL; it has no other endpoints."""
+    """The path of each endpoint that exists, below the base URL."""
     query: dict[str, str] = field(default_factory=dict[str, str])
     """The query of every URL, such as an API version. Default: none."""
     deployment: str | None = None
-    """The `model` of every request, in place of the caller's: Azure's deployment."""
+    """The Azure deployment, which replaces the `model` of every request. Default: none."""
     has_top_level_model: bool = False
-    """Whether a nested request has the model beside the session too: LiteLLM routes by it."""
+    """Whether a nested request has the model at the top level too, by which LiteLLM routes."""
     takes_session: bool = True
-    """Whether a request for a client secret may configure the session: xAI takes a lifetime only."""
+    """Whether a request may configure the session. False for xAI: only the lifetime is sent."""
     allow_http: bool = False
-    """Whether plain http to a host other than loopback is allowed: it shows the key to the network."""
+    """Whether plain http, which shows the key to the network, may go to hosts besides loopback."""
 
     @property
     def loopback_only(self) -> bool:
@@ -100,12 +100,12 @@ class Provider:
 def openai(*, region: Literal["us", "eu"] | str | None = None) -> Provider:
     """Return OpenAI (key: `OPENAI_API_KEY`); `region` is a data-residency region, such as `eu`.
 
-    Raises `ConfigurationError` when `region` is no such name.
+    Raises `ConfigurationError` when `region` is not such a name.
     """
     if region is None:
         return Provider("OpenAI", OPENAI_BASE_URL)
     if not _REGION.fullmatch(region):
-        message = 'region is unusable: it is a short name such as "eu"'
+        message = 'region must be a short name such as "eu"'
         raise ConfigurationError(message)
     return Provider("OpenAI", f"https://{region}.api.openai.com/v1")
 
@@ -115,7 +115,7 @@ def azure(endpoint: str, *, auth: Literal["key", "token"] = "key") -> Provider:
 
     `auth="key"` sends `api_key` in the `api-key` header (key: `AZURE_OPENAI_API_KEY`);
     `auth="token"` sends it as a Bearer token (key: `AZURE_OPENAI_AD_TOKEN`): pass a callable that
-    returns a fresh Entra ID token. Raises `ConfigurationError` when `endpoint` is no https URL.
+    returns a fresh Entra ID token. Raises `ConfigurationError` when `endpoint` is not an https URL.
     """
     scheme, variable = _azure_auth(auth)
     base_url = f"{_azure_root(endpoint)}/openai/v1"
@@ -182,8 +182,8 @@ def compatible(
 ) -> Provider:
     """Return another server at `base_url`, such as `https://gateway.example/v1`.
 
-    `auth=None` is for servers that take no key. Raises `ConfigurationError` when `base_url` is no
-    URL, and for plain http unless the host is loopback or `allow_http` is true: plain http shows
+    `auth=None` is for servers that take no key. Raises `ConfigurationError` when `base_url` is not
+    a URL, and for plain http unless the host is loopback or `allow_http` is true: plain http shows
     the key to the network.
     """
     url = check_base_url(base_url, allow_http=allow_http)
@@ -192,13 +192,13 @@ def compatible(
 
 def _azure_auth(auth: str) -> tuple[AuthScheme, str]:
     if auth not in _AZURE_AUTH:
-        message = 'auth is unusable: it is "key" or "token"'
+        message = 'auth must be "key" or "token"'
         raise ConfigurationError(message)
     return _AZURE_AUTH[auth]
 
 
 def _azure_root(endpoint: str) -> str:
-    """Return the resource's root: users paste endpoints with and without a path below it."""
+    """Return the endpoint without the paths that users paste with it, such as `/openai/v1`."""
     root = check_base_url(endpoint, allow_http=False, what="endpoint")
     for path in ("/v1", "/realtimeapi", "/openai"):
         root = root.removesuffix(path)
@@ -210,9 +210,9 @@ def check_base_url(base_url: str, *, allow_http: bool, what: str = "base_url") -
 
     Raises `ConfigurationError`, which names `what` but not the URL, when it is unusable.
     """
-    given = cast("object", base_url)
+    value = cast("object", base_url)
     parts, host, port = None, None, None
-    if isinstance(given, str):
+    if isinstance(value, str):
         with suppress(ValueError):
             parts = urlsplit(base_url)
             host, port = parts.hostname, parts.port
@@ -244,7 +244,7 @@ def check_base_url(base_url: str, *, allow_http: bool, what: str = "base_url") -
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether `host` is a loopback address, `localhost` or below it."""
+    """Return whether `host` is a loopback address, `localhost`, or a name below `localhost`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The pytest fixtures `realtime_server` and `realtime_routes`, which pytest finds by itself.
+"""The pytest fixtures `realtime_server` and `realtime_routes`; pytest loads this file as a plugin.
 
 Rules for this file: pytest imports it in every project that has the package installed, so it imports
 nothing of the package until a test uses a fixture. For the same reason it is not in `testing/`.

@@ -20,7 +20,7 @@ MAX_SECRET_CHARACTERS = 4096
 
 
 class RedactedStr(str):
-    """A `str` whose `repr` is masked. Copies and parts keep the mask; pickling raises `TypeError`.
+    """A `str` whose `repr` is masked, as are its copies and slices. Pickling raises `TypeError`.
 
     As a pydantic field it takes 1 to 4096 visible ASCII characters: those that a header can carry.
     """
@@ -31,7 +31,7 @@ class RedactedStr(str):
         return f"{type(self).__name__}({MASK!r})"
 
     def __getitem__(self, key: SupportsIndex | slice) -> Self:
-        # What shows long texts, such as rich, takes the repr of a part.
+        # Tools that shorten long texts, such as rich, show the repr of a slice.
         return type(self)(super().__getitem__(key))
 
     def __copy__(self) -> Self:
@@ -52,7 +52,7 @@ class RedactedStr(str):
     ) -> CoreSchema:
         from pydantic_core import core_schema  # noqa: PLC0415 - pydantic loads on first use
 
-        # The rule is the inner schema's: after the conversion, pydantic would return a plain `str`.
+        # The pattern is checked before the conversion: a later check would return a plain `str`.
         usable = core_schema.str_schema(pattern=r"^[!-~]+$", max_length=MAX_SECRET_CHARACTERS)
         return core_schema.no_info_after_validator_function(cls, usable)
 
@@ -70,7 +70,7 @@ class EphemeralKey(RedactedStr):
 
 
 class WebhookSecret(RedactedStr):
-    """The secret by which a provider signs its webhooks: `whsec_` and base64."""
+    """The secret with which a provider signs its webhooks: `whsec_` and base64."""
 
     __slots__ = ()
 

@@ -158,7 +158,7 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
 @pytest.mark.parametrize(
     ("action", "arguments", "params", "param", "message"),
     [
-        ("hangup", ["../../files"], {}, "call_id", "call_id is 1 to 128"),
+        ("hangup", ["../../files"], {}, "call_id", "call_id must be 1 to 128"),
         ("hangup", [""], {}, "call_id", "call_id"),
         ("hangup", ["rtc_1\n"], {}, "call_id", "call_id"),
         ("hangup", ["x" * 129], {}, "call_id", "call_id"),
@@ -169,8 +169,14 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
         ("refer", ["rtc_1"], {"target_uri": "tel:1\r\n2"}, "target_uri", "a tel: or sip: URI"),
         ("hangup", ["rtc_1"], {"why": "x"}, "why", "why is not a known parameter"),
         ("create", [], {}, "sdp", "sdp is required"),
-        ("create", [], {"sdp": "v=0\ud800"}, "sdp", "sdp holds half a surrogate pair"),
-        ("create", [], {"sdp": OFFER, "extra_body": {'a"\r\n': 1}}, "extra_body", "part's name"),
+        ("create", [], {"sdp": "v=0\ud800"}, "sdp", "sdp has a lone surrogate"),
+        (
+            "create",
+            [],
+            {"sdp": OFFER, "extra_body": {'a"\r\n': 1}},
+            "extra_body",
+            "names must be letters",
+        ),
         ("hangup", [123], {}, "call_id", "call_id"),
     ],
 )
@@ -224,7 +230,9 @@ def test_a_success_with_an_error_is_an_error(
 
     async def body() -> None:
         async with backend.client() as client:
-            with pytest.raises(APIResponseValidationError, match="a page or an error") as caught:
+            with pytest.raises(
+                APIResponseValidationError, match="an HTML page or reports an error"
+            ) as caught:
                 await client.calls.hangup("rtc_1")
             assert caught.value.possibly_acted
 
@@ -239,9 +247,7 @@ def test_the_error_of_a_call_that_is_over(
             realtime_server.respond_next(MockResponse(404))
             with pytest.raises(NotFoundError) as caught:
                 await client.calls.hangup("rtc_1")
-            assert caught.value.hint == (
-                "The call is over, or call_id is not the one it began with"
-            )
+            assert caught.value.hint == ("The call has ended, or call_id is wrong")
 
     backend.run(body)
 

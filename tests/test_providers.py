@@ -164,7 +164,7 @@ def test_a_copy_does_not_read_the_environment_again(monkeypatch: pytest.MonkeyPa
     [
         ({"basurl": "x"}, r"basurl is not a known setting: did you mean base_url\?"),
         ({"default_headers": {}}, "default_headers is not a known setting"),
-        ({"provider": "azure"}, "provider is unusable"),
+        ({"provider": "azure"}, "provider must be a Provider"),
         ({"base_url": 5}, "base_url is unusable"),
         ({"api_key": b"sk-x"}, "api_key is unusable"),
         ({"max_retries": "2"}, "whole number"),

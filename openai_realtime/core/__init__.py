@@ -1,6 +1,7 @@
-"""Everything that decides, and nothing that does: sans-I/O, shared by the sync and async client.
+"""The decisions of a call (retries, deadlines, errors) without I/O; both clients share them.
 
-Imports neither httpx nor anyio, never sleeps, never reads a clock it was not given.
+Rule for this package: it imports neither httpx nor anyio, does not sleep, and reads no clock except
+the one that its caller passes.
 """
 
 from typing import TYPE_CHECKING

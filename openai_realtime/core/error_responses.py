@@ -46,7 +46,7 @@ _HINTS: dict[int | str, str] = {
     "redirect": "Redirects are never followed: set base_url to the final address",
 }
 _HIDDEN_TAGS = frozenset({"script", "style"})
-# Beyond Unicode, whose last number has seven digits. Python refuses to read one of thousands.
+# Above Unicode's last code point, which has seven digits. Python cannot parse thousands of digits.
 _NO_CHARACTER = re.compile(r"&#0*+[0-9]{8,}+;?", re.ASCII)
 _LEADING_ZEROS = re.compile(r"&#0++(?=[0-9])", re.ASCII)
 
@@ -54,9 +54,9 @@ _LEADING_ZEROS = re.compile(r"&#0++(?=[0-9])", re.ASCII)
 def status_error(
     response: Response, *, policy: RetryPolicy, sanitizer: Sanitizer
 ) -> errors.APIStatusError:
-    """Return the exception for a response that is no 2xx.
+    """Return the exception for a response whose status is not 2xx.
 
-    `sanitizer` masks the credential of the request, and makes every text of the response safe to show.
+    `sanitizer` makes every text of the response safe to show, and masks the request's credential.
     """
     status, body = response.status, _decoded(response.body)
     sanitizer.learn(secrets_in(body))
@@ -86,7 +86,7 @@ def status_error(
 
 
 def shown_headers(headers: Headers, sanitizer: Sanitizer) -> Headers:
-    """Return headers as an error shows them: safe to show, without the value of Location."""
+    """Return the headers, safe to show in an error; the value of Location is masked."""
     return Headers(ShownHeaders(headers, sanitizer, hides_location=True))
 
 
@@ -99,7 +99,7 @@ def _status_class(status: int) -> type[errors.APIStatusError]:
 
 
 def _decoded(body: bytes) -> Json:
-    """Return the JSON value of an error's body, or its text if it is no JSON."""
+    """Return the JSON value of an error's body, or its text if it is not JSON."""
     try:
         return decode_json(body)
     except ValueError:
@@ -107,7 +107,7 @@ def _decoded(body: bytes) -> Json:
 
 
 def error_details(body: Json) -> dict[str, Json]:
-    """Return the object with code, type and param: `error` if that is an object, otherwise the root."""
+    """Return the object with code, type and param: `error` if it is an object, else the root."""
     if not isinstance(body, dict):
         return {}
     inner = body.get("error")
@@ -115,7 +115,7 @@ def error_details(body: Json) -> dict[str, Json]:
 
 
 def server_message(body: Json, sanitizer: Sanitizer) -> str | None:
-    """Return the server's message in a decoded body, at most 500 characters; None if it has none."""
+    """Return the server's message in a decoded body, at most 500 characters; None: no message."""
     if isinstance(body, str):
         page = sanitizer.mask(body, _MAX_PAGE_CHARACTERS)
         return sanitizer.text(_one_line(_unescaped(_page_text(page)))) or None
@@ -147,7 +147,7 @@ def _page_text(page: str) -> str:
         tag, is_closed, text = piece.partition(">")
         name = (tag.split(maxsplit=1) or [""])[0].lower()
         if not is_closed:
-            text = f"<{piece}"  # not a tag, but text with a "<"
+            text = f"<{piece}"  # text with a "<", not a tag
         elif name == "title" and text.strip():
             return text
         elif not hidden and name in _HIDDEN_TAGS:
@@ -169,7 +169,7 @@ def _unescaped(text: str) -> str:
 
 
 def _name(value: Json) -> str | None:
-    """Return a code, type or param as text: some gateways send numbers, or a path as a list."""
+    """Return a code, type or param as text; some gateways send a number, or a path as a list."""
     if isinstance(value, list):
         return ".".join(map(str, value[:_MAX_PATH_STEPS])) or None
     if isinstance(value, bool | None):

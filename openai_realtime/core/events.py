@@ -1,14 +1,12 @@
-"""What happens during a call, as frozen values for logs, metrics and traces, and what emits them.
+"""The events of a call, as frozen dataclasses for logs, metrics and traces, and their emitter.
 
     CallStarted                        once
-      AttemptSent, AttemptFinished     once a request
-      RetryScheduled                   between two requests, where a retry is waited for
-    CallFinished                       once, cancelled or not
+      AttemptSent, AttemptFinished     once for each request
+      RetryScheduled                   before each retry, when the wait for it begins
+    CallFinished                       once, also if the call is cancelled
 
-Rules for this file:
-
-- No event holds a header, a body, a parameter or a secret. Its errors may: a server's message can
-  quote what was sent. So an event's repr shows the types of errors alone.
+Rule for this file: no event contains a header, body, parameter or secret. The errors in events may,
+because a server's message can quote the request; the repr of an event shows only their types.
 """
 
 from __future__ import annotations
@@ -25,12 +23,13 @@ if TYPE_CHECKING:
     from openai_realtime.core.wire import Request
 
 AttemptCause = Literal["first", "retry", "resend", "fallback"]
-"""Why a request is sent: it is the first of its call; a retry; sent again at once because the server had
-closed an idle connection; or sent in the other dialect because the server has retired this one."""
+"""Why a request is sent. `first`: it is the call's first request. `retry`: the request before it
+failed. `resend`: the server had closed the idle connection of the request before it. `fallback`:
+the server has retired the dialect of the request before it."""
 
 
 class _ErrorsByType:
-    """A repr that shows errors by their type."""
+    """A repr that shows only the types of errors."""
 
     __slots__ = ()
 
@@ -48,14 +47,14 @@ class CallStarted:
     """A call begins."""
 
     call: int
-    """The call's number in this process, which all its events carry."""
+    """The call's number in this process, the same in all its events."""
     operation: str
     """The public method's name, such as `sessions.create`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptSent:
-    """A request is about to go out."""
+    """A request is about to be sent."""
 
     call: int
     operation: str
@@ -64,7 +63,7 @@ class AttemptSent:
     cause: AttemptCause
     method: str
     url: str
-    """Without its query."""
+    """The URL without its query."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,12 +74,12 @@ class AttemptFinished(_ErrorsByType):
     operation: str
     attempt: int
     elapsed: float
-    """Seconds since it was sent."""
+    """Seconds since the request was sent."""
     status: int | None
-    """None: no response arrived."""
+    """The HTTP status; None: no response arrived."""
     request_id: str | None
     error: BaseException | None
-    """None: the response was good. Otherwise an `APIError`, or the cancellation that ended it."""
+    """None on success, otherwise an `APIError` or the cancellation that ended the attempt."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,7 +89,7 @@ class RetryScheduled(_ErrorsByType):
     call: int
     operation: str
     attempt: int
-    """The one that failed."""
+    """The attempt that failed."""
     delay: float
     reason: APIError
     budget: int
@@ -106,28 +105,30 @@ class CallFinished(_ErrorsByType):
     attempts: int
     elapsed: float
     error: BaseException | None
-    """An `APIError`, a cancellation, or what a credential callable raised."""
+    """An `APIError`, a cancellation, or an exception of the caller's `api_key` callable."""
     budget: int
     """The tokens left in the retry budget: 500 when it is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolLevel:
-    """A secret pool has more or fewer secrets ready, or wants another number of them."""
+    """The number of ready or wanted secrets in a pool has changed."""
 
     pool: str
     """The pool's name."""
     ready: int
+    """Secrets that live for at least the pool's `min_ttl`."""
     wanted: int
+    """How many secrets the pool should have ready."""
     hits: int
-    """How many callers got one at once, since the pool was made."""
+    """Calls of `acquire` that returned at once, since the pool was made."""
     misses: int
-    """How many callers had to wait, since the pool was made."""
+    """Calls of `acquire` that had to wait, since the pool was made."""
 
 
 Event = CallStarted | AttemptSent | AttemptFinished | RetryScheduled | CallFinished | PoolLevel
 Listener = Callable[[Event], None]
-"""Takes one event, on the thread and in the task that the call runs in."""
+"""A callable that takes one event, on the thread and in the task of the call."""
 
 _numbers = itertools.count(1)
 
@@ -175,7 +176,7 @@ class CallEventEmitter:
     def attempt_finished(
         self, status: int | None, request_id: str | None, error: BaseException | None
     ) -> None:
-        """Emit how the attempt ended, if it was sent at all."""
+        """Emit how the attempt ended, unless no request was sent."""
         if not self._is_sent:
             return
         self._is_sent = False

@@ -1,4 +1,4 @@
-"""One call and its attempts: the only retry logic, used by the sync and the async driver alike.
+"""One call and its attempts, with the retry logic that the sync and the async driver share.
 
 A driver does no more than this:
 
@@ -45,39 +45,37 @@ if TYPE_CHECKING:
     from openai_realtime.secrets import Authorization
 
 T = TypeVar("T")
-NEITHER_IS_THERE = (
+NO_ENDPOINT_HINT = (
     "Neither the flat nor the nested endpoint exists: check base_url (it ends in /v1 at most "
     "providers)"
 )
-
-
-# Room for the message of a peer and what an engine says about it.
+# Enough for a peer's message and an engine's own words around it.
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
 def no_listener() -> Listener | None:
-    """Return None: no callable takes the call's events."""
+    """Return None: the call has no listener."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryContext:
-    """What every call of a client shares."""
+    """The retry settings, clock and listener that all calls of a client share."""
 
     policy: RetryPolicy
     budget: RetryBudget
     clock: Callable[[], float]
-    """Monotonic seconds."""
+    """Returns monotonic seconds."""
     random: Callable[[], float]
-    """Uniform in [0, 1)."""
+    """Returns a random number, uniform in [0, 1)."""
     listening: Callable[[], Listener | None] = no_listener
-    """Returns the callable that takes the events of a call that begins now, or None."""
+    """Returns the listener for a call that begins now, or None."""
 
 
 NO_HINTS: Mapping[int | str, str] = MappingProxyType({})
 
 
 class Call(NamedTuple, Generic[T]):
-    """A request, how its response is read, and how it may be retried."""
+    """A request, the parser of its response, and how it may be retried."""
 
     operation: str
     """The public method's name, such as `sessions.create`."""
@@ -86,19 +84,19 @@ class Call(NamedTuple, Generic[T]):
     """Turns a 2xx response into the result, or raises `APIResponseValidationError`."""
     timeout: Timeout
     repeatable: bool = True
-    """Whether a second request does no harm. Minting is repeatable: a lost secret expires by itself."""
+    """Whether the request may be sent twice. Minting may: a lost secret expires by itself."""
     hints: Mapping[int | str, str] = NO_HINTS
-    """What to do about an error of this code or status, instead of the usual hint."""
+    """Hints by error code or status, which replace the usual hints."""
     fallback: Callable[[APIStatusError], Call[T] | None] | None = None
     """Returns the call to make instead after an error response, or None to raise that error."""
 
 
 class Exchange(Generic[T]):
-    """The attempts of one call: iterate it, then ask for `result()`.
+    """The attempts of one call: iterate over it, then call `result()`.
 
-    Each attempt is the exchange itself, as a `with` block that takes a response or a connection error.
-    An `APIConnectionError` that leaves the block leads to another attempt or to the call's error; any
-    other exception (a cancellation, an error of the caller's credential callable) ends the call.
+    The iterator yields the exchange itself, once for each attempt, to be used in a `with` block. An
+    `APIConnectionError` raised in the block leads to another attempt, or becomes the call's error.
+    Any other exception (a cancellation, an error of the `api_key` callable) ends the call.
     """
 
     _attempts: int = 0
@@ -124,7 +122,7 @@ class Exchange(Generic[T]):
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
         listener = context.listening()
         if listener is not None:
-            from openai_realtime.core.events import CallEventEmitter  # noqa: PLC0415 - few are listened to
+            from openai_realtime.core.events import CallEventEmitter  # noqa: PLC0415 - rarely used
 
             self._emitter = CallEventEmitter(
                 listener, context.clock, context.budget, call.operation
@@ -164,10 +162,10 @@ class Exchange(Generic[T]):
         return self._value
 
     def request(self, authorization: Authorization | None) -> Request:
-        """Return the request to send now, with its credential (None where the server wants none).
+        """Return the request to send now, with its credential; None: the server takes no key.
 
-        The credential is masked in whatever comes back. Raises `APITimeoutError` when the call's time
-        is over: the credential callable took too long, or the process was suspended.
+        The credential is masked in every text of the response. Raises `APITimeoutError` after the
+        call's deadline: the `api_key` callable took too long, or the process was suspended.
         """
         if not self.deadline.remaining():
             raise deadline_passed(self.call.timeout.total, possibly_acted=False)
@@ -212,20 +210,20 @@ class Exchange(Generic[T]):
             self._finish(None)
 
     def _settle_failure(self, error: APIConnectionError) -> None:
-        """Plan another attempt after one without a response, or fail."""
+        """Plan another attempt after a connection error, or fail."""
         if isinstance(error, APITimeoutError) and self.deadline.remaining() <= 0:
-            # The limit of this phase was cut to what was left of the whole call's time.
+            # The limit of the phase was the rest of the whole call's time.
             error = deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
         self._settle_error(error, self._sanitizer(), None)
 
     def _sanitizer(self) -> Sanitizer:
-        """Return what masks the credential of the attempt."""
+        """Return a sanitizer that masks the attempt's credential."""
         return Sanitizer(() if self._authorization is None else (self._authorization.token,))
 
     def _settle_error(self, error: APIError, sanitizer: Sanitizer, status: int | None) -> None:
-        # The traceback's frames hold requests and bodies; the error itself carries what may be shown.
+        # The frames of the traceback hold requests and bodies, which error reporters would show.
         error.__traceback__ = error.__context__ = None
-        # It may quote a peer that quotes the credential.
+        # The message may quote a peer, and the peer may quote the credential.
         error.message = sanitizer.text(error.message, _MAX_MESSAGE_CHARACTERS)
         error.args = (error.message,)
         error.method = self.call.request.method
@@ -282,12 +280,12 @@ class Exchange(Generic[T]):
         return True
 
     def _first_of(self, error: APIError) -> APIError:
-        """Return the error to raise: the first one, when the fallback's endpoint does not exist either."""
+        """Return the error to raise: the first one, if the fallback's endpoint is missing too."""
         first = self._before_fallback
         if first is None or not isinstance(error, NotFoundError):
             return error
         first.attempts = self._attempts
-        first.hint = NEITHER_IS_THERE
+        first.hint = NO_ENDPOINT_HINT
         return first
 
     def _abandon(self, error: BaseException) -> None:

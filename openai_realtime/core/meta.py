@@ -1,4 +1,4 @@
-"""How a call went: the `meta` of every response model, read from the response's headers."""
+"""Facts about a call, which are the `meta` of every response: status, headers, attempts, time."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs"
 
 
 class ShownHeaders(Mapping[str, str]):
-    """A response's headers, each made safe to show when it is read.
+    """A response's headers; each value is made safe to show when it is read.
 
-    Headers whose name holds a secret are left out. With `hides_location`, the value of `location` is
-    masked: it may repeat what was sent.
+    Headers whose name contains a secret are left out. `hides_location` masks the value of
+    `location`, because it may contain parts of the request.
     """
 
     __slots__ = ("_headers", "_hides_location", "_sanitizer")
@@ -66,7 +66,7 @@ class ShownHeaders(Mapping[str, str]):
         return f"Headers({', '.join(self)})"
 
     def __reduce__(self) -> tuple[type[Headers], tuple[dict[str, str]]]:
-        """Pickle what is shown."""
+        """Pickle the headers as they are shown."""
         return Headers, (dict(self),)
 
 
@@ -90,26 +90,26 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class ResponseMeta:
-    """How a call went: never part of the response's JSON."""
+    """Facts about a call. They are never part of the response's JSON."""
 
     status: int = 0
     """The HTTP status; 0 on a model that did not come from a server."""
     headers: Mapping[str, str] = field(default_factory=Headers)
-    """The response headers; look-ups ignore case. Secrets in them are masked, each is cut to 8 KiB, and
-    control characters are escapes."""
+    """The response headers; look-ups ignore case. In their values, secrets are masked, and control
+    characters are escaped; each is cut to 8 KiB."""
     attempts: int = 0
-    """How many requests were sent, with the successful one."""
+    """How many requests were sent, including the successful one."""
     elapsed: float = 0.0
-    """Seconds from the call to its response, with retries and waits."""
+    """Seconds from the start of the call to its response, including retries and waits."""
     possible_orphans: int = 0
     """How many earlier attempts may have minted a secret that was lost on the way."""
     dropped: tuple[str, ...] = ()
-    """Parameters that the server's dialect could not carry, such as `temperature`."""
+    """Parameters that were not sent, because the server's dialect does not have them."""
     unreadable: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
-    """Optional fields whose values did not fit their types, as the server sent them. The secret was
-    usable, so the response was accepted; each such field has its default."""
+    """Optional fields whose values did not fit their types, as the server sent them. In the model,
+    each such field has its default."""
     sanitizer: Sanitizer = field(default_factory=Sanitizer, repr=False, compare=False)
-    """Makes texts of this response safe to show: it knows the call's secrets."""
+    """Masks the call's secrets, and makes texts of this response safe to show."""
 
     @property
     def request_id(self) -> str | None:
@@ -118,7 +118,7 @@ class ResponseMeta:
 
     @property
     def processing_time(self) -> float | None:
-        """Seconds the server says it worked (`openai-processing-ms`)."""
+        """The server's processing time in seconds (`openai-processing-ms`); None if not sent."""
         milliseconds = _number(self.headers.get("openai-processing-ms"))
         return None if milliseconds is None else milliseconds / 1000
 
@@ -147,7 +147,7 @@ def response_meta(
     elapsed: float,
     possible_orphans: int,
 ) -> ResponseMeta:
-    """Return the meta of a response that ended a call; `sanitizer` knows the call's secrets."""
+    """Return the meta of a response that ended a call; `sanitizer` masks the call's secrets."""
     return ResponseMeta(
         response.status,
         ShownHeaders(response.headers, sanitizer),
@@ -159,9 +159,9 @@ def response_meta(
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the server's id for the request, whichever of its shown headers it is in.
+    """Return the server's id for the request, from headers that are safe to show; None: no id.
 
-    It goes into logs and messages, so a text that held a secret or looks like no id is left out.
+    Logs and messages show it, so a value that had a secret or does not look like an id is ignored.
     """
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name, "")

@@ -1,11 +1,11 @@
-"""Makes a text from a peer safe to show: masks secrets, cuts it, makes control characters visible.
+"""Makes texts from peers safe to show: masks secrets, escapes control characters, limits length.
 
 A peer is a server, a proxy, a gateway, a browser or a caller. Its texts pass through this file before
 they get into an exception, a log line, a repr or a terminal.
 
 Rules for this file:
 
-- The work grows at most in proportion to the size of the text, whatever it holds.
+- The running time is linear in the size of the text, for every text.
 - A text is cut at positions in the original text, and never in the middle of a secret.
 """
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_TEXT_CHARACTERS = 500
-"""How much is shown of a message or a reason phrase."""
+"""The most characters shown of a message or a reason phrase."""
 MAX_NAME_CHARACTERS = 200
-"""How much is shown of a code, a type, a content type or a member's name."""
+"""The most characters shown of a code, a type, a content type or a member's name."""
 MAX_HEADER_CHARACTERS = 8 * 1024
-"""How much is shown of one header."""
+"""The most characters shown of one header."""
 MAX_BODY_CHARACTERS = 8 * 1024
-"""How much is shown of a body, all its texts and names together."""
+"""The most characters shown of a body: all its texts and names together."""
 
 _CUT = "…"
-_SHORTEST_CREDENTIAL = 4  # to mask a shorter one, such as "x", would mask every x
+_SHORTEST_CREDENTIAL = 4  # masking a shorter one, such as "x", would mask every x
 _SHORTEST_SECRET = 8  # characters
 _MOST_SECRETS = 32  # a response holds one or two
-# A longer secret is found by its first characters: a peer may have cut it anywhere.
+# A longer secret is searched by its first characters, because a peer may have cut it anywhere.
 _NEEDLE_CHARACTERS = 64
-_SCALAR_CHARACTERS = 8  # counted for a number, a short text, or a list itself in a body
+_SCALAR_CHARACTERS = 8  # counted for each number, short text or list in a body
 
 _TOKEN = r"[^\s\"'<>,;)}\]]"  # noqa: S105 - a pattern
 _SECRET_MEMBER = "api[-_]?key|authorization|client_secret|key|secret|token|value"  # noqa: S105 - names
 _SECRET_PARAMETER = "api[-_]?key|access_token|client_secret|key|secret|sig|token"  # noqa: S105 - names
 # Each alternative consumes all that it has looked at, or fails after a few characters, so that the
-# search is linear. All begin with one character of a class, because a class is searched for faster than
-# alternatives. If the match has a group, the group is the secret, otherwise the whole match.
+# search takes linear time. The pattern begins with a character class, because `re` finds a class
+# faster than alternatives. If a group matched, it is the secret; otherwise the whole match is.
 _SECRET_SHAPES = re.compile(
     rf"""
     [serwxbB"?&] (?:
@@ -67,7 +67,7 @@ _SECRET_SHAPES = re.compile(
 _WORDS = re.compile(rf"[!-~]{{{_SHORTEST_SECRET},}}")
 _END_OF_TOKEN = re.compile(r"[^\w.~+/=-]", re.ASCII)
 _SAME_EVERYWHERE = re.compile(r"[\w.~-]*", re.ASCII)
-# .NET and Go escape these characters so in JSON and HTML.
+# .NET and Go escape these characters in this way in JSON and HTML.
 _JSON_CODES = {ord(character): f"\\u{ord(character):04x}" for character in "\"&'+<>"}
 _HTML_CODES = {ord(character): f"&#{ord(character)};" for character in "\"&'+<>"}
 _LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -97,8 +97,8 @@ _MAX_MEMBER_NAME = max(map(len, _SECRET_MEMBERS))
 def sanitize_text(text: str, secrets: Iterable[str] = (), limit: int = MAX_TEXT_CHARACTERS) -> str:
     r"""Return a peer's text, safe to show, in at most `limit` characters.
 
-    Masked are `secrets`, however JSON, HTML or URLs spell them and in upper or lower case, and what
-    looks like a key or a secret. Characters that are not printable become escapes such as `\x1b`.
+    It masks `secrets`, in upper or lower case and as JSON, HTML or URLs encode them, and texts that
+    look like a key or a secret. Characters that are not printable become escapes such as `\x1b`.
     """
     return Sanitizer(secrets).text(text, limit)
 
@@ -124,38 +124,38 @@ class Sanitizer:
         self._is_crowded = False
 
     def __reduce__(self) -> tuple[type[Sanitizer], tuple[()]]:
-        """Leave the secrets behind when it is pickled."""
+        """Pickle without the secrets."""
         return Sanitizer, ()
 
     def learn(self, secrets: Sequence[str]) -> None:
-        """Mask these too from now on. More than 32 hide every text that has the size of a secret."""
+        """Mask these secrets too; if there are more than 32, every word of 8 or more characters."""
         if len(secrets) > _MOST_SECRETS:
             self._is_crowded = True
         self._secrets += tuple(secrets[:_MOST_SECRETS])
         self._needles = None
 
     def text(self, text: str, limit: int = MAX_TEXT_CHARACTERS) -> str:
-        """Return a text, safe to show, in at most `limit` characters."""
-        # A mask is short: what follows on a long secret may have its place.
-        looked_at = limit + MAX_SECRET_CHARACTERS
-        masked = self.mask(text, looked_at)
+        """Return `text`, safe to show, in at most `limit` characters."""
+        # A mask is shorter than a long secret, so text after the secret may fit within the limit.
+        scanned = limit + MAX_SECRET_CHARACTERS
+        masked = self.mask(text, scanned)
         shown = visible(masked[: limit + 1])
-        is_whole = len(shown) <= limit and len(text) <= looked_at
+        is_whole = len(shown) <= limit and len(text) <= scanned
         return shown if is_whole else shown[: limit - len(_CUT)] + _CUT
 
     def mask(self, text: str, limit: int = MAX_BODY_CHARACTERS) -> str:
-        """Return the first `limit` characters of `text`, a mask in the place of each secret."""
-        # What begins within the limit is seen to be a secret by what follows on it.
-        seen = text[: limit + _NEEDLE_CHARACTERS]
-        found = self._known_in(seen)
-        # A shape may begin where a secret ends, which is not to be taken for the same word.
-        rest = _starred(seen, found) if found else seen
-        found += [match.span(match.lastindex or 0) for match in _SECRET_SHAPES.finditer(rest)]
+        """Return the first `limit` characters of `text`, with a mask in place of each secret."""
+        # A secret may begin within the limit and end after it.
+        scanned = text[: limit + _NEEDLE_CHARACTERS]
+        spans = self._known_spans(scanned)
+        # Known secrets become stars, so that a shape directly after one is at the start of a word.
+        starred = _starred(scanned, spans) if spans else scanned
+        spans += [match.span(match.lastindex or 0) for match in _SECRET_SHAPES.finditer(starred)]
         if self._is_crowded:
-            found += [match.span() for match in _WORDS.finditer(rest)]
+            spans += [match.span() for match in _WORDS.finditer(starred)]
         shown: list[str] = []
         done = 0
-        for start, end in sorted(found):
+        for start, end in sorted(spans):
             if start >= limit:
                 break
             if start >= done:
@@ -166,22 +166,23 @@ class Sanitizer:
     def json(self, value: Json, convert: Callable[[str, int], str] | None = None) -> Json:
         """Return a copy of a JSON value, safe to show: at most 8 KiB of texts and names.
 
-        Texts of members such as `token` are masked. `convert` takes the place of `text`.
+        Texts of members such as `token` are masked. `convert` makes other texts safe;
+        the default is `text`.
         """
         return _Copy(self, convert or self.text).of(value)
 
-    def _known_in(self, seen: str) -> list[tuple[int, int]]:
-        """Return where the known secrets are in a text."""
-        lowered = _lower(seen)
-        found: list[tuple[int, int]] = []
+    def _known_spans(self, text: str) -> list[tuple[int, int]]:
+        """Return the start and end of each known secret in a text."""
+        lowered = _lower(text)
+        spans: list[tuple[int, int]] = []
         for needle in self._all_needles():
             beginning = needle[:_NEEDLE_CHARACTERS]
             start = lowered.find(beginning)
             while start >= 0:
                 end = _end_of(needle, lowered, start)
-                found.append((start, end))
+                spans.append((start, end))
                 start = lowered.find(beginning, end)
-        return found
+        return spans
 
     def _all_needles(self) -> tuple[str, ...]:
         if self._needles is None:
@@ -197,13 +198,13 @@ class Sanitizer:
 
 
 def _lower(text: str) -> str:
-    """Return `text` with its ASCII letters, at least, in lower case and all at their places."""
+    """Return `text` in lower case; if that changes its length, only its ASCII letters."""
     lowered = text.lower()
     return lowered if len(lowered) == len(text) else text.translate(_LOWER_CASE)
 
 
 def _end_of(needle: str, lowered: str, start: int) -> int:
-    """Return where the secret ends that begins at `start` as `needle` does."""
+    """Return the end of the secret that begins at `start` in the same way as `needle`."""
     end = start + len(needle)
     if len(needle) <= _NEEDLE_CHARACTERS or lowered.startswith(needle, start):
         return end
@@ -212,7 +213,7 @@ def _end_of(needle: str, lowered: str, start: int) -> int:
 
 
 def _starred(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """Return `text` with a star for each character of `spans`."""
+    """Return `text` with a star in place of each character within `spans`."""
     pieces: list[str] = []
     done = 0
     for start, end in sorted(spans):
@@ -222,7 +223,7 @@ def _starred(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Yield a secret as it is, and as JSON, HTML and URLs spell it."""
+    """Yield a secret as it is, and as JSON, HTML and URLs encode it."""
     secret = str(secret)
     yield secret
     if not _SAME_EVERYWHERE.fullmatch(secret):
@@ -236,15 +237,15 @@ def _spellings(secret: str) -> Iterator[str]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether the text of a member or header of this name is a secret, whatever it looks like."""
+    """Return whether a member or header of this name holds a secret, whatever it looks like."""
     return len(name) <= _MAX_MEMBER_NAME and name.lower().replace("-", "_") in _SECRET_MEMBERS
 
 
 def secrets_in(value: Json) -> list[str]:
-    """Return the texts in a decoded JSON value that stand where a secret would, 33 at most."""
-    found: dict[str, None] = {}
+    """Return the texts under a secret's name (`is_secret_name`) in a JSON value: at most 33."""
+    secrets: dict[str, None] = {}
     pending = [value]
-    while pending and len(found) <= _MOST_SECRETS:
+    while pending and len(secrets) <= _MOST_SECRETS:
         item = pending.pop()
         if isinstance(item, list):
             pending += item
@@ -253,12 +254,12 @@ def secrets_in(value: Json) -> list[str]:
                 if not isinstance(member, str):
                     pending.append(member)
                 elif is_secret_name(name) and _WORDS.fullmatch(member):
-                    found[member] = None
-    return list(found)[: _MOST_SECRETS + 1]
+                    secrets[member] = None
+    return list(secrets)[: _MOST_SECRETS + 1]
 
 
 class _Copy:
-    """Copies a JSON value, its texts made safe, until there is no room left for more."""
+    """Copies a JSON value with its texts made safe, until the copy has 8 KiB of texts and names."""
 
     def __init__(self, sanitizer: Sanitizer, convert: Callable[[str, int], str]) -> None:
         self._sanitizer = sanitizer
@@ -270,7 +271,7 @@ class _Copy:
             return value
         if isinstance(value, str):
             return self._text(value)
-        self._room -= _SCALAR_CHARACTERS  # an empty list takes room too
+        self._room -= _SCALAR_CHARACTERS  # an empty list counts too
         if isinstance(value, list | dict) and depth > MAX_JSON_DEPTH:
             return _CUT
         if isinstance(value, list):
@@ -306,7 +307,7 @@ class _Copy:
         return shown
 
     def _integer(self, value: int) -> Json:
-        """Return a whole number; as a text if it holds a secret, or is too long."""
+        """Return a whole number, or a text if the number contains a secret or is too long."""
         digits = str(value)
         shown = self._sanitizer.text(digits)
         return value if shown == digits else shown

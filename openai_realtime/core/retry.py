@@ -11,7 +11,7 @@
 
 `x-should-retry: false` stops every retry. Waiting is full jitter, `uniform(0, min(8, 0.5 · 2ⁿ))`
 seconds before retry n = 0, 1, …, and never sooner than the server's `retry-after-ms` or
-`retry-after`. A retry that cannot begin before the deadline is not waited for.
+`retry-after`. If the wait would end after the deadline, the call fails at once.
 """
 
 from __future__ import annotations
@@ -32,50 +32,54 @@ if TYPE_CHECKING:
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
 FINAL_STATUSES = frozenset({400, 401, 403, 404, 422, 501, 505, *range(300, 400)})
 FINAL_CODES = frozenset({"insufficient_quota"})
-# Statuses after which the server may have minted: it, or a gateway, gave up before the end.
+# After these the server may have minted: it, or a gateway, gave up before the end.
 AMBIGUOUS_STATUSES = frozenset({408, 500, 502, 504, *range(520, 525)})
 
-# With a Retry-After these mean that the server did not act (RFC 9110 §15.6.4, RFC 6585 §4).
-_COME_BACK_STATUSES = frozenset({429, 503})
+# With a Retry-After header, these mean that the server did not act (RFC 9110 §15.6.4, RFC 6585 §4).
+_RETRY_LATER_STATUSES = frozenset({429, 503})
 
 _SECONDS = re.compile(r"\d{1,1000}(?:\.\d{1,1000})?", re.ASCII)
-_MAX_RETRY_AFTER = 1e9  # seconds: far above what any policy waits for
-_MAX_DATE_CHARACTERS = 64  # RFC 9110 §5.6.7 has dates of 29 to 33
+_MAX_RETRY_AFTER = 1e9  # seconds: longer than any policy waits
+_MAX_DATE_CHARACTERS = 64  # the dates of RFC 9110 §5.6.7 have 29 to 33
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How failed attempts are retried. Immutable; times in seconds."""
+    """How failed attempts are retried. Times are in seconds.
+
+    Raises `ConfigurationError` when a number is negative or not finite.
+    """
 
     max_retries: int = 2
     """Retries after the first attempt; 0 turns retrying off."""
     base_delay: float = 0.5
-    """The upper bound of the wait before the first retry; it doubles with every retry."""
+    """The longest random wait before the first retry; it doubles with every retry."""
     max_delay: float = 8.0
-    """The highest upper bound that doubling reaches."""
+    """The longest random wait before any retry."""
     max_retry_after: float = 60.0
-    """The longest Retry-After to wait for; with a longer one the call fails at once."""
+    """The longest Retry-After to wait for; after a longer one the call fails at once."""
     statuses: frozenset[int] = field(default=RETRYABLE_STATUSES)
     """The statuses that are retried."""
 
     def __post_init__(self) -> None:
         retries = cast("object", self.max_retries)
         if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
-            message = "retry: max_retries is a whole number, 0 or more"
+            message = "retry: max_retries must be a whole number, 0 or more"
             raise ConfigurationError(message)
         for name in ("base_delay", "max_delay", "max_retry_after"):
             seconds: float = getattr(self, name)
             if not math.isfinite(seconds) or seconds < 0:
-                message = f"retry: {name} is in seconds, finite and not negative"
+                message = f"retry: {name} must be a finite number of seconds, 0 or more"
                 raise ConfigurationError(message)
 
 
 class RetryBudget:
-    """A token bucket that limits how many retries a client adds to an outage.
+    """A token bucket that limits the retries of a client, so that they do not prolong an outage.
 
-    It holds 500 tokens. A retry costs 14, or 5 after a 429. A call that succeeds after a retry returns
-    that retry's cost; one that succeeds at once returns 1. When too few are left, a call raises its
-    error instead of retrying. A client's copies share it. The sizes are botocore's.
+    It holds 500 tokens. A retry costs 14, or 5 after a 429. A call that succeeds after a retry
+    returns the cost of that retry; a call that succeeds at once returns 1. If too few tokens are
+    left, a call raises its error instead of retrying. A client and its copies share one budget.
+    botocore has the same numbers.
     """
 
     __slots__ = ("_capacity", "_lock", "_tokens")
@@ -99,7 +103,7 @@ class RetryBudget:
             return True
 
     def refund(self, cost: int) -> None:
-        """Give `cost` tokens back, never above the capacity."""
+        """Return `cost` tokens, up to the capacity."""
         if self._tokens < self._capacity:
             with self._lock:
                 self._tokens = min(self._capacity, self._tokens + cost)
@@ -109,7 +113,7 @@ NO_RETRY_REFUND = 1
 
 
 def retry_cost(error: APIError) -> int:
-    """Return what a retry after `error` costs from the budget."""
+    """Return how many tokens of the budget a retry after `error` costs."""
     return 5 if isinstance(error, RateLimitError) else 14
 
 
@@ -117,17 +121,17 @@ def is_retryable_status(
     status: int, code: str | None, headers: Mapping[str, str], policy: RetryPolicy
 ) -> bool:
     """Return whether an error response may be retried, by the table above."""
-    wish = headers.get("x-should-retry", "").strip().lower()
-    if wish == "false" or status in FINAL_STATUSES or code in FINAL_CODES:
+    should_retry = headers.get("x-should-retry", "").strip().lower()
+    if should_retry == "false" or status in FINAL_STATUSES or code in FINAL_CODES:
         return False
-    return wish == "true" or status in policy.statuses
+    return should_retry == "true" or status in policy.statuses
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the server asks to wait; None when it names no readable number.
+    """Return the seconds to wait that the server sent; None if there is no valid value.
 
     Reads `retry-after-ms`, else `retry-after` as seconds or as an HTTP date (RFC 9110 §10.2.3). A date
-    is taken relative to the response's own Date, so that this machine's clock does not count.
+    is relative to the response's own Date header, so that this machine's clock has no effect.
     Negative and malformed values are ignored.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
@@ -143,7 +147,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def parse_http_date(text: str) -> float | None:
-    """Return an HTTP date in Unix seconds; None when `text` is none."""
+    """Return the Unix seconds of an HTTP date; None when `text` is not an HTTP date."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few calls need it, at 10 ms
 
     if len(text) > _MAX_DATE_CHARACTERS:
@@ -156,12 +160,12 @@ def parse_http_date(text: str) -> float | None:
 
 
 def backoff(retry: int, policy: RetryPolicy, random: Callable[[], float]) -> float:
-    """Return the full-jitter wait before retry number `retry` (from 0): random · min(cap, base·2ⁿ)."""
-    # The exponent is bounded before it is used: 2.0 ** 1100 would overflow.
+    """Return the seconds to wait before retry number `retry` (from 0), with full jitter."""
+    # The exponent has a limit, because 2.0 ** 1100 would overflow.
     return random() * min(policy.max_delay, policy.base_delay * 2.0 ** min(retry, 64))
 
 
-def plan_retry(  # noqa: PLR0913 - everything the decision depends on, so that it stays pure
+def plan_retry(  # noqa: PLR0913 - a pure function of all that the decision depends on
     error: APIError,
     *,
     retry: int,
@@ -174,7 +178,7 @@ def plan_retry(  # noqa: PLR0913 - everything the decision depends on, so that i
     if retry >= policy.max_retries or not error.retryable:
         return None
     may_have_acted = error.possibly_acted or isinstance(error, APIStatusError)
-    if not repeatable and may_have_acted and not _server_asks_to_retry(error):
+    if not repeatable and may_have_acted and not _server_permits_retry(error):
         return None
     retry_after = error.retry_after
     if retry_after is not None and retry_after > policy.max_retry_after:
@@ -183,10 +187,10 @@ def plan_retry(  # noqa: PLR0913 - everything the decision depends on, so that i
     return delay if delay < remaining else None
 
 
-def _server_asks_to_retry(error: APIError) -> bool:
+def _server_permits_retry(error: APIError) -> bool:
     """Return whether the server says that it did not act, and that the request may be sent again."""
     if not isinstance(error, APIStatusError):
         return False
-    wish = error.headers.get("x-should-retry", "").strip().lower()
-    has_a_date = error.retry_after is not None and error.status_code in _COME_BACK_STATUSES
-    return wish == "true" or has_a_date
+    should_retry = error.headers.get("x-should-retry", "").strip().lower()
+    has_retry_after = error.retry_after is not None and error.status_code in _RETRY_LATER_STATUSES
+    return should_retry == "true" or has_retry_after

@@ -12,8 +12,8 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """A decoded JSON value."""
 
 MAX_JSON_DEPTH = 64
-_MAX_DIGITS = 4300  # as Python has it: the work grows with the square of their number
-_TOO_MANY_DIGITS = "it holds a number of thousands of digits"
+_MAX_DIGITS = 4300  # Python's own limit: the running time grows with the square of the digits
+_TOO_MANY_DIGITS = "it holds a number with thousands of digits"
 
 # An unclosed string extends to the end of the text, so that no part of it is scanned twice.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -24,9 +24,10 @@ _NO_BRACKETS = bytes(set(range(256)) - _LEVELS.keys())
 def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
     """Return the JSON value in `body`.
 
-    Raises `ValueError`, whose text says why and quotes nothing of the body, on anything that is not
-    JSON by RFC 8259: NaN and Infinity included, and nesting deeper than 64 levels. `unique_names`
-    refuses objects that name a member twice too: RFC 8259 §4 leaves open which of the two counts.
+    Raises `ValueError` if the body is not JSON by RFC 8259 (NaN and Infinity are not), or is nested
+    deeper than 64 levels. The message gives the reason, and quotes nothing of the body. With
+    `unique_names`, it also raises if an object has two members of one name: RFC 8259 §4 does not
+    define which of them is valid.
     """
     value: Json = None
     reason: str | None = None
@@ -40,7 +41,7 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
                 text,
                 parse_constant=_refuse_constant,
                 object_pairs_hook=members,
-                # Python's own limit costs nothing, but a process may have switched it off.
+                # Python's own limit takes no time, but a process may have turned it off.
                 parse_int=None if 0 < sys.get_int_max_str_digits() <= _MAX_DIGITS else _integer,
             )
             if b"\\u" in body:
@@ -54,7 +55,7 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
     except ValueError:
         value, reason = None, _TOO_MANY_DIGITS
     if reason is not None:
-        # Raised here, so that no exception whose frames hold the body stays in the chain.
+        # Raised here, so that no exception whose frames hold the body is in the chain.
         raise ValueError(reason)
     return value
 
@@ -62,8 +63,8 @@ def decode_json(body: bytes, *, unique_names: bool = False) -> Json:
 def nests_too_deeply(body: bytes) -> bool:
     """Return whether JSON in `body` is nested deeper than 64 levels.
 
-    It runs before the JSON is parsed: a recursive parser may run out of stack, and from Python 3.14 on
-    the C scanner of `json` does not stop by itself.
+    Call it before the JSON is parsed: a recursive parser may exhaust the stack, and since Python
+    3.14 the C scanner of `json` has no limit of its own.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_JSON_DEPTH:
         return False
@@ -89,13 +90,13 @@ def _integer(text: str) -> int:
 def _unique_members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        message = "it names a member of an object twice"
+        message = "an object in it has two members of one name"
         raise _NoJsonError(message)
     return members
 
 
 def _without_lone_surrogates(value: Json) -> Json:
-    """Return `value` with lone surrogates replaced: JSON can escape them, no encoding can hold them."""
+    """Return `value` with lone surrogates replaced: JSON can escape them, UTF-8 has none."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):

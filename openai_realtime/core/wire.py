@@ -1,8 +1,7 @@
-"""The values that travel: headers, a request, a response, and a body within its bounds.
+"""HTTP headers, requests and responses, and the reader of response bodies with its size limit.
 
 The fields of `Request` and `Response` are `Final`, which type checkers enforce. A frozen dataclass
-takes three times as long to make, and error reporters show what is in a tuple: these hold keys and
-secrets.
+would take three times as long to create; a tuple would show keys and secrets in error reports.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 class Headers(Mapping[str, str]):
-    """Response headers: look-ups ignore case, repeated ones are joined by a comma.
+    """Response headers: look-ups ignore case, and repeated headers are joined by a comma.
 
-    Set-Cookie is left out: no cookie is kept, nor shown.
+    Set-Cookie is left out, so that no cookie is stored or shown.
     """
 
     __slots__ = ("_members",)
@@ -45,14 +44,14 @@ class Headers(Mapping[str, str]):
 
     @classmethod
     def of_raw(cls, items: Iterable[Header]) -> Self:
-        """Return the headers of an engine that gives them as bytes."""
+        """Return the headers from pairs of bytes."""
         return cls.of_text(
             [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in items]
         )
 
     @classmethod
     def of_text(cls, items: list[tuple[str, str]]) -> Self:
-        """Return the headers of an engine that gives them as text, their names in lower case."""
+        """Return the headers from pairs of text, whose names are in lower case."""
         members = dict(items)
         if len(members) < len(items) or _COOKIE in members:
             return cls(items)
@@ -70,8 +69,9 @@ class Headers(Mapping[str, str]):
     @overload
     def get(self, name: str, /, default: T) -> str | T: ...
     def get(self, name: str, /, default: object = None) -> object:
-        """Return a header, or `default` where there is none such."""
-        return self._members.get(name.lower(), default)  # the inherited one raises and catches
+        """Return the value of a header, or `default` if there is no such header."""
+        # Faster than the inherited method, which raises and catches `KeyError`.
+        return self._members.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -85,16 +85,16 @@ class Headers(Mapping[str, str]):
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request, complete but for its credential. Its repr shows neither header nor body."""
+    """One HTTP request. Its repr shows neither headers nor body."""
 
     method: Final[str]
     url: Final[str]
     headers: Final[tuple[Header, ...]]
     body: Final[bytes]
     max_idle: Final[float] = math.inf
-    """The longest a connection may have been idle to be used for it, in seconds."""
+    """The longest time, in seconds, that its connection may have been idle before it."""
     loopback_only: Final[bool] = False
-    """Whether it may only go to an address of this machine: plain http without allow_http."""
+    """Whether it may be sent only to this machine, because the URL is plain http."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.display_url}>"
@@ -105,14 +105,14 @@ class Request:
         return self.url.partition("?")[0]
 
     def with_header(self, header: Header) -> Request:
-        """Return the request with one more header, in front of the others."""
+        """Return a copy of the request with one more header, before the others."""
         headers = (header, *self.headers)
         return Request(self.method, self.url, headers, self.body, self.max_idle, self.loopback_only)
 
 
 @dataclass(slots=True)
 class Response:
-    """One HTTP response, read to its end. Its repr shows no body: that may hold a secret."""
+    """One complete HTTP response. Its repr does not show the body, which may contain a secret."""
 
     status: Final[int]
     headers: Final[Headers]
@@ -130,7 +130,7 @@ class Response:
 class BodyReader:
     """Collects the chunks of a body: at most 1 MiB, before and after decompression.
 
-    No request asks for compression; some gateways compress all the same.
+    No request accepts compression, but some gateways compress nevertheless.
     """
 
     __slots__ = ("_chunks", "_headers", "_size")
@@ -141,7 +141,7 @@ class BodyReader:
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; drops all of them once they are more than 1 MiB."""
+        """Add the next bytes; when they exceed 1 MiB, all of them are dropped."""
         self._size += len(chunk)
         if self.is_too_large:
             self._chunks.clear()
@@ -150,26 +150,32 @@ class BodyReader:
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the body is larger than 1 MiB: there is no use in reading on."""
+        """Whether the body is larger than 1 MiB; the rest of it need not be read."""
         return self._size > MAX_BODY_BYTES
 
     def finish(self) -> bytes:
-        """Return the whole body, decoded; raises `APIConnectionError` when it cannot be."""
+        """Return the whole body, decompressed.
+
+        Raises `APIConnectionError` if it is larger than 1 MiB or cannot be decompressed.
+        """
         if self.is_too_large:
             _refuse("is larger than 1 MiB")
         return whole_body(self._headers, b"".join(self._chunks))
 
 
 def whole_body(headers: Headers, body: bytes) -> bytes:
-    """Return a body of at most 1 MiB, decoded; raises `APIConnectionError` when it cannot be."""
-    named = headers.get("content-encoding")
-    if named is None:
+    """Return a body of at most 1 MiB, decompressed.
+
+    Raises `APIConnectionError` if it is larger when decompressed, or cannot be decompressed.
+    """
+    header = headers.get("content-encoding")
+    if header is None:
         return body
-    encoding = named.strip().lower()
+    encoding = header.strip().lower()
     if encoding in {"identity", ""}:
         return body
     if encoding not in _WINDOWS:
-        _refuse("is compressed in a way that was not asked for")
+        _refuse("has a content encoding that was not requested")
     decoder = zlib.decompressobj(_WINDOWS[encoding])
     decoded = b""
     with suppress(zlib.error):
@@ -179,10 +185,10 @@ def whole_body(headers: Headers, body: bytes) -> bytes:
     if not decoder.eof:
         _refuse("is compressed and damaged")
     if decoder.unused_data:
-        _refuse("has more bytes behind its compressed data")
+        _refuse("has more bytes after its compressed data")
     return decoded
 
 
-def _refuse(why: str) -> NoReturn:
-    message = f"The server's response {why}"
+def _refuse(problem: str) -> NoReturn:
+    message = f"The server's response {problem}"
     raise APIConnectionError(message, phase="receive", retryable=False, possibly_acted=True)

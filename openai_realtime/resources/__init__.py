@@ -1,7 +1,7 @@
 """The resources of a client: one file for each, with its async and its sync class side by side.
 
-A method is a line or two over a pure builder, which checks the parameters and returns a `Call`. Each
-class is loaded when it is first used: a program that only mints does not wait for the others.
+Each method runs a `Call`, which a pure function makes from the checked parameters. Each class is
+imported when it is first used, because few programs use them all.
 """
 
 from typing import TYPE_CHECKING

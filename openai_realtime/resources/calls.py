@@ -1,9 +1,7 @@
 """`client.calls`: begins a WebRTC call; accepts, rejects, refers or hangs up a call.
 
-Rules for this file:
-
-- No request is repeated unless it was provably never sent, or the server says so: each acts on
-  somebody's call.
+Rule for this file: no request is repeated unless it was certainly not sent, or the server permits
+it, because each request changes a live call.
 """
 
 from __future__ import annotations
@@ -56,15 +54,17 @@ ACTIONS = {
 def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
     """Return the call of `calls.create`."""
     arguments = CallArguments.split(configuration, params)
-    given = CREATE.validate(arguments.parameters, arguments.extra_body)
-    sdp = encode_text("sdp", str(given.pop("sdp")))
+    parameters = CREATE.validate(arguments.parameters, arguments.extra_body)
+    sdp = encode_text("sdp", str(parameters.pop("sdp")))
     if configuration.credential.is_ephemeral:
-        if given:
-            message = "session cannot be set with an ephemeral key, whose session is configured"
-            raise ParameterError(message, param=next(iter(given)))
+        if parameters:
+            message = (
+                "session cannot be set with an ephemeral key: its session is already configured"
+            )
+            raise ParameterError(message, param=next(iter(parameters)))
         body, content_type = sdp, b"application/sdp"
     else:
-        body, content_type = _multipart(sdp, given)
+        body, content_type = _multipart(sdp, parameters)
     url = configuration.provider.url("calls")
     request = _require_fresh_connection(
         arguments.post(url, body, content_type, accept=b"application/sdp")
@@ -80,13 +80,15 @@ def action_call(
     """Return the call of `calls.accept`, `.reject`, `.refer` or `.hangup`."""
     checked = cast("object", call_id)
     if not isinstance(checked, str) or not _CALL_ID.fullmatch(checked):
-        message = "call_id is 1 to 128 letters, digits, _ and -, such as rtc_123"
+        message = "call_id must be 1 to 128 letters, digits, _ and -, such as rtc_123"
         raise ParameterError(message, param="call_id")
     arguments = CallArguments.split(configuration, params)
-    given = ACTIONS[action].validate(arguments.parameters, arguments.extra_body)
+    parameters = ACTIONS[action].validate(arguments.parameters, arguments.extra_body)
     if action == "accept":
-        given = {"type": "realtime", **given}
-    body, content_type = (encode_json(given), b"application/json") if given else (b"", None)
+        parameters = {"type": "realtime", **parameters}
+    body, content_type = b"", None
+    if parameters:
+        body, content_type = encode_json(parameters), b"application/json"
     url = configuration.provider.url("calls", call_id, action)
     request = _require_fresh_connection(arguments.post(url, body, content_type))
     return Call(
@@ -95,22 +97,25 @@ def action_call(
         _read_nothing,
         arguments.timeout,
         repeatable=False,
-        hints={**NESTED_HINTS, 404: "The call is over, or call_id is not the one it began with"},
+        hints={**NESTED_HINTS, 404: "The call has ended, or call_id is wrong"},
     )
 
 
 def _require_fresh_connection(request: Request) -> Request:
-    """Return the request for a connection that was used recently: it could not be sent again."""
+    """Return the request for a connection that was used less than a second ago.
+
+    A server may have closed an older one, and this request cannot be sent twice.
+    """
     return replace(request, max_idle=_MAX_IDLE_SECONDS)
 
 
-def _multipart(sdp: bytes, rest: JsonObject) -> tuple[bytes, bytes]:
-    """Return a multipart form of the offer and the session, and the form's content type."""
+def _multipart(sdp: bytes, parameters: JsonObject) -> tuple[bytes, bytes]:
+    """Return a multipart form of the SDP offer and the other parameters, and its content type."""
     boundary = secrets.token_hex(16).encode("ascii")
     parts = [("sdp", b"application/sdp", sdp)]
-    for name, value in rest.items():
+    for name, value in parameters.items():
         if not _PART_NAME.fullmatch(name):
-            message = "extra_body: a part's name is letters, digits, _ and -"
+            message = "extra_body: names must be letters, digits, _ and - in calls.create"
             raise ParameterError(message, param="extra_body")
         parts.append((name, b"application/json", encode_json(value)))
     lines: list[bytes] = []
@@ -132,9 +137,11 @@ def _read_call(response: Response, meta: ResponseMeta) -> RealtimeCall:
 
 
 def _read_nothing(response: Response, _meta: ResponseMeta) -> None:
-    """Accept a success, whatever its body, unless the body is a page or reports an error."""
+    """Accept any body, except an HTML page and one that reports an error."""
     if response.body.lstrip()[:1] == b"<" or b'"error"' in response.body:
-        message = "The server responded with success, but with a page or an error in it"
+        message = (
+            "The server responded with success, but its body is an HTML page or reports an error"
+        )
         raise APIResponseValidationError(message, possibly_acted=True)
 
 
@@ -149,12 +156,12 @@ class AsyncCalls:
     async def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
         """Begin a WebRTC call: `POST {base_url}/realtime/calls`.
 
-        `sdp` is the peer's SDP offer; `session` configures the session, unless the client holds an
-        ephemeral key, whose session is configured already. Options are those of `sessions.create`.
-        Returns the call's id and the SDP answer.
+        `sdp` is the peer's SDP offer. `session` configures the session; with an ephemeral key,
+        leave it out, because the key's session is already configured. The options are those of
+        `sessions.create`. Returns the call's id and the SDP answer.
 
-        Raises what `sessions.create` raises. The request is not repeated unless it was never sent, or
-        the server says so: a second one would begin a second call.
+        Raises what `sessions.create` raises. The request is not repeated unless it was certainly
+        not sent, or the server permits it, because a second request would begin a second call.
         """
         return await self._driver.run(begin_call(self._configuration, params))
 
@@ -162,9 +169,9 @@ class AsyncCalls:
     async def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
         """Accept a phone call: `POST {base_url}/realtime/calls/{call_id}/accept`.
 
-        The parameters are those of a nested realtime session (`CallAcceptParams`); options are those
-        of `sessions.create`. Raises `NotFoundError` when the call is over, and otherwise what
-        `create` raises.
+        The parameters are those of a nested realtime session (`CallAcceptParams`); the options are
+        those of `sessions.create`. Raises `NotFoundError` when the call has ended, and otherwise
+        what `create` raises.
         """
         await self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
@@ -172,8 +179,8 @@ class AsyncCalls:
     async def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
         """Reject a phone call: `POST {base_url}/realtime/calls/{call_id}/reject`.
 
-        `status_code` is the SIP status for the caller, 300–699; default 603, decline. Options and
-        errors are those of `accept`.
+        `status_code` is the SIP status for the caller, 300–699; default 603, decline. The options
+        and errors are those of `accept`.
         """
         await self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
@@ -181,8 +188,8 @@ class AsyncCalls:
     async def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
         """Transfer a phone call: `POST {base_url}/realtime/calls/{call_id}/refer`.
 
-        `target_uri` is where it goes, a `tel:` or `sip:` URI. Options and errors are those of
-        `accept`.
+        `target_uri` is the new destination, a `tel:` or `sip:` URI. The options and errors are
+        those of `accept`.
         """
         await self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
@@ -190,7 +197,7 @@ class AsyncCalls:
     async def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
         """End a call, by phone or by WebRTC: `POST {base_url}/realtime/calls/{call_id}/hangup`.
 
-        Options and errors are those of `accept`.
+        The options and errors are those of `accept`.
         """
         await self._driver.run(action_call(self._configuration, "hangup", call_id, params))
 
@@ -206,12 +213,12 @@ class Calls:
     def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
         """Begin a WebRTC call: `POST {base_url}/realtime/calls`.
 
-        `sdp` is the peer's SDP offer; `session` configures the session, unless the client holds an
-        ephemeral key, whose session is configured already. Options are those of `sessions.create`.
-        Returns the call's id and the SDP answer.
+        `sdp` is the peer's SDP offer. `session` configures the session; with an ephemeral key,
+        leave it out, because the key's session is already configured. The options are those of
+        `sessions.create`. Returns the call's id and the SDP answer.
 
-        Raises what `sessions.create` raises. The request is not repeated unless it was never sent, or
-        the server says so: a second one would begin a second call.
+        Raises what `sessions.create` raises. The request is not repeated unless it was certainly
+        not sent, or the server permits it, because a second request would begin a second call.
         """
         return self._driver.run(begin_call(self._configuration, params))
 
@@ -219,9 +226,9 @@ class Calls:
     def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
         """Accept a phone call: `POST {base_url}/realtime/calls/{call_id}/accept`.
 
-        The parameters are those of a nested realtime session (`CallAcceptParams`); options are those
-        of `sessions.create`. Raises `NotFoundError` when the call is over, and otherwise what
-        `create` raises.
+        The parameters are those of a nested realtime session (`CallAcceptParams`); the options are
+        those of `sessions.create`. Raises `NotFoundError` when the call has ended, and otherwise
+        what `create` raises.
         """
         self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
@@ -229,8 +236,8 @@ class Calls:
     def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
         """Reject a phone call: `POST {base_url}/realtime/calls/{call_id}/reject`.
 
-        `status_code` is the SIP status for the caller, 300–699; default 603, decline. Options and
-        errors are those of `accept`.
+        `status_code` is the SIP status for the caller, 300–699; default 603, decline. The options
+        and errors are those of `accept`.
         """
         self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
@@ -238,8 +245,8 @@ class Calls:
     def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
         """Transfer a phone call: `POST {base_url}/realtime/calls/{call_id}/refer`.
 
-        `target_uri` is where it goes, a `tel:` or `sip:` URI. Options and errors are those of
-        `accept`.
+        `target_uri` is the new destination, a `tel:` or `sip:` URI. The options and errors are
+        those of `accept`.
         """
         self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
@@ -247,6 +254,6 @@ class Calls:
     def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
         """End a call, by phone or by WebRTC: `POST {base_url}/realtime/calls/{call_id}/hangup`.
 
-        Options and errors are those of `accept`.
+        The options and errors are those of `accept`.
         """
         self._driver.run(action_call(self._configuration, "hangup", call_id, params))

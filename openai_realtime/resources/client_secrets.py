@@ -48,9 +48,10 @@ class AsyncClientSecrets:
     ) -> ClientSecretCreateResponse:
         """Mint a client secret: `POST {base_url}/realtime/client_secrets`.
 
-        Takes `session` and `expires_after`, which `ClientSecretCreateParams` documents, and options.
-        Returns the secret (`value`, `expires_at`) and the `session` that it opens. A server that
-        takes only the flat shape gets the request in that shape; the return value has the same type.
+        The parameters are `session` and `expires_after`, which `ClientSecretCreateParams`
+        documents, and options. Returns the secret (`value`, `expires_at`) and the `session` that it
+        opens. If the server accepts only the flat shape, the request is sent in that shape; the
+        return type is the same.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.
@@ -74,9 +75,10 @@ class ClientSecrets:
     def create(self, /, **params: Unpack[ClientSecretCreateParams]) -> ClientSecretCreateResponse:
         """Mint a client secret: `POST {base_url}/realtime/client_secrets`.
 
-        Takes `session` and `expires_after`, which `ClientSecretCreateParams` documents, and options.
-        Returns the secret (`value`, `expires_at`) and the `session` that it opens. A server that
-        takes only the flat shape gets the request in that shape; the return value has the same type.
+        The parameters are `session` and `expires_after`, which `ClientSecretCreateParams`
+        documents, and options. Returns the secret (`value`, `expires_at`) and the `session` that it
+        opens. If the server accepts only the flat shape, the request is sent in that shape; the
+        return type is the same.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.

@@ -1,14 +1,13 @@
-"""Builds the call behind every `create`, in steps that follow one another.
+"""Builds the call of every `create` method, in these steps.
 
-    validate            the parameters against their TypedDict; `extra_body` is merged over them
-    choose the dialect  the operation's own, or the other one where the server takes only that
-    translate           into the other dialect, if need be
-    fit                 to the provider: deployments, a model beside the session, a lifetime alone
+    validate            the parameters by their TypedDict; `extra_body` is merged into them
+    choose the dialect  the operation's own, or the other one if the server accepts only that
+    translate           into the other dialect, if needed
+    fit                 to the provider: Azure's deployment, LiteLLM's model, xAI's lifetime
     encode              as JSON
-    make the request    and say what follows from its response
+    make the request    with the parser of its response, and a fallback for error responses
 
-Each step takes a `Draft` and returns another one, or what is made of it. A new endpoint is one more
-`CreateOperation`.
+A `Draft` carries the request from step to step. A new endpoint is one more `CreateOperation`.
 """
 
 from __future__ import annotations
@@ -45,15 +44,15 @@ _FLAT_SHAPE_IS_RETIRED = re.compile(r"\bGA API\b|\bbeta (?:realtime )?API\b", re
 _BETA_HEADER = b"openai-beta"
 NESTED_HINTS: Mapping[int | str, str] = MappingProxyType(
     {
-        _FLAT_SHAPE_IS_DISABLED: "The OpenAI-Beta header asks for the retired flat shape: take it out "
-        "of extra_headers, or out of what adds it on the way"
+        _FLAT_SHAPE_IS_DISABLED: "The OpenAI-Beta header requests the retired flat shape: remove "
+        "it from extra_headers, or from the gateway that adds it"
     }
 )
-"""What to do when a server takes a nested request for a flat one."""
+"""The hint for a server that mistakes a nested request for a flat one."""
 _BETA_HEADER_HINTS: Mapping[int | str, str] = MappingProxyType(
     dict.fromkeys(
         (_FLAT_SHAPE_IS_DISABLED, *_RETIRED_STATUSES),
-        "Take the OpenAI-Beta header out of extra_headers: it asks for the retired flat shape",
+        "Remove the OpenAI-Beta header from extra_headers: it requests the retired flat shape",
     )
 )
 _PACKAGE = str(Path(__file__).parents[1])
@@ -62,39 +61,39 @@ _LIFETIME_PARAMETERS = frozenset({"client_secret", "expires_after"})
 
 @dataclass(frozen=True, slots=True)
 class CreateOperation(Generic[M]):
-    """One `create` method: what it takes, where it goes, what it returns."""
+    """One `create` method: its endpoint, parameters and response."""
 
     name: str
     """The public method's name, such as `sessions.create`."""
     endpoint: str
-    """Its endpoint, a key of `Provider.paths`."""
+    """The endpoint, a key of `Provider.paths`."""
     dialect: Dialect
-    """The dialect its parameters and its response are in: `beta` or `ga`."""
+    """The dialect of its parameters and its response model: `beta` or `ga`."""
     parameters: Parameters
     model: type[M]
     parse_shape: Callable[[JsonObject], JsonObject]
     """Turns a response of any shape into the model's shape."""
     normalize: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
-    """Renames parameters to what this endpoint's servers call them; None: nothing is renamed."""
+    """Changes parameters to the endpoint's own names; None: nothing is renamed."""
     translate: Callable[[JsonObject], Draft] | None = None
-    """Returns the request in the other dialect; None: there is no other."""
+    """Returns the request in the other dialect; None: there is no other dialect."""
     other_endpoints: frozenset[str] = frozenset()
-    """The endpoints that `translate` may name."""
+    """The endpoints of the drafts that `translate` may return."""
 
     def prepare(self) -> None:
-        """Build the validators of parameters and responses, which the first call would build."""
+        """Build the validators of parameters and responses before the first call."""
         self.parameters.encode({})
         self.model.model_rebuild()
 
 
 class Draft(NamedTuple):
-    """A request on its way through the steps."""
+    """A request between two steps."""
 
     endpoint: str
     dialect: Dialect
     body: JsonObject
     dropped: tuple[str, ...] = ()
-    """The parameters that it cannot carry."""
+    """The paths of the parameters that are not sent."""
 
 
 def create_call(
@@ -105,7 +104,7 @@ def create_call(
 
 
 class _Creation(Generic[M]):
-    """One use of a `create` method."""
+    """One call of a `create` method."""
 
     __slots__ = ("_arguments", "_body", "_configuration", "_operation")
 
@@ -118,13 +117,13 @@ class _Creation(Generic[M]):
         self._configuration = configuration
         self._operation = operation
         self._arguments = arguments = CallArguments.split(configuration, params)
-        given = arguments.parameters
+        parameters = arguments.parameters
         if operation.normalize is not None:
-            given = operation.normalize(given)
-        self._body = operation.parameters.validate(given, arguments.extra_body)
+            parameters = operation.normalize(parameters)
+        self._body = operation.parameters.validate(parameters, arguments.extra_body)
 
     def call(self) -> Call[M]:
-        """Return the call in the dialect that the server takes."""
+        """Return the call in the dialect that the server accepts, as far as that is known."""
         operation, provider = self._operation, self._configuration.provider
         dialect = self._configuration.dialects.resolve(self._cache_key(), provider.dialect)
         if operation.translate is None or dialect == operation.dialect:
@@ -141,12 +140,12 @@ class _Creation(Generic[M]):
         return self._call(draft, fallback=fallback)
 
     def _translated_call(self, *, learns: bool = False) -> Call[M]:
-        """Return the call in the other dialect; with `learns`, its success is remembered."""
+        """Return the call in the other dialect; with `learns`, its success stores the dialect."""
         assert self._operation.translate is not None  # noqa: S101 - for the type checker
         return self._call(self._operation.translate(self._body), learns=learns)
 
     def _fallback(self, error: APIStatusError) -> Call[M] | None:
-        """Return the call to make instead when `error` says that the dialect is retired, else None."""
+        """Return the call in the other dialect if `error` says that this one is retired."""
         other_endpoints = self._operation.other_endpoints
         if not is_retired(error, self._operation.dialect):
             return None
@@ -155,7 +154,7 @@ class _Creation(Generic[M]):
         return self._translated_call(learns=True)
 
     def _cache_key(self) -> str:
-        """Return what a dialect is remembered for: one endpoint of one server."""
+        """Return the key of the dialect cache: one endpoint of one server."""
         return f"{self._configuration.provider.base_url} {self._operation.endpoint}"
 
     def _call(
@@ -199,13 +198,13 @@ class _Creation(Generic[M]):
     def _warn_of_dropped(self, dropped: tuple[str, ...]) -> None:
         """Raise `ParameterError` with `strict=True`; otherwise warn once."""
         names, provider = ", ".join(dropped), self._configuration.provider.name
-        message = f"{self._operation.name}: {provider} cannot be told {names} in the dialect that it takes"
+        message = f"{self._operation.name}: {provider} does not accept {names} in its dialect"
         if self._arguments.is_strict:
-            message = f"{message}; leave it out, or drop strict=True"
+            message = f"{message}; leave it out, or remove strict=True"
             raise ParameterError(message, param=dropped[0])
         if self._configuration.dialects.add_warning(message):
             warnings.warn(
-                f"{message}: dropped (see meta.dropped; strict=True makes it an error)",
+                f"{message}: not sent (see meta.dropped; strict=True makes it an error)",
                 DroppedParameterWarning,
                 stacklevel=_level_of_caller(),
             )
@@ -225,7 +224,7 @@ def _fitted(
     operation: CreateOperation[M],
     parameters: Mapping[str, object],
 ) -> Draft:
-    """Return a request as the provider wants it, with what it cannot carry."""
+    """Return the draft in the form that the provider accepts; it adds to `dropped`."""
     body: JsonObject = draft.body
     dropped = draft.dropped
     if draft.dialect == "beta":
@@ -248,7 +247,7 @@ def _fitted(
 
 
 def _model_of(session: Json) -> Json:
-    """Return the model of a nested session: a transcription session's stands with its input."""
+    """Return the model of a nested session; of a transcription session, its transcription model."""
     if isinstance(session, dict) and "model" in session:
         return session["model"]
     for step in ("audio", "input", "transcription", "model"):
@@ -257,12 +256,12 @@ def _model_of(session: Json) -> Json:
 
 
 def requested_lifetime(body: JsonObject) -> float | None:
-    """Return how many seconds a request asks its secret to live; None: it leaves that to the server."""
+    """Return the lifetime in seconds that a request sets for its secret; None if it sets none."""
     lifetime = body.get("expires_after")
     if "client_secret" in body:
         secret = body["client_secret"]
-        given = secret if isinstance(secret, dict) else {}
-        lifetime = given.get("expires_after", given.get("expires_at"))
+        fields = secret if isinstance(secret, dict) else {}
+        lifetime = fields.get("expires_after", fields.get("expires_at"))
     seconds = lifetime.get("seconds") if isinstance(lifetime, dict) else None
     if isinstance(seconds, int | float) and not isinstance(seconds, bool):
         return seconds
@@ -270,10 +269,10 @@ def requested_lifetime(body: JsonObject) -> float | None:
 
 
 def is_retired(error: APIStatusError, dialect: Dialect) -> bool:
-    """Return whether a server says that it does not take the request's dialect (any more).
+    """Return whether `error` says that the server does not accept `dialect`, or no longer does.
 
-    Only the nested endpoint's absence says so of the nested dialect: servers disable the flat shape
-    alone, and one that refuses a nested request with these words took it for a flat one.
+    An error about a disabled shape counts for the flat dialect only: servers disable no other, and
+    a server that rejects a nested request with it has mistaken the request for a flat one.
     """
     says_flat_is_disabled = error.code == _FLAT_SHAPE_IS_DISABLED or (
         error.status_code == 400  # noqa: PLR2004 - "Bad Request"

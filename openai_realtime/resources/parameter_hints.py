@@ -1,10 +1,10 @@
-"""What errors say about a parameter that belongs to another shape or method, by its dotted name."""
+"""The hints for parameters of another shape or method, by their dotted names."""
 
 from __future__ import annotations
 
 from openai_realtime.dialects import MOVED
 
-_NESTED = "is of the nested shape: use client_secrets.create(session=…)"
+_NESTED = "belongs to the nested shape: use client_secrets.create(session=…)"
 _LIFETIME = "is set by client_secret={'expires_after': …}"
 
 SESSIONS = {
@@ -26,16 +26,16 @@ TRANSCRIPTION_SESSIONS = {
 
 ACCEPT = {
     **{flat: f"is {'.'.join(nested)} here" for flat, nested in MOVED.items()},
-    "temperature": "has no place in the nested shape: leave it out",
+    "temperature": "does not exist in the nested shape: leave it out",
 }
 """`calls.accept`: a nested session"""
 
 CLIENT_SECRETS = {
     "client_secret": "is expires_after=… here",
     **{
-        f"{place}{flat}": f"is session.{'.'.join(nested)} here"
+        f"{prefix}{flat}": f"is session.{'.'.join(nested)} here"
         for flat, nested in MOVED.items()
-        for place in ("", "session.")
+        for prefix in ("", "session.")
     },
     "session.temperature": ACCEPT["temperature"],
 }

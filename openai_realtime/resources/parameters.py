@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
-# pydantic puts the names of union members into an error's path; these are no field names.
+# An error's path contains pydantic's names of union members, which are not field names.
 _UNION_MEMBER = re.compile(r"[A-Z]\w*|.*[\[(-].*|str|int|float|bool|dict|none", re.DOTALL)
 
 
@@ -33,7 +33,7 @@ _MEMBERS: TypeAdapter[JsonObject] = TypeAdapter(
 class Parameters:
     """The parameters of one endpoint: their TypedDict, whose validator is built on first use.
 
-    `hints` has, for dotted names that are not its parameters, what to write instead.
+    `hints` maps dotted names that are not parameters of this endpoint to what to write instead.
     """
 
     def __init__(self, typed_dict: type, hints: Mapping[str, str] | None = None) -> None:
@@ -46,16 +46,19 @@ class Parameters:
         return TypeAdapter(cast("type[JsonObject]", self._typed_dict))
 
     def encode(self, parameters: Mapping[str, object], extra_body: object = None) -> bytes:
-        """Return `parameters` as JSON, `extra_body` merged over them; raises `ParameterError`."""
+        """Return what `validate` returns, encoded as JSON; raises `ParameterError`."""
         return encode_json(self.validate(parameters, extra_body))
 
     def validate(self, parameters: Mapping[str, object], extra_body: object = None) -> JsonObject:
-        """Return `parameters` as a JSON value, `extra_body` merged over them."""
-        plain = self._checked(parameters)
+        """Return `parameters`, with `extra_body` merged into them, as a JSON value.
+
+        Raises `ParameterError` when one of them is wrong.
+        """
+        checked = self._checked(parameters)
         if extra_body is None:
-            return plain
+            return checked
         with suppress(ValidationError):
-            return merge_objects(plain, _MEMBERS.validate_python(extra_body))
+            return merge_objects(checked, _MEMBERS.validate_python(extra_body))
         message = "extra_body must be a mapping of names to JSON values"
         raise ParameterError(message, param="extra_body")
 
@@ -66,34 +69,35 @@ class Parameters:
             problems = error.errors(include_url=False)
         else:
             return checked
-        # Raised out here: the validation error's input is the caller's data, kept out of the chain.
+        # Raised after the `except` block: the validation error, which holds the caller's data, is
+        # not in the chain.
         raise _parameter_error(problems, self._typed_dict, self._hints)
 
 
 def encode_json(value: Json) -> bytes:
-    """Return a JSON value as bytes; raises `ParameterError` when a text in it has no encoding."""
+    """Return a JSON value as bytes; raises `ParameterError` when UTF-8 cannot encode it."""
     try:
         return to_json(value)
     except PydanticSerializationError:
-        message = "a text among the parameters holds half a surrogate pair, which is no text"
+        message = "a text in the parameters has a lone surrogate, which UTF-8 cannot encode"
     raise ParameterError(message)
 
 
 def encode_text(name: str, text: str) -> bytes:
-    """Return a text as UTF-8; raises `ParameterError` when it has no encoding."""
+    """Return a text as UTF-8; raises `ParameterError` when UTF-8 cannot encode it."""
     with suppress(UnicodeEncodeError):
         return text.encode()
-    message = f"{name} holds half a surrogate pair, which is no text"
+    message = f"{name} has a lone surrogate, which UTF-8 cannot encode"
     raise ParameterError(message, param=name)
 
 
 def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
-    """Return `extra` laid over `value`: inner objects likewise, everything else replaced."""
+    """Return `value` with the members of `extra`: inner objects are merged, others replaced."""
     merged = dict(value)
     for name, member in extra.items():
         before = merged.get(name)
         if isinstance(before, dict) and isinstance(member, dict):
-            member = merge_objects(before, member)  # noqa: PLW2901 - what is laid over, laid over
+            member = merge_objects(before, member)  # noqa: PLW2901 - the same member, merged
         merged[name] = member
     return merged
 
@@ -101,7 +105,7 @@ def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
 def _parameter_error(
     problems: list[ErrorDetails], typed_dict: type, hints: Mapping[str, str]
 ) -> ParameterError:
-    """Return one error that names every problem once, each by its field."""
+    """Return one error that names each problem once, with its field."""
     fields: dict[object, list[tuple[tuple[str, ...], str]]] = {}
     for problem in problems:
         path = _path(problem)
@@ -109,10 +113,10 @@ def _parameter_error(
         message = hint or _message(problem, typed_dict)
         fields.setdefault(path[0] if path else "", []).append((path, message))
     sentences: dict[str, list[str]] = {}
-    for tried in fields.values():
-        # Where a value could have been several things, the one that got deepest was meant.
-        deepest = max(len(path) for path, _ in tried)
-        for path, text in tried:
+    for candidates in fields.values():
+        # In a union, the member in which validation got deepest is probably the one that was meant.
+        deepest = max(len(path) for path, _ in candidates)
+        for path, text in candidates:
             if len(path) == deepest and text not in sentences.setdefault(".".join(path), []):
                 sentences[".".join(path)].append(text)
     text = "; ".join(f"{path} {', or '.join(texts)}" for path, texts in sentences.items())
@@ -133,12 +137,13 @@ def _path(problem: ErrorDetails) -> tuple[str, ...]:
 
 def _message(problem: ErrorDetails, typed_dict: type) -> str:
     if problem["type"] == "extra_forbidden":
-        import difflib  # noqa: PLC0415 - only to guess what was meant
+        import difflib  # noqa: PLC0415 - needed for this error only
 
-        *place, name = map(str, problem["loc"])
-        known = _keys_at(typed_dict, place)
-        if not place:
-            # An option itself gets here from a place that takes none, such as a session in a file.
+        *parents, name = map(str, problem["loc"])
+        known = _keys_at(typed_dict, parents)
+        if not parents:
+            # A misspelt option is suggested too; an option itself is unknown where only parameters
+            # are accepted, such as in a session file.
             known |= RequestOptions.__annotations__.keys() - {name}
         meant = difflib.get_close_matches(name, sorted(known), n=1)
         guess = f": did you mean {meant[0]}?" if meant else ""
@@ -152,15 +157,15 @@ def _message(problem: ErrorDetails, typed_dict: type) -> str:
     return problem["msg"].replace("Input should be", "must be")
 
 
-def _keys_at(typed_dict: type, place: list[str]) -> set[str]:
-    """Return the keys of the TypedDict that an error's path leads to, below `typed_dict`."""
+def _keys_at(typed_dict: type, path: list[str]) -> set[str]:
+    """Return the keys of the TypedDict at an error's path below `typed_dict`."""
     reached = {typed_dict.__name__: typed_dict}
-    for step in place:
+    for step in path:
         if step in reached:  # the name or the tag of a member of a union
             reached = {step: reached[step]}
             continue
         inner = [hints[step] for hints in _all_hints(reached.values()) if step in hints]
-        if inner:  # else an index of a list, or the name of a step of validation
+        if inner:  # otherwise it is an index of a list, or a step of validation
             reached = dict(pair for hint in inner for pair in _typed_dicts(hint))
     return {key for hints in _all_hints(reached.values()) for key in hints}
 
@@ -170,7 +175,7 @@ def _all_hints(typed_dicts: Iterable[type]) -> list[dict[str, object]]:
 
 
 def _typed_dicts(hint: object, tag: str | None = None) -> Iterator[tuple[str, type]]:
-    """Yield each TypedDict in a type hint by what an error's path calls it: its tag or its name."""
+    """Yield each TypedDict in a type hint, with its tag or else its name, as in an error's path."""
     if isinstance(hint, type) and is_typeddict(hint):
         yield tag or hint.__name__, hint
         return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 
-# The client sets these alone: another value would change the server or the framing.
+# Only the client sets these: another value would change the destination or the framing.
 _RESERVED_HEADERS = frozenset(
     {
         "accept-encoding",
@@ -53,7 +53,7 @@ class CallArguments(NamedTuple):
 
     @classmethod
     def split(cls, configuration: Configuration, params: Mapping[str, object]) -> CallArguments:
-        """Return a method's keyword arguments, split; options that are None are left out."""
+        """Split a method's keyword arguments; options that are None are left out."""
         if _OPTIONS.isdisjoint(params):
             return cls(configuration, params, {})
         return cls(
@@ -67,12 +67,12 @@ class CallArguments(NamedTuple):
 
     @property
     def extra_body(self) -> object:
-        """What is merged over the JSON body, or None."""
+        """The object that is merged into the JSON body, or None."""
         return self.options.get("extra_body")
 
     @property
     def is_strict(self) -> bool:
-        """Whether a parameter that the server's dialect cannot carry is an error."""
+        """Whether a parameter that the server's dialect does not have is an error."""
         return bool(self.options.get("strict", self.configuration.strict))
 
     @property
@@ -103,11 +103,11 @@ class CallArguments(NamedTuple):
         loopback_only = self.configuration.provider.loopback_only
         return Request("POST", url, headers, body, loopback_only=loopback_only)
 
-    def _with_extra(self, ours: tuple[Header, ...]) -> tuple[Header, ...]:
+    def _with_extra(self, client_headers: tuple[Header, ...]) -> tuple[Header, ...]:
         scheme = self.configuration.provider.auth
         reserved = _RESERVED_HEADERS | ({scheme.header.lower()} if scheme else set[str]())
-        # A caller's header replaces ours of the same name.
-        headers = {name.lower(): (name, value) for name, value in ours}
+        # The caller's header replaces the client's header of the same name.
+        headers = {name.lower(): (name, value) for name, value in client_headers}
         for name, value in _extra_headers({**self.options}, reserved):
             headers[name.lower()] = (name, value)
         return tuple(headers.values())
@@ -118,16 +118,16 @@ def _with_query(url: str, extra_query: object) -> str:
         return url
     query = ""
     if isinstance(extra_query, Mapping):
-        pairs = cast("Mapping[object, object]", extra_query)
-        if all(isinstance(text, str) for pair in pairs.items() for text in pair):
+        extra = cast("Mapping[object, object]", extra_query)
+        if all(isinstance(text, str) for pair in extra.items() for text in pair):
             with suppress(UnicodeEncodeError):
-                query = urlencode(cast("Mapping[str, str]", pairs))
+                query = urlencode(cast("Mapping[str, str]", extra))
     if extra_query and not query:
         message = "extra_query must be a mapping of names to texts"
         raise ParameterError(message, param="extra_query")
-    place, _, given = url.partition("?")
-    kept = [pair for pair in parse_qsl(given) if pair[0] not in cast("dict[str, str]", extra_query)]
-    return "?".join(filter(None, [place, "&".join(filter(None, [urlencode(kept), query]))]))
+    path, _, own = url.partition("?")
+    pairs = [pair for pair in parse_qsl(own) if pair[0] not in cast("dict[str, str]", extra_query)]
+    return "?".join(filter(None, [path, "&".join(filter(None, [urlencode(pairs), query]))]))
 
 
 def _extra_headers(options: Mapping[str, object], reserved: frozenset[str]) -> tuple[Header, ...]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=SecretResponse)
 
-# What an error of pydantic's means for a secret.
+# The meaning of pydantic's error types for a secret.
 _MEANINGS = {
     "missing": "is missing",
     "model_type": "is not an object",
@@ -33,14 +33,14 @@ _MEANINGS = {
     "string_pattern_mismatch": "is empty or not visible ASCII text",
     "string_too_long": "is longer than 4096 characters",
 }
-# With one of these members a response is an error, or has another shape than the model's.
+# A response with one of these members is an error, or does not have the model's shape.
 _OTHER_SHAPES = frozenset(
     {"body", "client_secret", "data", "error", "response", "result", "session"}
 )
-_HINT = "Check that base_url is a Realtime API, and that nothing on the way rewrites its responses"
+_HINT = "Check that base_url is a Realtime API, and that no gateway rewrites its responses"
 
 
-def parse_response(  # noqa: PLR0913 - a response, and what is known of its request
+def parse_response(  # noqa: PLR0913 - a response, and facts about its request
     response: Response,
     meta: ResponseMeta,
     model: type[M],
@@ -51,9 +51,9 @@ def parse_response(  # noqa: PLR0913 - a response, and what is known of its requ
 ) -> M:
     """Return the model in a 2xx response; `parse_shape` turns other shapes into the model's.
 
-    `lifetime` is the requested lifetime of the secret in seconds; None: the server chose it. Raises
+    `lifetime` is the lifetime in seconds that the request set; None: the server's default. Raises
     `APIResponseValidationError` when there is no usable secret. An optional field that does not fit
-    its type is no error: it gets its default, and its value goes to `meta.unreadable`.
+    its type is not an error: it gets its default, and its value goes to `meta.unreadable`.
     """
     parsed: M | None = None
     unreadable: dict[str, Json] = {}
@@ -61,7 +61,7 @@ def parse_response(  # noqa: PLR0913 - a response, and what is known of its requ
         try:
             parsed = model.model_validate_json(response.body)
         except ValidationError:
-            parsed = None  # read again below, which says what is wrong
+            parsed = None  # parsed again below, for the error message
     if parsed is None or not _OTHER_SHAPES.isdisjoint(parsed.model_extra or ()):
         parsed, unreadable = _read_with_care(response, model, parse_shape, meta.sanitizer)
     parsed.received(response.headers.get("date"), lifetime)
@@ -74,11 +74,11 @@ def parse_response(  # noqa: PLR0913 - a response, and what is known of its requ
 
 
 def _is_plain(body: bytes) -> bool:
-    """Return whether the fast parser, which allows NaN and deep nesting, may be trusted with it."""
+    """Return whether pydantic's own parser, which allows NaN and deep nesting, may parse it."""
     return (
         not nests_too_deeply(body)
-        # Not by `in`, which tries bytes as a number first: the error of that takes longer.
-        and (body.find(b"N") < 0 or body.find(b"NaN") < 0)  # a single byte is found much faster
+        # `in` is slower: it first tries to convert the bytes to a number, and fails.
+        and (body.find(b"N") < 0 or body.find(b"NaN") < 0)  # the search for one byte is much faster
         and body.find(b"Infinity") < 0
     )
 
@@ -89,7 +89,7 @@ def _read_with_care(
     parse_shape: Callable[[JsonObject], JsonObject],
     sanitizer: Sanitizer,
 ) -> tuple[M, dict[str, Json]]:
-    """Return the model without the optional fields that do not fit, and those fields."""
+    """Return the model without the optional fields that do not fit, and those fields' values."""
     value, problem = _decode(response, sanitizer)
     sanitizer.learn(secrets_in(value))
     sanitizer.learn(secrets_in({**response.headers}))
@@ -141,7 +141,7 @@ def _validate(
 
 def _refuse(problem: str, value: Json, sanitizer: Sanitizer) -> NoReturn:
     message = f"The server responded with success but without a usable client secret: {problem}"
-    # Every text is masked: any of them could be the secret.
+    # Every text is masked, because any of them could be the secret.
     body = sanitizer.json(value, lambda _text, _limit: MASK)
     raise APIResponseValidationError(message, hint=_HINT, body=body)
 

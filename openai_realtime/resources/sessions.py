@@ -47,10 +47,10 @@ class AsyncSessions:
     ) -> RealtimeSessionCreateResponse:
         """Mint a realtime session: `POST {base_url}/realtime/sessions`.
 
-        Takes the session's parameters, which `SessionCreateParams` documents one by one, and options.
-        Returns the session; its `client_secret.value` is what the browser or phone gets. A server
-        that takes only the nested shape gets the request in that shape, at
-        `/realtime/client_secrets`; the return value has the same type.
+        The parameters are those of the session, which `SessionCreateParams` documents, and options.
+        Returns the session; give its `client_secret.value` to the browser or phone. If the server
+        accepts only the nested shape, the request is sent in that shape to
+        `/realtime/client_secrets`; the return type is the same.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.
@@ -74,10 +74,10 @@ class Sessions:
     def create(self, /, **params: Unpack[SessionCreateParams]) -> RealtimeSessionCreateResponse:
         """Mint a realtime session: `POST {base_url}/realtime/sessions`.
 
-        Takes the session's parameters, which `SessionCreateParams` documents one by one, and options.
-        Returns the session; its `client_secret.value` is what the browser or phone gets. A server
-        that takes only the nested shape gets the request in that shape, at
-        `/realtime/client_secrets`; the return value has the same type.
+        The parameters are those of the session, which `SessionCreateParams` documents, and options.
+        Returns the session; give its `client_secret.value` to the browser or phone. If the server
+        accepts only the nested shape, the request is sent in that shape to
+        `/realtime/client_secrets`; the return type is the same.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.

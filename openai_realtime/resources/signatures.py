@@ -16,14 +16,14 @@ class _NotGiven:
 
 
 NOT_GIVEN: Final = _NotGiven()
-"""The default in a signature: the parameter is left out, and the server or the client decides."""
+"""The default in a signature: the parameter is left out, and gets its documented default."""
 
 
 def takes(params: type) -> Callable[[F], F]:
     """Return a decorator that shows the keys of the TypedDict `params` in a method's signature.
 
-    `inspect.signature`, `help()`, Jupyter and jedi read `__signature__`. What the method does stays
-    as it is.
+    `inspect.signature`, `help()`, Jupyter and jedi read `__signature__`. The method's behaviour
+    does not change.
     """
 
     def decorate(method: F) -> F:

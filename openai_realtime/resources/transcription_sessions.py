@@ -20,7 +20,7 @@ from openai_realtime.types.session import (
 
 
 def _normalized(params: Mapping[str, object]) -> Mapping[str, object]:
-    """Return `params` with the secret's lifetime under the name that this endpoint knows."""
+    """Return `params` with the secret's lifetime under this endpoint's own name."""
     secret = params.get("client_secret")
     if not isinstance(secret, dict) or "expires_after" not in secret:
         return params
@@ -58,10 +58,10 @@ class AsyncTranscriptionSessions:
     ) -> RealtimeTranscriptionSessionCreateResponse:
         """Mint a transcription session: `POST {base_url}/realtime/transcription_sessions`.
 
-        Takes the session's parameters, which `TranscriptionSessionCreateParams` documents one by
-        one, and options. Returns the session; its `client_secret.value` is what the browser or phone
-        gets. A server that takes only the nested shape gets the request in that shape, at
-        `/realtime/client_secrets`; the return value has the same type.
+        The parameters are those of the session, which `TranscriptionSessionCreateParams` documents,
+        and options. Returns the session; give its `client_secret.value` to the browser or phone. If
+        the server accepts only the nested shape, the request is sent in that shape to
+        `/realtime/client_secrets`; the return type is the same.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.
@@ -87,10 +87,10 @@ class TranscriptionSessions:
     ) -> RealtimeTranscriptionSessionCreateResponse:
         """Mint a transcription session: `POST {base_url}/realtime/transcription_sessions`.
 
-        Takes the session's parameters, which `TranscriptionSessionCreateParams` documents one by
-        one, and options. Returns the session; its `client_secret.value` is what the browser or phone
-        gets. A server that takes only the nested shape gets the request in that shape, at
-        `/realtime/client_secrets`; the return value has the same type.
+        The parameters are those of the session, which `TranscriptionSessionCreateParams` documents,
+        and options. Returns the session; give its `client_secret.value` to the browser or phone. If
+        the server accepts only the nested shape, the request is sent in that shape to
+        `/realtime/client_secrets`; the return type is the same.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.

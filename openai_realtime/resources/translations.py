@@ -39,9 +39,10 @@ class AsyncTranslationClientSecrets:
     ) -> TranslationClientSecretCreateResponse:
         """Mint a translation secret: `POST {base_url}/realtime/translations/client_secrets`.
 
-        Takes `session` and `expires_after`, which `TranslationClientSecretCreateParams` documents,
-        and options. Returns the secret (`value`, `expires_at`) and the `session` that it opens. This
-        endpoint has no flat shape, so `dialect` changes nothing here.
+        The parameters are `session` and `expires_after`, which
+        `TranslationClientSecretCreateParams` documents, and options. Returns the secret (`value`,
+        `expires_at`) and the `session` that it opens. This endpoint has no flat shape, so `dialect`
+        has no effect here.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.
@@ -67,9 +68,10 @@ class TranslationClientSecrets:
     ) -> TranslationClientSecretCreateResponse:
         """Mint a translation secret: `POST {base_url}/realtime/translations/client_secrets`.
 
-        Takes `session` and `expires_after`, which `TranslationClientSecretCreateParams` documents,
-        and options. Returns the secret (`value`, `expires_at`) and the `session` that it opens. This
-        endpoint has no flat shape, so `dialect` changes nothing here.
+        The parameters are `session` and `expires_after`, which
+        `TranslationClientSecretCreateParams` documents, and options. Returns the secret (`value`,
+        `expires_at`) and the `session` that it opens. This endpoint has no flat shape, so `dialect`
+        has no effect here.
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.

@@ -1,4 +1,4 @@
-"""Client secrets minted ahead of their users: `client.secret_pool(…)`, then `pool.acquire()`."""
+"""Pools of sessions that are minted in advance: `client.secret_pool(…)`, then `pool.acquire()`."""
 
 from typing import TYPE_CHECKING
 

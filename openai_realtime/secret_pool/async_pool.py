@@ -16,11 +16,11 @@ from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 
 class SecretPool(BasePool[AsyncSessions]):
-    """A pool of sessions with fresh secrets, for asyncio and trio: `client.secret_pool(…)` makes it.
+    """A pool of sessions that are minted in advance, for asyncio and trio.
 
-    Open it with `async with`, and use it in that event loop. Closing it cancels its running mints.
-    In a forked child `acquire` raises `ClientClosedError`, and closing does nothing: open one pool in
-    each process.
+    `client.secret_pool(…)` makes it. Open it with `async with`, and use it in that event loop.
+    Closing it cancels the running mints. In a forked process `acquire` raises `ClientClosedError`,
+    and closing does nothing: open one pool in each process.
     """
 
     _block = "async with"
@@ -37,18 +37,19 @@ class SecretPool(BasePool[AsyncSessions]):
         """Return a session whose secret lives at least `min_ttl` more seconds. No other caller gets it.
 
         Returns at once when the pool has one. Otherwise it waits until one is minted, at most
-        `timeout` seconds (0: does not wait), first come, first served. Defaults: the pool's
-        `min_ttl`, the client's total timeout. The session of a cancelled caller stays in the pool.
+        `timeout` seconds (0: does not wait), first come, first served. `min_ttl` defaults to the
+        pool's, `timeout` to the client's total timeout. If the caller is cancelled, the session
+        stays in the pool.
 
-        Raises the provider's last error when minting fails; `APITimeoutError` when minting works but
-        no session came in time; `ClientClosedError` when the pool or its client is closed, or in
-        another event loop than the one that opened the pool; `ParameterError` when `min_ttl` is not
-        less than the lifetime of the secrets.
+        Raises the error of the last mint when minting fails, `APITimeoutError` when minting works
+        but takes too long, `ClientClosedError` when the pool or its client is closed or when
+        another event loop opened the pool, and `ParameterError` when an argument is out of range:
+        `min_ttl` must be less than the lifetime of the secrets.
         """
         ttl, timeout = self._checked(min_ttl, timeout)
         self._refuse_another_loop()
-        # Not a full checkpoint: a hit does not wait for other tasks. Hits in a row end when the pool
-        # is empty, so they do not keep other tasks waiting for long.
+        # Not a full checkpoint, so that a hit does not wait for other tasks. A series of hits ends
+        # when the pool is empty, so other tasks do not wait for long either.
         await anyio.lowlevel.checkpoint_if_cancelled()
         session = self._inventory.take(ttl)
         self._changed.set()
@@ -64,16 +65,16 @@ class SecretPool(BasePool[AsyncSessions]):
             self._inventory.leave(waiter)
 
     def _refuse_another_loop(self) -> None:
-        """Raise in another event loop: the tasks that mint could not wake the caller."""
+        """Raise in another event loop, where the minting tasks cannot wake the caller."""
         if anyio.lowlevel.current_token().native_token is not self._event_loop:
             message = (
-                "The pool was opened in another event loop: open one in each, or keep one event loop "
-                "for as long as the process"
+                "The pool was opened in another event loop: open one pool in each event loop, or "
+                "use one event loop for the whole process"
             )
             raise ClientClosedError(message)
 
     def stats(self) -> PoolStats:
-        """Return the pool's figures: what it holds and wants now, and counts since it was made."""
+        """Return the pool's current levels, and its counts since it was made."""
         return self._inventory.stats()
 
     async def _refill(self) -> None:
@@ -107,9 +108,9 @@ class SecretPool(BasePool[AsyncSessions]):
 
     async def __aexit__(self, *_exc_info: object) -> None:
         if self._is_inherited:
-            return  # the tasks and the event loop are the parent's
+            return  # the tasks and the event loop belong to the parent
         self._inventory.close(self._closed_error())
         self._emit_level(self._new_level())
         self._tasks.cancel_scope.cancel()
-        # The task group does not get the body's exception: it would wrap it, or swallow it.
+        # The task group would wrap or suppress the exception of the `async with` block.
         await self._tasks.__aexit__(None, None, None)

@@ -1,12 +1,13 @@
 """How long a pool stops minting after a failure, and how it starts again.
 
-no failure           as many mints at once as the pool allows
-one fails            no mint begins during the pause: full jitter (`core/retry.py`), never less
-than Retry-After; `max_delay` when a retry can hardly help, or when the
-retry budget is spent
-the pause is over    one mint at a time, until one succeeds
-others fail during   no change: they began before the pause, and failed for the same reason
-the pause
+    no failure             as many mints at once as the pool allows
+    a mint fails           no mint begins during a pause: full jitter (`core/retry.py`), at least
+                           Retry-After; `max_delay` in place of the jitter if the error is not
+                           retryable, or if the retry budget is spent
+    the pause ends         one mint at a time, until one succeeds
+    others fail meanwhile  no change: they began before the pause, and failed for the same reason
+
+A pause lasts at least 1 ms.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from openai_realtime.errors import APIError
 if TYPE_CHECKING:
     from openai_realtime.core.exchange import RetryContext
 
-_MIN_PAUSE = 0.001  # seconds: full jitter may draw 0, and a pause always follows a failure
+_MIN_PAUSE = 0.001  # seconds, because full jitter may be 0
 
 
 class Backoff:
@@ -27,7 +28,7 @@ class Backoff:
 
     def __init__(self, context: RetryContext) -> None:
         self._context = context
-        self._failures = 0  # in a row; those during one pause count once
+        self._failures = 0  # in a row; the failures during one pause count once
         self._withdrawn = 0
         self._pause_ends = 0.0
         self.last_error: Exception | None = None
@@ -39,17 +40,17 @@ class Backoff:
         return self.last_error if self._failures else None
 
     def pause(self, now: float) -> float:
-        """Return for how many seconds no mint begins."""
+        """Return the seconds until the pause ends; 0 if there is no pause."""
         return max(0.0, self._pause_ends - now) if self._failures else 0.0
 
-    def allowed(self, most: int, now: float) -> int:
-        """Return how many mints may run at once: `most` when the last one succeeded."""
+    def allowed(self, concurrency: int, now: float) -> int:
+        """Return how many mints may run at once: `concurrency` if the last one succeeded."""
         if not self._failures:
-            return most
+            return concurrency
         return 0 if self.pause(now) else 1
 
     def failed(self, error: Exception, now: float) -> None:
-        """Note a failure."""
+        """Record a failure."""
         self.last_error = error
         if self.pause(now):
             return
@@ -65,6 +66,6 @@ class Backoff:
         self._pause_ends = now + max(_MIN_PAUSE, delay)
 
     def succeeded(self) -> None:
-        """Note a success: the retry budget gets back what the failures took from it."""
+        """Record a success, and refund the retry budget for the failures."""
         self._context.budget.refund(self._withdrawn)
         self._failures = self._withdrawn = 0

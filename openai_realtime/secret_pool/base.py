@@ -1,4 +1,4 @@
-"""What the two secret pools share: everything but waiting and minting."""
+"""The base class of the two secret pools: everything except waiting and minting."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretP
 
 S = TypeVar("S", AsyncSessions, Sessions)
 
-_DEFAULT_LIFETIME = 60.0  # seconds: the endpoint's own default, for a response without an expiry
-_DATE_STEP = 1.0  # a Date header has whole seconds: the server's clock may be that far ahead of it
+_DEFAULT_LIFETIME = 60.0  # seconds: the endpoint's default, for a response without an expiry
+_DATE_STEP = 1.0  # a Date header has whole seconds: the server's clock may be this much ahead of it
 
 
 class BasePool(Generic[S]):
-    """A pool whose subclasses wait and mint."""
+    """A pool; its subclasses wait and mint."""
 
     _block: str
     """The statement that opens it, for error messages."""
@@ -55,12 +55,12 @@ class BasePool(Generic[S]):
 
     @property
     def was_opened(self) -> bool:
-        """Whether its `with` block was entered. A pool is opened once."""
+        """Whether the pool was opened, which it can be only once."""
         return self._is_open
 
     @property
     def _is_inherited(self) -> bool:
-        """Whether this is a forked child of the process that opened it: its secrets are the parent's."""
+        """Whether another process opened the pool, and this one is a fork of it."""
         return self._is_open and self._process != os.getpid()
 
     def _refuse_inherited(self) -> None:
@@ -79,19 +79,19 @@ class BasePool(Generic[S]):
         self._refuse_inherited()
         ttl = self._inventory.limits.min_ttl if min_ttl is None else min_ttl
         if not 0 <= ttl < self._lifetime:
-            message = f"min_ttl must be from 0 to below {self._lifetime:g}, which the secrets live"
+            message = f"min_ttl must be from 0 to below {self._lifetime:g} s, the secrets' lifetime"
             raise ParameterError(message, param="min_ttl")
         timeout = self._timeout if timeout is None else timeout
         if not 0 <= timeout < math.inf:
-            message = "timeout must be in seconds, finite and not negative"
+            message = "timeout must be a finite number of seconds, 0 or more"
             raise ParameterError(message, param="timeout")
         return ttl, timeout
 
     def _result(
         self, waiter: Waiter[RealtimeSessionCreateResponse], timeout: float
     ) -> RealtimeSessionCreateResponse:
-        """Return the session that a waiter got, or raise the reason why it got none."""
-        self._refuse_inherited()  # the fork may have come while it waited
+        """Return the session that a waiter got, or raise the error because of which it got none."""
+        self._refuse_inherited()  # the process may have been forked meanwhile
         session = self._inventory.collect(waiter)
         if session is not None:
             return session
@@ -105,18 +105,19 @@ class BasePool(Generic[S]):
                 hint="Raise timeout=, or the pool's size= and concurrency=; see pool.stats()",
             )
         if not isinstance(error, RealtimeError):
-            raise error.with_traceback(None)  # it would grow with every caller that raises it
+            raise error.with_traceback(None)  # each `raise` would make the traceback longer
         # Several callers may get the same error: each raises a copy, with its own traceback.
-        own = copy.copy(error)
-        if isinstance(own, APIError):
-            hint = f"The pool {self.name!r} is empty, and this is why it could not mint"
-            own.hint = f"{own.hint}. {hint}" if own.hint else hint
-        raise own
+        error = copy.copy(error)
+        if isinstance(error, APIError):
+            hint = f"The pool {self.name!r} is empty, because minting fails with this error"
+            error.hint = f"{error.hint}. {hint}" if error.hint else hint
+        raise error
 
     def _lifetime_left(self, session: RealtimeSessionCreateResponse) -> float:
-        """Return for how many seconds the secret of a session that has just arrived lives at least.
+        """Return the shortest possible lifetime of a secret that has just arrived, in seconds.
 
-        It is never more than the lifetime asked for: the clock of a gateway on the way may be slow.
+        Never more than the requested lifetime: the Date header may come from a gateway whose clock
+        is slow.
         """
         seconds = session.client_secret.seconds_left
         stated = _DEFAULT_LIFETIME if seconds is None else seconds
@@ -124,7 +125,7 @@ class BasePool(Generic[S]):
 
     def _mint_failed(self, error: Exception) -> None:
         if isinstance(error, APIError):
-            error.__traceback__ = None  # its frames would live as long as the pool
+            error.__traceback__ = None  # the pool stores the error; the frames would stay in memory
         self._inventory.mint_failed(error)
         if isinstance(error, ClientClosedError):
             self._inventory.close(
@@ -142,7 +143,7 @@ class BasePool(Generic[S]):
         return ClientClosedError(f"The pool {self.name!r} is closed")
 
     def _new_level(self) -> PoolLevel | None:
-        """Return the level if there is a listener and the level has changed since it was last emitted."""
+        """Return the level if there is a listener and it differs from the last one emitted."""
         if self._context.listening() is None:
             return None
         now = self._inventory.stats()

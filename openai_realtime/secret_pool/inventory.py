@@ -1,24 +1,22 @@
-"""What a secret pool holds, which caller gets it, and how many mints begin now.
+"""The secrets of a pool, the callers that wait for them, and the number of mints to begin.
 
 A pool does no more than this:
 
-    count = inventory.reserve()      begin so many mints, and report how each ended: `mint_succeeded`,
-                                     `mint_failed` or `mint_cancelled`
-    sleep(inventory.next_wake())     then reserve again; earlier when `take` was called or a mint ended
+    count = inventory.reserve()      begin this many mints, and report how each ended, with
+                                     `mint_succeeded`, `mint_failed` or `mint_cancelled`
+    sleep(inventory.next_wake())     then reserve again; earlier if `take` is called or a mint ends
 
-    which item      the one that expires first of those that live long enough, so that few expire
-                    unused; without one the caller waits, first come, first served
+    which item      of the items that live long enough, the one that expires first, so that few
+                    expire unused. If there is none, the caller waits: first come, first served
     how many        as many as were taken in about the last 30 s, from min_size to max_size, and one
-                    more for each caller that waits; at first max_size, as the demand is unknown
-    what counts     an item counts until shortly before the end of its use; then its successor is
-                    minted. It is still given out until it expires or there is no room
+                    more for each caller that waits. At first max_size, because demand is unknown
+    replacement     shortly before an item is no longer ready, its replacement is minted. The old
+                    item may still be taken until it expires or there are more than max_size items
 
-In whatever order the calls come: no expired item is given out, no item is given out twice, there are
-never more than max_size items, and never more than `concurrency` mints at once.
+Whatever the order of the calls, no expired item is returned, no item is returned twice, there are
+never more than max_size items, and never more than `concurrency` mints run at once.
 
-Rules for this file:
-
-- It is not thread-safe: a pool with threads holds a lock around it.
+Rule for this file: it is not thread-safe; a pool with threads must hold a lock while it uses it.
 """
 
 from __future__ import annotations
@@ -40,21 +38,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEMAND_SECONDS = 30.0
-"""After this time a call of `take` counts 1/e, after twice this time 1/e²."""
-_MAX_LEAD = 10.0  # seconds between the mint of a successor and the end of an item's use
-_MIN_USE = 1.0  # seconds: an item with less use left is not kept
-_MAX_SLEEP = 5.0  # seconds: the demand falls by itself, and the new level is emitted
+"""After this time, a call of `take` counts 1/e in the demand; after twice this time, 1/e²."""
+_MAX_LEAD = 10.0  # seconds from minting a replacement until the old item is no longer ready
+_MIN_USE = 1.0  # seconds: an item that would be ready for less time is an error
+_MAX_SLEEP = 5.0  # seconds: the estimate of demand falls all the time, and new levels are emitted
 _MIN_SLEEP = 0.001  # seconds: a timer may fire slightly too early
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """A pool's figures at one moment, and its counts since it was made."""
+    """A pool's levels at one moment, and its counts since it was made."""
 
     ready: int
     """Secrets that live for at least the pool's `min_ttl`."""
     wanted: int
-    """How many it wants to have ready; 0 when it is closed."""
+    """How many secrets the pool should have ready; 0 when it is closed."""
     minting: int
     """Mints that are running."""
     waiting: int
@@ -64,15 +62,15 @@ class PoolStats:
     misses: int
     """Calls of `acquire` that had to wait."""
     minted: int
-    """Secrets that arrived."""
+    """Secrets that were minted."""
     unused: int
-    """Secrets that expired, were dropped for newer ones, or were left when the pool was closed."""
+    """Secrets that expired, were replaced by newer ones, or were left when the pool was closed."""
     failures: int
     """Mints that failed, after their retries."""
     backing_off: float
-    """Seconds until the next mint begins, while minting fails; otherwise 0."""
+    """Seconds until the next mint begins, if minting fails; otherwise 0."""
     last_error: Exception | None = field(repr=False)
-    """The last failure, even if minting works again. It may quote the server."""
+    """The last failure, even if minting works again. Its message may quote the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class Limits:
     concurrency: int
     """How many mints may run at once."""
     min_ttl: float
-    """How many seconds an item must still live to count as ready."""
+    """The shortest remaining lifetime of a ready item, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class _Entry(Generic[T]):
     item: T
     expires: float
     renew_at: float
-    """When its successor is minted: from then on it does not count."""
+    """When its replacement is minted; from then on, it does not count."""
 
 
 @dataclass(eq=False, slots=True)
@@ -101,13 +99,13 @@ class Waiter(Generic[T]):
 
     min_ttl: float
     wake: Callable[[], object]
-    """Called once, when there is an item or an error for it. It must not call the inventory."""
+    """Called once, when the waiter has got an item or an error. It must not call the inventory."""
     error: Exception | None = None
     entry: _Entry[T] | None = field(default=None, repr=False)
 
 
 class DemandEstimate:
-    """How many items were taken in about the last 30 seconds, with exponential decay."""
+    """An estimate of how many items were taken in the last 30 seconds, with exponential decay."""
 
     __slots__ = ("_at", "_count")
 
@@ -142,13 +140,13 @@ class SecretInventory(Generic[T]):
     # --- For callers -------------------------------------------------------------------------
 
     def take(self, min_ttl: float) -> T | None:
-        """Return an item that lives at least `min_ttl` seconds, and forget it; None if there is none."""
+        """Remove and return an item that lives `min_ttl` seconds or more; None if there is none."""
         if self._closed is not None:
             return None
         now = self._clock()
         self._demand.note(now)
         index = bisect_left(self._entries, now + min_ttl, key=_expiry)
-        # An item that expires at this moment is expired, even for `min_ttl=0`.
+        # An item that expires now is already expired, even for `min_ttl=0`.
         while index < len(self._entries) and self._entries[index].expires <= now:
             index += 1
         if index == len(self._entries):
@@ -158,10 +156,10 @@ class SecretInventory(Generic[T]):
         return self._entries.pop(index).item
 
     def wait(self, min_ttl: float, wake: Callable[[], object]) -> Waiter[T]:
-        """Return a waiter for a caller that got None from `take`; the caller must `leave` in the end.
+        """Return a waiter for a caller that got None from `take`, and that calls `leave` later.
 
-        Where waiting cannot help, the waiter gets its error at once: when the pool is closed, and
-        during the pause after an error that no retry can mend.
+        The waiter gets an error at once if waiting cannot help: when the pool is closed, and during
+        the pause after an error that is not retryable.
         """
         waiter = Waiter[T](min_ttl, wake)
         self._waiters.append(waiter)
@@ -173,22 +171,22 @@ class SecretInventory(Generic[T]):
         return waiter
 
     def collect(self, waiter: Waiter[T]) -> T | None:
-        """Return the item that a waiter got, and forget it; None if it got none."""
+        """Remove and return the item of a waiter; None if it has none."""
         entry, waiter.entry = waiter.entry, None
         return None if entry is None else entry.item
 
     def leave(self, waiter: Waiter[T]) -> None:
-        """Remove a waiter; an item that it got and did not collect goes back."""
+        """Remove a waiter; an item that was not collected goes back to the pool."""
         entry, waiter.entry = waiter.entry, None
         if entry is not None:
             self._offer(entry)
         elif waiter in self._waiters:
             self._waiters.remove(waiter)
 
-    # --- For what mints ----------------------------------------------------------------------
+    # --- For the mints -----------------------------------------------------------------------
 
     def reserve(self) -> int:
-        """Return how many mints to begin now; the end of each must be reported once."""
+        """Return how many mints to begin now; the caller must report the end of each once."""
         now = self._clock()
         while self._entries and self._entries[0].expires <= now:
             self._discard_soonest()
@@ -199,7 +197,7 @@ class SecretInventory(Generic[T]):
         return max(0, count)
 
     def mint_succeeded(self, item: T, seconds: float) -> None:
-        """Take a minted item that lives for `seconds`; a lifetime too short to be of use is a failure."""
+        """Add a minted item that lives for `seconds`; if that is too short, record a failure."""
         use = seconds - self.limits.min_ttl
         if use < _MIN_USE:
             self.mint_failed(_too_short(seconds))
@@ -210,10 +208,10 @@ class SecretInventory(Generic[T]):
         now = self._clock()
         self._offer(_Entry(item, now + seconds, now + use - min(_MAX_LEAD, use / 4)))
         for waiter in [each for each in self._waiters if each.min_ttl > seconds]:
-            self._fail(waiter, _too_short(seconds))  # the next one would not live longer
+            self._fail(waiter, _too_short(seconds))  # later ones would not live longer
 
     def mint_failed(self, error: Exception) -> None:
-        """Note a failed mint. Waiters go on waiting if a later mint may succeed."""
+        """Record a failed mint. If the error is not retryable, all waiters get it."""
         self._minting -= 1
         self._failures += 1
         self._backoff.failed(error, self._clock())
@@ -221,11 +219,11 @@ class SecretInventory(Generic[T]):
             self._fail_all(error)
 
     def mint_cancelled(self) -> None:
-        """Note a cancelled mint."""
+        """Record a cancelled mint."""
         self._minting -= 1
 
     def next_wake(self) -> float:
-        """Return in how many seconds to call `reserve` again, if nothing happens before."""
+        """Return the seconds until `reserve` must be called again, if nothing happens before."""
         now = self._clock()
         moments = [entry.renew_at for entry in self._entries if entry.renew_at > now]
         moments += [entry.expires for entry in self._entries[:1]]
@@ -233,7 +231,7 @@ class SecretInventory(Generic[T]):
         return max(_MIN_SLEEP, min(seconds, self._backoff.pause(now) or seconds, _MAX_SLEEP))
 
     def close(self, error: Exception) -> None:
-        """Drop all items; the waiters, and those of later calls of `wait`, get `error`."""
+        """Drop all items; present and later waiters get `error`."""
         if self._closed is None:
             self._closed = error
             while self._entries:
@@ -244,7 +242,7 @@ class SecretInventory(Generic[T]):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether `close` was called."""
         return self._closed is not None
 
     @property
@@ -256,11 +254,11 @@ class SecretInventory(Generic[T]):
         """Return how many items the pool should hold at `now`."""
         if self._closed is not None:
             return 0
-        asked = int(self._demand.count(now) + 0.5)
-        return max(self.limits.min_size, min(self.limits.max_size, asked))
+        demand = int(self._demand.count(now) + 0.5)
+        return max(self.limits.min_size, min(self.limits.max_size, demand))
 
     def stats(self) -> PoolStats:
-        """Return the figures at this moment."""
+        """Return the levels and counts at this moment."""
         now = self._clock()
         return PoolStats(
             ready=len(self._entries)
@@ -278,7 +276,7 @@ class SecretInventory(Generic[T]):
         )
 
     def _offer(self, entry: _Entry[T]) -> None:
-        """Give an item to the first waiter that it lives long enough for; otherwise keep it."""
+        """Give an item to the first waiter whose `min_ttl` it meets; if there is none, store it."""
         now = self._clock()
         for waiter in self._waiters:
             if entry.expires > now and entry.expires >= now + waiter.min_ttl:
@@ -311,8 +309,8 @@ def _is_temporary(error: Exception) -> bool:
 def _too_short(seconds: float) -> APIResponseValidationError:
     if seconds <= 0:
         return APIResponseValidationError(
-            "The server's secrets have expired when they arrive, by the Date header of its response",
-            hint="See which clock is wrong: the server's, or that of a gateway on the way",
+            "The server's secrets have expired before they arrive, by the response's Date header",
+            hint="Check which clock is wrong: the server's, or that of a gateway before it",
         )
     return APIResponseValidationError(
         f"The server's secrets live for {seconds:.0f} s only: too short for min_ttl",

@@ -30,15 +30,15 @@ class PoolConfig:
     name: str
     limits: Limits
     lifetime: float
-    """The lifetime, in seconds, that each secret is requested with."""
+    """The lifetime that is requested for each secret, in seconds."""
     session: SessionCreateParams
-    """The parameters that each session is created with."""
+    """The parameters of each session."""
 
     @classmethod
     def parse(cls, configuration: Configuration, params: SecretPoolParams) -> PoolConfig:
         """Split and check a pool's keyword arguments; raises `ParameterError`."""
-        given = cast("Mapping[str, object]", params)
-        session = {name: value for name, value in given.items() if name not in _SETTINGS}
+        arguments = cast("Mapping[str, object]", params)
+        session = {name: value for name, value in arguments.items() if name not in _SETTINGS}
         _refuse_personal(session)
         size = _integer("size", params.get("size", 8), 1, 1000)
         limits = Limits(
@@ -47,9 +47,9 @@ class PoolConfig:
             concurrency=_integer("concurrency", params.get("concurrency", 8), 1, 100),
             min_ttl=_seconds(params.get("min_ttl", 30.0)),
         )
-        create_call(configuration, CREATE, session)  # raises now if they are wrong
+        create_call(configuration, CREATE, session)  # raises `ParameterError` if they are wrong
         lifetime = _lifetime(session, limits.min_ttl)
-        name = given["name"] if "name" in given else _next_name()
+        name = arguments["name"] if "name" in arguments else _next_name()
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:  # noqa: PLR2004 - the message says it
             message = "name must be a printable text of 1 to 100 characters"
             raise ParameterError(message, param="name")
@@ -57,7 +57,7 @@ class PoolConfig:
 
 
 def _next_name() -> str:
-    """Return `sessions`, then `sessions-2` and so on: metrics distinguish pools by their names."""
+    """Return `sessions`, then `sessions-2` and so on, so that metrics can distinguish pools."""
     number = next(_numbers)
     return "sessions" if number == 1 else f"sessions-{number}"
 
@@ -77,7 +77,7 @@ def _seconds(value: object) -> float:
 
 
 def _lifetime(session: dict[str, object], min_ttl: float) -> float:
-    """Return the lifetime that a session requests; adds one to `session` if it requests none."""
+    """Return the lifetime that `session` requests, after adding one to it if it requests none."""
     secret = cast("Mapping[str, Mapping[str, object]]", session.get("client_secret", {}))
     seconds = secret.get("expires_after", {}).get("seconds")
     if not isinstance(seconds, int):
@@ -85,7 +85,7 @@ def _lifetime(session: dict[str, object], min_ttl: float) -> float:
         expires_after = {"anchor": "created_at", "seconds": seconds}
         session["client_secret"] = {**secret, "expires_after": expires_after}
     if seconds <= min_ttl:
-        message = f"min_ttl={min_ttl:g} is no less than the {seconds} s that the secrets live"
+        message = f"min_ttl={min_ttl:g} must be less than {seconds} s, the lifetime of the secrets"
         raise ParameterError(message, param="min_ttl")
     return float(seconds)
 
@@ -97,7 +97,7 @@ def _refuse_personal(session: Mapping[str, object]) -> None:
         for name in cast("Mapping[object, object]", names) if isinstance(names, Mapping) else ():
             if isinstance(name, str) and name.lower() in _PERSONAL:
                 message = (
-                    f"{name}: a pool cannot hold the secrets of one person, because the next caller "
+                    f"{name}: a pool cannot hold the secrets of one person, because other callers "
                     "would speak under that person's identifier: use sessions.create instead"
                 )
                 raise ParameterError(message, param=option or name)

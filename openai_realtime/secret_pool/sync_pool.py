@@ -16,11 +16,11 @@ from openai_realtime.types.session import RealtimeSessionCreateResponse, SecretP
 
 
 class SyncSecretPool(BasePool[Sessions]):
-    """A pool of sessions with fresh secrets, for threads: `client.secret_pool(…)` makes it.
+    """A pool of sessions that are minted in advance, for threads.
 
-    Open it with `with`, and share it between threads. Closing it does not wait for running mints:
-    they end by themselves, and their secrets are dropped. Its threads are daemons: the
-    process may end while they mint. In a forked child `acquire` raises `ClientClosedError`, and
+    `client.secret_pool(…)` makes it. Open it with `with`, and share it between threads. Closing it
+    does not wait for the running mints, whose sessions are dropped. Its threads are daemons: the
+    process may end while they mint. In a forked process `acquire` raises `ClientClosedError`, and
     closing does nothing: open one pool in each process.
     """
 
@@ -36,8 +36,9 @@ class SyncSecretPool(BasePool[Sessions]):
         super().__init__(sessions, configuration, context, params)
         self._lock = threading.Lock()
         self._changed = threading.Event()
+        # True: mint one session. False: end the thread.
         self._orders: SimpleQueue[bool] = SimpleQueue()
-        # Not an executor: the process would wait for its threads at exit.
+        # Not an executor, for whose threads the process would wait at exit.
         self._threads = [
             threading.Thread(target=work, name=f"secret pool {self.name}", daemon=True)
             for work in (self._refill, *[self._mint] * self._inventory.limits.concurrency)
@@ -49,12 +50,14 @@ class SyncSecretPool(BasePool[Sessions]):
         """Return a session whose secret lives at least `min_ttl` more seconds. No other caller gets it.
 
         Returns at once when the pool has one. Otherwise it blocks until one is minted, at most
-        `timeout` seconds (0: does not block), first come, first served. Defaults: the pool's
-        `min_ttl`, the client's total timeout. The session of an interrupted caller stays in the pool.
+        `timeout` seconds (0: does not block), first come, first served. `min_ttl` defaults to the
+        pool's, `timeout` to the client's total timeout. If the caller is interrupted, the session
+        stays in the pool.
 
-        Raises the provider's last error when minting fails; `APITimeoutError` when minting works but
-        no session came in time; `ClientClosedError` when the pool or its client is closed;
-        `ParameterError` when `min_ttl` is not less than the lifetime of the secrets.
+        Raises the error of the last mint when minting fails, `APITimeoutError` when minting works
+        but takes too long, `ClientClosedError` when the pool or its client is closed, and
+        `ParameterError` when an argument is out of range: `min_ttl` must be less than the lifetime
+        of the secrets.
         """
         ttl, timeout = self._checked(min_ttl, timeout)
         with self._lock:
@@ -73,14 +76,14 @@ class SyncSecretPool(BasePool[Sessions]):
                 self._inventory.leave(waiter)
 
     def stats(self) -> PoolStats:
-        """Return the pool's figures: what it holds and wants now, and counts since it was made."""
+        """Return the pool's current levels, and its counts since it was made."""
         with self._locked():
             return self._inventory.stats()
 
     def close(self) -> None:
-        """Drop all secrets; `acquire` raises `ClientClosedError` from now on, in waiting callers too.
+        """Drop all sessions; present and later calls of `acquire` raise `ClientClosedError`.
 
-        In a forked child it does nothing: the pool is the parent's.
+        In a forked process it does nothing, because the pool belongs to the parent.
         """
         if self._is_inherited:
             return
@@ -91,7 +94,7 @@ class SyncSecretPool(BasePool[Sessions]):
             self._threads[0].join()
 
     def _locked(self) -> AbstractContextManager[object]:
-        """Return the lock; in a forked child none, because a thread of the parent may hold it."""
+        """Return the lock; in a forked process none, because a thread of the parent may hold it."""
         return nullcontext() if self._is_inherited else self._lock
 
     def _refill(self) -> None:

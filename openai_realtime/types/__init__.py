@@ -1,8 +1,7 @@
-"""Parameters (`…Param`, `…Params`), responses, and the names that they may hold, by noun.
+"""The types of parameters (`…Param`, `…Params`) and responses.
 
-Each name is loaded when it is first used: a client that only mints needs few of these modules.
-Responses keep fields and values that this version does not know. Names such as models and voices are
-offered as literals to editors and type checkers; any other string is taken too.
+Each name is imported when it is first used. Responses store fields and values that this version
+does not know. Editors suggest the known models, voices and so on; other strings are accepted too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""pydantic annotations: checks of parameters, and how some values of a response are read.
+"""pydantic annotations that check parameters, and that parse some values of responses.
 
 Rules for this file:
-- A check states its whole rule when it fails, and what passes it is JSON.
-- What a usual response holds is read in Rust: no annotation calls Python for it.
+
+- The error of a check states the whole rule; a value that passes a check is JSON.
+- No annotation calls Python code for the values of a usual response: Rust code parses them.
 """
 
 import math
@@ -43,7 +44,7 @@ def _finite(value: object) -> object:
 
 if TYPE_CHECKING:
     JsonParam = Mapping[str, object]
-else:  # Checked at run time; as a static type it would be invariant, and refuse plain dicts.
+else:  # For type checkers it would be invariant, and plain dicts would be errors.
     JsonParam = dict[str, Annotated[JsonValue, AfterValidator(_finite)]]
 
 
@@ -93,8 +94,8 @@ class FloatWhenNull:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        # The first step lets null or a number through, and reports what is neither. The second step
-        # fails for null alone, and then gives `value`.
+        # The first step accepts null or a number, and reports anything else. The second step fails
+        # only for null, and then returns `value`.
         either = core_schema.nullable_schema(handler(source))
         value = core_schema.with_default_schema(
             core_schema.float_schema(strict=True), default=self.value, on_error="default"
@@ -113,10 +114,10 @@ class FloatWhenNull:
 
 @dataclass(frozen=True, slots=True)
 class TaggedUnion:
-    """Annotates the model for an object without a known `type` with the models for known types.
+    """Annotates the model of unknown types, and makes it a union with the models of known types.
 
-    With a function as discriminator, pydantic would first make Python objects of the JSON and read
-    those. With a field's name as discriminator, it reads the JSON itself.
+    The discriminator is a field's name, because pydantic then parses the JSON directly. For a
+    function as discriminator, it would first convert the JSON to Python objects.
     """
 
     known: tuple[tuple[str, type], ...]
@@ -135,8 +136,8 @@ class TaggedUnion:
         return core_schema.union_schema([tagged, others], mode="left_to_right")
 
     def _refuse_known_type(self, value: object) -> object:
-        """Return a value without a known type; one with a known type did not fit its model."""
-        kind = type_of(value)  # A server may send anything here, unhashable values too.
+        """Return `value`; raise if its type is known, because then it did not fit that model."""
+        kind = type_of(value)  # may be unhashable
         if any(kind == name for name, _ in self.known):
             error_type, message = "unfit", "does not fit its type"
             raise PydanticCustomError(error_type, message)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         | str
     )
     Modality = Literal["text", "audio"] | str
-else:  # Open at run time: a union of literals and str would only be a slower str.
+else:  # At run time every string is valid, and a union with literals would only be slower.
     AudioFormat = VoiceName = TranscriptionModel = Modality = str
 
 
@@ -54,19 +54,19 @@ class TranscriptionParam(TypedDict, total=False):
     model: TranscriptionModel
     """The transcription model, such as `gpt-4o-transcribe`. Default: the server's."""
     language: str
-    """The spoken language as ISO-639-1, such as `en`: improves accuracy and latency."""
+    """The spoken language as ISO-639-1, such as `en`; it improves accuracy and latency."""
     prompt: str
     """Guidance for the model's style, or a list of keywords for `whisper-1`."""
     languages: list[str]
-    """Languages that may be spoken, as ISO-639-1. Only `gpt-transcribe`, `gpt-live-transcribe`."""
+    """Languages that may be spoken, as ISO-639-1. For `gpt-transcribe`, `gpt-live-transcribe`."""
     keywords: list[str]
-    """Words to expect. Only `gpt-transcribe`, `gpt-live-transcribe`."""
+    """Words to expect. For `gpt-transcribe` and `gpt-live-transcribe` only."""
     delay: Literal["minimal", "low", "medium", "high", "xhigh"]
-    """How long the model waits before it emits text. Only `gpt-realtime-whisper`."""
+    """How long the model waits before it emits text. For `gpt-realtime-whisper` only."""
 
 
 class NoiseReductionParam(TypedDict, total=False):
-    """Filters noise before turn detection and the model hear the audio."""
+    """The filter that removes noise from the audio before turn detection and the model get it."""
 
     type: Literal["near_field", "far_field"]
     """`near_field` for headsets, `far_field` for laptops and conference rooms. Default: the

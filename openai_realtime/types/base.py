@@ -1,4 +1,4 @@
-"""The base of all responses: it keeps unknown fields, masks secrets, and carries `meta`."""
+"""The base classes of responses: they store unknown fields, mask secrets, and have `meta`."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import ClassVar, Self, cast
@@ -15,39 +15,39 @@ _NO_SECRETS_KNOWN = Sanitizer()
 
 
 class WireModel(BaseModel):
-    """A part of a response. Fields this version does not know are kept, and dumped again.
+    """A part of a response. It stores fields that this version does not know, and dumps them too.
 
-    Equality compares what the server said, not when or how it arrived.
+    Equality compares the fields, and ignores `meta` and the time of arrival.
     """
 
-    # What is known beside the JSON: slots of ours, set by `object.__setattr__`, as Python documents it
-    # for a class with a `__setattr__` of its own. Pydantic's takes 3 µs more a value, and its private
-    # attributes 20 µs. They stand here because a class can inherit slots from one base alone.
+    # Values that are not in the JSON. `object.__setattr__` sets them, because pydantic's own
+    # `__setattr__` takes 3 µs longer a value, and its private attributes take 20 µs. Both slots are
+    # here because a class can inherit slots from only one base.
     __slots__ = ("_arrival", "_meta")
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
-        # Building a validator takes milliseconds: left to the first response that needs it.
+        # Building a validator takes milliseconds, so the first response that needs it builds it.
         defer_build=True,
         allow_inf_nan=False,
-        # A validation error may travel to a log: it must not carry the secret it was given.
+        # A validation error may be logged, so it must not contain the secret.
         hide_input_in_errors=True,
-        # "model" is a field's name on the wire, not pydantic's.
+        # The API has fields whose names pydantic would reserve for itself.
         protected_namespaces=(),
     )
     """pydantic's settings, the same for every part of every response."""
 
     def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        """Yield what is shown; texts that look like secrets, or stand where one would, are masked.
+        """Yield the names and values that `repr()` and rich show.
 
-        By rich's name for it: rich shows the same.
+        Texts that look like a secret are masked, and so are texts under a secret's name.
         """
         sanitizer = self._sanitizer()
-        # One that is still being made has no extra fields yet: a debugger may show it.
+        # A debugger may show a model that is still being created, which has no extra fields yet.
         extra: dict[str, object] | None = getattr(self, "model_extra", None)
         for name, value in {**self.__dict__, **(extra or {})}.items():
             if not isinstance(value, RedactedStr) and isinstance(value, str | list | dict | int):
-                # Not made visible: repr makes escapes of what is not printable by itself.
+                # `mask`, not `text`: `repr()` escapes the characters that are not printable.
                 shown = sanitizer.json({name: cast("Json", value)}, sanitizer.mask)
                 yield from cast("dict[str, Json]", shown).items()
             else:
@@ -68,17 +68,17 @@ class WireModel(BaseModel):
         return _NO_SECRETS_KNOWN
 
     def __copy__(self) -> Self:
-        return self._noted_on(super().__copy__())
+        return self._with_slots_copied_to(super().__copy__())
 
     def __deepcopy__(self, memo: dict[int, object] | None = None) -> Self:
-        return self._noted_on(super().__deepcopy__(memo))
+        return self._with_slots_copied_to(super().__deepcopy__(memo))
 
-    def _noted_on(self, copied: Self) -> Self:
-        """Return a copy that knows what this one does; neither note ever changes."""
+    def _with_slots_copied_to(self, copied: Self) -> Self:
+        """Set the slots of `copied` to those of this model (immutable values), and return it."""
         for slot in WireModel.__slots__:
-            note: object = getattr(self, slot, None)
-            if note is not None:
-                object.__setattr__(copied, slot, note)
+            value: object = getattr(self, slot, None)
+            if value is not None:
+                object.__setattr__(copied, slot, value)
         return copied
 
     def __eq__(self, other: object) -> bool:
@@ -86,7 +86,7 @@ class WireModel(BaseModel):
             return NotImplemented
         return (self.__dict__, self.model_extra) == (other.__dict__, other.model_extra)
 
-    __hash__ = None  # type: ignore[assignment]  # a mutable model, as pydantic's own are
+    __hash__ = None  # type: ignore[assignment]  # mutable, like pydantic's own models
 
 
 class ResponseModel(WireModel):
@@ -94,7 +94,7 @@ class ResponseModel(WireModel):
 
     @property
     def meta(self) -> ResponseMeta:
-        """How the call went: status, request id, attempts, elapsed seconds, rate limits."""
+        """Facts about the call: status, request id, attempts, elapsed seconds, rate limits."""
         meta: ResponseMeta | None = getattr(self, "_meta", None)
         return meta or ResponseMeta()
 
@@ -102,6 +102,6 @@ class ResponseModel(WireModel):
         return self.meta.sanitizer
 
     def with_meta(self, meta: ResponseMeta) -> Self:
-        """Attach how the call went; returns the response itself."""
+        """Set `meta`, and return this response."""
         object.__setattr__(self, "_meta", meta)
         return self

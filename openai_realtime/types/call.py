@@ -19,7 +19,7 @@ class CallParameters(TypedDict, total=False):
     sdp: Required[str]
     """The WebRTC peer's SDP offer."""
     session: RealtimeSessionParam
-    """The session's configuration. Not with an ephemeral key, whose session is configured."""
+    """The session's configuration. Not allowed with an ephemeral key: its session is configured."""
 
 
 class CallCreateParams(CallParameters, RequestOptions, total=False):
@@ -28,10 +28,10 @@ class CallCreateParams(CallParameters, RequestOptions, total=False):
 
 @with_config(STRICT)
 class CallAcceptParameters(NestedSessionParameters, total=False):
-    """The session that takes a phone call."""
+    """The session of an accepted phone call."""
 
     type: Literal["realtime"]
-    """Always `realtime`, and sent so when it is left out."""
+    """Always `realtime`; it is sent also when it is left out."""
 
 
 class CallAcceptParams(CallAcceptParameters, RequestOptions, total=False):
@@ -54,7 +54,7 @@ class CallRejectParams(CallRejectParameters, RequestOptions, total=False):
 
 @with_config(STRICT)
 class CallReferParameters(TypedDict):
-    """Where a phone call goes."""
+    """The new destination of a phone call."""
 
     target_uri: Annotated[
         str,
@@ -70,7 +70,7 @@ class CallReferParams(CallReferParameters, RequestOptions, total=False):
 
 @with_config(STRICT)
 class CallHangupParameters(TypedDict):
-    """Hanging up takes no parameters."""
+    """`calls.hangup` has no parameters."""
 
 
 class CallHangupParams(CallHangupParameters, RequestOptions, total=False):
@@ -82,8 +82,8 @@ class RealtimeCall:
     """A WebRTC call that the server has accepted."""
 
     id: str | None
-    """The call's id (`rtc_…`), from the `Location` header; None when the server named none."""
+    """The call's id (`rtc_…`), from the `Location` header; None when there is none."""
     sdp: str = field(repr=False)
     """The SDP answer for the WebRTC peer."""
     meta: ResponseMeta = field(compare=False)
-    """How the request went."""
+    """Facts about the call of `calls.create`."""

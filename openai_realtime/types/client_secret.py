@@ -17,7 +17,7 @@ from openai_realtime.secrets import EphemeralKey
 from openai_realtime.types.annotations import Between
 from openai_realtime.types.base import ResponseModel, WireModel
 
-MAX_UNIX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime can hold
+MAX_UNIX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second of a datetime
 _LONGEST_TIME = 64  # characters: ISO 8601 with a fraction and a zone has about 35
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 
@@ -25,9 +25,9 @@ _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 def parse_expiry(value: object) -> int:
     """Return an expiry in whole Unix seconds; 0 means unknown.
 
-    Takes what servers send: an integer, a float, either as text, or an ISO-8601 time (UTC when it
-    names no zone). None and "" mean unknown. Raises `ValueError` on anything else, negative and
-    non-finite numbers and dates beyond the year 9999 included.
+    Servers send an integer, a float, either of them as text, or an ISO-8601 time (in UTC when it
+    has no zone). None and "" mean unknown. Raises `ValueError` for anything else, and for numbers
+    that are negative, not finite, or after the year 9999.
     """
     if value is None or value == "":
         return 0
@@ -37,7 +37,7 @@ def parse_expiry(value: object) -> int:
     elif isinstance(value, str) and len(value) <= _LONGEST_TIME:
         seconds = float(value) if _NUMBER.fullmatch(value) else _parse_iso_8601(value)
     if not 0 <= seconds <= MAX_UNIX_SECONDS:
-        message = "expiry is no time: it must be Unix seconds or an ISO-8601 time"
+        message = "the expiry must be Unix seconds or an ISO-8601 time, up to the year 9999"
         raise ValueError(message)
     return math.floor(seconds)
 
@@ -48,7 +48,7 @@ def _parse_iso_8601(text: str) -> float:
 
 
 class _Expiry:
-    """Annotates an expiry: Unix seconds pass in Rust, what else a server may send is parsed."""
+    """Annotates an expiry: Rust code accepts Unix seconds, `parse_expiry` parses other values."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -73,43 +73,43 @@ class ExpiresAfterParam(TypedDict, total=False):
     """The lifetime of a client secret."""
 
     anchor: Literal["created_at"]
-    """The moment from which `seconds` count. Default, and the only one: `created_at`."""
+    """The moment from which `seconds` count: always `created_at`, the default."""
     seconds: Annotated[int, Between(10, 7200)]
     """Lifetime in seconds, 10–7200. Default: 60 on the sessions endpoints, 600 on client_secrets."""
 
 
 class ClientSecretParam(TypedDict, total=False):
-    """What a session asks of its client secret."""
+    """The options of a session's client secret."""
 
     expires_after: ExpiresAfterParam
-    """How long it may live. Default: 60 seconds."""
+    """The secret's lifetime. Default: 60 seconds."""
 
 
 class TranscriptionClientSecretParam(TypedDict, total=False):
-    """What a transcription session asks of its client secret."""
+    """The options of a transcription session's client secret."""
 
     expires_after: ExpiresAfterParam
-    """How long it may live. Default: the server's. It is sent as `expires_at`, the name that the
-    transcription endpoint has for it."""
+    """The secret's lifetime. Default: the server's. It is sent as `expires_at`, which is its name
+    at the transcription endpoint."""
     expires_at: ExpiresAfterParam
-    """The same, by the server's own name."""
+    """The same as `expires_after`, under the endpoint's own name."""
 
 
 class ClientSecret(WireModel):
     """An ephemeral client secret: give `value` to one browser or phone only."""
 
     value: EphemeralKey
-    """The secret, a `str`: JSON carries it, its repr is masked. Visible ASCII, at most 4 KiB."""
+    """The secret: 1 to 4096 visible ASCII characters, complete in JSON and masked in reprs."""
     expires_at: Annotated[int, _Expiry()] = 0
     """When it expires, in Unix seconds. 0, the default, means unknown."""
 
     def received(self, date: str | None, lifetime: float | None = None) -> None:
         """Record that the secret arrived now, in a response whose Date header is `date`.
 
-        `lifetime` is the lifetime that was asked for, in seconds; None: the server's default.
+        `lifetime` is the lifetime that the request set, in seconds; None: the server's default.
         """
         longest = math.inf if lifetime is None else lifetime
-        # The Date header is parsed when the age is first asked for: many secrets are never asked.
+        # `seconds_left` parses the Date header when it is first read, which many programs never do.
         arrival = (date, time.time(), time.monotonic(), longest)
         object.__setattr__(self, "_arrival", arrival)
 
@@ -124,8 +124,8 @@ class ClientSecret(WireModel):
 
         Computed from the server's clock (the response's Date header) and a monotonic clock, so that
         a wrong or changed system clock has no effect. Without a usable Date header, the system clock
-        at arrival takes its place. Never more than what is left of the lifetime that was asked for,
-        whatever clock a gateway on the way has.
+        at arrival is used. Never more than the rest of the requested lifetime, even if the Date
+        header comes from a gateway whose clock is wrong.
         """
         if not self.expires_at:
             return None
@@ -176,5 +176,5 @@ class NestedSecretResponse(ClientSecret, SecretResponse):
 
     @property
     def client_secret(self) -> ClientSecret:
-        """The secret: this same object, by the name that it has in flat sessions."""
+        """This object itself, under the name that the secret has in the flat shape."""
         return self

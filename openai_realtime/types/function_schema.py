@@ -12,8 +12,8 @@ from pydantic_core import CoreSchema
 from openai_realtime.errors import ParameterError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-# Where the prose ends: the first section or field list.
-_END_OF_PROSE = re.compile(
+# The description ends before the first section or field list.
+_END_OF_DESCRIPTION = re.compile(
     r"^(?:(?:Args|Arguments|Parameters|Returns?|Yields?|Raises|Examples?|Notes?|Warns?|See Also):[ ]*$"
     r"|:(?:param|arg|returns?|rtype|raises?|type)\b)",
     re.MULTILINE,
@@ -29,7 +29,7 @@ _REST_ENTRY = re.compile(r"^:(?:param|arg)(?: [^:\n]*)? (\w+):[ ]*(.*(?:\n +\S.*
 
 
 class _UntitledSchema(GenerateJsonSchema):
-    """JSON Schema without the title of every field: the model reads the names, and pays for both."""
+    """JSON Schema without the titles of fields: they repeat the names, and cost tokens."""
 
     def field_title_should_be_set(self, schema: CoreSchema | Any) -> bool:  # noqa: ARG002 - pydantic's own signature
         return False
@@ -43,7 +43,7 @@ def described(function: Callable[..., object]) -> tuple[str, str, dict[str, Any]
     """
     name = getattr(function, "__name__", "")
     if not _NAME.fullmatch(name):
-        message = f"tools: {name!r} is no name for a tool: at most 64 letters, digits, _ and -"
+        message = f"tools: {name!r} is not a tool name: it must be 1 to 64 letters, digits, _ and -"
         raise ParameterError(message, param="tools")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL}:
@@ -68,11 +68,11 @@ def described(function: Callable[..., object]) -> tuple[str, str, dict[str, Any]
 
 
 def read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """Return the prose before the first section, and each described argument's text."""
+    """Return the description before the first section, and the text of each described argument."""
     text = inspect.cleandoc(text)
-    end = _END_OF_PROSE.search(text)
-    prose = text[: end.start()] if end else text
+    end = _END_OF_DESCRIPTION.search(text)
+    description = text[: end.start()] if end else text
     entries = [(name, words) for name, words in _REST_ENTRY.findall(text)]
     for section in _GOOGLE_SECTION.findall(text):
         entries += [(name, words) for _, name, words in _GOOGLE_ENTRY.findall(section)]
-    return prose.strip(), {name: " ".join(words.split()) for name, words in entries}
+    return description.strip(), {name: " ".join(words.split()) for name, words in entries}

@@ -50,24 +50,24 @@ class AudioEncodingParam(TypedDict, total=False):
     """`audio/pcm` (16-bit, 24 kHz), `audio/pcmu` (G.711 μ-law) or `audio/pcma` (G.711 A-law).
     Default: the server's."""
     rate: Literal[24000]
-    """Samples a second of `audio/pcm`: 24000, the default. The other two have none."""
+    """Samples per second of `audio/pcm`: 24000, the default. The other encodings have no rate."""
 
 
 class AudioInputParam(TypedDict, total=False):
-    """What comes from the person."""
+    """The audio that the person sends."""
 
     format: AudioEncodingParam
     """Its encoding. Default: PCM at 24 kHz."""
     transcription: TranscriptionParam | None
-    """How it is transcribed. Default, and None: not at all."""
+    """How it is transcribed. Default, and None: no transcription."""
     noise_reduction: NoiseReductionParam | None
     """Noise reduction. Default, and None: off."""
     turn_detection: NestedTurnDetectionParam | None
-    """How the end of a turn is heard. Default: `server_vad`; None: the client decides."""
+    """How the end of a turn is detected. Default: `server_vad`; None: the client decides."""
 
 
 class AudioOutputParam(TypedDict, total=False):
-    """What the person hears."""
+    """The audio that the model produces."""
 
     format: AudioEncodingParam
     """Its encoding. Default: PCM at 24 kHz."""
@@ -81,9 +81,9 @@ class AudioParam(TypedDict, total=False):
     """Audio in and out."""
 
     input: AudioInputParam
-    """What comes from the person."""
+    """The audio that the person sends."""
     output: AudioOutputParam
-    """What the person hears."""
+    """The audio that the model produces."""
 
 
 class TranscriptionAudioParam(TypedDict, total=False):
@@ -94,10 +94,10 @@ class TranscriptionAudioParam(TypedDict, total=False):
 
 
 class ReasoningParam(TypedDict, total=False):
-    """How much a reasoning model thinks."""
+    """How much a reasoning model reasons before it responds."""
 
     effort: Literal["minimal", "low", "medium", "high", "xhigh"]
-    """How much. Default `low`. Only reasoning models, such as `gpt-realtime-2`, take it."""
+    """The amount of reasoning. Default `low`. Only for reasoning models, as `gpt-realtime-2` is."""
 
 
 class NestedSessionParameters(TypedDict, total=False):
@@ -112,23 +112,23 @@ class NestedSessionParameters(TypedDict, total=False):
     audio: AudioParam
     """Audio in and out."""
     include: list[Include] | None
-    """More to put into the server's events. Default: nothing more."""
+    """Additional fields of the server's events. Default: none."""
     tracing: Literal["auto"] | TracingConfigurationParam | None
-    """Traces in the provider's dashboard: `"auto"`, or their names. Default, and None: off."""
+    """Traces in the provider's dashboard: `"auto"`, or a configuration. Default, and None: off."""
     tools: Annotated[Sequence[NestedToolParam], AS_LIST]
     """Functions and MCP servers the model may call. Default: none."""
     tool_choice: Literal["auto", "none", "required"] | ToolChoiceFunctionParam | ToolChoiceMcpParam
     """Which tool the model calls. Default `auto`."""
     parallel_tool_calls: bool
-    """Whether several tools may be called at once. Only reasoning models take it."""
+    """Whether several tools may be called at once. Only for reasoning models."""
     reasoning: ReasoningParam
-    """How much a reasoning model thinks."""
+    """How much a reasoning model reasons before it responds."""
     max_output_tokens: MaxTokens
     """The most tokens of one response, tool calls included: 1–4096, or `"inf"` (default)."""
     truncation: Literal["auto", "disabled"] | RetentionRatioTruncationParam
-    """How a conversation that grows too long is cut. Default `auto`."""
+    """How a conversation that is too long is shortened. Default `auto`."""
     prompt: PromptParam | None
-    """A stored prompt to use. Default, and None: none."""
+    """The stored prompt to use. Default, and None: no prompt."""
 
 
 class RealtimeSessionParam(NestedSessionParameters, total=False):
@@ -146,26 +146,26 @@ class TranscriptionSessionParam(TypedDict, total=False):
     audio: TranscriptionAudioParam
     """What is transcribed."""
     include: list[Include] | None
-    """More to put into the server's events. Default: nothing more."""
+    """Additional fields of the server's events. Default: none."""
 
 
 def _kind(value: object) -> str:
-    """Return which session is asked for: one without a type is a realtime session."""
+    """Return the tag of a session; a session without a type is a realtime session."""
     return "Transcription" if type_of(value) == "transcription" else "Realtime"
 
 
 @with_config(STRICT)
 class ClientSecretParameters(TypedDict, total=False):
-    """What a client secret can be asked for."""
+    """The parameters of a client secret."""
 
     expires_after: ExpiresAfterParam
-    """How long it may live. Default: 600 seconds."""
+    """The secret's lifetime. Default: 600 seconds."""
     session: Annotated[
         Annotated[RealtimeSessionParam, Tag("Realtime")]
         | Annotated[TranscriptionSessionParam, Tag("Transcription")],
         Discriminator(_kind),
     ]
-    """The session it opens, realtime or transcription. Default: the server's."""
+    """The session that the secret opens: realtime or transcription. Default: the server's."""
 
 
 class ClientSecretCreateParams(ClientSecretParameters, RequestOptions, total=False):
@@ -178,24 +178,24 @@ class AudioEncoding(WireModel):
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] | str | None = None
     """`audio/pcm`, `audio/pcmu` (G.711 μ-law) or `audio/pcma` (G.711 A-law)."""
     rate: int | None = None
-    """Samples a second of `audio/pcm`."""
+    """Samples per second of `audio/pcm`."""
 
 
 class AudioInput(WireModel):
-    """What comes from the person."""
+    """The audio that the person sends."""
 
     format: AudioEncoding | None = None
     """Its encoding."""
     transcription: Transcription | None = None
-    """How it is transcribed; None: not at all."""
+    """How it is transcribed; None: no transcription."""
     noise_reduction: NoiseReduction | None = None
     """Noise reduction; None: off."""
     turn_detection: TurnDetection | None = None
-    """How the end of a turn is heard; None: the client decides."""
+    """How the end of a turn is detected; None: the client decides."""
 
 
 class AudioOutput(WireModel):
-    """What the person hears."""
+    """The audio that the model produces."""
 
     format: AudioEncoding | None = None
     """Its encoding."""
@@ -209,20 +209,20 @@ class Audio(WireModel):
     """Audio in and out."""
 
     input: AudioInput | None = None
-    """What comes from the person."""
+    """The audio that the person sends."""
     output: AudioOutput | None = None
-    """What the person hears."""
+    """The audio that the model produces."""
 
 
 class Reasoning(WireModel):
-    """How much a reasoning model thinks."""
+    """How much a reasoning model reasons before it responds."""
 
     effort: Literal["minimal", "low", "medium", "high", "xhigh"] | str | None = None
-    """How much."""
+    """The amount of reasoning."""
 
 
 class NestedRealtimeSession(WireModel):
-    """A realtime session as the nested shape describes it."""
+    """A realtime session in a nested response."""
 
     type: Literal["realtime"] | str | None = None
     """Always `realtime`."""
@@ -231,7 +231,7 @@ class NestedRealtimeSession(WireModel):
     object: Literal["realtime.session"] | str | None = None
     """Always `realtime.session`."""
     expires_at: int | None = None
-    """When the session expires, in Unix seconds; often 0. Not when the secret does."""
+    """When the session expires, in Unix seconds; often 0. The secret has its own expiry."""
     model: RealtimeModel | None = None
     """The realtime model."""
     output_modalities: list[Modality] | None = None
@@ -241,7 +241,7 @@ class NestedRealtimeSession(WireModel):
     audio: Audio | None = None
     """Audio in and out."""
     include: list[Include] | None = None
-    """More that is put into the server's events."""
+    """Additional fields of the server's events."""
     tracing: Literal["auto"] | str | TracingConfiguration | None = None
     """Traces in the provider's dashboard; None: off."""
     tools: list[NestedTool] | None = None
@@ -251,17 +251,17 @@ class NestedRealtimeSession(WireModel):
     parallel_tool_calls: bool | None = None
     """Whether several tools may be called at once."""
     reasoning: Reasoning | None = None
-    """How much a reasoning model thinks."""
+    """How much a reasoning model reasons before it responds."""
     max_output_tokens: int | Literal["inf"] | str | None = None
     """The most tokens of one response: 1–4096, or `"inf"`."""
     truncation: Literal["auto", "disabled"] | str | RetentionRatioTruncation | None = None
-    """How a conversation that grows too long is cut."""
+    """How a conversation that is too long is shortened."""
     prompt: Prompt | None = None
     """The stored prompt in use."""
 
 
 class NestedTranscriptionSession(WireModel):
-    """A transcription session as the nested shape describes it."""
+    """A transcription session in a nested response."""
 
     type: Literal["transcription"] | str | None = None
     """Always `transcription`."""
@@ -270,11 +270,11 @@ class NestedTranscriptionSession(WireModel):
     object: Literal["realtime.transcription_session"] | str | None = None
     """Always `realtime.transcription_session`."""
     expires_at: int | None = None
-    """When the session expires, in Unix seconds; often 0. Not when the secret does."""
+    """When the session expires, in Unix seconds; often 0. The secret has its own expiry."""
     audio: Audio | None = None
     """What is transcribed."""
     include: list[Include] | None = None
-    """More that is put into the server's events."""
+    """Additional fields of the server's events."""
 
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ else:
 
 
 class ClientSecretCreateResponse(NestedSecretResponse):
-    """A client secret (`value`, `expires_at`, …) and the session it opens."""
+    """A client secret (`value`, `expires_at`, …) and the session that it opens."""
 
     session: NestedSession | None = None
-    """The session it opens; None where the server does not say (xAI)."""
+    """The session that the secret opens; None if the server does not send it (xAI)."""

@@ -1,4 +1,4 @@
-"""The options that every call takes beside its parameters."""
+"""The options of every call, in addition to its parameters."""
 
 from collections.abc import Mapping
 
@@ -8,20 +8,20 @@ from openai_realtime.core.deadline import Timeout
 
 
 class RequestOptions(TypedDict, total=False):
-    """Per-call options, inherited by every params dict. None of them is a parameter of the session."""
+    """Options of one call. Every `…Params` TypedDict inherits them."""
 
     timeout: float | Timeout
-    """Seconds for this call in all, or a `Timeout`. Default: the client's."""
+    """Seconds for the whole call, or a `Timeout`. Default: the client's."""
     safety_identifier: str
     """A stable, pseudonymous id of the person who will speak (a hash, never an e-mail address), at
     most 64 visible ASCII characters; sent as the `OpenAI-Safety-Identifier` header."""
     strict: bool
-    """Whether a parameter that the server's dialect cannot carry is an error. Default: the client's,
-    where it is dropped, named in `meta.dropped`, and warned of once."""
+    """Whether a parameter that the server's dialect does not have raises `ParameterError`. Default:
+    the client's setting, see `ClientOptions.strict`."""
     extra_headers: Mapping[str, str]
-    """More request headers. `Authorization`, `Host` and framing headers are refused."""
+    """Additional request headers. `Authorization`, `Host` and framing headers are errors."""
     extra_query: Mapping[str, str]
-    """More query parameters for the URL."""
+    """Additional query parameters of the URL."""
     extra_body: Mapping[str, object]
-    """Members merged over the request's JSON, objects member by member: the way to fields that
-    this version does not know."""
+    """Members that are merged into the request's JSON, nested objects included. Use it for fields
+    that this version does not know."""

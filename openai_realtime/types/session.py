@@ -61,11 +61,11 @@ class SessionParameters(TypedDict, total=False):
     output_audio_format: AudioFormat
     """`pcm16` (24 kHz, mono, 16-bit little-endian; default), `g711_ulaw` or `g711_alaw`."""
     input_audio_transcription: TranscriptionParam | None
-    """How the person's speech is transcribed. Default, and None: not at all."""
+    """How the person's speech is transcribed. Default, and None: no transcription."""
     input_audio_noise_reduction: NoiseReductionParam | None
     """Noise reduction of the input. Default, and None: off."""
     turn_detection: TurnDetectionParam | None
-    """How the end of the person's turn is heard. Default: `server_vad`; None: the client decides."""
+    """How the end of a turn is detected. Default: `server_vad`; None: the client decides."""
     speed: Annotated[float, Between(0.25, 1.5)]
     """The speed of speech, 0.25–1.5. Default 1.0."""
     temperature: Annotated[float, Between(0.6, 1.2)]
@@ -77,15 +77,15 @@ class SessionParameters(TypedDict, total=False):
     tool_choice: Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam
     """Which tool the model calls: `auto` (default), `none`, `required`, or a function."""
     tracing: Literal["auto"] | TracingConfigurationParam | None
-    """Traces in the provider's dashboard: `"auto"`, or their names. Default, and None: off."""
+    """Traces in the provider's dashboard: `"auto"`, or a configuration. Default, and None: off."""
     truncation: Literal["auto", "disabled"] | RetentionRatioTruncationParam
-    """How a conversation that grows too long is cut. Default `auto`."""
+    """How a conversation that is too long is shortened. Default `auto`."""
     prompt: PromptParam | None
-    """A stored prompt to use. Default, and None: none."""
+    """The stored prompt to use. Default, and None: no prompt."""
     include: list[Include] | None
-    """More to put into the server's events. Default: nothing more."""
+    """Additional fields of the server's events. Default: none."""
     client_secret: ClientSecretParam
-    """How long the secret may live. Default: 60 seconds."""
+    """The secret's lifetime. Default: 60 seconds."""
 
 
 class SessionCreateParams(SessionParameters, RequestOptions, total=False):
@@ -96,18 +96,18 @@ class SecretPoolParams(SessionCreateParams, total=False):
     """The keyword arguments of `secret_pool`: those of `sessions.create`, and the pool's own."""
 
     size: int
-    """The most secrets that it holds, 1–1000. Default 8. It begins with so many, and then holds as
-    many as were acquired in the last 30 seconds or so."""
+    """The most secrets in the pool, 1–1000. Default 8. The pool starts with this many; later it
+    holds about as many as were acquired in the last 30 seconds."""
     min_size: int
-    """The fewest that it holds without demand, 0 to `size`. Default 1."""
+    """The fewest secrets in the pool when none are acquired, 0 to `size`. Default 1."""
     min_ttl: float
-    """How many seconds a secret must still live to count as ready, 0–7000; it is replaced before it
-    does not. `acquire` asks for as many by default. Default 30."""
+    """The shortest remaining lifetime of a ready secret in seconds, 0–7000. Default 30. The pool
+    mints a replacement before a secret reaches it. It is also the default of `acquire`."""
     concurrency: int
     """How many mints may run at once, 1–100. Default 8."""
     name: str
-    """What events, metrics and errors call the pool: one name a pool. Default `sessions`, then
-    `sessions-2` and so on: in this process, no other pool without a name has it."""
+    """The pool's name in events, metrics and errors; give each pool its own. Default: `sessions`,
+    then `sessions-2` and so on, in the order in which a process makes its pools."""
 
 
 class RealtimeSessionCreateResponse(FlatSecretResponse):
@@ -120,7 +120,7 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     model: RealtimeModel | None = None
     """The realtime model."""
     expires_at: int | None = None
-    """When the session expires, in Unix seconds; often 0. Not when the secret does: that is
+    """When the session expires, in Unix seconds; often 0. The secret expires at
     `client_secret.expires_at`."""
     modalities: list[Modality] | None = None
     """What the model responds with: `text`, `audio`, or both."""
@@ -133,11 +133,11 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     output_audio_format: AudioFormat | None = None
     """`pcm16` (24 kHz, mono, 16-bit little-endian), `g711_ulaw` or `g711_alaw`."""
     input_audio_transcription: Transcription | None = None
-    """How the person's speech is transcribed; None: not at all."""
+    """How the person's speech is transcribed; None: no transcription."""
     input_audio_noise_reduction: NoiseReduction | None = None
     """Noise reduction of the input; None: off."""
     turn_detection: TurnDetection | None = None
-    """How the end of the person's turn is heard; None: the client decides."""
+    """How the end of a turn is detected; None: the client decides."""
     speed: Annotated[float, FloatWhenNull(1.0)] = 1.0
     """The speed of speech, 0.25–1.5. Default 1.0."""
     temperature: float | None = None
@@ -151,11 +151,11 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     tracing: Literal["auto"] | str | TracingConfiguration | None = None
     """Traces in the provider's dashboard; None: off."""
     truncation: Literal["auto", "disabled"] | str | RetentionRatioTruncation | None = None
-    """How a conversation that grows too long is cut."""
+    """How a conversation that is too long is shortened."""
     prompt: Prompt | None = None
     """The stored prompt in use."""
     include: list[Include] | None = None
-    """More that is put into the server's events."""
+    """Additional fields of the server's events."""
 
 
 @with_config(STRICT)
@@ -169,13 +169,13 @@ class TranscriptionSessionParameters(TypedDict, total=False):
     input_audio_noise_reduction: NoiseReductionParam | None
     """Noise reduction of the input. Default, and None: off."""
     turn_detection: TurnDetectionParam | None
-    """How the end of a turn is heard. Default: `server_vad`; None: the client decides."""
+    """How the end of a turn is detected. Default: `server_vad`; None: the client decides."""
     modalities: list[Modality]
     """What the server may send: `text`, `audio`. Default: the server's."""
     include: list[Include] | None
-    """More to put into the server's events. Default: nothing more."""
+    """Additional fields of the server's events. Default: none."""
     client_secret: TranscriptionClientSecretParam
-    """How long the secret may live. Default: the server's."""
+    """The secret's lifetime. Default: the server's."""
 
 
 class TranscriptionSessionCreateParams(TranscriptionSessionParameters, RequestOptions, total=False):
@@ -190,7 +190,7 @@ class RealtimeTranscriptionSessionCreateResponse(FlatSecretResponse):
     object: Literal["realtime.transcription_session"] | str | None = None
     """Always `realtime.transcription_session`."""
     expires_at: int | None = None
-    """When the session expires, in Unix seconds; often 0. Not when the secret does."""
+    """When the session expires, in Unix seconds; often 0. The secret has its own expiry."""
     modalities: list[Modality] | None = None
     """What the server may send."""
     input_audio_format: AudioFormat | None = None
@@ -200,6 +200,6 @@ class RealtimeTranscriptionSessionCreateResponse(FlatSecretResponse):
     input_audio_noise_reduction: NoiseReduction | None = None
     """Noise reduction of the input; None: off."""
     turn_detection: TurnDetection | None = None
-    """How the end of a turn is heard; None: the client decides."""
+    """How the end of a turn is detected; None: the client decides."""
     include: list[Include] | None = None
-    """More that is put into the server's events."""
+    """Additional fields of the server's events."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         | str
     )
     Include = Literal["item.input_audio_transcription.logprobs"] | str
-else:  # Open at run time: a union of literals and str would only be a slower str.
+else:  # At run time every string is valid, and a union with literals would only be slower.
     RealtimeModel = Include = str
 
 MaxTokens = Annotated[
@@ -44,27 +44,27 @@ class TracingConfigurationParam(TypedDict, total=False):
     workflow_name: str
     """The name of the trace. Default: the server's."""
     group_id: str
-    """An id by which traces can be filtered together."""
+    """An id that groups traces, so that the dashboard can filter by it."""
     metadata: JsonParam
-    """Anything to filter by in the dashboard."""
+    """JSON values by which the dashboard can filter traces."""
 
 
 class TokenLimitsParam(TypedDict, total=False):
     """Token limits of a truncation."""
 
     post_instructions: Annotated[int, Between(0)]
-    """The most tokens a conversation may hold beside its instructions and tools, 0 or more."""
+    """The most tokens of a conversation, without its instructions and tools: 0 or more."""
 
 
 class RetentionRatioTruncationParam(TypedDict):
-    """Keep a share of the conversation when it grows too long."""
+    """The truncation that keeps a share of a conversation that is too long."""
 
     type: Literal["retention_ratio"]
     """Always `retention_ratio`."""
     retention_ratio: Annotated[float, Between(0, 1)]
-    """The share of tokens kept, 0–1."""
+    """The share of tokens that are retained, 0–1."""
     token_limits: NotRequired[TokenLimitsParam]
-    """Limits other than the model's own."""
+    """Token limits. Default: the model's."""
 
 
 class PromptParam(TypedDict):
@@ -84,27 +84,27 @@ class TracingConfiguration(WireModel):
     workflow_name: str | None = None
     """The name of the trace."""
     group_id: str | None = None
-    """An id by which traces can be filtered together."""
+    """An id that groups traces, so that the dashboard can filter by it."""
     metadata: dict[str, object] | None = None
-    """Anything to filter by in the dashboard."""
+    """JSON values by which the dashboard can filter traces."""
 
 
 class TokenLimits(WireModel):
     """Token limits of a truncation."""
 
     post_instructions: int | None = None
-    """The most tokens a conversation may hold beside its instructions and tools."""
+    """The most tokens of a conversation, without its instructions and tools."""
 
 
 class RetentionRatioTruncation(WireModel):
-    """Keep a share of the conversation when it grows too long."""
+    """The truncation that keeps a share of a conversation that is too long."""
 
     type: Literal["retention_ratio"] | str | None = None
     """Always `retention_ratio`."""
     retention_ratio: float | None = None
-    """The share of tokens kept, 0–1."""
+    """The share of tokens that are retained, 0–1."""
     token_limits: TokenLimits | None = None
-    """Limits other than the model's own."""
+    """Token limits. Default: the model's."""
 
 
 class Prompt(WireModel):

@@ -24,7 +24,7 @@ class FunctionToolParam(TypedDict):
 
 
 class ToolChoiceFunctionParam(TypedDict):
-    """Make the model call one function."""
+    """The choice that makes the model call one function."""
 
     type: Literal["function"]
     """Always `function`."""
@@ -33,47 +33,47 @@ class ToolChoiceFunctionParam(TypedDict):
 
 
 class ToolChoiceMcpParam(TypedDict):
-    """Make the model call an MCP server."""
+    """The choice that makes the model call an MCP server."""
 
     type: Literal["mcp"]
     """Always `mcp`."""
     server_label: str
     """The server's label."""
     name: NotRequired[str | None]
-    """One of its tools. Default, and None: any."""
+    """The name of one of its tools. Default, and None: any of them."""
 
 
 class McpToolFilterParam(TypedDict, total=False):
-    """Some of an MCP server's tools."""
+    """A selection of an MCP server's tools."""
 
     tool_names: list[str]
-    """These."""
+    """The names of the tools."""
     read_only: bool
-    """Those that change nothing, or those that do."""
+    """True: the tools that change nothing; False: the other tools."""
 
 
 class McpApprovalParam(TypedDict, total=False):
-    """Which of an MCP server's tools ask first."""
+    """Which tools of an MCP server need approval before they run."""
 
     always: McpToolFilterParam
-    """These ask."""
+    """The tools that need approval."""
     never: McpToolFilterParam
-    """These do not."""
+    """The tools that need no approval."""
 
 
 class McpToolParam(TypedDict):
-    """A remote MCP server: one of `server_url`, `connector_id` and `tunnel_id` says which."""
+    """A remote MCP server, given by one of `server_url`, `connector_id` and `tunnel_id`."""
 
     type: Literal["mcp"]
     """Always `mcp`."""
     server_label: str
-    """What the server is called in tool calls."""
+    """The server's name in tool calls."""
     server_url: NotRequired[str]
     """The server's URL."""
     connector_id: NotRequired[str]
-    """A connector of the provider's, such as `connector_googlecalendar`."""
+    """The id of a provider's connector, such as `connector_googlecalendar`."""
     tunnel_id: NotRequired[str]
-    """A secure MCP tunnel."""
+    """The id of a secure MCP tunnel."""
     authorization: NotRequired[str]
     """An OAuth access token for the server."""
     headers: NotRequired[dict[str, str] | None]
@@ -81,9 +81,9 @@ class McpToolParam(TypedDict):
     allowed_tools: NotRequired[list[str] | McpToolFilterParam | None]
     """The tools that may be called. Default, and None: all."""
     allowed_callers: NotRequired[list[Literal["direct", "programmatic"]] | None]
-    """The contexts that may call them."""
+    """The contexts that may call the tools. Default, and None: the server's."""
     require_approval: NotRequired[Literal["always", "never"] | McpApprovalParam | None]
-    """Which tools ask first. Default `always`."""
+    """Which tools need approval before they run. Default `always`."""
     server_description: NotRequired[str]
     """What the server offers."""
     defer_loading: NotRequired[bool]
@@ -106,11 +106,13 @@ class FunctionTool(WireModel):
     def from_function(cls, function: Callable[..., object]) -> Self:
         """Return the tool that describes `function`, for the `tools` parameter.
 
-        The name is the function's, the description its docstring up to the arguments' section, the
-        parameters its annotations (pydantic's JSON Schema: `Annotated[int, Field(ge=0)]` works).
-        Arguments are described by `Field(description=…)`, or by the docstring (Google style
-        `Args:` or `:param name:`). Raises `ParameterError` for a function that cannot be called
-        with named arguments, or whose parameters are not all annotated.
+        The tool has the function's name; its description is the docstring before the section of
+        arguments; its parameters are pydantic's JSON Schema of the annotations, in which
+        `Annotated[int, Field(ge=0)]` works. The description of an argument comes from
+        `Field(description=…)`, or from the docstring (`Args:` in Google style, or `:param name:`).
+
+        Raises `ParameterError` for a function that cannot be called with named arguments, or whose
+        parameters are not all annotated.
         """
         from openai_realtime.types.function_schema import described  # noqa: PLC0415 - few make one
 
@@ -122,10 +124,10 @@ class FunctionTool(WireModel):
 
 
 SentFunctionTool = Annotated[
-    InstanceOf[FunctionTool],  # a dict is a FunctionToolParam, and is held to its rules
+    InstanceOf[FunctionTool],  # a dict is checked as a FunctionToolParam
     AfterValidator(lambda tool: tool.model_dump(mode="json", exclude_unset=True)),
 ]
-"""A `FunctionTool` as a parameter: only what was set is sent."""
+"""A `FunctionTool` as a parameter: only the fields that were set are sent."""
 
 
 class McpTool(WireModel):
@@ -134,13 +136,13 @@ class McpTool(WireModel):
     type: Literal["mcp"] | str | None = None
     """Always `mcp`."""
     server_label: str | None = None
-    """What the server is called in tool calls."""
+    """The server's name in tool calls."""
     server_url: str | None = None
     """The server's URL."""
     connector_id: str | None = None
-    """A connector of the provider's."""
+    """The id of a provider's connector."""
     tunnel_id: str | None = None
-    """A secure MCP tunnel."""
+    """The id of a secure MCP tunnel."""
     server_description: str | None = None
     """What the server offers."""
     defer_loading: bool | None = None
@@ -148,7 +150,7 @@ class McpTool(WireModel):
 
 
 def _kind(value: object) -> str:
-    """Return which tool a dict or a model is; one without a type is a function."""
+    """Return the tag of a tool; a tool without a type is a function."""
     if type_of(value) == "mcp":
         return "Mcp"
     return "Made" if isinstance(value, FunctionTool) else "Function"
@@ -160,7 +162,7 @@ NestedToolParam = Annotated[
     | Annotated[McpToolParam, Tag("Mcp")],
     Discriminator(_kind),
 ]
-"""A tool in the nested shape: a function, as a dict or made from one, or an MCP server."""
+"""A tool in the nested shape: a function, as a dict or a `FunctionTool`, or an MCP server."""
 
 if TYPE_CHECKING:
     NestedTool = FunctionTool | McpTool

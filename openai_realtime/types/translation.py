@@ -18,7 +18,7 @@ from openai_realtime.types.options import RequestOptions
 
 
 class TranslationTranscriptionParam(TypedDict):
-    """Transcription of the speech that is translated."""
+    """How the speech is transcribed in addition to the translation."""
 
     model: TranscriptionModel
     """The transcription model, such as `gpt-realtime-whisper`."""
@@ -28,7 +28,7 @@ class TranslationInputParam(TypedDict, total=False):
     """The speech that is translated."""
 
     transcription: TranslationTranscriptionParam | None
-    """Transcription of it, beside the translation. Default, and None: none."""
+    """How the speech is transcribed. Default, and None: no transcription."""
     noise_reduction: NoiseReductionParam | None
     """Noise reduction. Default, and None: off."""
 
@@ -60,12 +60,12 @@ class TranslationSessionParam(TypedDict):
 
 @with_config(STRICT)
 class TranslationParameters(TypedDict, total=False):
-    """What a translation session's client secret can be asked for."""
+    """The parameters of a translation session's client secret."""
 
     expires_after: ExpiresAfterParam
-    """How long it may live. Default: 600 seconds."""
+    """The secret's lifetime. Default: 600 seconds."""
     session: Required[TranslationSessionParam]
-    """The session it opens."""
+    """The session that the secret opens."""
 
 
 class TranslationClientSecretCreateParams(TranslationParameters, RequestOptions, total=False):
@@ -76,7 +76,7 @@ class TranslationInput(WireModel):
     """The speech that is translated."""
 
     transcription: Transcription | None = None
-    """Transcription of it, beside the translation; None: none."""
+    """How the speech is transcribed; None: no transcription."""
     noise_reduction: NoiseReduction | None = None
     """Noise reduction; None: off."""
 
@@ -113,7 +113,7 @@ class RealtimeTranslationSession(WireModel):
 
 
 class TranslationClientSecretCreateResponse(NestedSecretResponse):
-    """A client secret (`value`, `expires_at`, …) and the translation session it opens."""
+    """A client secret (`value`, `expires_at`, …) and the translation session that it opens."""
 
     session: RealtimeTranslationSession | None = None
-    """The session it opens; None where the server does not say."""
+    """The session that the secret opens; None if the server does not send it."""

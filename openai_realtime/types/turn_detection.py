@@ -10,56 +10,58 @@ from openai_realtime.types.base import WireModel
 
 
 class TurnDetectionParam(TypedDict, total=False):
-    """How the server hears that the person has finished. None instead of it: the client decides."""
+    """How the server detects the end of a turn. None in its place: the client decides."""
 
     type: Literal["server_vad", "semantic_vad"]
-    """`server_vad` goes by volume (default), `semantic_vad` by what was said."""
+    """`server_vad` (default) uses the volume, `semantic_vad` the words."""
     threshold: Annotated[float, Between(0, 1)]
-    """server_vad: how loud speech must be, 0–1. Default 0.5; higher suits noisy rooms."""
+    """server_vad: the lowest volume of speech, 0–1. Default 0.5; raise it for noisy rooms."""
     prefix_padding_ms: Annotated[int, Between(0)]
-    """server_vad: audio kept from before speech began, in milliseconds. Default 300."""
+    """server_vad: audio included from before the speech, in milliseconds. Default 300."""
     silence_duration_ms: Annotated[int, Between(0)]
     """server_vad: silence that ends a turn, in milliseconds. Default 500."""
     idle_timeout_ms: Annotated[int, Between(5000, 30000)] | None
-    """server_vad: silence after which the model speaks up, 5000–30000 ms. Default: never."""
+    """server_vad: silence after which a response starts anyway, 5000–30000 ms. Default: never."""
     eagerness: Literal["low", "medium", "high", "auto"]
-    """semantic_vad: how soon the model responds; waits at most 8, 4 or 2 s. Default `auto`."""
+    """semantic_vad: how soon the model responds. `low` waits at most 8 s, `medium` 4 s, `high` 2 s.
+    Default `auto`, which is `medium`."""
     create_response: bool
-    """Whether a response starts by itself when a turn ends. Default true."""
+    """Whether the server starts a response when a turn ends. Default true."""
     interrupt_response: bool
-    """Whether the person's speech cuts a running response short. Default true."""
+    """Whether the person's speech interrupts a response. Default true."""
 
 
 class ServerVadParam(TypedDict, total=False):
-    """Hears the end of a turn by volume."""
+    """Turn detection by volume."""
 
     type: Required[Literal["server_vad"]]
     """Always `server_vad`."""
     threshold: Annotated[float, Between(0, 1)]
-    """How loud speech must be, 0–1. Default 0.5; higher suits noisy rooms."""
+    """The lowest volume of speech, 0–1. Default 0.5; raise it for noisy rooms."""
     prefix_padding_ms: Annotated[int, Between(0)]
-    """Audio kept from before speech began, in milliseconds. Default 300."""
+    """Audio included from before the speech, in milliseconds. Default 300."""
     silence_duration_ms: Annotated[int, Between(0)]
     """Silence that ends a turn, in milliseconds. Default 500."""
     idle_timeout_ms: Annotated[int, Between(5000, 30000)] | None
-    """Silence after which the model speaks up, 5000–30000 ms. Default: never."""
+    """Silence after which a response starts anyway, 5000–30000 ms. Default: never."""
     create_response: bool
-    """Whether a response starts by itself when a turn ends. Default true."""
+    """Whether the server starts a response when a turn ends. Default true."""
     interrupt_response: bool
-    """Whether the person's speech cuts a running response short. Default true."""
+    """Whether the person's speech interrupts a response. Default true."""
 
 
 class SemanticVadParam(TypedDict, total=False):
-    """Hears the end of a turn by what was said."""
+    """Turn detection by the words that were spoken."""
 
     type: Required[Literal["semantic_vad"]]
     """Always `semantic_vad`."""
     eagerness: Literal["low", "medium", "high", "auto"]
-    """How soon the model responds; waits at most 8, 4 or 2 s. Default `auto`, which is `medium`."""
+    """How soon the model responds. `low` waits at most 8 s, `medium` 4 s, `high` 2 s. Default
+    `auto`, which is `medium`."""
     create_response: bool
-    """Whether a response starts by itself when a turn ends. Default true."""
+    """Whether the server starts a response when a turn ends. Default true."""
     interrupt_response: bool
-    """Whether the person's speech cuts a running response short. Default true."""
+    """Whether the person's speech interrupts a response. Default true."""
 
 
 def _kind(value: object) -> str | None:
@@ -80,21 +82,21 @@ NestedTurnDetectionParam = Annotated[
 
 
 class TurnDetection(WireModel):
-    """How the server hears that the person has finished."""
+    """How the server detects the end of a turn."""
 
     type: Literal["server_vad", "semantic_vad"] | str | None = None
-    """`server_vad` goes by volume, `semantic_vad` by what was said."""
+    """`server_vad` uses the volume, `semantic_vad` the words."""
     threshold: float | None = None
-    """server_vad: how loud speech must be, 0–1."""
+    """server_vad: the lowest volume of speech, 0–1."""
     prefix_padding_ms: int | None = None
-    """server_vad: audio kept from before speech began, in milliseconds."""
+    """server_vad: audio included from before the speech, in milliseconds."""
     silence_duration_ms: int | None = None
     """server_vad: silence that ends a turn, in milliseconds."""
     idle_timeout_ms: int | None = None
-    """server_vad: silence after which the model speaks up, in milliseconds."""
+    """server_vad: silence after which a response starts anyway, in milliseconds."""
     eagerness: Literal["low", "medium", "high", "auto"] | str | None = None
     """semantic_vad: how soon the model responds."""
     create_response: bool | None = None
-    """Whether a response starts by itself when a turn ends."""
+    """Whether the server starts a response when a turn ends."""
     interrupt_response: bool | None = None
-    """Whether the person's speech cuts a running response short."""
+    """Whether the person's speech interrupts a response."""

@@ -11,10 +11,10 @@ from openai_realtime.types.base import WireModel
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS
 
 _MAX_SIP_HEADER = 1024
-"""Characters. A SIP message that fits a UDP packet has no longer header, and most have 100."""
+"""Characters. A header in a SIP message of one UDP packet is shorter; most have about 100."""
 # RFC 3261 §20.10: a display name, quoted or not, and the URI in angle brackets; or the URI alone,
-# and then what follows a semicolon is the header's, not the URI's. A URI is visible ASCII (RFC 3986).
-# No part of them gives back what it has matched, so that each looks at a character once.
+# then the text after a semicolon belongs to the header, not to the URI. A URI is visible ASCII
+# (RFC 3986). The quantifiers are possessive, so that matching takes linear time.
 _NAME_AND_URI = re.compile(r'(?:\s*+"(?:[^"\\]|\\.)*+"\s*+|[^"<]*+)<([!-;=?-~]++)>', re.DOTALL)
 _URI_ALONE = re.compile(r"\s*+((?:sips?|tel):[!#-+\--:=?-~]++)(?=[\s;,]|\Z)", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[0-9]{2,15}", re.ASCII)
@@ -33,14 +33,14 @@ class SipHeader(WireModel):
 
 
 class IncomingCallData(WireModel):
-    """What the event says about an incoming phone call."""
+    """The data of an incoming phone call."""
 
     call_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
     """The call's id (`rtc_…`), for `client.calls`."""
     sip_headers: list[SipHeader] = Field(default_factory=list[SipHeader])
-    """The headers of the SIP INVITE, in their order. The caller's side wrote them: believe none."""
+    """The headers of the SIP INVITE in their order. The caller wrote them: do not trust them."""
     sip_media_security: str | None = None
-    """How the call's sound is protected: `srtp`, `rtp` (not at all), or None: unknown."""
+    """How the call's audio is sent: `srtp` (encrypted), `rtp` (not encrypted), or None: unknown."""
 
 
 class _Event(WireModel):
@@ -49,7 +49,7 @@ class _Event(WireModel):
     id: Annotated[str, Field(min_length=1)]
     """The event's id, `evt_…`."""
     created_at: Annotated[int, Field(ge=0, le=MAX_UNIX_SECONDS)]
-    """When it came about, in Unix seconds."""
+    """When the event happened, in Unix seconds."""
 
     @property
     def webhook_id(self) -> str:
@@ -58,11 +58,11 @@ class _Event(WireModel):
 
     @property
     def created_at_datetime(self) -> datetime:
-        """When it came about, as an aware datetime in UTC."""
+        """When the event happened, as an aware datetime in UTC."""
         return datetime.fromtimestamp(self.created_at, UTC)
 
     def delivered_as(self, webhook_id: str) -> None:
-        """Note the delivery's `webhook-id`."""
+        """Set `webhook_id`."""
         self._webhook_id = webhook_id
 
 
@@ -76,10 +76,10 @@ class WebhookEvent(_Event):
 
 
 class RealtimeCallIncoming(_Event):
-    """A phone call comes in: accept, reject or refer it with `client.calls` and `call_id`.
+    """An incoming phone call: accept, reject or refer it with `client.calls` and `call_id`.
 
-    The signature proves that the provider sent the event. Who calls is what the telephone network
-    says, which a caller can fake: let no number be a password.
+    The signature proves that the provider sent the event. The caller's number comes from the
+    telephone network, where a caller can fake it: do not use a number as a password.
     """
 
     type: Literal["realtime.call.incoming"]
@@ -98,43 +98,43 @@ class RealtimeCallIncoming(_Event):
         return self.data.sip_headers
 
     def sip_header(self, name: str) -> str | None:
-        """Return the value of the first SIP header of that name, whatever its case; None: no such.
+        """Return the value of the first SIP header with this name; None if there is none.
 
-        `From` and `To` are found by their compact names, `f` and `t`, too.
+        Case is ignored. `From` and `To` also match their compact names, `f` and `t`.
         """
-        wanted = {name.lower(), _COMPACT.get(name.lower(), name.lower())}
-        return next((own.value for own in self.sip_headers if own.name.lower() in wanted), None)
+        names = {name.lower(), _COMPACT.get(name.lower(), name.lower())}
+        return next((each.value for each in self.sip_headers if each.name.lower() in names), None)
 
     @property
     def from_uri(self) -> str | None:
-        """Who calls, such as `sip:+14155550123@example.com`; None: not said."""
+        """The caller's URI, such as `sip:+14155550123@example.com`; None if there is none."""
         return _uri(self.sip_header("From"))
 
     @property
     def to_uri(self) -> str | None:
-        """Who is called, such as `sip:proj_123@sip.api.openai.com`; None: not said."""
+        """The called URI, such as `sip:proj_123@sip.api.openai.com`; None if there is none."""
         return _uri(self.sip_header("To"))
 
     @property
     def from_number(self) -> str | None:
-        """The caller's number, such as `+14155550123`; None: withheld, or no number."""
+        """The caller's number, such as `+14155550123`; None if withheld, or not a number."""
         return _phone_number(self.from_uri)
 
     @property
     def to_number(self) -> str | None:
-        """The number called, such as `+14155550123`; None: not said, or no number."""
+        """The called number, such as `+14155550123`; None if missing, or not a number."""
         return _phone_number(self.to_uri)
 
 
 def _uri(header: str | None) -> str | None:
-    """Return the URI in the first 1 KiB of a From or To header; None: there is none, or half of one."""
+    """Return the URI in the first 1 KiB of a From or To header; None if it has no complete URI."""
     header = header or ""
-    seen = header[:_MAX_SIP_HEADER]
-    if found := _NAME_AND_URI.match(seen):
-        return found.group(1)
-    found = _URI_ALONE.match(seen)
-    is_whole = found is not None and (found.end() < len(seen) or seen == header)
-    return found.group(1) if found and is_whole else None
+    beginning = header[:_MAX_SIP_HEADER]
+    if match := _NAME_AND_URI.match(beginning):
+        return match.group(1)
+    match = _URI_ALONE.match(beginning)
+    is_complete = match is not None and (match.end() < len(beginning) or beginning == header)
+    return match.group(1) if match and is_complete else None
 
 
 def _phone_number(uri: str | None) -> str | None:

@@ -156,7 +156,10 @@ def test_every_command_works_with_the_mock(
 @pytest.mark.parametrize(
     ("arguments", "lines"),
     [
-        ("hangup a/b", "error: call_id is 1 to 128 letters, digits, _ and -, such as rtc_123\n"),
+        (
+            "hangup a/b",
+            "error: call_id must be 1 to 128 letters, digits, _ and -, such as rtc_123\n",
+        ),
         (
             "refer rtc_1 +14155550123",
             "error: target_uri must be a tel: or sip: URI, such as tel:+14155550123\n",

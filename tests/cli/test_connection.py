@@ -113,7 +113,7 @@ def test_options_that_do_not_go_together(options: dict[str, Any], problem: str) 
         ),
         (
             {"provider": "openai", "region": "e/u"},
-            'region is unusable: it is a short name such as "eu"',
+            'region must be a short name such as "eu"',
         ),
     ],
     ids=repr,

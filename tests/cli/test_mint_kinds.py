@@ -191,7 +191,7 @@ def test_options_that_do_not_go_together(
         ),
         (
             "--instructions \udcff",
-            "error: a text among the parameters holds half a surrogate pair, which is no text\n",
+            "error: a text in the parameters has a lone surrogate, which UTF-8 cannot encode\n",
         ),
     ],
 )
@@ -239,7 +239,7 @@ def test_strict_makes_it_an_error(dialect: str, invoke: Invoke) -> None:
     result = invoke(*arguments, "--strict", "--temperature", "0.7")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "error: sessions.create: OpenAI cannot be told temperature in the dialect that it takes; "
-        "leave it out, or drop --strict\n"
+        "error: sessions.create: OpenAI does not accept temperature in its dialect; "
+        "leave it out, or remove --strict\n"
         "hint: --temperature sets temperature\n"
     )

@@ -305,7 +305,7 @@ def test_a_secret_is_known_by_its_shape(text: str) -> None:
         (b"[" * 65 + b"]" * 64 + b",1]", "it is nested too deeply"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "it is nested too deeply"),
         (b"[" * 200_000, "it is nested too deeply"),
-        (b"1" * 5000, "it holds a number of thousands of digits"),
+        (b"1" * 5000, "it holds a number with thousands of digits"),
     ],
 )
 def test_what_is_not_json(body: bytes, why: str) -> None:
@@ -323,7 +323,7 @@ def test_a_process_without_a_limit_for_digits_has_ours(limit: int) -> None:
     sys.set_int_max_str_digits(limit)
     try:
         assert decode_json(b"[7, -" + b"8" * 4000 + b"]") == [7, -int("8" * 4000)]
-        with pytest.raises(ValueError, match="it holds a number of thousands of digits"):
+        with pytest.raises(ValueError, match="it holds a number with thousands of digits"):
             decode_json(b"[" + b"9" * 900_000 + b"]")
     finally:
         sys.set_int_max_str_digits(before)
@@ -431,5 +431,5 @@ def test_any_answer_becomes_one_error(status: int, body: bytes) -> None:
 def test_members_named_twice_are_refused_where_that_is_asked() -> None:
     assert decode_json(b'[{"a":1,"a":2},{"a":3}]') == [{"a": 2}, {"a": 3}]
     assert decode_json(b'[{"a":1},{"a":2}]', unique_names=True) == [{"a": 1}, {"a": 2}]
-    with pytest.raises(ValueError, match="names a member of an object twice"):
+    with pytest.raises(ValueError, match="has two members of one name"):
         decode_json(b'[{"b":{"a":1,"a":1}}]', unique_names=True)

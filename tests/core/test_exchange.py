@@ -299,7 +299,7 @@ def test_a_timeout_at_the_deadline_is_the_deadlines(*, acted: bool) -> None:
     assert (error.phase, error.retryable, error.possibly_acted) == ("total", False, acted)
     assert str(error) == (
         f"No response within 1 s, all attempts together (POST {URL}, attempt 1). "
-        "Raise timeout=, or see whether the server is slow or out of reach"
+        "Raise timeout=, or check whether the server is slow or unreachable"
     )
 
 

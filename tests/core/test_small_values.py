@@ -51,7 +51,7 @@ def test_a_deadline_counts_down_and_stops_at_zero() -> None:
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, True, "5", None])
 @pytest.mark.parametrize("name", ["total", "connect", "read", "pool"])
 def test_a_timeout_refuses_nonsense(name: str, value: object) -> None:
-    why = f"^timeout: {name} is in seconds, finite and above 0$"
+    why = f"^timeout: {name} must be a finite number of seconds above 0$"
     with pytest.raises(ConfigurationError, match=why):
         Timeout(**{name: value})  # type: ignore[arg-type]  # wrong on purpose
 
@@ -147,18 +147,18 @@ def test_bodies_are_read_whole(body: bytes, size: int) -> None:
         (
             2 * gzip.compress(b"hello", mtime=0),
             "gzip",
-            "has more bytes behind its compressed data",
+            "has more bytes after its compressed data",
         ),
         (
             gzip.compress(b"hello", mtime=0) + b"x",
             "gzip",
-            "has more bytes behind its compressed data",
+            "has more bytes after its compressed data",
         ),
-        (b"hello", "br", "is compressed in a way that was not asked for"),
+        (b"hello", "br", "has a content encoding that was not requested"),
         (
             gzip.compress(b"hello", mtime=0),
             "gzip, gzip",
-            "is compressed in a way that was not asked for",
+            "has a content encoding that was not requested",
         ),
     ],
 )

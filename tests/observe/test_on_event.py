@@ -141,8 +141,8 @@ def test_a_failing_hook_does_not_end_calls_and_is_logged_once(
     assert len(realtime_server.requests) == 2
     warnings = [entry.getMessage() for entry in caplog.records if entry.name == "openai_realtime"]
     assert warnings == [
-        "on_event raised KeyError at CallStarted: the call continues; each exception class is logged once",
-        "on_event raised ValueError at AttemptSent: the call continues; each exception class is logged once",
+        "on_event raised KeyError for CallStarted: the call continues; each error class is logged once",
+        "on_event raised ValueError for AttemptSent: the call continues; each error class is logged once",
     ]
 
 
@@ -191,5 +191,5 @@ class CoroutineCall:
 @pytest.mark.parametrize("hook", [coroutine, CoroutineCall(), "not callable"])
 def test_unusable_hooks(hook: Any) -> None:
     make: Callable[..., object] = SyncRealtimeSessionsClient
-    with pytest.raises(ConfigurationError, match="on_event is unusable"):
+    with pytest.raises(ConfigurationError, match="on_event must be a callable"):
         make(api_key="sk-x", on_event=hook)

@@ -191,7 +191,11 @@ def test_an_option_is_not_meant_where_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("parameters", "params", "message"),
     [
-        (CREATE.parameters, {"audio": {}}, "audio is of the nested shape: use client_secrets.cre"),
+        (
+            CREATE.parameters,
+            {"audio": {}},
+            "audio belongs to the nested shape: use client_secrets.cre",
+        ),
         (CREATE.parameters, {"session": {}}, r"shape: use client_secrets.create\(session=…\)"),
         (CREATE.parameters, {"expires_after": {}}, "set by client_secret={'expires_after': …}"),
         (CREATE.parameters, {"output_modalities": []}, "output_modalities is modalities here"),
@@ -211,7 +215,7 @@ def test_an_option_is_not_meant_where_there_is_none() -> None:
             for name, message in (
                 ("voice", "is session.audio.output.voice here"),
                 ("modalities", "is session.output_modalities here"),
-                ("temperature", "has no place in the nested shape: leave it out"),
+                ("temperature", "does not exist in the nested shape: leave it out"),
             )
         ],
         (ACTIONS["accept"], {"turn_detection": {}}, "is audio.input.turn_detection here"),
@@ -226,7 +230,7 @@ def test_a_name_of_the_other_shape_is_told_where_it_stands(
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
-    with pytest.raises(ParameterError, match="half a surrogate pair"):
+    with pytest.raises(ParameterError, match="lone surrogate"):
         build(instructions="\ud800")
 
 
@@ -245,8 +249,11 @@ def test_a_wrong_value_is_not_quoted() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"timeout": 0}, "total is in seconds"),
-        ({"timeout": "soon"}, r"is a number of seconds, or openai_realtime.Timeout\(30, connect=5"),
+        ({"timeout": 0}, "total must be a finite number of seconds"),
+        (
+            {"timeout": "soon"},
+            r"must be a number of seconds, or openai_realtime.Timeout\(30, connect=5",
+        ),
         ({"extra_headers": []}, "must be a mapping"),
         ({"extra_headers": {"Authorization": "x"}}, "Authorization is set by the client"),
         ({"extra_headers": {"HOST": "x"}}, "HOST is set by the client"),
@@ -264,7 +271,7 @@ def test_a_wrong_value_is_not_quoted() -> None:
         ({"extra_body": {"x": object()}}, "extra_body must be a mapping of names to JSON"),
         ({"extra_body": {1: 2}}, "extra_body must be a mapping"),
         ({"extra_body": {"x": float("inf")}}, "extra_body must be a mapping"),
-        ({"extra_body": {"x": "\ud800"}}, "half a surrogate pair"),
+        ({"extra_body": {"x": "\ud800"}}, "lone surrogate"),
         ({"extra_query": 5}, "extra_query must be a mapping"),
         ({"extra_query": {"a": 5}}, "extra_query must be a mapping"),
         ({"extra_query": {"a": "\ud800"}}, "extra_query must be a mapping"),

@@ -357,7 +357,7 @@ def test_secrets_that_have_expired_point_to_a_clock() -> None:
     waiter = waiting(inventory, 5)
     fill(inventory, clock, seconds=-1)
     assert isinstance(waiter.error, APIResponseValidationError)
-    assert "have expired when they arrive" in str(waiter.error)
+    assert "have expired before they arrive" in str(waiter.error)
     assert "clock" in str(waiter.error)
 
 

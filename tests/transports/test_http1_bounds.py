@@ -211,7 +211,7 @@ def test_a_response_that_cannot_be_decoded_ends_its_connection() -> None:
     connection = Connection()
     connection.send(REQUEST)
     connection.receive(OK + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}")
-    with pytest.raises(APIConnectionError, match="compressed in a way that was not asked for"):
+    with pytest.raises(APIConnectionError, match="has a content encoding that was not requested"):
         connection.response()
     assert not connection.may_serve_again
 

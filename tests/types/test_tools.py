@@ -104,10 +104,13 @@ def named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them() 
         (untyped, "a has no type annotation"),
         (positional, "a can only be passed by position"),
         (variadic, "numbers can only be passed by position"),
-        (lambda: None, "is no name for a tool"),
+        (lambda: None, "is not a tool name"),
         (with_a_callable, "its annotations have no JSON Schema"),
         (with_the_undefined, "its annotations have no JSON Schema"),
-        (named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them, "no name"),
+        (
+            named_as_no_tool_can_be_named_because_it_is_much_too_long_for_any_of_them,
+            "is not a tool name",
+        ),
     ],
 )
 def test_what_cannot_be_a_tool(function: Any, why: str) -> None:
