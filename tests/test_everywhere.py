@@ -391,9 +391,12 @@ def test_a_deployment_is_the_model_whatever_is_named(backend: Backend) -> None:
                 )
             session: Any = secret.session
             assert session.model == "mock-deployment"
-            for named in ({}, {"model": "mock-deployment"}):
-                session = {"type": "realtime", **named}
-                secret = await client.client_secrets.create(session=session)
+            sessions: list[Any] = [
+                {"type": "realtime"},
+                {"type": "realtime", "model": "mock-deployment"},
+            ]
+            for wanted in sessions:
+                secret = await client.client_secrets.create(session=wanted)
                 assert secret.meta.dropped == ()
             await client.transcription_sessions.create()
 

@@ -225,6 +225,14 @@ def test_the_events_of_a_call_have_its_number_and_no_other_calls() -> None:
     assert numbers[0] != numbers[1]
 
 
+def test_an_event_shows_an_errors_type_and_not_its_text() -> None:
+    error = BadRequestError("what was sent")
+    assert repr(AttemptFinished(1, OPERATION, 2, 0.5, 400, "req_1", error)) == (
+        "AttemptFinished(call=1, operation='sessions.create', attempt=2, elapsed=0.5, status=400, "
+        "request_id='req_1', error=BadRequestError)"
+    )
+
+
 def test_where_nobody_listens_nothing_is_told() -> None:
     world = World()
     exchange = Exchange(

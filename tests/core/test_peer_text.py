@@ -43,6 +43,7 @@ TOKEN = "eyJ0eXAi" + "abcDEF123_-" * 200  # Entra's have some thousand character
         (f"0{KEY}0", f"0{MASK}0"),
         (f"{KEY}sk-12345678", MASK * 2),
         (KEY[:-1], KEY[:-1]),
+        (f"\u0130\u0130 {KEY}.", f"\u0130\u0130 {MASK}."),  # in lower case, these take two each
     ],
 )
 def test_the_credential_is_masked_whatever_its_shape(text: str, shown: str) -> None:
@@ -160,6 +161,10 @@ def test_no_cut_shows_half_a_secret(limit: int, before: int) -> None:
     shown = sanitize_text("-" * (limit + before) + "sk-12345678", (), limit)
     assert shown.strip("-*…s") == ""
     assert "12" not in shown
+
+
+def test_a_secret_behind_the_limit_leaves_no_mask() -> None:
+    assert Sanitizer((KEY,)).mask("-" * 20 + KEY, 20) == "-" * 20
 
 
 def test_a_text_within_its_limit_is_whole() -> None:

@@ -111,7 +111,7 @@ def test_each_caller_gets_an_error_of_its_own(
     errors: list[InternalServerError] = []
 
     async def body() -> None:
-        realtime_server.respond_next(*[DOWN] * 40)
+        realtime_server.respond_next(*[DOWN] * 5000)
         client = backend.client(**options(realtime_server))
         async with client, client.secret_pool(size=1, name="verse") as pool:
             await until(lambda: pool.stats().failures > 0)
