@@ -330,7 +330,7 @@ def test_a_process_without_a_limit_for_digits_has_ours(limit: int) -> None:
 
 
 def test_a_member_that_is_named_twice_is_refused_where_it_is_asked_for() -> None:
-    with pytest.raises(ValueError, match="^it names a member of an object twice$"):
+    with pytest.raises(ValueError, match="^an object in it has two members of one name$"):
         decode_json(b'{"a":{"b":1,"b":2}}', unique_names=True)
     assert decode_json(b'{"a":{"b":1,"b":2}}') == {"a": {"b": 2}}
 

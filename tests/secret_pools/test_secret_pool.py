@@ -122,7 +122,7 @@ def test_each_caller_gets_an_error_of_its_own(
 
     backend.run(body)
     assert errors[0] is not errors[1]
-    hint = "The pool 'verse' is empty, and this is why it could not mint"
+    hint = "The pool 'verse' is empty, because minting fails with this error"
     assert [error.hint for error in errors] == [hint, hint]
 
 
