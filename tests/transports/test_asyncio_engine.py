@@ -18,6 +18,7 @@ from openai_realtime.transports import asyncio_engine, sockets, trio_engine
 from openai_realtime.transports.asyncio_engine import AsyncioConnection
 from openai_realtime.transports.connection import Connection
 from openai_realtime.transports.sockets import Address, PolledConnection
+from openai_realtime.transports.sync_engine import SyncConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -111,6 +112,41 @@ def test_a_backlog_is_left_when_the_time_is_over() -> None:
             connection._go_on()  # it was scheduled before
 
     asyncio.run(body())
+
+
+def test_a_backlog_is_parsed_to_its_end_while_other_tasks_run() -> None:
+    async def body() -> None:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with exchanging() as (connection, _, call):
+            counting = asyncio.create_task(count())
+            receive(connection, LONG)
+            assert connection.connection.is_backlogged
+            assert (await call).body == b"x" * 4000
+            assert turns > 3
+            assert connection._transport.is_reading()
+            counting.cancel()
+
+    asyncio.run(body())
+
+
+def test_a_thread_leaves_a_backlog_when_the_time_is_over() -> None:
+    own, peer = socket.socketpair()
+    own.setblocking(False)
+    with peer, own:
+        connection = SyncConnection(Connection(), own)
+        connection.connection.send(REQUEST)
+        connection.connection.receive(LONG)
+        assert connection.connection.is_backlogged
+        with pytest.raises(APITimeoutError) as caught:
+            connection._transfer(0.0, 5.0)
+        assert (caught.value.phase, caught.value.possibly_acted) == ("receive", True)
 
 
 def test_what_comes_while_idle_closes_the_connection() -> None:

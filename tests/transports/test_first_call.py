@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from openai_realtime import APIConnectionError
 from openai_realtime.testing import MockRealtimeServer
+from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT, DESCRIPTORS_TO_RECEIVE
 
 # Imports files, opens a socket and a TLS context on the way, each of which takes a descriptor.
 PROGRAM = """
@@ -95,3 +100,17 @@ def test_a_first_call_without_descriptors_is_an_error_of_ours(
             check=False,
         )
     assert (process.returncode, process.stdout, process.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize(
+    ("needed", "phase", "possibly_acted"),
+    [(DESCRIPTORS_TO_CONNECT, "connect", False), (DESCRIPTORS_TO_RECEIVE, "receive", True)],
+)
+def test_only_the_error_of_missing_descriptors_is_replaced(
+    needed: Any, phase: str, possibly_acted: bool
+) -> None:
+    with pytest.raises(APIConnectionError, match="ulimit -n") as caught, needed:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    assert (caught.value.phase, caught.value.possibly_acted) == (phase, possibly_acted)
+    with pytest.raises(FileNotFoundError), needed:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
