@@ -11,6 +11,7 @@ from openai_realtime import core
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
+from openai_realtime.core.suggestions import suggestion
 from openai_realtime.core.wire import Header
 from openai_realtime.credentials import Credential, KeySource, check_header_value
 from openai_realtime.environment import ClientVariable, read_variable
@@ -200,11 +201,7 @@ _SETTING_NAMES = AsyncClientOptions.__annotations__.keys() | ClientOptions.__ann
 
 def _check_names(options: AnyClientOptions) -> None:
     for name in options.keys() - _SETTING_NAMES:
-        import difflib  # noqa: PLC0415 - needed for this error alone
-
-        matches = difflib.get_close_matches(name, _SETTING_NAMES, n=1)
-        suggestion = f": did you mean {matches[0]}?" if matches else ""
-        message = f"{name} is not a known setting{suggestion}"
+        message = f"{name} is not a known setting{suggestion(name, _SETTING_NAMES)}"
         raise ConfigurationError(message)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -23,6 +22,7 @@ from openai_realtime.cli.options import (
     option,
     with_options,
 )
+from openai_realtime.core.suggestions import suggestion
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def use_as_defaults(context: typer.Context, file: ServeFile | None) -> ServeFile
         if name in parameters.SESSION_PATHS:
             message = f"{name} is a parameter of the session: write it below [session]"
         else:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            guess = f": did you mean {near[0]}?" if near else ""
-            message = f"{name} is not a known setting{guess}"
+            message = f"{name} is not a known setting{suggestion(name, known)}"
         raise typer.BadParameter(message)
     context.default_map = dict(file.settings)
     return file

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Required, cast
 
 from typing_extensions import TypedDict
 
 from openai_realtime.client import RealtimeSessionsClient
+from openai_realtime.core.suggestions import suggestion
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.authorization import Authorize
 from openai_realtime.mint.request_body import Choice
@@ -106,9 +106,7 @@ def check_options(client: object, arguments: MintOptions, known: type) -> None:
         raise ConfigurationError(message)
     names = known.__annotations__.keys()
     for name in options.keys() - names:
-        similar = difflib.get_close_matches(name, names, n=1)
-        suggestion = f": did you mean {similar[0]}?" if similar else ""
-        message = f"{name} is not a known option{suggestion}"
+        message = f"{name} is not a known option{suggestion(name, names)}"
         raise ConfigurationError(message)
     for name, reason in _REQUIRED.items():
         if options.get(name) is None:

@@ -22,8 +22,8 @@ from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import NESTED_HINTS
 from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
 from openai_realtime.resources.requests import CallArguments
+from openai_realtime.resources.resource import AsyncResource, SyncResource
 from openai_realtime.resources.signatures import takes
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.call import (
     CallAcceptParameters,
     CallAcceptParams,
@@ -145,12 +145,8 @@ def _read_nothing(response: Response, _meta: ResponseMeta) -> None:
         raise APIResponseValidationError(message, possibly_acted=True)
 
 
-class AsyncCalls:
+class AsyncCalls(AsyncResource):
     """`client.calls` of the async client."""
-
-    def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(CallCreateParams)
     async def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:
@@ -202,12 +198,8 @@ class AsyncCalls:
         await self._driver.run(action_call(self._configuration, "hangup", call_id, params))
 
 
-class Calls:
+class Calls(SyncResource):
     """`client.calls` of the sync client."""
-
-    def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(CallCreateParams)
     def create(self, /, **params: Unpack[CallCreateParams]) -> RealtimeCall:

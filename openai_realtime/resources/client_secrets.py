@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import JsonObject, flat_request, nested_response
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
+from openai_realtime.resources.resource import AsyncResource, SyncResource
 from openai_realtime.resources.signatures import takes
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.nested_session import (
     ClientSecretCreateParams,
     ClientSecretCreateResponse,
@@ -35,12 +34,8 @@ CREATE = CreateOperation(
 )
 
 
-class AsyncClientSecrets:
+class AsyncClientSecrets(AsyncResource):
     """`client.client_secrets` of the async client."""
-
-    def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(ClientSecretCreateParams)
     async def create(
@@ -64,12 +59,8 @@ class AsyncClientSecrets:
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
-class ClientSecrets:
+class ClientSecrets(SyncResource):
     """`client.client_secrets` of the sync client."""
-
-    def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(ClientSecretCreateParams)
     def create(self, /, **params: Unpack[ClientSecretCreateParams]) -> ClientSecretCreateResponse:

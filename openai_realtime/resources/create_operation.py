@@ -17,7 +17,6 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
@@ -27,7 +26,7 @@ from openai_realtime.errors import APIStatusError, DroppedParameterWarning, Para
 from openai_realtime.resources.parameters import encode_json
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.responses import M, parse_response
-from openai_realtime.transports.exceptions import DESCRIPTORS_TO_RECEIVE
+from openai_realtime.transports.exceptions import DESCRIPTORS_TO_RECEIVE, THIS_PACKAGE
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
@@ -55,7 +54,6 @@ _BETA_HEADER_HINTS: Mapping[int | str, str] = MappingProxyType(
         "Remove the OpenAI-Beta header from extra_headers: it requests the retired flat shape",
     )
 )
-_PACKAGE = str(Path(__file__).parents[1])
 _LIFETIME_PARAMETERS = frozenset({"client_secret", "expires_after"})
 
 
@@ -213,7 +211,7 @@ class _Creation(Generic[M]):
 def _level_of_caller() -> int:
     """Return the `stacklevel` at which a warning points to the first line outside this package."""
     level, frame = 0, inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(THIS_PACKAGE):
         level, frame = level + 1, frame.f_back
     return level
 

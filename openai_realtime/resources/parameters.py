@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
 from typing_extensions import get_type_hints, is_typeddict
 
+from openai_realtime.core.suggestions import suggestion
 from openai_realtime.errors import ParameterError
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.types.annotations import JsonParam
@@ -137,16 +138,13 @@ def _path(problem: ErrorDetails) -> tuple[str, ...]:
 
 def _message(problem: ErrorDetails, typed_dict: type) -> str:
     if problem["type"] == "extra_forbidden":
-        import difflib  # noqa: PLC0415 - needed for this error only
-
         *parents, name = map(str, problem["loc"])
         known = _keys_at(typed_dict, parents)
         if not parents:
             # A misspelt option is suggested too; an option itself is unknown where only parameters
             # are accepted, such as in a session file.
             known |= RequestOptions.__annotations__.keys() - {name}
-        meant = difflib.get_close_matches(name, sorted(known), n=1)
-        guess = f": did you mean {meant[0]}?" if meant else ""
+        guess = suggestion(name, known)
         return f"is not a known parameter{guess} (extra_body sends what the SDK does not know)"
     if problem["type"] == "missing":
         return "is required"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
+from openai_realtime.resources.resource import AsyncResource, SyncResource
 from openai_realtime.resources.signatures import takes
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.session import (
     RealtimeSessionCreateResponse,
     SessionCreateParams,
@@ -34,12 +33,8 @@ CREATE = CreateOperation(
 )
 
 
-class AsyncSessions:
+class AsyncSessions(AsyncResource):
     """`client.sessions` of the async client."""
-
-    def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(SessionCreateParams)
     async def create(
@@ -63,12 +58,8 @@ class AsyncSessions:
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
-class Sessions:
+class Sessions(SyncResource):
     """`client.sessions` of the sync client."""
-
-    def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(SessionCreateParams)
     def create(self, /, **params: Unpack[SessionCreateParams]) -> RealtimeSessionCreateResponse:

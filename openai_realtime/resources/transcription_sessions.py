@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Unpack, cast
 
-from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
+from openai_realtime.resources.resource import AsyncResource, SyncResource
 from openai_realtime.resources.signatures import takes
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.session import (
     RealtimeTranscriptionSessionCreateResponse,
     TranscriptionSessionCreateParams,
@@ -45,12 +44,8 @@ CREATE = CreateOperation(
 )
 
 
-class AsyncTranscriptionSessions:
+class AsyncTranscriptionSessions(AsyncResource):
     """`client.transcription_sessions` of the async client."""
-
-    def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(TranscriptionSessionCreateParams)
     async def create(
@@ -74,12 +69,8 @@ class AsyncTranscriptionSessions:
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
-class TranscriptionSessions:
+class TranscriptionSessions(SyncResource):
     """`client.transcription_sessions` of the sync client."""
-
-    def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(TranscriptionSessionCreateParams)
     def create(

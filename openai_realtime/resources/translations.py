@@ -8,6 +8,7 @@ from openai_realtime.configuration import Configuration
 from openai_realtime.dialects import nested_response
 from openai_realtime.resources.create_operation import CreateOperation, create_call
 from openai_realtime.resources.parameters import Parameters
+from openai_realtime.resources.resource import AsyncResource, SyncResource
 from openai_realtime.resources.signatures import takes
 from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.types.translation import (
@@ -26,12 +27,8 @@ CREATE = CreateOperation(
 )
 
 
-class AsyncTranslationClientSecrets:
+class AsyncTranslationClientSecrets(AsyncResource):
     """`client.translations.client_secrets` of the async client."""
-
-    def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(TranslationClientSecretCreateParams)
     async def create(
@@ -55,12 +52,8 @@ class AsyncTranslationClientSecrets:
         return await self._driver.run(create_call(self._configuration, CREATE, params))
 
 
-class TranslationClientSecrets:
+class TranslationClientSecrets(SyncResource):
     """`client.translations.client_secrets` of the sync client."""
-
-    def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
-        self._driver = driver
-        self._configuration = configuration
 
     @takes(TranslationClientSecretCreateParams)
     def create(

@@ -67,14 +67,12 @@ def lost(phase: Phase, cause: OSError | None = None) -> APIConnectionError:
     """Return the error of a connection that ended, or failed, in `phase`; raise it from `cause`."""
     _forget_frames(cause)
     why = "" if cause is None else f": {_reason(cause)}"
+    hint = _MORE_DESCRIPTORS if cause is not None and cause.errno in NO_DESCRIPTORS else None
     if phase == "connect":
-        message, hint = f"Could not connect{why}", None
+        message = f"Could not connect{why}"
         if cause is None:
             message = "Could not connect: the connection was closed before it was established"
-        elif cause.errno in NO_DESCRIPTORS:
-            hint = _MORE_DESCRIPTORS
         return APIConnectionError(message, phase=phase, retryable=True, hint=hint)
-    hint = _MORE_DESCRIPTORS if cause is not None and cause.errno in NO_DESCRIPTORS else None
     return APIConnectionError(
         f"{_LOST}{why}", phase=phase, retryable=True, possibly_acted=True, hint=hint
     )
@@ -330,7 +328,8 @@ def _origins(error: BaseException) -> Iterator[BaseException]:
 
 _STANDARD_LIBRARY = str(Path(os.__file__).parent)
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-_THIS_PACKAGE = str(Path(__file__).parents[1])
+THIS_PACKAGE = str(Path(__file__).parents[1])
+"""The directory of this package, with which the file names of its frames begin."""
 
 
 def _of_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
@@ -342,7 +341,7 @@ def _of_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
     entries: list[TracebackType] = []
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        is_of_a_library = filename.startswith((_STANDARD_LIBRARY, _THIS_PACKAGE, "<"))
+        is_of_a_library = filename.startswith((_STANDARD_LIBRARY, THIS_PACKAGE, "<"))
         if not is_of_a_library and _INSTALLED.isdisjoint(Path(filename).parts):
             entries.append(traceback)
         traceback = traceback.tb_next

@@ -17,8 +17,6 @@ from openai_realtime.transports.exceptions import lost
 from openai_realtime.transports.proxies import Origin, origin_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from openai_realtime.core.wire import Request, Response
     from openai_realtime.transports.sockets import SocketConnection
 
@@ -172,12 +170,7 @@ class Lease(Generic[C, S]):
         if self.connection is not None and not self.connection.is_usable():
             raise lost("connect")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if self.connection is None:
                 return

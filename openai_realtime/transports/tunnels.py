@@ -24,7 +24,7 @@ _NOT_SOCKS = "its reply is not SOCKS 5"
 _LOG_IN = "Put the proxy's user name and password into its URL"
 
 
-class Origin(Protocol):
+class Destination(Protocol):
     """The host that a tunnel leads to."""
 
     @property
@@ -38,7 +38,7 @@ class Origin(Protocol):
         ...
 
 
-class Proxy(Protocol):
+class TunnelProxy(Protocol):
     """The proxy that opens a tunnel."""
 
     @property
@@ -59,7 +59,7 @@ class _Tunnel:
     has_ended: bool = False
     is_between_records: bool = True
 
-    def __init__(self, origin: Origin, proxy: Proxy) -> None:
+    def __init__(self, origin: Destination, proxy: TunnelProxy) -> None:
         self._origin = origin
         self._proxy = proxy
         self._buffer = bytearray()
