@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
+from backends import ON_BOTH_PARSERS, Backend
 
 import faults.bad_responses
 import faults.connection_faults
 import faults.tls_faults  # noqa: F401 - each fills the table of faults
 from faults import machine_delays
+from faults.calling import client_of, mint
 from faults.certificates import Certificates
 from faults.names import SlowNames
 from faults.server import FaultServer
@@ -88,6 +91,20 @@ def _plain(_redirect_target: FaultServer) -> Iterator[FaultServer]:
 def _secure(_redirect_target: FaultServer, certificates: Certificates) -> Iterator[FaultServer]:
     with FaultServer(certificates, redirect_target=_redirect_target.base_url) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def first_calls(bare_timer: None, _secure: FaultServer, certificates: Certificates) -> None:
+    """Make a call in each way before a test measures one: the first imports and builds much."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(certificates.authority_file))
+        for backend in ON_BOTH_PARSERS:
+            backend.run(partial(_call_once, backend, _secure))
+
+
+async def _call_once(backend: Backend, server: FaultServer) -> None:
+    async with client_of(backend, server) as client:
+        await mint(client, server)
 
 
 @pytest.fixture
