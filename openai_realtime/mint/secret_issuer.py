@@ -20,9 +20,9 @@ from openai_realtime.mint.telemetry import describe, logger
 from openai_realtime.resources import client_secrets, sessions
 from openai_realtime.resources.parameters import merge_objects
 from openai_realtime.secret_pool import SecretPool
+from openai_realtime.types.base import RequestOptions
 from openai_realtime.types.client_secret import ClientSecret
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
-from openai_realtime.types.options import RequestOptions
 from openai_realtime.types.session import RealtimeSessionCreateResponse
 
 _MIN_LIFETIME, _MAX_LIFETIME = 10, 7200

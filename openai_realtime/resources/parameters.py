@@ -16,7 +16,7 @@ from openai_realtime.core.suggestions import suggestion
 from openai_realtime.errors import ParameterError
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.types.annotations import JsonParam
-from openai_realtime.types.options import RequestOptions
+from openai_realtime.types.base import RequestOptions
 
 if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from openai_realtime.core.wire import Request
 from openai_realtime.errors import ConfigurationError, ParameterError
-from openai_realtime.types.options import RequestOptions
+from openai_realtime.types.base import RequestOptions
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration

@@ -6,8 +6,9 @@ does not know. Editors suggest the known models, voices and so on; other strings
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from openai_realtime.lazy_imports import lazy_names
 
 if TYPE_CHECKING:
     from openai_realtime.types.annotations import JsonParam
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
         CustomVoice,
         CustomVoiceParam,
         Modality,
+        NestedTurnDetectionParam,
         NoiseReduction,
         NoiseReductionParam,
+        SemanticVadParam,
+        ServerVadParam,
         Transcription,
         TranscriptionModel,
         TranscriptionParam,
+        TurnDetection,
+        TurnDetectionParam,
         VoiceName,
     )
+    from openai_realtime.types.base import RequestOptions
     from openai_realtime.types.call import (
         CallAcceptParams,
         CallCreateParams,
@@ -59,26 +66,23 @@ if TYPE_CHECKING:
         TranscriptionAudioParam,
         TranscriptionSessionParam,
     )
-    from openai_realtime.types.options import RequestOptions
     from openai_realtime.types.session import (
-        RealtimeSessionCreateResponse,
-        RealtimeTranscriptionSessionCreateResponse,
-        SecretPoolParams,
-        SessionCreateParams,
-        TranscriptionSessionCreateParams,
-    )
-    from openai_realtime.types.session_settings import (
         Include,
         MaxTokens,
         Prompt,
         PromptParam,
         RealtimeModel,
+        RealtimeSessionCreateResponse,
+        RealtimeTranscriptionSessionCreateResponse,
         RetentionRatioTruncation,
         RetentionRatioTruncationParam,
+        SecretPoolParams,
+        SessionCreateParams,
         TokenLimits,
         TokenLimitsParam,
         TracingConfiguration,
         TracingConfigurationParam,
+        TranscriptionSessionCreateParams,
     )
     from openai_realtime.types.tools import (
         FunctionTool,
@@ -104,13 +108,6 @@ if TYPE_CHECKING:
         TranslationOutputParam,
         TranslationSessionParam,
         TranslationTranscriptionParam,
-    )
-    from openai_realtime.types.turn_detection import (
-        NestedTurnDetectionParam,
-        SemanticVadParam,
-        ServerVadParam,
-        TurnDetection,
-        TurnDetectionParam,
     )
     from openai_realtime.types.webhook import (
         IncomingCallData,
@@ -210,33 +207,117 @@ __all__ = [
     "WebhookEvent",
 ]
 
-_MODULES = (
-    "annotations",
-    "audio",
-    "call",
-    "client_secret",
-    "nested_session",
-    "options",
-    "session",
-    "session_settings",
-    "tools",
-    "translation",
-    "turn_detection",
-    "webhook",
-)
-
-
 # Hidden from type checkers: with it, they would accept every misspelt name.
 if not TYPE_CHECKING:  # pragma: no branch
-
-    def __getattr__(name: str) -> object:
-        if name not in __all__:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        modules = (importlib.import_module(f"{__name__}.{module}") for module in _MODULES)
-        value: object = next(vars(module)[name] for module in modules if name in vars(module))
-        globals()[name] = value
-        return value
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "types.annotations": ("JsonParam",),
+            "types.audio": (
+                "AudioFormat",
+                "CustomVoice",
+                "CustomVoiceParam",
+                "Modality",
+                "NestedTurnDetectionParam",
+                "NoiseReduction",
+                "NoiseReductionParam",
+                "SemanticVadParam",
+                "ServerVadParam",
+                "Transcription",
+                "TranscriptionModel",
+                "TranscriptionParam",
+                "TurnDetection",
+                "TurnDetectionParam",
+                "VoiceName",
+            ),
+            "types.base": ("RequestOptions",),
+            "types.call": (
+                "CallAcceptParams",
+                "CallCreateParams",
+                "CallHangupParams",
+                "CallReferParams",
+                "CallRejectParams",
+                "RealtimeCall",
+            ),
+            "types.client_secret": (
+                "ClientSecret",
+                "ClientSecretParam",
+                "ExpiresAfterParam",
+                "FlatSecretResponse",
+                "NestedSecretResponse",
+                "TranscriptionClientSecretParam",
+            ),
+            "types.nested_session": (
+                "Audio",
+                "AudioEncoding",
+                "AudioEncodingParam",
+                "AudioInput",
+                "AudioInputParam",
+                "AudioOutput",
+                "AudioOutputParam",
+                "AudioParam",
+                "ClientSecretCreateParams",
+                "ClientSecretCreateResponse",
+                "NestedRealtimeSession",
+                "NestedSession",
+                "NestedTranscriptionSession",
+                "RealtimeSessionParam",
+                "Reasoning",
+                "ReasoningParam",
+                "TranscriptionAudioParam",
+                "TranscriptionSessionParam",
+            ),
+            "types.session": (
+                "Include",
+                "MaxTokens",
+                "Prompt",
+                "PromptParam",
+                "RealtimeModel",
+                "RealtimeSessionCreateResponse",
+                "RealtimeTranscriptionSessionCreateResponse",
+                "RetentionRatioTruncation",
+                "RetentionRatioTruncationParam",
+                "SecretPoolParams",
+                "SessionCreateParams",
+                "TokenLimits",
+                "TokenLimitsParam",
+                "TracingConfiguration",
+                "TracingConfigurationParam",
+                "TranscriptionSessionCreateParams",
+            ),
+            "types.tools": (
+                "FunctionTool",
+                "FunctionToolParam",
+                "McpApprovalParam",
+                "McpTool",
+                "McpToolFilterParam",
+                "McpToolParam",
+                "NestedTool",
+                "NestedToolParam",
+                "ToolChoiceFunctionParam",
+                "ToolChoiceMcpParam",
+            ),
+            "types.translation": (
+                "RealtimeTranslationSession",
+                "TranslationAudio",
+                "TranslationAudioParam",
+                "TranslationClientSecretCreateParams",
+                "TranslationClientSecretCreateResponse",
+                "TranslationInput",
+                "TranslationInputParam",
+                "TranslationOutput",
+                "TranslationOutputParam",
+                "TranslationSessionParam",
+                "TranslationTranscriptionParam",
+            ),
+            "types.webhook": (
+                "IncomingCallData",
+                "RealtimeCallIncoming",
+                "SipHeader",
+                "WebhookEvent",
+            ),
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.types.annotations import STRICT, Expect
+from openai_realtime.types.base import RequestOptions
 from openai_realtime.types.nested_session import NestedSessionParameters, RealtimeSessionParam
-from openai_realtime.types.options import RequestOptions
 
 
 @with_config(STRICT)

@@ -11,16 +11,17 @@ from openai_realtime.types.audio import (
     CustomVoice,
     CustomVoiceParam,
     Modality,
+    NestedTurnDetectionParam,
     NoiseReduction,
     NoiseReductionParam,
     Transcription,
     TranscriptionParam,
+    TurnDetection,
     VoiceName,
 )
-from openai_realtime.types.base import WireModel
+from openai_realtime.types.base import RequestOptions, WireModel
 from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
-from openai_realtime.types.options import RequestOptions
-from openai_realtime.types.session_settings import (
+from openai_realtime.types.session import (
     Include,
     MaxTokens,
     Prompt,
@@ -36,10 +37,6 @@ from openai_realtime.types.tools import (
     NestedToolParam,
     ToolChoiceFunctionParam,
     ToolChoiceMcpParam,
-)
-from openai_realtime.types.turn_detection import (
-    NestedTurnDetectionParam,
-    TurnDetection,
 )
 
 

@@ -12,9 +12,8 @@ from openai_realtime.types.audio import (
     Transcription,
     TranscriptionModel,
 )
-from openai_realtime.types.base import WireModel
+from openai_realtime.types.base import RequestOptions, WireModel
 from openai_realtime.types.client_secret import ExpiresAfterParam, NestedSecretResponse
-from openai_realtime.types.options import RequestOptions
 
 
 class TranslationTranscriptionParam(TypedDict):

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from openai_realtime import FunctionTool, ParameterError
-from openai_realtime.types.function_schema import read_docstring
+from openai_realtime.types.tools import read_docstring
 
 
 class Place(BaseModel):

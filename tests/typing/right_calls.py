@@ -63,9 +63,8 @@ from openai_realtime.testing import (
     mock_realtime,
 )
 from openai_realtime.testing.phone import CallDecision
-from openai_realtime.types.audio import CustomVoice, Transcription, VoiceName
+from openai_realtime.types.audio import CustomVoice, Transcription, TurnDetection, VoiceName
 from openai_realtime.types.tools import ToolChoiceFunctionParam
-from openai_realtime.types.turn_detection import TurnDetection
 from openai_realtime.webhooks import (
     AsyncRedisReplayStore,
     MemoryReplayStore,
