@@ -11,11 +11,10 @@ from openai_realtime import core
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.retry import RetryPolicy
-from openai_realtime.core.suggestions import suggestion
 from openai_realtime.core.wire import Header
 from openai_realtime.credentials import Credential, KeySource, check_header_value
 from openai_realtime.environment import ClientVariable, read_variable
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import ConfigurationError, suggestion
 from openai_realtime.providers import (
     OPENAI_BASE_URL,
     Dialect,

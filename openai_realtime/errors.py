@@ -1,4 +1,4 @@
-"""Every exception that the package raises, as one tree of classes.
+"""Every exception that the package raises, as one tree of classes, and `suggestion` for their messages.
 
 No exception holds an API key or an ephemeral key.
 
@@ -30,7 +30,7 @@ An exception that the official SDK has too has the same name there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypedDict, Unpack
 
@@ -239,3 +239,11 @@ class APIResponseValidationError(APIError):
     """The HTTP status, a 2xx."""
     headers: Mapping[str, str] = MappingProxyType({})
     """The response headers, safe to show as `body` is, 8 KiB each; look-ups ignore case."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `: did you mean …?` with the known name most similar to `name`, or an empty text."""
+    import difflib  # noqa: PLC0415 - needed for errors only
+
+    matches = difflib.get_close_matches(name, sorted(known), n=1)
+    return f": did you mean {matches[0]}?" if matches else ""

@@ -22,8 +22,7 @@ from openai_realtime.cli.options import (
     option,
     with_options,
 )
-from openai_realtime.core.suggestions import suggestion
-from openai_realtime.errors import ConfigurationError, ParameterError
+from openai_realtime.errors import ConfigurationError, ParameterError, suggestion
 
 if TYPE_CHECKING:
     from openai_realtime.mint import ServiceOptions

@@ -8,8 +8,7 @@ from typing import Required, cast
 from typing_extensions import TypedDict
 
 from openai_realtime.client import RealtimeSessionsClient
-from openai_realtime.core.suggestions import suggestion
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import ConfigurationError, suggestion
 from openai_realtime.mint.authorization import Authorize
 from openai_realtime.mint.request_body import Choice
 from openai_realtime.mint.secret_issuer import SecretSource

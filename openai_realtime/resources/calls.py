@@ -22,8 +22,7 @@ from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import NESTED_HINTS
 from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
 from openai_realtime.resources.requests import CallArguments
-from openai_realtime.resources.resource import AsyncResource, SyncResource
-from openai_realtime.resources.signatures import takes
+from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
 from openai_realtime.types.call import (
     CallAcceptParameters,
     CallAcceptParams,

@@ -12,8 +12,7 @@ from pydantic import ConfigDict, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
 from typing_extensions import get_type_hints, is_typeddict
 
-from openai_realtime.core.suggestions import suggestion
-from openai_realtime.errors import ParameterError
+from openai_realtime.errors import ParameterError, suggestion
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.types.annotations import JsonParam
 from openai_realtime.types.base import RequestOptions

@@ -9,8 +9,7 @@ from openai_realtime.dialects import JsonObject, flat_response, nested_request
 from openai_realtime.resources import parameter_hints
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
-from openai_realtime.resources.resource import AsyncResource, SyncResource
-from openai_realtime.resources.signatures import takes
+from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
 from openai_realtime.types.session import (
     RealtimeTranscriptionSessionCreateResponse,
     TranscriptionSessionCreateParams,

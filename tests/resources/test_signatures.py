@@ -11,7 +11,7 @@ import jedi
 import pytest
 
 from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
-from openai_realtime.resources.signatures import NOT_GIVEN
+from openai_realtime.resources.resource import NOT_GIVEN
 from openai_realtime.types.call import (
     CallAcceptParams,
     CallCreateParams,

@@ -34,7 +34,7 @@ from openai_realtime import (
     SyncRealtimeSessionsClient,
 )
 from openai_realtime.core.events import Event, PoolLevel
-from openai_realtime.secret_pool import SecretPool, pool_config, sync_pool
+from openai_realtime.secret_pool import SecretPool, base, sync_pool
 from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest
 from secret_pools.late_secret import respond_late
 
@@ -545,7 +545,7 @@ def test_a_process_ends_without_its_mints_and_without_a_word(
 
 
 def test_pools_without_a_name_have_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_config, "_numbers", count(1))  # as in a new process
+    monkeypatch.setattr(base, "_numbers", count(1))  # as in a new process
     with SyncRealtimeSessionsClient(api_key="sk-x") as client:
         names = [client.secret_pool().name for _ in range(3)]
         assert names == ["sessions", "sessions-2", "sessions-3"]
