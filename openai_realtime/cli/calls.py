@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from openai_realtime.cli import output, parameters
-from openai_realtime.cli.connection import ConnectionOptions
 from openai_realtime.cli.options import (
-    OUTPUT,
-    SESSION,
+    ConnectionOptions,
     SessionOptions,
-    flag,
+    config_option,
     given_options,
+    json_option,
     option,
+    param_option,
     with_options,
 )
 
@@ -34,17 +34,8 @@ CallId = Annotated[
 class CallSessionOptions(SessionOptions):
     """The options that configure a call's session; None is the server's default."""
 
-    config: str | None = option(
-        SESSION,
-        "FILE",
-        "A JSON file with the session, in the nested shape (- is stdin); the options override it.",
-    )
-    param: list[str] | None = option(
-        SESSION,
-        "NAME=VALUE",
-        "Any of the session's fields by its name; the value is JSON, or else text. Dots nest: "
-        "audio.output.speed=1.2. Repeatable; overrides the options and --config.",
-    )
+    config: str | None = config_option("the session, in the nested shape")
+    param: list[str] | None = param_option("field of the session", "audio.output.speed=1.2")
 
     def session(self) -> dict[str, Any]:
         """Return the nested session, without the type `realtime`, which the client adds."""
@@ -60,7 +51,7 @@ class CreateOptions:
     """The options that only `calls create` has."""
 
     sdp: str = option(None, "FILE", "The WebRTC peer's SDP offer (- is stdin).", default=MISSING)
-    json: bool = flag(OUTPUT, "--json", "Print the call's id and the SDP answer as JSON.")
+    json: bool = json_option("the call's id and the SDP answer")
 
 
 @with_options

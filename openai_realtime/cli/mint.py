@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from openai_realtime.cli import output, parameters
-from openai_realtime.cli.connection import ConnectionOptions
 from openai_realtime.cli.options import (
     OUTPUT,
     SESSION,
+    ConnectionOptions,
     SecretSessionOptions,
+    config_option,
     flag,
     given_options,
+    json_option,
     option,
-    option_name,
     with_options,
 )
 from openai_realtime.errors import DroppedParameterWarning, ParameterError
@@ -92,9 +93,7 @@ class MintSessionOptions(SecretSessionOptions):
         "ID",
         "A pseudonymous id of the person who will speak: a hash, never an e-mail address.",
     )
-    config: str | None = option(
-        SESSION, "FILE", "A JSON file with parameters (- is stdin); the options override it."
-    )
+    config: str | None = config_option("parameters")
     dialect: Dialect | None = option(
         SESSION,
         "DIALECT",
@@ -125,7 +124,9 @@ class MintSessionOptions(SecretSessionOptions):
         """
         given = given_options(self)
         if unwanted := [name for name in given if name in _KIND_OPTIONS - kind.paths.keys()]:
-            message = f"{kind.selected_by} takes no {', no '.join(map(option_name, unwanted))}"
+            message = (
+                f"{kind.selected_by} takes no {', no '.join(map(parameters.option_name, unwanted))}"
+            )
             raise ParameterError(message)
         if self.max_tokens is not None:
             given["max_tokens"] = parameters.parse_value(self.max_tokens)
@@ -141,7 +142,7 @@ class MintSessionOptions(SecretSessionOptions):
 class OutputOptions:
     """The options for the output."""
 
-    json: bool = flag(OUTPUT, "--json", "Print the session as JSON.")
+    json: bool = json_option("the session")
     quiet: bool = flag(
         OUTPUT, "--quiet -q", "Print only the secret: KEY=$(openai-realtime mint -q)"
     )

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from openai_realtime.cli import output
-from openai_realtime.cli.connection import ProviderName, profile_name
 from openai_realtime.cli.failures import ListenError
-from openai_realtime.cli.options import option, with_options
+from openai_realtime.cli.options import ProviderName, option, profile_name, with_options
 from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.credentials import check_header_value
 

@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from openai_realtime.cli import output
-from openai_realtime.cli.options import option_name
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+def option_name(name: str) -> str:
+    """Return the option of a field: `--max-tokens` of `max_tokens`."""
+    return f"--{name.replace('_', '-')}"
+
 
 SESSION_PATHS = {
     "model": "model",

@@ -13,8 +13,8 @@ import typer
 
 from openai_realtime.cli import output, parameters
 from openai_realtime.cli.auth import AuthOptions
-from openai_realtime.cli.connection import ConnectionOptions
 from openai_realtime.cli.options import (
+    ConnectionOptions,
     LogFormat,
     SecretSessionOptions,
     flag,

@@ -138,7 +138,7 @@ def serve() -> Iterator[Served]:
 
 @contextmanager
 def _serving(arguments: tuple[str, ...], environment: dict[str, str]) -> Iterator[Service]:
-    command = [sys.executable, "-m", "openai_realtime.cli", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "openai_realtime", "serve", "--port", "0", *arguments]
     with subprocess.Popen(
         command,
         env={**os.environ, **environment},

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-COMMAND = [sys.executable, "-m", "openai_realtime.cli"]
+COMMAND = [sys.executable, "-m", "openai_realtime"]
 
 
 class Invoke(Protocol):

@@ -1,5 +1,0 @@
-"""Runs the command as `python -m openai_realtime.cli`."""
-
-from openai_realtime.cli import main
-
-main()
