@@ -57,7 +57,8 @@ class AuthOptions:
     origin: list[str] | None = option(
         _AUTH,
         "ORIGIN",
-        "The exact origin of a web page that may get a secret: https://app.example. Repeatable.",
+        "The exact origin of a web page that may get a secret: https://app.example, or of an app's web "
+        "view: capacitor://localhost. Repeatable.",
     )
     credentials: bool = flag(_AUTH, "--credentials", "Let pages of these origins send cookies.")
     trusted_proxies: int = option(

@@ -1,8 +1,10 @@
 """CORS: the web pages that may use the endpoint, by an exact list of origins.
 
-An origin is compared as a whole, character by character: no wildcard, no suffix, no "null". A
-request without `Origin` is not from a web page (browsers send it with every POST) but from a native
-app, a server or curl. `authorize` decides whether it gets a secret.
+An origin is the scheme, host and port of a web page (`https://app.example`), of an app in a web
+view (`capacitor://localhost`) or of a browser extension (`chrome-extension://…`). It is compared as
+a whole, character by character: no wildcard, no suffix, no "null". A request without `Origin` is not
+from a web page (browsers send it with every POST) but from a native app, a server or curl.
+`authorize` decides whether it gets a secret.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.errors import METHOD, ORIGIN, EndpointError
@@ -19,8 +20,18 @@ from openai_realtime.mint.errors import METHOD, ORIGIN, EndpointError
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+# Browsers write the hosts of http and https in lower case. An app's own scheme, such as
+# safari-web-extension, keeps the case of what follows it.
+_WEB_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.ASCII)
+_APP_HOST = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/?#@:\[\]]+|\[[^/?#@\]]+\])(?::(?P<port>[0-9]{1,5}))?",
+    re.ASCII,
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAX_PORT = 65535
+# The origin of a page at such a URL is "null", or that of the page that opened it.
+_NOT_ORIGINS = frozenset({"about", "blob", "data", "file", "javascript", "ws", "wss"})
 _PREFLIGHT_SECONDS = "600"
 
 
@@ -78,20 +89,35 @@ class CorsPolicy:
 
 
 def _check(origin: object) -> None:
-    problem: str | None = None
-    if not isinstance(origin, str):
-        problem = "it is not a text"
-    elif "*" in origin or origin == "null":
-        problem = "it would allow every page: list each origin"
-    elif not _ORIGIN.fullmatch(origin):
-        problem = (
-            "it must be written like https://app.example or http://localhost:3000, in lower case, "
-            "without a path or a slash at its end"
-        )
-    else:
-        parts = urlsplit(origin)
-        if parts.port is not None and parts.port == _DEFAULT_PORTS[parts.scheme]:
-            problem = "browsers leave the default port out"
+    problem = _problem(origin)
     if problem is not None:
         message = f"origins: {origin!r} is unusable: {problem}"
         raise ConfigurationError(message)
+
+
+def _problem(origin: object) -> str | None:
+    if not isinstance(origin, str):
+        return "it is not a text"
+    if "*" in origin or origin == "null":
+        return "it would allow every page: list each origin"
+    parts = _ORIGIN.fullmatch(origin)
+    is_web = parts is not None and parts["scheme"] in _DEFAULT_PORTS
+    host = _WEB_HOST if is_web else _APP_HOST
+    if parts is None or not host.fullmatch(parts["host"]):
+        return (
+            "it must be written like https://app.example, http://localhost:3000 or "
+            "capacitor://localhost, in lower case, without a path or a slash at its end"
+        )
+    if parts["scheme"] in _NOT_ORIGINS:
+        return f"no browser sends an origin that begins with {parts['scheme']}:"
+    return _port_problem(parts["scheme"], parts["port"])
+
+
+def _port_problem(scheme: str, port: str | None) -> str | None:
+    if port is None:
+        return None
+    if port.startswith("0") or int(port) > _MAX_PORT:
+        return f"its port must be 1 to {_MAX_PORT}"
+    if int(port) == _DEFAULT_PORTS.get(scheme):
+        return "browsers leave the default port out"
+    return None

@@ -35,8 +35,9 @@ class MintOptions(TypedDict, total=False):
     `trusted_proxies` determines it."""
     origins: Iterable[str]
     """The origins of the web pages that may get a secret, exactly as browsers send them:
-    `https://app.example`. Default: none, so that only clients without an Origin, such as native
-    apps, get one."""
+    `https://app.example`. Web views and browser extensions have origins too:
+    `capacitor://localhost`, `tauri://localhost`, `chrome-extension://…`. Default: none, so that only
+    clients without an Origin, such as native apps, get one."""
     credentials: bool
     """Whether pages of these origins may send cookies from another origin. Default: no."""
     allow: Mapping[str, Iterable[Choice]]

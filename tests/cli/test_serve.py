@@ -27,7 +27,7 @@ anyone-on-this-machine = true
 metrics = true
 ttl = 120
 limits = "1/second"
-origin = ["https://a.example", "https://b.example"]
+origin = ["https://a.example", "capacitor://localhost"]
 
 [session]
 model = "gpt-realtime-mini"
@@ -65,7 +65,7 @@ def test_a_file_has_every_setting(
         },
         "allow": {"voice": ["verse", "marin"]},
         "lifetime": 120,
-        "origins": ["https://a.example", "https://b.example"],
+        "origins": ["https://a.example", "capacitor://localhost"],
         "credentials": False,
         "trusted_proxies": 0,
         "metrics": True,
@@ -172,6 +172,7 @@ def test_a_file_that_is_wrong(
         ("--anyone-on-this-machine", {}, "No API key"),
         ("--mock --ttl 5", {}, "lifetime is unusable"),
         ("--mock --limits often", {}, "limits"),
+        ("--mock --origin localhost", {}, "origins: 'localhost' is unusable"),
     ],
 )
 def test_it_does_not_start_with_unusable_settings(

@@ -117,6 +117,35 @@ def test_an_allowed_page_may_read_responses_and_errors(page: TestClient) -> None
         assert response.headers["vary"] == "Origin"
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "https://tauri.localhost",
+        "app://.",
+        "chrome-extension://cjpalhdlnbpafiamejdnhcphjbkeiagm",
+        "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+        "safari-web-extension://E1B2F3A4-0000-4000-8000-0123456789AB",
+        "http://my_app.localhost:3000",
+        "http://[::1]:3000",
+        "com.example.app+1://host:8443",
+    ],
+)
+def test_an_origin_of_any_scheme_is_allowed_exactly(
+    provider: MockRealtimeServer, origin: str
+) -> None:
+    with browser(app_for(provider, origins=[origin])) as page:
+        response = request_secret(page, {"origin": origin})
+        assert response.status_code == 200
+        assert response.headers["access-control-allow-origin"] == origin
+        preflight = {"access-control-request-method": "POST"}
+        assert page.options(PATH, headers={"origin": origin, **preflight}).status_code == 204
+        for other in (f"{origin}.evil", f"{origin}/", origin.upper(), f"x{origin}", PAGE):
+            assert request_secret(page, {"origin": other}).status_code == 403
+
+
 @pytest.mark.parametrize("credentials", [False, True])
 def test_the_response_to_a_preflight(provider: MockRealtimeServer, *, credentials: bool) -> None:
     with browser(app_for(provider, credentials=credentials)) as page:
