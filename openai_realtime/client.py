@@ -67,14 +67,14 @@ class BaseClient(Generic[C]):
         owns_connections: bool,
     ) -> None:
         set_up_from_environment()
-        listening: Callable[[], Listener | None] = log_listener
+        get_listener: Callable[[], Listener | None] = log_listener
         hook = configuration.options.get("on_event")
         if hook is not None:
             from openai_realtime import observe  # noqa: PLC0415 - few clients have a hook
 
             # Copies of the client share the guarded hook: it logs each exception class once.
             hook = configuration.options["on_event"] = observe.guarded(hook)
-            listening = observe.listening(hook)
+            get_listener = observe.listener_getter(hook)
         self._configuration = configuration
         self._budget = budget
         self._connections = connections
@@ -84,7 +84,7 @@ class BaseClient(Generic[C]):
             budget=budget,
             clock=time.monotonic,
             random=random.random,
-            listening=listening,
+            get_listener=get_listener,
         )
         self._attach_driver()
 

@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first used."""
+"""Public names that are imported when they are first used, and the error for a missing package."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def lazy_names(package: str, modules: Mapping[str, Iterable[str]]) -> Callable[[
         return value
 
     return load
+
+
+def missing_package(
+    error: ModuleNotFoundError, what: str, packages: set[str], install: str
+) -> ModuleNotFoundError:
+    """Return the error that says what to install for one of `packages`, or else `error` itself."""
+    name = (error.name or "").partition(".")[0]
+    if name not in packages:
+        return error
+    return ModuleNotFoundError(f"{what} needs {name}: pip install {install}", name=name)

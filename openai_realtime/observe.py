@@ -56,7 +56,7 @@ def guarded(hook: Listener) -> Listener:
     return hook if isinstance(hook, _Guarded) else _Guarded(hook)
 
 
-def listening(hook: Listener) -> Callable[[], Listener]:
+def listener_getter(hook: Listener) -> Callable[[], Listener]:
     """Return a function that returns the current listener: `hook`, and the log if enabled."""
 
     def log_and_call(event: Event) -> None:

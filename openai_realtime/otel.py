@@ -37,13 +37,13 @@ from openai_realtime.core.events import (
     PoolLevel,
     RetryScheduled,
 )
+from openai_realtime.lazy_imports import missing_package
 
 try:
     from opentelemetry import metrics, trace
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
-except ModuleNotFoundError:
-    _message = "OpenTelemetry is missing: pip install 'openai-realtime[otel]'"
-    raise ModuleNotFoundError(_message, name="opentelemetry") from None
+except ModuleNotFoundError as _error:
+    raise missing_package(_error, __name__, {"opentelemetry"}, "'openai-realtime[otel]'") from None
 
 _FIRST_ERROR_STATUS = 400
 # The buckets that the conventions recommend for http.client.request.duration.

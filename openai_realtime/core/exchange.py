@@ -67,7 +67,7 @@ class RetryContext:
     """Returns monotonic seconds."""
     random: Callable[[], float]
     """Returns a random number, uniform in [0, 1)."""
-    listening: Callable[[], Listener | None] = no_listener
+    get_listener: Callable[[], Listener | None] = no_listener
     """Returns the listener for a call that begins now, or None."""
 
 
@@ -120,7 +120,7 @@ class Exchange(Generic[T]):
         self._context = context
         self._started = context.clock()
         self.deadline: Deadline = Deadline(self._started + call.timeout.total, context.clock)
-        listener = context.listening()
+        listener = context.get_listener()
         if listener is not None:
             from openai_realtime.core.events import CallEventEmitter  # noqa: PLC0415 - rarely used
 

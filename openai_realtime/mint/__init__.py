@@ -11,7 +11,7 @@ app = mint_app(
 )
 """
 
-_EXTRA = frozenset({"prometheus_client", "starlette"})
+from openai_realtime.lazy_imports import missing_package
 
 try:
     from openai_realtime.mint.app import mint_app, mint_endpoint
@@ -20,13 +20,9 @@ try:
     from openai_realtime.mint.options import MintOptions, ServiceOptions
     from openai_realtime.mint.secret_issuer import PooledResponse, SecretSource
 except ModuleNotFoundError as _error:
-    if (_error.name or "").partition(".")[0] not in _EXTRA:
-        raise
-    _MESSAGE = (
-        f"openai_realtime.mint needs {_error.name}: "
-        "install it with pip install 'openai-realtime[mint]'"
-    )
-    raise ModuleNotFoundError(_MESSAGE, name=_error.name) from None
+    raise missing_package(
+        _error, __name__, {"prometheus_client", "starlette"}, "'openai-realtime[mint]'"
+    ) from None
 
 __all__ = [
     "Authorize",

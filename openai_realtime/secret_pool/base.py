@@ -190,7 +190,7 @@ class BasePool(Generic[S]):
 
     def _new_level(self) -> PoolLevel | None:
         """Return the level if there is a listener and it differs from the last one emitted."""
-        if self._context.listening() is None:
+        if self._context.get_listener() is None:
             return None
         now = self._inventory.stats()
         level = PoolLevel(self.name, now.ready, now.wanted, now.hits, now.misses)
@@ -200,7 +200,7 @@ class BasePool(Generic[S]):
         return level
 
     def _emit_level(self, level: PoolLevel | None) -> None:
-        listener = self._context.listening()
+        listener = self._context.get_listener()
         if level is not None and listener is not None:
             listener(level)
 

@@ -8,6 +8,9 @@
 They need no network and no API key. Only `mock_realtime` needs the package `respx`.
 """
 
+from typing import TYPE_CHECKING
+
+from openai_realtime.lazy_imports import lazy_names
 from openai_realtime.testing.messages import MockResponse, RecordedRequest
 from openai_realtime.testing.mock_backend import MOCK_API_KEY
 from openai_realtime.testing.phone import (
@@ -16,8 +19,14 @@ from openai_realtime.testing.phone import (
     MockPhoneCall,
     SignedWebhook,
 )
-from openai_realtime.testing.respx_routes import RealtimeRoutes, mock_realtime
 from openai_realtime.testing.server import MockRealtimeServer
+
+if TYPE_CHECKING:
+    from openai_realtime.testing.respx_routes import RealtimeRoutes, mock_realtime
+else:  # pragma: no branch
+    __getattr__ = lazy_names(
+        __name__, {"testing.respx_routes": ("RealtimeRoutes", "mock_realtime")}
+    )
 
 __all__ = [
     "MOCK_API_KEY",

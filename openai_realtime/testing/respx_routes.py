@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import httpx
 
 from openai_realtime.core.wire import Headers
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.lazy_imports import missing_package
 from openai_realtime.testing.messages import RecordedRequest
 from openai_realtime.testing.mock_backend import MockBackend
 from openai_realtime.testing.profiles import find_profile
 
-if TYPE_CHECKING:
-    import httpx
+try:
     import respx
+except ModuleNotFoundError as _error:
+    raise missing_package(_error, "mock_realtime", {"respx"}, "respx") from None
 
 
 class RealtimeRoutes(MockBackend):
@@ -33,22 +34,14 @@ def mock_realtime(
 ) -> RealtimeRoutes:
     """Add a route to `router` (default: respx's global one) for everything under `/realtime/`.
 
-    `api_key` is the only accepted key; None, the default, accepts any key. Raises
-    `ConfigurationError` when respx is not installed. Call it under `respx.mock`:
+    `api_key` is the only accepted key; None, the default, accepts any key. Call it under
+    `respx.mock`:
 
         with respx.mock:
             realtime = mock_realtime()
             ...
             assert realtime.requests[0].json == {...}
     """
-    import httpx  # noqa: PLC0415 - the mock server needs neither of these two
-
-    try:
-        import respx  # noqa: PLC0415 - an optional package
-    except ImportError:
-        message = "mock_realtime needs respx: pip install respx"
-        raise ConfigurationError(message) from None
-
     realtime = RealtimeRoutes(find_profile("both", None), api_key=api_key)
     root = httpx.URL(base_url).path.rstrip("/")
 

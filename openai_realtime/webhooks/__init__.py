@@ -10,6 +10,9 @@
 `WebhookVerifier` does the same for any framework. Only `on_call_incoming` needs Starlette.
 """
 
+from typing import TYPE_CHECKING
+
+from openai_realtime.lazy_imports import lazy_names
 from openai_realtime.types.webhook import RealtimeCallIncoming, SipHeader, WebhookEvent
 from openai_realtime.webhooks.handling import Handling
 from openai_realtime.webhooks.replay_stores import (
@@ -20,8 +23,12 @@ from openai_realtime.webhooks.replay_stores import (
     RedisReplayStore,
     ReplayStore,
 )
-from openai_realtime.webhooks.route import on_call_incoming
 from openai_realtime.webhooks.verifier import WebhookVerifier
+
+if TYPE_CHECKING:
+    from openai_realtime.webhooks.route import on_call_incoming
+else:  # pragma: no branch
+    __getattr__ = lazy_names(__name__, {"webhooks.route": ("on_call_incoming",)})
 
 __all__ = [
     "AsyncRedisReplayStore",

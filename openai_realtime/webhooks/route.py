@@ -18,16 +18,23 @@ from openai_realtime.errors import (
     WebhookReplayedError,
     WebhookVerificationError,
 )
+from openai_realtime.lazy_imports import missing_package
 from openai_realtime.logs import logger
 from openai_realtime.types.webhook import RealtimeCallIncoming
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
 from openai_realtime.webhooks.replay_stores import MemoryReplayStore
 from openai_realtime.webhooks.verifier import MAX_BODY_BYTES, WebhookVerifier
 
+try:
+    from starlette.routing import Route
+except ModuleNotFoundError as _error:
+    raise missing_package(
+        _error, "on_call_incoming", {"starlette"}, "'openai-realtime[mint]'"
+    ) from None
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
 
 CallHandler = Callable[[RealtimeCallIncoming], object]
@@ -72,14 +79,8 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
 
     A sync replay store is called on a thread, unless it is in memory. The default `verifier` uses
     `OPENAI_WEBHOOK_SECRET`. A verifier without a replay store gets one in memory; several processes
-    need one in Redis. Raises `ConfigurationError` without a secret, without Starlette, or for an
-    unusable `handle` or `claim_timeout`.
+    need one in Redis. Raises `ConfigurationError` without a secret, or for an unusable `handle` or `claim_timeout`.
     """
-    try:
-        from starlette.routing import Route  # noqa: PLC0415 - the extra may be missing
-    except ModuleNotFoundError:
-        message = "on_call_incoming needs Starlette: pip install 'openai-realtime[mint]'"
-        raise ConfigurationError(message) from None
     if handle not in get_args(WhenHandled):
         message = f"handle is unusable: it must be one of {', '.join(get_args(WhenHandled))}"
         raise ConfigurationError(message)

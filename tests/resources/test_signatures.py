@@ -10,7 +10,14 @@ from typing import Any
 import jedi
 import pytest
 
-from openai_realtime import RealtimeSessionsClient, SyncRealtimeSessionsClient
+import openai_realtime
+from openai_realtime import (
+    RealtimeSessionsClient,
+    SyncRealtimeSessionsClient,
+    mint,
+    testing,
+    webhooks,
+)
 from openai_realtime.resources.resource import NOT_GIVEN
 from openai_realtime.types.call import (
     CallAcceptParams,
@@ -78,6 +85,29 @@ def test_type_hints_can_be_read(client: str, path: str) -> None:
     hints = typing.get_type_hints(method_of(client, path))
     assert hints["params"] == typing.Unpack[METHODS[path]]
     assert hints["return"] is not Any
+
+
+PUBLIC = [
+    pytest.param(getattr(module, name), id=f"{module.__name__}.{name}")
+    for module in (openai_realtime, mint, testing, webhooks)
+    for name in module.__all__
+    if callable(getattr(module, name))
+]
+
+
+@pytest.mark.parametrize("called", PUBLIC)
+def test_type_hints_of_every_public_name_can_be_read(called: Any) -> None:
+    if typing.get_origin(called) is None:
+        typing.get_type_hints(called)
+    if inspect.isclass(called):
+        members = inspect.getmembers(called, inspect.isfunction)
+        own = [
+            each
+            for name, each in members
+            if name[0] != "_" and "openai_realtime" in each.__module__
+        ]
+        for method in own:
+            typing.get_type_hints(method)
 
 
 def test_help_shows_names_types_and_defaults() -> None:

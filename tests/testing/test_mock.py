@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -195,10 +196,19 @@ def test_realtime_routes_needs_respx(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*realtime_routes needs respx*"])
 
 
-def test_mock_realtime_needs_respx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "respx", None)
-    with pytest.raises(ConfigurationError, match=r"needs respx: pip install respx$"):
-        mock_realtime()
+def test_mock_realtime_needs_respx() -> None:
+    program = """
+import sys
+sys.modules["respx"] = None
+import openai_realtime.testing
+try:
+    from openai_realtime.testing import mock_realtime
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "mock_realtime needs respx: pip install respx\n"
 
 
 def test_it_stops_while_a_response_is_delayed() -> None:
