@@ -22,6 +22,7 @@ from openai_realtime.core.retry import RetryBudget
 from openai_realtime.errors import APIConnectionError, APITimeoutError, ParameterError
 from openai_realtime.logs import log_listener, set_up_from_environment
 from openai_realtime.providers import Provider
+from openai_realtime.resources.resource import ConstructorSignature
 from openai_realtime.transports.base import (
     AsyncConnections,
     AsyncDriver,
@@ -163,6 +164,8 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     Raises `ConfigurationError` when a setting is missing or unusable.
     """
 
+    __signature__ = ConstructorSignature(AsyncClientOptions)
+
     def __init__(
         self,
         *,
@@ -268,6 +271,8 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     `httpx.Client`, `transport` is an `httpx.BaseTransport`, and `api_key` cannot be an async
     callable. Threads may share one client. Close it with `with` or `client.close()`.
     """
+
+    __signature__ = ConstructorSignature(SyncClientOptions)
 
     def __init__(
         self,

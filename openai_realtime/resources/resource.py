@@ -46,18 +46,35 @@ def takes(params: type) -> Callable[[F], F]:
     """
 
     def decorate(method: F) -> F:
-        own_hints = get_type_hints(method)
-        positional = [
-            parameter.replace(annotation=own_hints.get(parameter.name, parameter.empty))
-            for parameter in inspect.signature(method).parameters.values()
-            if parameter.kind is not parameter.VAR_KEYWORD
-        ]
-        cast("Any", method).__signature__ = inspect.Signature(
-            [*positional, *_keywords(params)], return_annotation=own_hints["return"]
-        )
+        cast("Any", method).__signature__ = _signature(method, params)
         return method
 
     return decorate
+
+
+class ConstructorSignature:
+    """The `__signature__` of a class: it names the keys of the TypedDict that the constructor takes.
+
+    It is made when it is read, so that importing the class does not evaluate type hints.
+    """
+
+    def __init__(self, options: type) -> None:
+        self._options = options
+
+    def __get__(self, _: object, owner: type) -> inspect.Signature:
+        signature = _signature(inspect.getattr_static(owner, "__init__"), self._options)
+        _self, *parameters = signature.parameters.values()
+        return signature.replace(parameters=parameters, return_annotation=owner)
+
+
+def _signature(method: Callable[..., object], params: type) -> inspect.Signature:
+    own_hints = get_type_hints(method)
+    own = [
+        parameter.replace(annotation=own_hints.get(parameter.name, parameter.empty))
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    return inspect.Signature([*own, *_keywords(params)], return_annotation=own_hints["return"])
 
 
 @cache

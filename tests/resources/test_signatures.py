@@ -18,6 +18,7 @@ from openai_realtime import (
     testing,
     webhooks,
 )
+from openai_realtime.configuration import AsyncClientOptions, SyncClientOptions
 from openai_realtime.resources.resource import NOT_GIVEN
 from openai_realtime.types.call import (
     CallAcceptParams,
@@ -108,6 +109,23 @@ def test_type_hints_of_every_public_name_can_be_read(called: Any) -> None:
         ]
         for method in own:
             typing.get_type_hints(method)
+
+
+@pytest.mark.parametrize(
+    ("client", "options"),
+    [
+        (RealtimeSessionsClient, AsyncClientOptions),
+        (SyncRealtimeSessionsClient, SyncClientOptions),
+    ],
+)
+def test_a_constructor_shows_every_setting(client: type, options: Any) -> None:
+    signature = inspect.signature(client)
+    expected = {*typing.get_type_hints(options), "http_client", "transport"}
+    assert signature.parameters.keys() == expected
+    assert all(each.kind is each.KEYWORD_ONLY for each in signature.parameters.values())
+    assert signature.return_annotation is client
+    completed = jedi.Interpreter("made(max_ret", [{"made": client}]).complete()
+    assert "max_retries=" in {completion.name for completion in completed}
 
 
 def test_help_shows_names_types_and_defaults() -> None:
