@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", AsyncConnections, SyncConnections)
 
 RESOURCES = frozenset(
-    {"calls", "client_secrets", "sessions", "transcription_sessions", "translations"}
+    {"calls", "client_secrets", "models", "sessions", "transcription_sessions", "translations"}
 )
 """The attributes of a client that are created on first use."""
 
@@ -210,6 +210,12 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
         """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
         return resources.AsyncCalls(self._driver, self._configuration)
 
+    @cached_property
+    @DESCRIPTORS_TO_CONNECT
+    def models(self) -> resources.AsyncModels:
+        """The provider's models: `retrieve`."""
+        return resources.AsyncModels(self._driver, self._configuration)
+
     def with_options(self, **options: Unpack[AsyncClientOptions]) -> Self:
         """Return a copy of the client with some settings replaced.
 
@@ -317,6 +323,12 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     def calls(self) -> resources.Calls:
         """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
         return resources.Calls(self._driver, self._configuration)
+
+    @cached_property
+    @DESCRIPTORS_TO_CONNECT
+    def models(self) -> resources.Models:
+        """The provider's models: `retrieve`."""
+        return resources.Models(self._driver, self._configuration)
 
     def with_options(self, **options: Unpack[SyncClientOptions]) -> Self:
         """Return a copy of the client with some settings replaced.

@@ -77,6 +77,11 @@ class Credential:
         return _authorization(key, self.scheme)
 
 
+def bearer(secret: str) -> Authorization:
+    """Return the Bearer header that carries `secret`; raises `ConfigurationError` when none can."""
+    return _authorization(secret, BEARER)
+
+
 def _masked(key: T) -> T | ApiKey:
     """Return a key whose repr is masked; an object that is not a string is returned unchanged."""
     return ApiKey(key) if isinstance(key, str) else key

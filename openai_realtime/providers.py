@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -25,13 +27,15 @@ _PATHS: Final = {
     "client_secrets": "/realtime/client_secrets",
     "translations": "/realtime/translations/client_secrets",
     "calls": "/realtime/calls",
+    "models": "/models",
 }
 # Azure's preview API (retired in April 2026, still deployed) has other paths below another root.
 _AZURE_PREVIEW_PATHS: Final = {
     "sessions": "/sessions",
     "transcription_sessions": "/transcription_sessions",
 }
-_XAI_PATHS: Final = {"client_secrets": _PATHS["client_secrets"]}
+_XAI_PATHS: Final = {name: _PATHS[name] for name in ("client_secrets", "models")}
+NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 _REGION = re.compile(r"[a-z]{2,8}", re.ASCII)
 
 
@@ -75,6 +79,11 @@ class Provider:
     """Whether a nested request has the model at the top level too, by which LiteLLM routes."""
     takes_session: bool = True
     """Whether a request may configure the session. False for xAI: only the lifetime is sent."""
+    offer_needs_secret: bool = False
+    """Whether a WebRTC offer is accepted only with a client secret. True for Azure: `calls.create`
+    with the key mints one first."""
+    offer_query: dict[str, str] = field(default_factory=dict[str, str])
+    """The query of the URL that takes WebRTC offers. Default: none; Azure: `webrtcfilter=on`."""
     allow_http: bool = False
     """Whether plain http, which shows the key to the network, may go to hosts besides loopback."""
 
@@ -83,9 +92,10 @@ class Provider:
         """Whether only an address of this machine may be called, because the URL is plain http."""
         return not self.allow_http and urlsplit(self.base_url).scheme == "http"
 
-    def url(self, endpoint: str, *below: str) -> str:
+    def url(self, endpoint: str, *below: str, query: Mapping[str, str] = NO_QUERY) -> str:
         """Return the URL of an endpoint (a key of `paths`), or of a path below it.
 
+        `query` is added to the provider's own query.
         Raises `ConfigurationError` when the provider has no such endpoint.
         """
         if endpoint not in self.paths:
@@ -94,7 +104,15 @@ class Provider:
         url = self.base_url + self.paths[endpoint]
         if below:
             url = "/".join([url, *below])
-        return f"{url}?{urlencode(self.query)}" if self.query else url
+        query = {**self.query, **query}
+        return f"{url}?{urlencode(query)}" if query else url
+
+    def connect_url(self) -> str:
+        """Return the URL to which a browser sends its WebRTC offer, with a client secret.
+
+        Raises `ConfigurationError` when the provider has no calls endpoint.
+        """
+        return self.url("calls", query=self.offer_query)
 
 
 def openai(*, region: Literal["us", "eu"] | str | None = None) -> Provider:
@@ -113,13 +131,24 @@ def openai(*, region: Literal["us", "eu"] | str | None = None) -> Provider:
 def azure(endpoint: str, *, auth: Literal["key", "token"] = "key") -> Provider:
     """Return Azure OpenAI's GA API at `endpoint`, such as `https://NAME.openai.azure.com`.
 
+    A WebRTC offer is accepted there only with a client secret, and with `webrtcfilter=on` the data
+    channel hides the session's instructions and tools from the browser (`calls.create`).
+
     `auth="key"` sends `api_key` in the `api-key` header (key: `AZURE_OPENAI_API_KEY`);
     `auth="token"` sends it as a Bearer token (key: `AZURE_OPENAI_AD_TOKEN`): pass a callable that
     returns a fresh Entra ID token. Raises `ConfigurationError` when `endpoint` is not an https URL.
     """
     scheme, variable = _azure_auth(auth)
     base_url = f"{_azure_root(endpoint)}/openai/v1"
-    return Provider("Azure OpenAI", base_url, "ga", auth=scheme, key_variable=variable)
+    return Provider(
+        "Azure OpenAI",
+        base_url,
+        "ga",
+        auth=scheme,
+        key_variable=variable,
+        offer_needs_secret=True,
+        offer_query={"webrtcfilter": "on"},
+    )
 
 
 def azure_preview(

@@ -35,6 +35,7 @@ class AwaitedSyncClient:
         self.client_secrets = _Awaited(client.client_secrets)
         self.translations = _AwaitedTranslations(client)
         self.calls = _Awaited(client.calls)
+        self.models = _Awaited(client.models)
 
     @property
     def is_closed(self) -> bool:

@@ -114,7 +114,7 @@ def _app(
     origins = [*options.get("origins", ()), *listening.origins()]
     with_page: ServiceOptions = {**options, "origins": origins}
     app = mint_app(client, **with_page)
-    connect_url = options.get("connect_url") or client.provider.url("calls")
+    connect_url = options.get("connect_url") or client.provider.connect_url()
     app.router.routes.extend(page_routes(connect_url))
     return app
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from openai_realtime.core.retry import RetryBudget
     from openai_realtime.core.wire import Request
 
-AttemptCause = Literal["first", "retry", "resend", "fallback"]
+AttemptCause = Literal["first", "retry", "resend", "fallback", "next"]
 """Why a request is sent. `first`: it is the call's first request. `retry`: the request before it
 failed. `resend`: the server had closed the idle connection of the request before it. `fallback`:
-the server has retired the dialect of the request before it."""
+the server has retired the dialect of the request before it. `next`: the request before it succeeded,
+and this one is made from its response."""
 
 
 class _ErrorsByType:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar, cast
 
 from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.error_responses import shown_headers, status_error
@@ -75,13 +75,18 @@ NO_HINTS: Mapping[int | str, str] = MappingProxyType({})
 
 
 class Call(NamedTuple, Generic[T]):
-    """A request, the parser of its response, and how it may be retried."""
+    """A request, the parser of its response, and how it may be retried.
+
+    A call may be a sequence of requests, each with its own rules for retries: the parser of all
+    but the last one returns the next request. One deadline, that of the first, is for all of them.
+    """
 
     operation: str
     """The public method's name, such as `sessions.create`."""
     request: Request
-    parse: Callable[[Response, ResponseMeta], T]
-    """Turns a 2xx response into the result, or raises `APIResponseValidationError`."""
+    parse: Callable[[Response, ResponseMeta], T | Call[T]]
+    """Turns a 2xx response into the result, or into the next request of the call; raises
+    `APIResponseValidationError`."""
     timeout: Timeout
     repeatable: bool = True
     """Whether the request may be sent twice. Minting may: a lost secret expires by itself."""
@@ -89,6 +94,8 @@ class Call(NamedTuple, Generic[T]):
     """Hints by error code or status, which replace the usual hints."""
     fallback: Callable[[APIStatusError], Call[T] | None] | None = None
     """Returns the call to make instead after an error response, or None to raise that error."""
+    authorization: Authorization | None = None
+    """The request's own credential; None: the client's."""
 
 
 class Exchange(Generic[T]):
@@ -197,7 +204,7 @@ class Exchange(Generic[T]):
             possible_orphans=self._orphans,
         )
         try:
-            self._value = self.call.parse(response, meta)
+            outcome = self.call.parse(response, meta)
         except APIResponseValidationError as error:
             error.status_code = response.status
             error.headers = shown_headers(response.headers, sanitizer)
@@ -207,7 +214,18 @@ class Exchange(Generic[T]):
             self._context.budget.refund(self._refund)
             if self._emitter is not None:
                 self._emitter.attempt_finished(response.status, meta.request_id, None)
-            self._finish(None)
+            if isinstance(outcome, Call):
+                self._continue(cast("Call[T]", outcome))
+            else:
+                self._value = outcome
+                self._finish(None)
+
+    def _continue(self, call: Call[T]) -> None:
+        """Go on with the call's next request, which has its own retries."""
+        self.call = call
+        self._cause, self.delay = "next", 0.0
+        self._retries, self._resent, self._refund = 0, False, NO_RETRY_REFUND
+        self._before_fallback = None
 
     def _settle_failure(self, error: APIConnectionError) -> None:
         """Plan another attempt after a connection error, or fail."""
@@ -248,7 +266,7 @@ class Exchange(Generic[T]):
         self._refund = cost
         self._cause, self.delay = "retry", delay
         self._retries += 1
-        self._orphans += error.possibly_acted
+        self._orphans += error.possibly_acted and not self.call.request.is_read_only
         if self._emitter is not None:
             self._emitter.retry_scheduled(delay, error)
 
@@ -275,7 +293,7 @@ class Exchange(Generic[T]):
         ):
             return False
         self._resent = True
-        self._orphans += 1
+        self._orphans += not self.call.request.is_read_only
         self._cause, self.delay = "resend", 0.0
         return True
 

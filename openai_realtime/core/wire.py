@@ -104,6 +104,11 @@ class Request:
         """The URL without its query: what errors and logs show."""
         return self.url.partition("?")[0]
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the request changes nothing at the server."""
+        return self.method == "GET"
+
     def with_header(self, header: Header) -> Request:
         """Return a copy of the request with one more header, before the others."""
         headers = (header, *self.headers)

@@ -118,7 +118,7 @@ def mint_endpoint(client: RealtimeSessionsClient, **options: Unpack[MintOptions]
 
 def _connect_url(client: RealtimeSessionsClient) -> str:
     try:
-        return client.provider.url("calls")
+        return client.provider.connect_url()
     except ConfigurationError:
         message = f"connect_url is required: {client.provider.name} has no calls endpoint"
         raise ConfigurationError(message) from None

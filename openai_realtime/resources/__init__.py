@@ -11,6 +11,7 @@ from openai_realtime.lazy_imports import lazy_names
 if TYPE_CHECKING:
     from openai_realtime.resources.calls import AsyncCalls, Calls
     from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
+    from openai_realtime.resources.models import AsyncModels, Models
     from openai_realtime.resources.sessions import AsyncSessions, Sessions
     from openai_realtime.resources.transcription_sessions import (
         AsyncTranscriptionSessions,
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncCalls",
     "AsyncClientSecrets",
+    "AsyncModels",
     "AsyncSessions",
     "AsyncTranscriptionSessions",
     "AsyncTranslations",
     "Calls",
     "ClientSecrets",
+    "Models",
     "Sessions",
     "TranscriptionSessions",
     "Translations",
@@ -37,6 +40,7 @@ if not TYPE_CHECKING:  # pragma: no branch
         {
             "resources.calls": ("AsyncCalls", "Calls"),
             "resources.client_secrets": ("AsyncClientSecrets", "ClientSecrets"),
+            "resources.models": ("AsyncModels", "Models"),
             "resources.sessions": ("AsyncSessions", "Sessions"),
             "resources.transcription_sessions": (
                 "AsyncTranscriptionSessions",

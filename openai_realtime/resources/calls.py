@@ -10,16 +10,24 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Unpack, cast
+from urllib.parse import parse_qsl
 
 from openai_realtime.configuration import Configuration
 from openai_realtime.core.exchange import Call
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.wire import Request, Response
+from openai_realtime.credentials import bearer
 from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIResponseValidationError, ParameterError
-from openai_realtime.resources import parameter_hints
-from openai_realtime.resources.create_operation import NESTED_HINTS
+from openai_realtime.providers import Provider
+from openai_realtime.resources import client_secrets, parameter_hints
+from openai_realtime.resources.create_operation import (
+    NESTED_HINTS,
+    create_call,
+    warn_of_dropped,
+)
 from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
@@ -36,10 +44,19 @@ from openai_realtime.types.call import (
     CallRejectParams,
     RealtimeCall,
 )
+from openai_realtime.types.nested_session import ClientSecretCreateResponse
 
 _MAX_IDLE_SECONDS = 1.0
 _PART_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_OF_OFFER_ONLY = frozenset({"sdp", "webrtcfilter", "dcid", "extra_query"})
+_OFFER_HINTS = {
+    **NESTED_HINTS,
+    "model_not_found": "Check the model name, and that the key's project may use it",
+    404: "The server has no calls endpoint, which takes WebRTC offers: check base_url (it ends in "
+    "/v1 at most providers), or connect by WebSocket",
+}
+_MINT = replace(client_secrets.CREATE, name="calls.create")
 
 CREATE = Parameters(CallParameters)
 ACTIONS = {
@@ -55,22 +72,64 @@ def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Ca
     arguments = CallArguments.split(configuration, params)
     parameters = CREATE.validate(arguments.parameters, arguments.extra_body)
     sdp = encode_text("sdp", str(parameters.pop("sdp")))
-    if configuration.credential.is_ephemeral:
-        if parameters:
-            message = (
-                "session cannot be set with an ephemeral key: its session is already configured"
-            )
-            raise ParameterError(message, param=next(iter(parameters)))
-        body, content_type = sdp, b"application/sdp"
-    else:
+    provider, credential = configuration.provider, configuration.credential
+    query, dropped = _offer_query(provider, parameters)
+    warn_of_dropped("calls.create", arguments, dropped)
+    if parameters and credential.is_ephemeral:
+        message = "session cannot be set with an ephemeral key: its session is already configured"
+        raise ParameterError(message, param=next(iter(parameters)))
+    body, content_type = sdp, b"application/sdp"
+    if parameters and not provider.offer_needs_secret:
         body, content_type = _multipart(sdp, parameters)
-    url = configuration.provider.url("calls")
-    request = _require_fresh_connection(
-        arguments.post(url, body, content_type, accept=b"application/sdp")
+    url = provider.url("calls", query=query)
+    request = arguments.post(url, body, content_type, accept=b"application/sdp")
+    offer = Call(
+        "calls.create",
+        _require_fresh_connection(request),
+        partial(_read_call, dropped=dropped),
+        arguments.timeout,
+        repeatable=False,
+        hints=_OFFER_HINTS,
     )
-    return Call(
-        "calls.create", request, _read_call, arguments.timeout, repeatable=False, hints=NESTED_HINTS
-    )
+    if not provider.offer_needs_secret:
+        return offer
+    if credential.is_ephemeral:
+        return offer._replace(authorization=bearer(str(credential.key_source)))
+    return _with_minted_secret(offer, configuration, params)
+
+
+def _offer_query(
+    provider: Provider, parameters: JsonObject
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Move the parameters of the URL's query out of `parameters`; return it, and what is dropped."""
+    query = dict(provider.offer_query)
+    dropped: tuple[str, ...] = ()
+    if "webrtcfilter" in parameters:
+        is_on = parameters.pop("webrtcfilter") == "on"
+        if not is_on:
+            query.pop("webrtcfilter", None)
+        elif "webrtcfilter" not in query:
+            dropped = ("webrtcfilter",)
+    if "dcid" in parameters:
+        query["dcid"] = str(parameters.pop("dcid"))
+    return query, dropped
+
+
+def _with_minted_secret(
+    offer: Call[RealtimeCall], configuration: Configuration, params: Mapping[str, object]
+) -> Call[RealtimeCall]:
+    """Return the call that mints a client secret for the session, and sends the offer with it."""
+    # Only servers with the nested shape have calls.
+    nested = replace(configuration, provider=replace(configuration.provider, dialect="ga"))
+    session = {name: value for name, value in params.items() if name not in _OF_OFFER_ONLY}
+    mint = create_call(nested, _MINT, session)
+
+    def offer_with_secret(response: Response, meta: ResponseMeta) -> Call[RealtimeCall]:
+        minted = cast("ClientSecretCreateResponse", mint.parse(response, meta))
+        read = partial(_read_call, dropped=minted.meta.dropped)
+        return offer._replace(authorization=bearer(minted.value), parse=read)
+
+    return Call("calls.create", mint.request, offer_with_secret, mint.timeout, hints=mint.hints)
 
 
 def action_call(
@@ -125,14 +184,22 @@ def _multipart(sdp: bytes, parameters: JsonObject) -> tuple[bytes, bytes]:
     return body, b"multipart/form-data; boundary=" + boundary
 
 
-def _read_call(response: Response, meta: ResponseMeta) -> RealtimeCall:
+def _read_call(response: Response, meta: ResponseMeta, *, dropped: tuple[str, ...]) -> RealtimeCall:
     sdp = response.body.decode("utf-8", "replace")
     if not sdp.startswith("v=0"):
         message = "The server responded with success but without an SDP answer"
         raise APIResponseValidationError(message, possibly_acted=True)
-    location = response.headers.get("location", "").partition("?")[0].rstrip("/")
-    call_id = location.rpartition("/")[2]
-    return RealtimeCall(call_id if _CALL_ID.fullmatch(call_id) else None, sdp, meta)
+    if dropped:
+        meta = replace(meta, dropped=dropped)
+    return RealtimeCall(_call_id(response.headers.get("location", "")), sdp, meta)
+
+
+def _call_id(location: str) -> str | None:
+    """Return the id in a `Location`: the path's last part after `calls`, else `call_id`."""
+    path, _, query = location.partition("?")
+    parent, _, last = path.rstrip("/").rpartition("/")
+    call_id = last if parent.endswith("calls") else dict(parse_qsl(query)).get("call_id", "")
+    return call_id if _CALL_ID.fullmatch(call_id) else None
 
 
 def _read_nothing(response: Response, _meta: ResponseMeta) -> None:
@@ -152,11 +219,19 @@ class AsyncCalls(AsyncResource):
         """Begin a WebRTC call: `POST {base_url}/realtime/calls`.
 
         `sdp` is the peer's SDP offer. `session` configures the session; with an ephemeral key,
-        leave it out, because the key's session is already configured. The options are those of
+        leave it out, because the key's session is already configured. Without `session` the offer
+        is sent as it is (`application/sdp`), with it as a form (`multipart/form-data`). OpenAI
+        takes both; the official SDK always sends a form. The options are those of
         `sessions.create`. Returns the call's id and the SDP answer.
 
-        Raises what `sessions.create` raises. The request is not repeated unless it was certainly
-        not sent, or the server permits it, because a second request would begin a second call.
+        Azure takes an offer only with a client secret. So two requests are sent there, within the
+        one `timeout`: the first mints a secret for `session`, the second sends the offer with it.
+        With `webrtcfilter="on"`, the default there, the data channel does not show the session's
+        instructions and tools to the browser.
+
+        Raises what `sessions.create` raises; `error.url` names the request that failed. The offer
+        is not sent twice unless it was certainly not sent, or the server permits it, because a
+        second offer would begin a second call.
         """
         return await self._driver.run(begin_call(self._configuration, params))
 
@@ -205,11 +280,19 @@ class Calls(SyncResource):
         """Begin a WebRTC call: `POST {base_url}/realtime/calls`.
 
         `sdp` is the peer's SDP offer. `session` configures the session; with an ephemeral key,
-        leave it out, because the key's session is already configured. The options are those of
+        leave it out, because the key's session is already configured. Without `session` the offer
+        is sent as it is (`application/sdp`), with it as a form (`multipart/form-data`). OpenAI
+        takes both; the official SDK always sends a form. The options are those of
         `sessions.create`. Returns the call's id and the SDP answer.
 
-        Raises what `sessions.create` raises. The request is not repeated unless it was certainly
-        not sent, or the server permits it, because a second request would begin a second call.
+        Azure takes an offer only with a client secret. So two requests are sent there, within the
+        one `timeout`: the first mints a secret for `session`, the second sends the offer with it.
+        With `webrtcfilter="on"`, the default there, the data channel does not show the session's
+        instructions and tools to the browser.
+
+        Raises what `sessions.create` raises; `error.url` names the request that failed. The offer
+        is not sent twice unless it was certainly not sent, or the server permits it, because a
+        second offer would begin a second call.
         """
         return self._driver.run(begin_call(self._configuration, params))
 

@@ -165,8 +165,7 @@ class _Creation(Generic[M]):
         operation, arguments = self._operation, self._arguments
         draft = _fitted(draft, self._configuration.provider, operation, arguments.parameters)
         url = self._configuration.provider.url(draft.endpoint)
-        if draft.dropped:
-            self._warn_of_dropped(draft.dropped)
+        warn_of_dropped(operation.name, arguments, draft.dropped)
         request = arguments.post(url, encode_json(draft.body), b"application/json")
         lifetime = requested_lifetime(draft.body)
 
@@ -193,19 +192,22 @@ class _Creation(Generic[M]):
             operation.name, request, parse, arguments.timeout, hints=hints, fallback=fallback
         )
 
-    def _warn_of_dropped(self, dropped: tuple[str, ...]) -> None:
-        """Raise `ParameterError` with `strict=True`; otherwise warn once."""
-        names, provider = ", ".join(dropped), self._configuration.provider.name
-        message = f"{self._operation.name}: {provider} does not accept {names} in its dialect"
-        if self._arguments.is_strict:
-            message = f"{message}; leave it out, or remove strict=True"
-            raise ParameterError(message, param=dropped[0])
-        if self._configuration.dialects.add_warning(message):
-            warnings.warn(
-                f"{message}: not sent (see meta.dropped; strict=True makes it an error)",
-                DroppedParameterWarning,
-                stacklevel=_level_of_caller(),
-            )
+
+def warn_of_dropped(operation: str, arguments: CallArguments, dropped: tuple[str, ...]) -> None:
+    """Warn once of parameters that are not sent; with `strict=True`, raise `ParameterError`."""
+    if not dropped:
+        return
+    names, provider = ", ".join(dropped), arguments.configuration.provider.name
+    message = f"{operation}: {provider} does not accept {names} in its dialect"
+    if arguments.is_strict:
+        message = f"{message}; leave it out, or remove strict=True"
+        raise ParameterError(message, param=dropped[0])
+    if arguments.configuration.dialects.add_warning(message):
+        warnings.warn(
+            f"{message}: not sent (see meta.dropped; strict=True makes it an error)",
+            DroppedParameterWarning,
+            stacklevel=_level_of_caller(),
+        )
 
 
 def _level_of_caller() -> int:

@@ -85,6 +85,10 @@ class CallArguments(NamedTuple):
         except ConfigurationError as error:
             raise ParameterError(str(error), param="timeout") from None
 
+    def get(self, url: str) -> Request:
+        """Return a GET request; raises `ParameterError` when an option is wrong."""
+        return self._request("GET", url, b"", None, b"application/json")
+
     def post(
         self,
         url: str,
@@ -93,6 +97,11 @@ class CallArguments(NamedTuple):
         accept: bytes = b"application/json",
     ) -> Request:
         """Return a POST request with `body`; raises `ParameterError` when an option is wrong."""
+        return self._request("POST", url, body, content_type, accept)
+
+    def _request(
+        self, method: str, url: str, body: bytes, content_type: bytes | None, accept: bytes
+    ) -> Request:
         framing: tuple[Header, ...] = ((b"Accept", accept),)
         if content_type is not None:
             framing = (*framing, (b"Content-Type", content_type))
@@ -101,7 +110,7 @@ class CallArguments(NamedTuple):
             headers = self._with_extra(headers)
             url = _with_query(url, self.options.get("extra_query"))
         loopback_only = self.configuration.provider.loopback_only
-        return Request("POST", url, headers, body, loopback_only=loopback_only)
+        return Request(method, url, headers, body, loopback_only=loopback_only)
 
     def _with_extra(self, client_headers: tuple[Header, ...]) -> tuple[Header, ...]:
         scheme = self.configuration.provider.auth

@@ -24,6 +24,12 @@ from openai_realtime.testing.profiles import Profile
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts by default."""
 
+_MODEL: JsonObject = {
+    "object": "model",
+    "created": 1_700_000_000,
+    "owned_by": "mock",
+    "shutdown_date": None,
+}
 # A page of any origin may read the responses, as at the real API. The rules are those of the Fetch
 # standard: https://fetch.spec.whatwg.org/#http-cors-protocol.
 _CORS = {
@@ -134,18 +140,22 @@ class MockBackend:
         if endpoint is None:
             return error_response(404, f"Invalid URL ({request.method} {request.path})")
         try:
-            return self._rejection(request, endpoint) or self._act(request, endpoint, below)
+            return self._rejection(request, endpoint, below) or self._act(request, endpoint, below)
         except ParameterError as error:
             # A server's message does not have the client's hint about extra_body.
             message = str(error).partition(" (extra_body")[0]
             return error_response(400, message, code="invalid_value", param=error.param)
 
-    def _rejection(self, request: RecordedRequest, endpoint: str) -> MockResponse | None:
+    def _rejection(
+        self, request: RecordedRequest, endpoint: str, below: list[str]
+    ) -> MockResponse | None:
         """Return the error response that does not depend on the request's body, or None."""
         path, _, query = request.path.partition("?")
         version = parse_qs(query).get("api-version", [None])[0]
-        if request.method != "POST":
+        if request.method != ("GET" if endpoint == "models" else "POST"):
             return error_response(405, f"Not allowed to {request.method} on {path}")
+        if endpoint == "calls" and not below and not self._may_offer(request):
+            return error_response(401, "This operation requires ephemeral tokens")
         if not self._is_authorized(request, endpoint):
             return error_response(401, "Incorrect API key provided", code="invalid_api_key")
         required = self._profile.provider.query.get("api-version")
@@ -156,9 +166,13 @@ class MockBackend:
                 else "api-version is not accepted here"
             )
             return error_response(400, message, param="api-version")
+        if endpoint == "models":
+            return None
         return self._profile.reject_dialect(endpoint, request.headers)
 
     def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockResponse:
+        if endpoint == "models":
+            return MockResponse(200, {"id": below[0], **_MODEL})
         if below:
             return self._act_on_call(request, *below)
         if endpoint == "calls":
@@ -216,6 +230,14 @@ class MockBackend:
         self._add_call(call)
         headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
         return MockResponse(201, body=answer, headers=headers)
+
+    def _may_offer(self, request: RecordedRequest) -> bool:
+        """Return whether an offer comes as its server requires: Azure takes no key and no form."""
+        if not self._profile.provider.offer_needs_secret:
+            return True
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        is_form = request.headers.get("content-type", "").startswith("multipart/")
+        return token in self._secrets and not is_form
 
     def _is_authorized(self, request: RecordedRequest, endpoint: str) -> bool:
         if self._profile.provider.auth is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
+from urllib.parse import unquote
 
 from openai_realtime import providers
 from openai_realtime.dialects import nested_response
@@ -60,11 +61,13 @@ class Profile:
         return replace(self.provider, base_url=self.provider.base_url.replace(_HOST, origin, 1))
 
     def route(self, path: str) -> tuple[str | None, *tuple[str, ...]]:
-        """Return a path's endpoint; for an action on a call, also the call's id and the action."""
+        """Return a path's endpoint; also the name of a model, or the id of a call and the action."""
         below = path.removeprefix(self.provider.base_url.removeprefix(_HOST))
         for endpoint, endpoint_path in self.provider.paths.items():
-            if below == endpoint_path:
+            if below == endpoint_path and endpoint != "models":
                 return (endpoint,)
+            if endpoint == "models" and below.startswith(f"{endpoint_path}/"):
+                return (endpoint, unquote(below.removeprefix(f"{endpoint_path}/")))
             if endpoint == "calls" and below.startswith(f"{endpoint_path}/"):
                 call_id, _, action = below.removeprefix(f"{endpoint_path}/").partition("/")
                 return (endpoint, call_id, action) if action in _CALL_ACTIONS else (None,)

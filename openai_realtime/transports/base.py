@@ -106,7 +106,7 @@ class AsyncDriver:
             with attempt, DESCRIPTORS_TO_CONNECT:
                 if attempt.delay:
                     await self._connections.current().sleep(attempt.delay)
-                authorization = self._credential.get()
+                authorization = exchange.call.authorization or self._credential.get()
                 if not (authorization is None or isinstance(authorization, Authorization)):
                     authorization = await self._awaited(
                         authorization, call.timeout, exchange.deadline
@@ -144,7 +144,7 @@ class SyncDriver:
             with attempt, DESCRIPTORS_TO_CONNECT:
                 if attempt.delay:
                     time.sleep(attempt.delay)
-                request = attempt.request(self._authorization())
+                request = attempt.request(exchange.call.authorization or self._authorization())
                 attempt.receive(
                     self._connections.current().send(request, call.timeout, exchange.deadline)
                 )

@@ -41,7 +41,8 @@ def encode_request(request: Request) -> bytes:
         (
             _first_lines(request.method, request.url),
             *map(b"%b: %b\r\n".__mod__, request.headers),
-            b"Content-Length: %d\r\n\r\n" % len(request.body),
+            # RFC 9110 §8.6: a request whose method has no content has no Content-Length either.
+            b"\r\n" if request.is_read_only else b"Content-Length: %d\r\n\r\n" % len(request.body),
             request.body,
         )
     )

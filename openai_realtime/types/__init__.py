@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         NestedSecretResponse,
         TranscriptionClientSecretParam,
     )
+    from openai_realtime.types.model import Model, ModelRetrieveParams
     from openai_realtime.types.nested_session import (
         Audio,
         AudioEncoding,
@@ -150,6 +151,8 @@ __all__ = [
     "McpToolFilterParam",
     "McpToolParam",
     "Modality",
+    "Model",
+    "ModelRetrieveParams",
     "NestedRealtimeSession",
     "NestedSecretResponse",
     "NestedSession",
@@ -247,6 +250,7 @@ if not TYPE_CHECKING:  # pragma: no branch
                 "NestedSecretResponse",
                 "TranscriptionClientSecretParam",
             ),
+            "types.model": ("Model", "ModelRetrieveParams"),
             "types.nested_session": (
                 "Audio",
                 "AudioEncoding",

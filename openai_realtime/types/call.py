@@ -7,7 +7,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from openai_realtime.core.meta import ResponseMeta
-from openai_realtime.types.annotations import STRICT, Expect
+from openai_realtime.types.annotations import STRICT, Between, Expect
 from openai_realtime.types.base import RequestOptions
 from openai_realtime.types.nested_session import NestedSessionParameters, RealtimeSessionParam
 
@@ -20,6 +20,12 @@ class CallParameters(TypedDict, total=False):
     """The WebRTC peer's SDP offer."""
     session: RealtimeSessionParam
     """The session's configuration. Not allowed with an ephemeral key: its session is configured."""
+    webrtcfilter: Literal["on", "off"]
+    """Only Azure: with `on`, the data channel carries transcripts, items and the starts and ends of
+    speech, but no event with the session's instructions or tools. Default there: `on`."""
+    dcid: Annotated[int, Between(0, 65534)]
+    """The id of the data channel, if the peer made it with `negotiated: true`; 0–65534. Default:
+    the peers agree on one."""
 
 
 class CallCreateParams(CallParameters, RequestOptions, total=False):

@@ -143,7 +143,7 @@ def test_the_endpoint_does_not_take_the_options_of_the_app(client: RealtimeSessi
         (providers.openai(region="eu"), "https://eu.api.openai.com/v1/realtime/calls"),
         (
             providers.azure("https://name.openai.azure.com"),
-            "https://name.openai.azure.com/openai/v1/realtime/calls",
+            "https://name.openai.azure.com/openai/v1/realtime/calls?webrtcfilter=on",
         ),
         (providers.litellm("https://proxy.example/v1"), "https://proxy.example/v1/realtime/calls"),
         (providers.xai(), None),

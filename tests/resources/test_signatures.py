@@ -27,6 +27,7 @@ from openai_realtime.types.call import (
     CallReferParams,
     CallRejectParams,
 )
+from openai_realtime.types.model import ModelRetrieveParams
 from openai_realtime.types.nested_session import ClientSecretCreateParams
 from openai_realtime.types.session import SessionCreateParams, TranscriptionSessionCreateParams
 from openai_realtime.types.translation import TranslationClientSecretCreateParams
@@ -41,6 +42,7 @@ METHODS: dict[str, Any] = {
     "calls.reject": CallRejectParams,
     "calls.refer": CallReferParams,
     "calls.hangup": CallHangupParams,
+    "models.retrieve": ModelRetrieveParams,
 }
 CLIENTS: dict[str, Any] = {
     "async": RealtimeSessionsClient(api_key="sk-test"),
@@ -60,9 +62,9 @@ def method_of(client: str, path: str) -> Any:
 def test_a_signature_names_every_keyword(client: str, path: str) -> None:
     params = METHODS[path]
     parameters = dict(inspect.signature(method_of(client, path)).parameters)
-    if path.startswith("calls.") and path != "calls.create":
-        call_id = parameters.pop("call_id")
-        assert (call_id.kind, call_id.annotation) == (call_id.POSITIONAL_ONLY, str)
+    if "create" not in path:
+        first = parameters.pop("model" if path == "models.retrieve" else "call_id")
+        assert (first.kind, first.annotation) == (first.POSITIONAL_ONLY, str)
     assert parameters.keys() == params.__annotations__.keys()
     for name, parameter in parameters.items():
         assert parameter.kind is parameter.KEYWORD_ONLY
