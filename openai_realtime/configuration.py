@@ -10,6 +10,14 @@ from typing import TypedDict, cast
 from openai_realtime import core
 from openai_realtime._version import __version__
 from openai_realtime.core.deadline import Timeout
+from openai_realtime.core.request_additions import (
+    Additions,
+    checked_headers,
+    checked_query,
+    encoded_headers,
+    header_lines,
+    merged_headers,
+)
 from openai_realtime.core.retry import RetryPolicy
 from openai_realtime.core.wire import Header
 from openai_realtime.credentials import Credential, KeySource, check_header_value
@@ -37,7 +45,8 @@ class ClientOptions(TypedDict, total=False):
     dialect: Dialect
     """The shape of sessions that is sent: `beta` (flat), `ga` (nested), or `auto`, which sends the
     flat shape first, changes to the nested one if the server has retired the flat one, and stores
-    the result. Default: the provider's, which is `auto` for OpenAI."""
+    the result. Default: the provider's, which is `auto` for OpenAI; in place of `auto`, the
+    environment's `OPENAI_REALTIME_DIALECT`."""
     strict: bool
     """Whether a parameter that the server's dialect does not have raises `ParameterError`. Default
     False: it is not sent, `meta.dropped` names it, and one `DroppedParameterWarning` is issued."""
@@ -45,6 +54,17 @@ class ClientOptions(TypedDict, total=False):
     """The `OpenAI-Organization` header. Default: the environment's `OPENAI_ORG_ID`, else none."""
     project: str | None
     """The `OpenAI-Project` header. Default: the environment's `OPENAI_PROJECT_ID`, else none."""
+    default_headers: Additions | None
+    """Headers of every request in addition, such as a gateway's (`cf-aig-authorization`). A header
+    replaces the client's or the provider's of the same name; a call's `extra_headers` replace it;
+    None removes it. `Authorization`, the key's own header, `Host`, `Content-Type` and other framing
+    headers are errors. Values are masked wherever they are shown. `with_options()` merges them.
+    Default: those of the environment's `OPENAI_CUSTOM_HEADERS` (`NAME: VALUE` lines), which only
+    servers that take `OPENAI_API_KEY` get, and which the provider's own replace."""
+    default_query: Additions | None
+    """Query parameters of every request's URL in addition. They replace the provider's of the same
+    name; a call's `extra_query` replaces them; None removes one. `with_options()` merges them.
+    Default: none."""
     timeout: float | Timeout
     """Seconds for a whole call, or a `Timeout`. Default: 30 s in all, 5 s to connect, 10 s between
     two bytes received, 2 s to wait for a free connection."""
@@ -119,7 +139,10 @@ class Configuration:
     strict: bool
     dialects: DialectCache
     credential: Credential
-    headers: tuple[Header, ...]
+    headers: tuple[Header, ...] = field(repr=False)
+    """The headers of every request but the key's, those of the body, and `Accept`."""
+    query: Additions = field(repr=False)
+    """The query of every request's URL."""
     timeout: Timeout
     retry: RetryPolicy
     options: AnyClientOptions = field(repr=False)
@@ -135,11 +158,12 @@ class Configuration:
         """
         _check_names(options)
         api_key, proxy = options.get("api_key"), options.get("proxy")
-        if isinstance(api_key, str):
+        if isinstance(api_key, str) and not isinstance(api_key, ApiKey):
             options["api_key"] = api_key = ApiKey(api_key)
         if isinstance(proxy, str):
             options["proxy"] = ApiKey(proxy)
         provider = _provider(options)
+        _check_additions(options, provider)
         retry = options.get("retry", RetryPolicy())
         if "max_retries" in options:
             retry = replace(retry, max_retries=options["max_retries"])
@@ -159,7 +183,8 @@ class Configuration:
             strict=options.get("strict", False),
             dialects=dialects or DialectCache(),
             credential=credential,
-            headers=_headers(resolved),
+            headers=_headers(resolved, provider),
+            query={**provider.default_query, **(options.get("default_query") or {})},
             timeout=Timeout().with_total(options.get("timeout", Timeout())),
             retry=retry,
             options=resolved,
@@ -168,8 +193,8 @@ class Configuration:
     def with_options(self, options: AnyClientOptions) -> Configuration:
         """Return a copy of these settings with some of them replaced.
 
-        A new provider whose key comes from another environment variable does not inherit the key,
-        organization and project. Raises `ConfigurationError` as `resolve` does, and for a setting
+        `default_headers` and `default_query` are merged. A new provider whose key comes from another
+        environment variable inherits neither them nor the key, organization and project. Raises `ConfigurationError` as `resolve` does, and for a setting
         that is fixed.
         """
         if fixed := {"http_client", "proxy", "transport", "trust_env"} & options.keys():
@@ -190,11 +215,24 @@ class Configuration:
         merged = {**inherited, **replaced}
         provider = _provider(cast("AsyncClientOptions", merged))
         if provider.key_variable != self.provider.key_variable:
-            for name in {"api_key", "organization", "project"} - options.keys():
-                del merged[name]
+            for name in _OF_ONE_PROVIDER - options.keys():
+                merged.pop(name, None)
+        else:
+            _check_additions(options, provider)
+            merged["default_headers"] = merged_headers(
+                self.options.get("default_headers") or {}, options.get("default_headers") or {}
+            )
+            merged["default_query"] = {
+                **(self.options.get("default_query") or {}),
+                **(options.get("default_query") or {}),
+            }
         return self.resolve(cast("AsyncClientOptions", merged), self.dialects)
 
 
+_OF_ONE_PROVIDER = frozenset(
+    {"api_key", "default_headers", "default_query", "organization", "project"}
+)
+"""The settings that may hold a key, or that mean nothing to another provider."""
 _SETTING_NAMES = AsyncClientOptions.__annotations__.keys() | ClientOptions.__annotations__.keys()
 
 
@@ -207,6 +245,17 @@ def _check_names(options: AnyClientOptions) -> None:
 def _openai_variable(name: ClientVariable, provider: Provider) -> str | None:
     """Return the variable's value if the provider takes OpenAI's key, else None."""
     return read_variable(name) if provider.key_variable == "OPENAI_API_KEY" else None
+
+
+def _check_additions(options: AnyClientOptions, provider: Provider) -> None:
+    """Mask `default_headers` and `default_query` in place; raises when one is unusable."""
+    if options.get("default_headers") is not None:
+        headers = options["default_headers"]
+        options["default_headers"] = checked_headers(
+            "default_headers", headers, provider.key_header
+        )
+    if options.get("default_query") is not None:
+        options["default_query"] = checked_query("default_query", options["default_query"])
 
 
 def _provider(options: AnyClientOptions) -> Provider:
@@ -223,14 +272,24 @@ def _provider(options: AnyClientOptions) -> Provider:
         raise ConfigurationError(message)
     allow_http = options.get("allow_http", provider.allow_http)
     check_base_url(provider.base_url, allow_http=allow_http)
-    dialect = options.get("dialect", provider.dialect)
+    dialect, source = options.get("dialect", provider.dialect), "dialect"
+    if dialect == "auto" and "dialect" not in options:
+        variable: ClientVariable = "OPENAI_REALTIME_DIALECT"
+        if value := read_variable(variable):
+            dialect, source = cast("Dialect", value), variable
     if dialect not in ("auto", "beta", "ga"):
-        message = 'dialect must be "auto", "beta" or "ga"'
+        message = f'{source} must be "auto", "beta" or "ga"'
         raise ConfigurationError(message)
-    return replace(provider, dialect=dialect, allow_http=allow_http)
+    headers = provider.default_headers
+    if custom := _openai_variable("OPENAI_CUSTOM_HEADERS", provider):
+        of_variable = checked_headers(
+            "OPENAI_CUSTOM_HEADERS", header_lines(custom), provider.key_header
+        )
+        headers = merged_headers(of_variable, headers)
+    return replace(provider, dialect=dialect, allow_http=allow_http, default_headers=headers)
 
 
-def _headers(options: AnyClientOptions) -> tuple[Header, ...]:
+def _headers(options: AnyClientOptions, provider: Provider) -> tuple[Header, ...]:
     headers = [
         # No compression: responses have about 1 kB, and a compressed one could expand endlessly.
         (b"Accept-Encoding", b"identity"),
@@ -243,7 +302,10 @@ def _headers(options: AnyClientOptions) -> tuple[Header, ...]:
         if value:
             header = f"OpenAI-{name.title()}".encode("ascii")
             headers.append((header, check_header_value(name, value).encode("ascii")))
-    return tuple(headers)
+    by_name: dict[bytes, Header | None] = {name.lower(): (name, value) for name, value in headers}
+    by_name.update(encoded_headers(provider.default_headers))
+    by_name.update(encoded_headers(options.get("default_headers") or {}))
+    return tuple(header for header in by_name.values() if header is not None)
 
 
 def _user_agent() -> bytes:

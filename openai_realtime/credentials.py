@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import BEARER, AuthScheme, Provider
-from openai_realtime.secrets import ApiKey, Authorization
+from openai_realtime.secrets import ApiKey, Authorization, BearerToken
 
 KeySource = str | Callable[[], str] | Callable[[], Awaitable[str]]
 """An API key, or a callable, sync or async, that returns one and is called for every attempt."""
@@ -39,14 +39,16 @@ class Credential:
             return cls(None, BEARER)
         if callable(api_key):
             return cls(api_key, provider.auth)
-        key = _masked(api_key if api_key is not None else read_key_variable(provider.key_variable))
+        key = _masked(api_key if api_key is not None else _from_environment(provider))
         if not key:
+            variables = filter(None, (provider.token_variable, provider.key_variable))
             message = (
                 f"No API key for {provider.name}: pass api_key=… or set the environment variable "
-                f"{provider.key_variable}"
+                f"{' or '.join(variables)}"
             )
             raise ConfigurationError(message)
-        return cls(_authorization(key, provider.auth), provider.auth)
+        scheme = BEARER if isinstance(key, BearerToken) else provider.auth
+        return cls(_authorization(key, scheme), scheme)
 
     @property
     def key_source(self) -> KeySource | None:
@@ -82,13 +84,19 @@ def bearer(secret: str) -> Authorization:
     return _authorization(secret, BEARER)
 
 
+def _from_environment(provider: Provider) -> str | None:
+    """Return the provider's token, else its key; None if neither is set."""
+    token = read_key_variable(provider.token_variable) if provider.token_variable else None
+    return BearerToken(token) if token else read_key_variable(provider.key_variable)
+
+
 def _masked(key: T) -> T | ApiKey:
     """Return a key whose repr is masked; an object that is not a string is returned unchanged."""
-    return ApiKey(key) if isinstance(key, str) else key
+    return ApiKey(key) if isinstance(key, str) and not isinstance(key, ApiKey) else key
 
 
 def _authorization(key: object, scheme: AuthScheme) -> Authorization:
-    token = ApiKey(check_header_value("api_key", key))
+    token = cast("ApiKey", _masked(check_header_value("api_key", key)))
     return Authorization(
         token, (scheme.header.encode("ascii"), f"{scheme.prefix}{token}".encode("ascii"))
     )

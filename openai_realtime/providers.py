@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal, cast
+from typing import Final, Literal, TypedDict, Unpack, cast
 from urllib.parse import urlencode, urlsplit
 
+from openai_realtime.core.request_additions import Additions, checked_headers, checked_query
+from openai_realtime.environment import read_variable
 from openai_realtime.errors import ConfigurationError
 
 Dialect = Literal["auto", "beta", "ga"]
@@ -50,9 +52,19 @@ class AuthScheme:
 BEARER: Final = AuthScheme("Authorization", "Bearer ")
 API_KEY: Final = AuthScheme("api-key")
 _AZURE_AUTH: Final = {
-    "key": (API_KEY, "AZURE_OPENAI_API_KEY"),
-    "token": (BEARER, "AZURE_OPENAI_AD_TOKEN"),
+    None: (API_KEY, "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
+    "key": (API_KEY, "AZURE_OPENAI_API_KEY", None),
+    "token": (BEARER, "AZURE_OPENAI_AD_TOKEN", None),
 }
+
+
+class RequestDefaults(TypedDict, total=False):
+    """What every request to a provider has in addition: each function of this file takes them."""
+
+    default_headers: Additions
+    """Headers, such as those of a gateway. Their values are masked wherever they are shown."""
+    default_query: Additions
+    """Query parameters of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +81,17 @@ class Provider:
     """The header that carries the key; None: the server takes no key."""
     key_variable: str = "OPENAI_API_KEY"
     """The environment variable of the key. A key is sent only to its own provider."""
+    token_variable: str | None = None
+    """The environment variable of a token, which is sent as a Bearer token in place of the key when
+    it is set and no `api_key` is passed. Default: none."""
     paths: dict[str, str] = field(default_factory=_PATHS.copy)
     """The path of each endpoint that exists, below the base URL."""
-    query: dict[str, str] = field(default_factory=dict[str, str])
-    """The query of every URL, such as an API version. Default: none."""
+    default_headers: Additions = field(default_factory=dict[str, str | None])
+    """Headers of every request in addition, such as a gateway's. The header of the key, `Host` and
+    framing headers are errors. Values are masked wherever they are shown. Default: none."""
+    default_query: Additions = field(default_factory=dict[str, str | None])
+    """The query of every request's URL, such as an API version. Its repr is masked, as some gateways
+    take their key there. Default: none."""
     deployment: str | None = None
     """The Azure deployment, which replaces the `model` of every request. Default: none."""
     has_top_level_model: bool = False
@@ -87,95 +106,119 @@ class Provider:
     allow_http: bool = False
     """Whether plain http, which shows the key to the network, may go to hosts besides loopback."""
 
+    def __post_init__(self) -> None:
+        """Mask the values of headers and query; raises `ConfigurationError` when one is unusable."""
+        headers = checked_headers("default_headers", self.default_headers, self.key_header)
+        query = checked_query("default_query", self.default_query)
+        object.__setattr__(self, "default_headers", headers)
+        object.__setattr__(self, "default_query", query)
+
+    @property
+    def key_header(self) -> str:
+        """The name of the header that carries the key; empty: the server takes no key."""
+        return self.auth.header if self.auth else ""
+
     @property
     def loopback_only(self) -> bool:
         """Whether only an address of this machine may be called, because the URL is plain http."""
         return not self.allow_http and urlsplit(self.base_url).scheme == "http"
 
     def url(self, endpoint: str, *below: str, query: Mapping[str, str] = NO_QUERY) -> str:
-        """Return the URL of an endpoint (a key of `paths`), or of a path below it.
+        """Return the URL of an endpoint (a key of `paths`), or of a path below it, with `query`.
 
-        `query` is added to the provider's own query.
         Raises `ConfigurationError` when the provider has no such endpoint.
         """
         if endpoint not in self.paths:
             message = f"{self.name} has no {endpoint} endpoint"
             raise ConfigurationError(message)
         url = self.base_url + self.paths[endpoint]
-        if below:
-            url = "/".join([url, *below])
-        query = {**self.query, **query}
+        url = "/".join([url, *below])
         return f"{url}?{urlencode(query)}" if query else url
 
     def connect_url(self) -> str:
         """Return the URL to which a browser sends its WebRTC offer, with a client secret.
 
-        Raises `ConfigurationError` when the provider has no calls endpoint.
+        It has no `default_query`, which may hold a gateway's key. Raises `ConfigurationError` when
+        the provider has no calls endpoint.
         """
         return self.url("calls", query=self.offer_query)
 
 
-def openai(*, region: Literal["us", "eu"] | str | None = None) -> Provider:
+def openai(
+    *, region: Literal["us", "eu"] | str | None = None, **defaults: Unpack[RequestDefaults]
+) -> Provider:
     """Return OpenAI (key: `OPENAI_API_KEY`); `region` is a data-residency region, such as `eu`.
 
     Raises `ConfigurationError` when `region` is not such a name.
     """
     if region is None:
-        return Provider("OpenAI", OPENAI_BASE_URL)
+        return Provider("OpenAI", OPENAI_BASE_URL, **defaults)
     if not _REGION.fullmatch(region):
         message = 'region must be a short name such as "eu"'
         raise ConfigurationError(message)
-    return Provider("OpenAI", f"https://{region}.api.openai.com/v1")
+    return Provider("OpenAI", f"https://{region}.api.openai.com/v1", **defaults)
 
 
-def azure(endpoint: str, *, auth: Literal["key", "token"] = "key") -> Provider:
+def azure(
+    endpoint: str | None = None,
+    *,
+    auth: Literal["key", "token"] | None = None,
+    **defaults: Unpack[RequestDefaults],
+) -> Provider:
     """Return Azure OpenAI's GA API at `endpoint`, such as `https://NAME.openai.azure.com`.
 
     A WebRTC offer is accepted there only with a client secret, and with `webrtcfilter=on` the data
     channel hides the session's instructions and tools from the browser (`calls.create`).
 
-    `auth="key"` sends `api_key` in the `api-key` header (key: `AZURE_OPENAI_API_KEY`);
-    `auth="token"` sends it as a Bearer token (key: `AZURE_OPENAI_AD_TOKEN`): pass a callable that
-    returns a fresh Entra ID token. Raises `ConfigurationError` when `endpoint` is not an https URL.
+    Without `endpoint`, the environment's `AZURE_OPENAI_ENDPOINT` is used. `auth="key"` sends
+    `api_key` in the `api-key` header (key: `AZURE_OPENAI_API_KEY`); `auth="token"` sends it as a
+    Bearer token (key: `AZURE_OPENAI_AD_TOKEN`): pass a callable that returns a fresh Entra ID token.
+    By default `api_key` is a key, and without it the environment decides: `AZURE_OPENAI_AD_TOKEN`
+    comes before `AZURE_OPENAI_API_KEY`, as in the official SDK. Raises `ConfigurationError` when the
+    endpoint is missing or not an https URL.
     """
-    scheme, variable = _azure_auth(auth)
-    base_url = f"{_azure_root(endpoint)}/openai/v1"
+    scheme, variable, token_variable = _azure_auth(auth)
     return Provider(
         "Azure OpenAI",
-        base_url,
-        "ga",
+        f"{_azure_root(endpoint)}/openai/v1",
+        dialect="ga",
         auth=scheme,
         key_variable=variable,
+        token_variable=token_variable,
         offer_needs_secret=True,
         offer_query={"webrtcfilter": "on"},
+        **defaults,
     )
 
 
 def azure_preview(
-    endpoint: str,
+    endpoint: str | None,
     deployment: str,
     api_version: str = "2025-04-01-preview",
     *,
-    auth: Literal["key", "token"] = "key",
+    auth: Literal["key", "token"] | None = None,
+    **defaults: Unpack[RequestDefaults],
 ) -> Provider:
     """Return Azure OpenAI's preview API, which takes the flat shape; `deployment` is the model.
 
-    `endpoint`, `auth` and errors are those of `azure`.
+    `endpoint` (None: the environment's), `auth` and errors are those of `azure`.
     """
-    scheme, variable = _azure_auth(auth)
+    scheme, variable, token_variable = _azure_auth(auth)
     return Provider(
         "Azure OpenAI preview",
         f"{_azure_root(endpoint)}/openai/realtimeapi",
         dialect="beta",
         auth=scheme,
         key_variable=variable,
+        token_variable=token_variable,
         paths=_AZURE_PREVIEW_PATHS.copy(),
-        query={"api-version": api_version},
+        default_headers=defaults.get("default_headers", {}),
+        default_query={"api-version": api_version, **defaults.get("default_query", {})},
         deployment=deployment,
     )
 
 
-def xai() -> Provider:
+def xai(**defaults: Unpack[RequestDefaults]) -> Provider:
     """Return xAI, where a secret has a lifetime and no session (key: `XAI_API_KEY`)."""
     return Provider(
         "xAI",
@@ -184,10 +227,13 @@ def xai() -> Provider:
         key_variable="XAI_API_KEY",
         paths=_XAI_PATHS.copy(),
         takes_session=False,
+        **defaults,
     )
 
 
-def litellm(base_url: str, *, allow_http: bool = False) -> Provider:
+def litellm(
+    base_url: str, *, allow_http: bool = False, **defaults: Unpack[RequestDefaults]
+) -> Provider:
     """Return a LiteLLM proxy at `base_url`, with or without `/v1` (key: `LITELLM_API_KEY`).
 
     Raises `ConfigurationError` when `base_url` is unusable, as `compatible` does.
@@ -199,6 +245,7 @@ def litellm(base_url: str, *, allow_http: bool = False) -> Provider:
         key_variable="LITELLM_API_KEY",
         has_top_level_model=True,
         allow_http=allow_http,
+        **defaults,
     )
 
 
@@ -208,6 +255,7 @@ def compatible(
     dialect: Dialect = "auto",
     auth: AuthScheme | None = BEARER,
     allow_http: bool = False,
+    **defaults: Unpack[RequestDefaults],
 ) -> Provider:
     """Return another server at `base_url`, such as `https://gateway.example/v1`.
 
@@ -216,18 +264,27 @@ def compatible(
     the key to the network.
     """
     url = check_base_url(base_url, allow_http=allow_http)
-    return Provider(urlsplit(url).netloc, url, dialect=dialect, auth=auth, allow_http=allow_http)
+    name = urlsplit(url).netloc
+    return Provider(name, url, dialect=dialect, auth=auth, allow_http=allow_http, **defaults)
 
 
-def _azure_auth(auth: str) -> tuple[AuthScheme, str]:
+def _azure_auth(auth: str | None) -> tuple[AuthScheme, str, str | None]:
+    """Return the header of the key, and the variables of the key and of a token in its place."""
     if auth not in _AZURE_AUTH:
         message = 'auth must be "key" or "token"'
         raise ConfigurationError(message)
     return _AZURE_AUTH[auth]
 
 
-def _azure_root(endpoint: str) -> str:
+def _azure_root(endpoint: str | None) -> str:
     """Return the endpoint without the paths that users paste with it, such as `/openai/v1`."""
+    endpoint = endpoint or read_variable("AZURE_OPENAI_ENDPOINT")
+    if not endpoint:
+        message = (
+            "No endpoint for Azure OpenAI: pass endpoint=… (https://NAME.openai.azure.com) or set the "
+            "environment variable AZURE_OPENAI_ENDPOINT"
+        )
+        raise ConfigurationError(message)
     root = check_base_url(endpoint, allow_http=False, what="endpoint")
     for path in ("/v1", "/realtimeapi", "/openai"):
         root = root.removesuffix(path)

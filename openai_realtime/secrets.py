@@ -57,8 +57,23 @@ class RedactedStr(str):
         return core_schema.no_info_after_validator_function(cls, usable)
 
 
+class RedactedBytes(bytes):
+    """`bytes` whose `repr` is masked: the value of a header that may hold a gateway's key."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({MASK!r})"
+
+
 class ApiKey(RedactedStr):
     """A long-lived server-side key, or an Entra token. It must stay on the backend."""
+
+    __slots__ = ()
+
+
+class BearerToken(ApiKey):
+    """An Entra token from the environment: it is sent as a Bearer token, also where keys are not."""
 
     __slots__ = ()
 

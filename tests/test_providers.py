@@ -47,12 +47,12 @@ ENDPOINT = "https://name.openai.azure.com"
         (
             azure_preview(ENDPOINT, "d"),
             "sessions",
-            f"{ENDPOINT}/openai/realtimeapi/sessions?api-version=2025-04-01-preview",
+            f"{ENDPOINT}/openai/realtimeapi/sessions",
         ),
         (
             azure_preview(ENDPOINT, "d", "2024-10-01-preview"),
             "transcription_sessions",
-            f"{ENDPOINT}/openai/realtimeapi/transcription_sessions?api-version=2024-10-01-preview",
+            f"{ENDPOINT}/openai/realtimeapi/transcription_sessions",
         ),
         (xai(), "client_secrets", "https://api.x.ai/v1/realtime/client_secrets"),
         (litellm("https://h/v1/"), "client_secrets", "https://h/v1/realtime/client_secrets"),
@@ -63,10 +63,9 @@ def test_urls(provider: Provider, endpoint: str, url: str) -> None:
     assert provider.url(endpoint) == url
 
 
-def test_urls_below_an_endpoint_keep_the_query_last() -> None:
-    provider = replace(azure(ENDPOINT), query={"api-version": "x"})
-    url = provider.url("calls", "rtc_1", "accept")
-    assert url == f"{ENDPOINT}/openai/v1/realtime/calls/rtc_1/accept?api-version=x"
+def test_urls_below_an_endpoint() -> None:
+    url = azure(ENDPOINT).url("calls", "rtc_1", "accept")
+    assert url == f"{ENDPOINT}/openai/v1/realtime/calls/rtc_1/accept"
 
 
 def test_a_missing_endpoint_raises_before_anything_is_sent() -> None:

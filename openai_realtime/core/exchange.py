@@ -19,6 +19,7 @@ from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.error_responses import shown_headers, status_error
 from openai_realtime.core.meta import response_meta
 from openai_realtime.core.peer_text import Sanitizer
+from openai_realtime.core.request_additions import secrets_in_header
 from openai_realtime.core.retry import (
     NO_RETRY_REFUND,
     RetryBudget,
@@ -35,6 +36,7 @@ from openai_realtime.errors import (
     APITimeoutError,
     NotFoundError,
 )
+from openai_realtime.secrets import RedactedBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -235,8 +237,12 @@ class Exchange(Generic[T]):
         self._settle_error(error, self._sanitizer(), None)
 
     def _sanitizer(self) -> Sanitizer:
-        """Return a sanitizer that masks the attempt's credential."""
-        return Sanitizer(() if self._authorization is None else (self._authorization.token,))
+        """Return a sanitizer that masks the attempt's credential and the headers that users add."""
+        secrets: list[str] = [] if self._authorization is None else [self._authorization.token]
+        for _, value in self.call.request.headers:
+            if isinstance(value, RedactedBytes):
+                secrets += secrets_in_header(value)
+        return Sanitizer(secrets)
 
     def _settle_error(self, error: APIError, sanitizer: Sanitizer, status: int | None) -> None:
         # The frames of the traceback hold requests and bodies, which error reporters would show.

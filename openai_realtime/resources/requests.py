@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import parse_qsl, urlencode
 
+from openai_realtime.core.request_additions import (
+    VALUE_RULE,
+    Additions,
+    checked_headers,
+    checked_query,
+    encoded_headers,
+    is_header_value,
+)
 from openai_realtime.core.wire import Request
 from openai_realtime.errors import ConfigurationError, ParameterError
 from openai_realtime.types.base import RequestOptions
@@ -19,29 +26,8 @@ if TYPE_CHECKING:
 
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 
-# Only the client sets these: another value would change the destination or the framing.
-_RESERVED_HEADERS = frozenset(
-    {
-        "accept-encoding",
-        "api-key",
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, RFC 9110 §5.6.2
-_HEADER_VALUE = re.compile(r"[!-~]+(?:[ \t]+[!-~]+)*|", re.ASCII)
 _MAX_SAFETY_IDENTIFIER = 64
+_SAFETY_IDENTIFIER = b"OpenAI-Safety-Identifier"
 
 
 class CallArguments(NamedTuple):
@@ -80,10 +66,8 @@ class CallArguments(NamedTuple):
         """The call's time limits; raises `ParameterError` when they are unusable."""
         if "timeout" not in self.options:
             return self.configuration.timeout
-        try:
+        with _errors_name("timeout"):
             return self.configuration.timeout.with_total(self.options["timeout"])
-        except ConfigurationError as error:
-            raise ParameterError(str(error), param="timeout") from None
 
     def get(self, url: str) -> Request:
         """Return a GET request; raises `ParameterError` when an option is wrong."""
@@ -105,65 +89,56 @@ class CallArguments(NamedTuple):
         framing: tuple[Header, ...] = ((b"Accept", accept),)
         if content_type is not None:
             framing = (*framing, (b"Content-Type", content_type))
-        headers = self.configuration.headers + framing
+        headers, query = self.configuration.headers + framing, self.configuration.query
         if self.options:
             headers = self._with_extra(headers)
-            url = _with_query(url, self.options.get("extra_query"))
+            with _errors_name("extra_query"):
+                extra_query = checked_query("extra_query", self.options.get("extra_query", {}))
+            query = {**query, **extra_query}
+        if query:
+            url = _with_query(url, query)
         loopback_only = self.configuration.provider.loopback_only
         return Request(method, url, headers, body, loopback_only=loopback_only)
 
     def _with_extra(self, client_headers: tuple[Header, ...]) -> tuple[Header, ...]:
-        scheme = self.configuration.provider.auth
-        reserved = _RESERVED_HEADERS | ({scheme.header.lower()} if scheme else set[str]())
-        # The caller's header replaces the client's header of the same name.
-        headers = {name.lower(): (name, value) for name, value in client_headers}
-        for name, value in _extra_headers({**self.options}, reserved):
-            headers[name.lower()] = (name, value)
-        return tuple(headers.values())
+        """Return the headers with the call's own, which replace those of the same name."""
+        headers: dict[bytes, Header | None] = {
+            name.lower(): (name, value) for name, value in client_headers
+        }
+        with _errors_name("extra_headers"):
+            extra = checked_headers(
+                "extra_headers",
+                self.options.get("extra_headers", {}),
+                self.configuration.provider.key_header,
+            )
+        headers.update(encoded_headers(extra))
+        if "safety_identifier" in self.options:
+            identifier = _safety_identifier(self.options["safety_identifier"])
+            headers[_SAFETY_IDENTIFIER.lower()] = (_SAFETY_IDENTIFIER, identifier)
+        return tuple(header for header in headers.values() if header is not None)
 
 
-def _with_query(url: str, extra_query: object) -> str:
-    if extra_query is None:
-        return url
-    query = ""
-    if isinstance(extra_query, Mapping):
-        extra = cast("Mapping[object, object]", extra_query)
-        if all(isinstance(text, str) for pair in extra.items() for text in pair):
-            with suppress(UnicodeEncodeError):
-                query = urlencode(cast("Mapping[str, str]", extra))
-    if extra_query and not query:
-        message = "extra_query must be a mapping of names to texts"
-        raise ParameterError(message, param="extra_query")
+@contextmanager
+def _errors_name(parameter: str) -> Generator[None]:
+    """Turn a `ConfigurationError` into a `ParameterError` for `parameter`."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ParameterError(str(error), param=parameter) from None
+
+
+def _with_query(url: str, query: Additions) -> str:
     path, _, own = url.partition("?")
-    pairs = [pair for pair in parse_qsl(own) if pair[0] not in cast("dict[str, str]", extra_query)]
-    return "?".join(filter(None, [path, "&".join(filter(None, [urlencode(pairs), query]))]))
+    merged = {**dict(parse_qsl(own, keep_blank_values=True)), **query}
+    encoded = urlencode({name: value for name, value in merged.items() if value is not None})
+    return f"{path}?{encoded}" if encoded else path
 
 
-def _extra_headers(options: Mapping[str, object], reserved: frozenset[str]) -> tuple[Header, ...]:
-    headers: list[Header] = []
-    extra = options.get("extra_headers", {})
-    if not isinstance(extra, Mapping):
-        message = "extra_headers must be a mapping of header names to values"
-        raise ParameterError(message, param="extra_headers")
-    for name, value in cast("Mapping[object, object]", extra).items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            message = "extra_headers: a header's name is not valid"
-            raise ParameterError(message, param="extra_headers")
-        if name.lower() in reserved:
-            message = f"extra_headers: {name} is set by the client and cannot be replaced"
-            raise ParameterError(message, param="extra_headers")
-        headers.append((name.encode("ascii"), _header_value(f"extra_headers: {name}", value)))
-    if "safety_identifier" in options:
-        identifier = _header_value("safety_identifier", options["safety_identifier"])
-        if not 0 < len(identifier) <= _MAX_SAFETY_IDENTIFIER:
-            message = "safety_identifier must be 1 to 64 characters"
-            raise ParameterError(message, param="safety_identifier")
-        headers.append((b"OpenAI-Safety-Identifier", identifier))
-    return tuple(headers)
-
-
-def _header_value(what: str, value: object) -> bytes:
-    if isinstance(value, str) and _HEADER_VALUE.fullmatch(value):
-        return value.encode("ascii")
-    message = f"{what} must be visible ASCII text, without line breaks or spaces at its ends"
-    raise ParameterError(message, param=what.partition(":")[0])
+def _safety_identifier(identifier: object) -> bytes:
+    problem = VALUE_RULE
+    if isinstance(identifier, str) and is_header_value(identifier):
+        if 0 < len(identifier) <= _MAX_SAFETY_IDENTIFIER:
+            return identifier.encode("ascii")
+        problem = "must be 1 to 64 characters"
+    message = f"safety_identifier {problem}"
+    raise ParameterError(message, param="safety_identifier")

@@ -158,7 +158,7 @@ class MockBackend:
             return error_response(401, "This operation requires ephemeral tokens")
         if not self._is_authorized(request, endpoint):
             return error_response(401, "Incorrect API key provided", code="invalid_api_key")
-        required = self._profile.provider.query.get("api-version")
+        required = self._profile.provider.default_query.get("api-version")
         if version != required:
             message = (
                 f"api-version must be {required}"
