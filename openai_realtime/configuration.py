@@ -157,13 +157,13 @@ class Configuration:
         `options` become masked strings in place, so that no frame of a traceback shows them.
         """
         _check_names(options)
+        _check_additions(options)
         api_key, proxy = options.get("api_key"), options.get("proxy")
         if isinstance(api_key, str) and not isinstance(api_key, ApiKey):
             options["api_key"] = api_key = ApiKey(api_key)
         if isinstance(proxy, str):
             options["proxy"] = ApiKey(proxy)
         provider = _provider(options)
-        _check_additions(options, provider)
         retry = options.get("retry", RetryPolicy())
         if "max_retries" in options:
             retry = replace(retry, max_retries=options["max_retries"])
@@ -203,6 +203,7 @@ class Configuration:
             )
             raise ConfigurationError(message)
         _check_names(options)
+        _check_additions(options)
         inherited: dict[str, object] = {**self.options}
         if "base_url" in options or "provider" in options:
             del inherited["provider"]
@@ -218,7 +219,6 @@ class Configuration:
             for name in _OF_ONE_PROVIDER - options.keys():
                 merged.pop(name, None)
         else:
-            _check_additions(options, provider)
             merged["default_headers"] = merged_headers(
                 self.options.get("default_headers") or {}, options.get("default_headers") or {}
             )
@@ -247,15 +247,13 @@ def _openai_variable(name: ClientVariable, provider: Provider) -> str | None:
     return read_variable(name) if provider.key_variable == "OPENAI_API_KEY" else None
 
 
-def _check_additions(options: AnyClientOptions, provider: Provider) -> None:
-    """Mask `default_headers` and `default_query` in place; raises when one is unusable."""
-    if options.get("default_headers") is not None:
-        headers = options["default_headers"]
-        options["default_headers"] = checked_headers(
-            "default_headers", headers, provider.key_header
-        )
-    if options.get("default_query") is not None:
-        options["default_query"] = checked_query("default_query", options["default_query"])
+def _check_additions(options: AnyClientOptions) -> None:
+    """Mask `default_headers` and `default_query` in place; raises `ConfigurationError`."""
+    headers, query = options.get("default_headers"), options.get("default_query")
+    if headers is not None:
+        options["default_headers"] = checked_headers("default_headers", headers)
+    if query is not None:
+        options["default_query"] = checked_query("default_query", query)
 
 
 def _provider(options: AnyClientOptions) -> Provider:
@@ -304,7 +302,8 @@ def _headers(options: AnyClientOptions, provider: Provider) -> tuple[Header, ...
             headers.append((header, check_header_value(name, value).encode("ascii")))
     by_name: dict[bytes, Header | None] = {name.lower(): (name, value) for name, value in headers}
     by_name.update(encoded_headers(provider.default_headers))
-    by_name.update(encoded_headers(options.get("default_headers") or {}))
+    added = options.get("default_headers") or {}
+    by_name.update(encoded_headers(checked_headers("default_headers", added, provider.key_header)))
     return tuple(header for header in by_name.values() if header is not None)
 
 

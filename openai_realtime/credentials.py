@@ -39,12 +39,11 @@ class Credential:
             return cls(None, BEARER)
         if callable(api_key):
             return cls(api_key, provider.auth)
-        key = _masked(api_key if api_key is not None else _from_environment(provider))
+        key = _masked(api_key if api_key is not None else environment_key(*provider.key_variables))
         if not key:
-            variables = filter(None, (provider.token_variable, provider.key_variable))
             message = (
                 f"No API key for {provider.name}: pass api_key=… or set the environment variable "
-                f"{' or '.join(variables)}"
+                f"{' or '.join(provider.key_variables)}"
             )
             raise ConfigurationError(message)
         scheme = BEARER if isinstance(key, BearerToken) else provider.auth
@@ -84,10 +83,15 @@ def bearer(secret: str) -> Authorization:
     return _authorization(secret, BEARER)
 
 
-def _from_environment(provider: Provider) -> str | None:
-    """Return the provider's token, else its key; None if neither is set."""
-    token = read_key_variable(provider.token_variable) if provider.token_variable else None
-    return BearerToken(token) if token else read_key_variable(provider.key_variable)
+def environment_key(*variables: str) -> str | None:
+    """Return the first variable's value that is set; None if none is.
+
+    All but the last variable hold a token, which is sent as a Bearer token.
+    """
+    *token_variables, variable = variables
+    tokens = filter(None, map(read_key_variable, token_variables))
+    token = next(tokens, None)
+    return read_key_variable(variable) if token is None else BearerToken(token)
 
 
 def _masked(key: T) -> T | ApiKey:

@@ -119,6 +119,15 @@ class Provider:
         return self.auth.header if self.auth else ""
 
     @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The environment variables of the credential: the first that is set is used."""
+        return (
+            (self.token_variable, self.key_variable)
+            if self.token_variable
+            else (self.key_variable,)
+        )
+
+    @property
     def loopback_only(self) -> bool:
         """Whether only an address of this machine may be called, because the URL is plain http."""
         return not self.allow_http and urlsplit(self.base_url).scheme == "http"
@@ -278,8 +287,9 @@ def _azure_auth(auth: str | None) -> tuple[AuthScheme, str, str | None]:
 
 def _azure_root(endpoint: str | None) -> str:
     """Return the endpoint without the paths that users paste with it, such as `/openai/v1`."""
-    endpoint = endpoint or read_variable("AZURE_OPENAI_ENDPOINT")
-    if not endpoint:
+    if endpoint is None:
+        endpoint = read_variable("AZURE_OPENAI_ENDPOINT") or None
+    if endpoint is None:
         message = (
             "No endpoint for Azure OpenAI: pass endpoint=… (https://NAME.openai.azure.com) or set the "
             "environment variable AZURE_OPENAI_ENDPOINT"

@@ -1,6 +1,5 @@
 """Providers: their URLs, dialects and keys, and the settings that fit to them."""
 
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -162,7 +161,7 @@ def test_a_copy_does_not_read_the_environment_again(monkeypatch: pytest.MonkeyPa
     ("options", "reason"),
     [
         ({"basurl": "x"}, r"basurl is not a known setting: did you mean base_url\?"),
-        ({"default_headers": {}}, "default_headers is not a known setting"),
+        ({"default_header": {}}, r"is not a known setting: did you mean default_headers\?"),
         ({"provider": "azure"}, "provider must be a Provider"),
         ({"base_url": 5}, "base_url is unusable"),
         ({"api_key": b"sk-x"}, "api_key is unusable"),

@@ -62,7 +62,7 @@ def create(
 
     With an ephemeral key no session option can be given: its session is already configured.
     """
-    parameters.check_stdin_is_read_once(options.sdp, session.config, connection.api_key_file)
+    parameters.check_stdin_is_read_once(options.sdp, session.config, *connection.files)
     offer, given = parameters.read_sdp(options.sdp), session.session()
     arguments: dict[str, Any] = {"session": {"type": "realtime", **given}} if given else {}
     with connection.client() as client:
@@ -78,7 +78,7 @@ def create(
 @with_options
 def accept(*, call_id: CallId, session: CallSessionOptions, connection: ConnectionOptions) -> None:
     """Accept a phone call."""
-    parameters.check_stdin_is_read_once(session.config, connection.api_key_file)
+    parameters.check_stdin_is_read_once(session.config, *connection.files)
     given = session.session()
     with connection.client() as client:
         client.calls.accept(call_id, **given)

@@ -163,7 +163,7 @@ def mint(
     if session.dialect is not None and kind is TRANSLATION_SECRET:
         message = "--translate takes no --dialect: translation has only one"
         raise ParameterError(message)
-    parameters.check_stdin_is_read_once(session.config, connection.api_key_file)
+    parameters.check_stdin_is_read_once(session.config, *connection.files)
     assembled = session.assemble(kind)
     options: ClientOptions = {"strict": session.strict}
     if session.dialect is not None:

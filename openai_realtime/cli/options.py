@@ -24,7 +24,14 @@ import typer
 
 import openai_realtime
 from openai_realtime import providers
-from openai_realtime.cli.parameters import option_name, read_api_key
+from openai_realtime.cli.parameters import (
+    check_stdin_is_read_once,
+    option_name,
+    parse_query,
+    read_api_key,
+    read_headers,
+)
+from openai_realtime.environment import read_variable
 from openai_realtime.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -194,7 +201,8 @@ class ProviderOptions:
     endpoint: str | None = option(
         _PROVIDER,
         "URL",
-        "azure, azure-preview: the resource, such as https://NAME.openai.azure.com.",
+        "azure, azure-preview: the resource, such as https://NAME.openai.azure.com. Default: "
+        "AZURE_OPENAI_ENDPOINT.",
     )
     deployment: str | None = option(
         _PROVIDER, "NAME", "azure-preview: the deployment, which is the model there."
@@ -205,8 +213,8 @@ class ProviderOptions:
     azure_auth: Literal["key", "token"] | None = option(
         _PROVIDER,
         "KIND",
-        "azure, azure-preview: key (default), from AZURE_OPENAI_API_KEY, or token, an Entra ID token "
-        "from AZURE_OPENAI_AD_TOKEN.",
+        "azure, azure-preview: key, from AZURE_OPENAI_API_KEY, or token, an Entra ID token from "
+        "AZURE_OPENAI_AD_TOKEN. Default: a key; without --api-key-file, the token if it is set.",
     )
     allow_http: bool = flag(
         _CONNECTION,
@@ -223,6 +231,9 @@ class ProviderOptions:
         if self.provider is None:
             _check_without_provider([name for name in given if name not in _COMPATIBLE])
             return None
+        endpoint = read_variable("AZURE_OPENAI_ENDPOINT")
+        if endpoint and "endpoint" in _provider_options(self.provider):
+            given.setdefault("endpoint", endpoint)
         _check_with_provider(self.provider, given)
         arguments = {name.removeprefix("azure_"): value for name, value in given.items()}
         return _PROVIDERS[self.provider](**arguments)
@@ -244,6 +255,16 @@ class ConnectionOptions(ProviderOptions):
         "variable, which the error names when it is missing. There is no option for the key itself: "
         "other users could read it in the process list.",
     )
+    headers_file: str | None = option(
+        _CONNECTION,
+        "FILE",
+        "Send the headers in this file (- is stdin) with every request: a NAME: VALUE on each line, "
+        "such as a gateway's own key. Default: OPENAI_CUSTOM_HEADERS, for servers that take "
+        "OPENAI_API_KEY.",
+    )
+    query: list[str] | None = option(
+        _CONNECTION, "NAME=VALUE", "Add this to the query of every request's URL. Repeatable."
+    )
     timeout: float | None = option(
         _CONNECTION, "SECONDS", "Time for the whole call, retries included. Default: 30."
     )
@@ -255,6 +276,11 @@ class ConnectionOptions(ProviderOptions):
         "--mock",
         "Call a mock server inside this process: it needs no key and no network.",
     )
+
+    @property
+    def files(self) -> tuple[str | None, str | None]:
+        """The files of these options, each of which may be stdin."""
+        return self.api_key_file, self.headers_file
 
     @contextmanager
     def client(self, **options: Unpack[ClientOptions]) -> Generator[SyncRealtimeSessionsClient]:
@@ -270,24 +296,34 @@ class ConnectionOptions(ProviderOptions):
 
         `webrtc`: the mock server takes part in WebRTC calls too.
         """
-        limits: ClientOptions = {}
-        if self.timeout is not None:
-            limits["timeout"] = self.timeout
-        if self.max_retries is not None:
-            limits["max_retries"] = self.max_retries
+        options = self._requests()
         if not self.mock:
-            yield {**self._real_server(), **limits}
+            yield {**self._real_server(), **options}
             return
         self._check_mock()
         from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - only --mock needs it
 
         with MockRealtimeServer(provider=profile_name(self.provider), webrtc=webrtc) as server:
-            yield {"api_key": server.api_key, "provider": server.provider, **limits}
+            yield {"api_key": server.api_key, "provider": server.provider, **options}
+
+    def _requests(self) -> ClientOptions:
+        """Return the settings of requests, which a mock server gets too."""
+        check_stdin_is_read_once(*self.files)
+        options: ClientOptions = {}
+        if self.timeout is not None:
+            options["timeout"] = self.timeout
+        if self.max_retries is not None:
+            options["max_retries"] = self.max_retries
+        if self.headers_file is not None:
+            options["default_headers"] = read_headers(self.headers_file)
+        if self.query:
+            options["default_query"] = dict(map(parse_query, self.query))
+        return options
 
     def _real_server(self) -> SyncClientOptions:
         provider = self.resolve()
-        variable = "OPENAI_API_KEY" if provider is None else provider.key_variable
-        api_key = read_api_key(self.api_key_file, variable)
+        variables = ("OPENAI_API_KEY",) if provider is None else provider.key_variables
+        api_key = read_api_key(self.api_key_file, *variables)
         if provider is None:
             return {"api_key": api_key, "base_url": self.base_url, "allow_http": self.allow_http}
         return {"api_key": api_key, "provider": provider}
@@ -331,8 +367,11 @@ def _provider_options(name: ProviderName) -> dict[str, bool]:
     """Return the options that a provider takes, each with whether it is required."""
     parameters = inspect.signature(_PROVIDERS[name]).parameters.values()
     return {
-        "azure_auth" if each.name == "auth" else each.name: each.default is each.empty
+        "azure_auth" if each.name == "auth" else each.name: (
+            each.default is each.empty or each.name == "endpoint"
+        )
         for each in parameters
+        if each.kind is not each.VAR_KEYWORD
     }
 
 

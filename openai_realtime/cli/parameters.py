@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from openai_realtime.cli import output
+from openai_realtime.core.request_additions import header_lines
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.environment import read_key_variable
+from openai_realtime.credentials import environment_key
 from openai_realtime.errors import ConfigurationError, ParameterError
 
 if TYPE_CHECKING:
@@ -92,9 +93,11 @@ _HAS_FILE_MODES = os.name != "nt"
 class NoApiKeyError(ConfigurationError):
     """There is no API key to call with."""
 
-    def __init__(self, variable: str) -> None:
+    def __init__(self, *variables: str) -> None:
         super().__init__("No API key")
-        self.hint: str = f"Set {variable}, or name a file with --api-key-file; --mock needs no key"
+        self.hint: str = (
+            f"Set {' or '.join(variables)}, or name a file with --api-key-file; --mock needs no key"
+        )
 
 
 def option_parameters(options: Mapping[str, object], paths: Mapping[str, str]) -> dict[str, object]:
@@ -132,6 +135,15 @@ def parse_param(text: str) -> tuple[str, object]:
     return name, parse_value(value)
 
 
+def parse_query(text: str) -> tuple[str, str]:
+    """Return the name and the value in `NAME=VALUE`; raises `ParameterError`."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        message = "--query takes NAME=VALUE"  # the text is not quoted: it may hold a key
+        raise ParameterError(message)
+    return name, value
+
+
 def parse_value(text: str) -> object:
     """Return the JSON value in `text`, or the text itself when it is not JSON."""
     try:
@@ -164,6 +176,17 @@ def overlay(value: object, later: object) -> object:
     return merged
 
 
+def read_headers(path: str) -> dict[str, str]:
+    """Return the headers in the file `path`, a `NAME: VALUE` on each line.
+
+    Raises `ConfigurationError` when there is none.
+    """
+    if headers := header_lines(read_secret_file("--headers-file", path)):
+        return headers
+    message = "--headers-file: there is no line NAME: VALUE in it"
+    raise ConfigurationError(message)
+
+
 def check_stdin_is_read_once(*paths: str | None) -> None:
     """Raise `ParameterError` when several of a command's files are stdin."""
     if paths.count(_STDIN) > 1:
@@ -171,16 +194,16 @@ def check_stdin_is_read_once(*paths: str | None) -> None:
         raise ParameterError(message)
 
 
-def read_api_key(path: str | None, variable: str) -> str:
-    """Return the API key in the file `path`, or else in the environment's `variable`.
+def read_api_key(path: str | None, *variables: str) -> str:
+    """Return the API key in the file `path`, or else in the environment's `variables`.
 
     Raises `ConfigurationError` when there is none.
     """
     if path is not None:
         return read_secret_file("--api-key-file", path)
-    if key := read_key_variable(variable):
+    if key := environment_key(*variables):
         return key
-    raise NoApiKeyError(variable)
+    raise NoApiKeyError(*variables)
 
 
 def read_secret_file(option: str, path: str) -> str:

@@ -42,11 +42,13 @@ _HEADER_VALUE = re.compile(r"[!-~]+(?:[ \t]+[!-~]+)*|", re.ASCII)
 VALUE_RULE: Final = "must be visible ASCII text, without line breaks or spaces at its ends"
 
 
-def checked_headers(source: str, headers: object, key_header: str) -> dict[str, RedactedStr | None]:
+def checked_headers(
+    source: str, headers: object, key_header: str = ""
+) -> dict[str, RedactedStr | None]:
     """Return the headers that `source`, such as `extra_headers`, adds, with masked values.
 
     Raises `ConfigurationError` when a name or a value is unusable, or when only the client may set
-    the header, as it sets `key_header`.
+    the header, as it sets `key_header` (empty: none).
     """
     if not isinstance(headers, Mapping):
         message = f"{source} must be a mapping of header names to values"

@@ -44,14 +44,15 @@ _BETA_HEADER = b"openai-beta"
 NESTED_HINTS: Mapping[int | str, str] = MappingProxyType(
     {
         _FLAT_SHAPE_IS_DISABLED: "The OpenAI-Beta header requests the retired flat shape: remove "
-        "it from extra_headers, or from the gateway that adds it"
+        "it from extra_headers and default_headers, or from the gateway that adds it"
     }
 )
 """The hint for a server that mistakes a nested request for a flat one."""
 _BETA_HEADER_HINTS: Mapping[int | str, str] = MappingProxyType(
     dict.fromkeys(
         (_FLAT_SHAPE_IS_DISABLED, *_RETIRED_STATUSES),
-        "Remove the OpenAI-Beta header from extra_headers: it requests the retired flat shape",
+        "Remove the OpenAI-Beta header from extra_headers, default_headers and OPENAI_CUSTOM_HEADERS: "
+        "it requests the retired flat shape",
     )
 )
 _LIFETIME_PARAMETERS = frozenset({"client_secret", "expires_after"})

@@ -27,10 +27,11 @@ class RequestOptions(TypedDict, total=False):
     strict: bool
     """Whether a parameter that the server's dialect does not have raises `ParameterError`. Default:
     the client's setting, see `ClientOptions.strict`."""
-    extra_headers: Mapping[str, str]
-    """Additional request headers. `Authorization`, `Host` and framing headers are errors."""
-    extra_query: Mapping[str, str]
-    """Additional query parameters of the URL."""
+    extra_headers: Mapping[str, str | None]
+    """Additional request headers; None leaves out one of the client's `default_headers`.
+    `Authorization`, `Host`, `Accept` and framing headers are errors."""
+    extra_query: Mapping[str, str | None]
+    """Additional query parameters of the URL; None leaves out one of the client's `default_query`."""
     extra_body: Mapping[str, object]
     """Members that are merged into the request's JSON, nested objects included. Use it for fields
     that this version does not know."""

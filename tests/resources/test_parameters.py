@@ -275,6 +275,7 @@ def test_a_wrong_value_is_not_quoted() -> None:
         ({"extra_query": 5}, "extra_query must be a mapping"),
         ({"extra_query": {"a": 5}}, "extra_query must be a mapping"),
         ({"extra_query": {"a": "\ud800"}}, "extra_query must be a mapping"),
+        ({"safety_identifier": "a\nb"}, "safety_identifier must be visible ASCII text"),
     ],
 )
 def test_wrong_options_are_told(options: dict[str, Any], message: str) -> None:
