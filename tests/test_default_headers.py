@@ -85,6 +85,32 @@ def test_every_request_has_them(realtime_server: MockRealtimeServer, backend: Ba
     ]
 
 
+def test_both_requests_of_a_call_at_azure_have_them(backend: Backend) -> None:
+    with MockRealtimeServer(provider="azure") as server:
+
+        async def body() -> None:
+            async with backend.client(
+                provider=server.provider,
+                api_key=server.api_key,
+                default_headers={"X-Tenant": "a", "X-Gateway": GATEWAY_KEY},
+                default_query={"tenant": "a"},
+            ) as client:
+                await client.calls.create(sdp="v=0\r\n", session={"type": "realtime", "model": "m"})
+
+        backend.run(body)
+        requests = server.requests
+    assert [request.path.partition("?")[0].rpartition("/")[2] for request in requests] == [
+        "client_secrets",
+        "calls",
+    ]
+    assert [request.headers["x-tenant"] for request in requests] == ["a", "a"]
+    assert [request.headers["x-gateway"] for request in requests] == [GATEWAY_KEY, GATEWAY_KEY]
+    assert [request.path.partition("?")[2] for request in requests] == [
+        "tenant=a",
+        "webrtcfilter=on&tenant=a",
+    ]
+
+
 def test_later_sources_replace_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "OPENAI_CUSTOM_HEADERS", "X-A: environment\nX-B: environment\nx-c: environment"
