@@ -21,6 +21,9 @@ from openai_realtime.errors import ConfigurationError
 Dialect = Literal["auto", "beta", "ga"]
 """The shape of sessions: `beta` is flat, `ga` is nested; `auto` finds out which one works."""
 
+Region = Literal["global", "us", "eu", "ae", "au", "ca", "gb", "in", "jp", "kr", "sg"]
+"""A region of OpenAI's data residency. Realtime sessions: `global`, `us` and `eu` (2026-11)."""
+
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
 
 _PATHS: Final = {
@@ -154,13 +157,15 @@ class Provider:
 
 
 def openai(
-    *, region: Literal["us", "eu"] | str | None = None, **defaults: Unpack[RequestDefaults]
+    *, region: Region | str | None = None, **defaults: Unpack[RequestDefaults]
 ) -> Provider:
     """Return OpenAI (key: `OPENAI_API_KEY`); `region` is a data-residency region, such as `eu`.
 
-    Raises `ConfigurationError` when `region` is not such a name.
+    The API key's project must be in that region. OpenAI has realtime sessions in `us`, `eu` and
+    `global` (default), not in its other regions. Raises `ConfigurationError` when `region` is not a
+    region's name.
     """
-    if region is None:
+    if region in {None, "global"}:
         return Provider("OpenAI", OPENAI_BASE_URL, **defaults)
     if not _REGION.fullmatch(region):
         message = 'region must be a short name such as "eu"'

@@ -41,7 +41,10 @@ class RedactedStr(str):
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        message = f"{type(self).__name__} is a secret and cannot be pickled"
+        message = (
+            f"{type(self).__name__} is a secret and cannot be pickled: to pickle its value, pass "
+            "str(secret)"
+        )
         raise TypeError(message)
 
     @classmethod
@@ -88,6 +91,20 @@ class WebhookSecret(RedactedStr):
     """The secret with which a provider signs its webhooks: `whsec_` and base64."""
 
     __slots__ = ()
+
+
+class McpCredential(RedactedStr):
+    """An OAuth token or a header's value for a remote MCP server. It can be any text."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        from pydantic_core import core_schema  # noqa: PLC0415 - pydantic loads on first use
+
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
 @dataclass(frozen=True, slots=True)

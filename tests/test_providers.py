@@ -34,6 +34,7 @@ ENDPOINT = "https://name.openai.azure.com"
     [
         (openai(), "sessions", "https://api.openai.com/v1/realtime/sessions"),
         (openai(region="eu"), "sessions", "https://eu.api.openai.com/v1/realtime/sessions"),
+        (openai(region="global"), "sessions", "https://api.openai.com/v1/realtime/sessions"),
         (
             openai(),
             "translations",

@@ -3,14 +3,18 @@
 import copy
 import json
 import pickle
+import traceback
 
+import httpx
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from rich.pretty import pretty_repr
 
+from openai_realtime import BadRequestError, SyncRealtimeSessionsClient
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text
 from openai_realtime.core.strict_json import Json
 from openai_realtime.secrets import MASK, ApiKey, Authorization, EphemeralKey
+from openai_realtime.types import McpToolParam, RealtimeSessionParam
 
 SECRET = EphemeralKey("ek_0123456789")
 
@@ -99,3 +103,36 @@ def test_json_is_masked_by_member_name() -> None:
         "key": 2,
         "a": "x",
     }
+
+
+MCP_TOKEN = "Ynot-a-shape-of-any-provider"
+
+
+def repeat_the_request(request: httpx.Request) -> httpx.Response:
+    """Respond as a server does that quotes what it was sent, and the token of `Bearer …` alone."""
+    message = f"wrong: {request.read().decode()} {MCP_TOKEN}-2"
+    return httpx.Response(400, json={"error": {"message": message, "param": MCP_TOKEN}})
+
+
+def test_the_credentials_of_an_mcp_tool_are_masked_in_errors() -> None:
+    tool: McpToolParam = {
+        "type": "mcp",
+        "server_label": "s",
+        "server_url": "https://mcp.example",
+        "authorization": MCP_TOKEN,
+        "headers": {"X-Tenant": f"Bearer {MCP_TOKEN}-2"},
+    }
+    session: RealtimeSessionParam = {"type": "realtime", "tools": [tool]}
+    transport = httpx.MockTransport(repeat_the_request)
+    with SyncRealtimeSessionsClient(api_key="sk-x", transport=transport) as client:
+        for call in (
+            lambda: client.client_secrets.create(session=session),
+            lambda: client.calls.create(sdp="v=0", session=session),
+            lambda: client.calls.accept("rtc_1", tools=[tool]),
+        ):
+            with pytest.raises(BadRequestError) as caught:
+                call()
+            error = caught.value
+            shown = "".join(traceback.format_exception(error)) + repr((vars(error), error.body))
+            assert "wrong" in shown
+            assert MCP_TOKEN not in shown

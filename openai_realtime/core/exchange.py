@@ -94,6 +94,8 @@ class Call(NamedTuple, Generic[T]):
     """Whether the request may be sent twice. Minting may: a lost secret expires by itself."""
     hints: Mapping[int | str, str] = NO_HINTS
     """Hints by error code or status, which replace the usual hints."""
+    secrets: tuple[str, ...] = ()
+    """Texts of the request, besides its credential, that are masked in everything that is shown."""
     fallback: Callable[[APIStatusError], Call[T] | None] | None = None
     """Returns the call to make instead after an error response, or None to raise that error."""
     authorization: Authorization | None = None
@@ -237,8 +239,10 @@ class Exchange(Generic[T]):
         self._settle_error(error, self._sanitizer(), None)
 
     def _sanitizer(self) -> Sanitizer:
-        """Return a sanitizer that masks the attempt's credential and the headers that users add."""
-        secrets: list[str] = [] if self._authorization is None else [self._authorization.token]
+        """Return a sanitizer that masks the attempt's credential and the request's secrets."""
+        secrets = [*self.call.secrets]
+        if self._authorization is not None:
+            secrets.append(self._authorization.token)
         for _, value in self.call.request.headers:
             if isinstance(value, RedactedBytes):
                 secrets += secrets_in_header(value)

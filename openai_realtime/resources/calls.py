@@ -28,7 +28,12 @@ from openai_realtime.resources.create_operation import (
     create_call,
     warn_of_dropped,
 )
-from openai_realtime.resources.parameters import Parameters, encode_json, encode_text
+from openai_realtime.resources.parameters import (
+    Parameters,
+    encode_json,
+    encode_text,
+    tool_credentials,
+)
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
 from openai_realtime.types.call import (
@@ -90,6 +95,7 @@ def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Ca
         arguments.timeout,
         repeatable=False,
         hints=_OFFER_HINTS,
+        secrets=tool_credentials(parameters),
     )
     if not provider.offer_needs_secret:
         return offer
@@ -129,7 +135,14 @@ def _with_minted_secret(
         read = partial(_read_call, dropped=minted.meta.dropped)
         return offer._replace(authorization=bearer(minted.value), parse=read)
 
-    return Call("calls.create", mint.request, offer_with_secret, mint.timeout, hints=mint.hints)
+    return Call(
+        "calls.create",
+        mint.request,
+        offer_with_secret,
+        mint.timeout,
+        hints=mint.hints,
+        secrets=mint.secrets,
+    )
 
 
 def action_call(
@@ -156,6 +169,7 @@ def action_call(
         arguments.timeout,
         repeatable=False,
         hints={**NESTED_HINTS, 404: "The call has ended, or call_id is wrong"},
+        secrets=tool_credentials(parameters),
     )
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple
 from openai_realtime.core.exchange import NO_HINTS, Call
 from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
-from openai_realtime.resources.parameters import encode_json
+from openai_realtime.resources.parameters import encode_json, tool_credentials
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.responses import M, parse_response
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_RECEIVE, THIS_PACKAGE
@@ -190,7 +190,13 @@ class _Creation(Generic[M]):
             if any(name.lower() == _BETA_HEADER for name, _ in request.headers):
                 hints, fallback = _BETA_HEADER_HINTS, None
         return Call(
-            operation.name, request, parse, arguments.timeout, hints=hints, fallback=fallback
+            operation.name,
+            request,
+            parse,
+            arguments.timeout,
+            hints=hints,
+            secrets=tool_credentials(draft.body),
+            fallback=fallback,
         )
 
 

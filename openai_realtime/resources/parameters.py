@@ -91,6 +91,22 @@ def encode_text(name: str, text: str) -> bytes:
     raise ParameterError(message, param=name)
 
 
+def tool_credentials(parameters: JsonObject) -> tuple[str, ...]:
+    """Return the OAuth tokens and the header values of a session's MCP tools."""
+    session = parameters.get("session", parameters)
+    tools = session.get("tools") if isinstance(session, dict) else None
+    found: list[Json] = []
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict):
+            headers = tool.get("headers")
+            found += [tool.get("authorization")]
+            found += headers.values() if isinstance(headers, dict) else ()
+    # A server may quote the token of `Bearer …` alone.
+    return tuple(
+        part for text in found if isinstance(text, str) for part in {text, text.split(" ")[-1]}
+    )
+
+
 def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
     """Return `value` with the members of `extra`: inner objects are merged, others replaced."""
     merged = dict(value)

@@ -113,6 +113,30 @@ class FloatWhenNull:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultWhenWrong:
+    """Annotates a field that is not needed: a value of a wrong type becomes `value`."""
+
+    value: object
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_default_schema(
+            handler(source), default=self.value, on_error="default"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OmitWhenWrong:
+    """Annotates the items of a list: those of a wrong type are left out."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_default_schema(handler(source), on_error="omit")
+
+
+@dataclass(frozen=True, slots=True)
 class TaggedUnion:
     """Annotates the model of unknown types, and makes it a union with the models of known types.
 

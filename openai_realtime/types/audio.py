@@ -73,6 +73,8 @@ class NoiseReductionParam(TypedDict, total=False):
     type: Literal["near_field", "far_field"]
     """`near_field` for headsets, `far_field` for laptops and conference rooms. Default: the
     server's."""
+    strength: Annotated[float, Between(0)]
+    """How much noise is suppressed, 0 or more; a higher value suppresses more. Default 1."""
 
 
 class TurnDetectionParam(TypedDict, total=False):
@@ -176,6 +178,8 @@ class NoiseReduction(WireModel):
 
     type: Literal["near_field", "far_field"] | str | None = None
     """`near_field` or `far_field`."""
+    strength: float | None = None
+    """How much noise is suppressed; a higher value suppresses more."""
 
 
 class TurnDetection(WireModel):

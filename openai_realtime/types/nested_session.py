@@ -93,8 +93,9 @@ class TranscriptionAudioParam(TypedDict, total=False):
 class ReasoningParam(TypedDict, total=False):
     """How much a reasoning model reasons before it responds."""
 
-    effort: Literal["minimal", "low", "medium", "high", "xhigh"]
-    """The amount of reasoning. Default `low`. Only for reasoning models, as `gpt-realtime-2` is."""
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+    """The amount of reasoning. Default `low`. Only for reasoning models, as `gpt-realtime-2` is;
+    `none` turns it off, where the server takes it."""
 
 
 class NestedSessionParameters(TypedDict, total=False):
@@ -174,7 +175,7 @@ class AudioEncoding(WireModel):
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] | str | None = None
     """`audio/pcm`, `audio/pcmu` (G.711 μ-law) or `audio/pcma` (G.711 A-law)."""
-    rate: int | None = None
+    rate: Literal[24000] | int | None = None
     """Samples per second of `audio/pcm`."""
 
 
@@ -214,7 +215,7 @@ class Audio(WireModel):
 class Reasoning(WireModel):
     """How much a reasoning model reasons before it responds."""
 
-    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | str | None = None
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | str | None = None
     """The amount of reasoning."""
 
 
@@ -243,7 +244,13 @@ class NestedRealtimeSession(WireModel):
     """Traces in the provider's dashboard; None: off."""
     tools: list[NestedTool] | None = None
     """Functions and MCP servers the model may call."""
-    tool_choice: str | ToolChoiceFunctionParam | ToolChoiceMcpParam | None = None
+    tool_choice: (
+        Literal["auto", "none", "required"]
+        | str
+        | ToolChoiceFunctionParam
+        | ToolChoiceMcpParam
+        | None
+    ) = None
     """Which tool the model calls."""
     parallel_tool_calls: bool | None = None
     """Whether several tools may be called at once."""

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
 
 from openai_realtime.errors import ParameterError
+from openai_realtime.secrets import McpCredential
 from openai_realtime.types.annotations import JsonParam, TaggedUnion, type_of
 from openai_realtime.types.base import WireModel
 
@@ -36,6 +37,24 @@ _GOOGLE_ENTRY = re.compile(
     r"^( +)\*{0,2}(\w+)(?: ?\([^)\n]*\))?:[ ]*(.*(?:\n\1 +\S.*)*)", re.MULTILINE
 )
 _REST_ENTRY = re.compile(r"^:(?:param|arg)(?: [^:\n]*)? (\w+):[ ]*(.*(?:\n +\S.*)*)", re.MULTILINE)
+
+
+if TYPE_CHECKING:
+    ConnectorId = (
+        Literal[
+            "connector_dropbox",
+            "connector_gmail",
+            "connector_googlecalendar",
+            "connector_googledrive",
+            "connector_microsoftteams",
+            "connector_outlookcalendar",
+            "connector_outlookemail",
+            "connector_sharepoint",
+        ]
+        | str
+    )
+else:  # At run time every string is valid, and a union with literals would only be slower.
+    ConnectorId = str
 
 
 class FunctionToolParam(TypedDict):
@@ -98,8 +117,9 @@ class McpToolParam(TypedDict):
     """The server's name in tool calls."""
     server_url: NotRequired[str]
     """The server's URL."""
-    connector_id: NotRequired[str]
-    """The id of a provider's connector, such as `connector_googlecalendar`."""
+    connector_id: NotRequired[ConnectorId]
+    """The id of a provider's connector, such as `connector_googlecalendar`. OpenAI's models released
+    after 2026-09-01 take none."""
     tunnel_id: NotRequired[str]
     """The id of a secure MCP tunnel."""
     authorization: NotRequired[str]
@@ -121,7 +141,7 @@ class McpToolParam(TypedDict):
 class FunctionTool(WireModel):
     """A function the model may call. `from_function` makes one from a typed Python function."""
 
-    type: Literal["function"] | str = "function"
+    type: Literal["function"] | str | None = "function"
     """Always `function`."""
     name: str | None = None
     """The function's name."""
@@ -156,6 +176,24 @@ SentFunctionTool = Annotated[
 """A `FunctionTool` as a parameter: only the fields that were set are sent."""
 
 
+class McpToolFilter(WireModel):
+    """A selection of an MCP server's tools."""
+
+    tool_names: list[str] | None = None
+    """The names of the tools."""
+    read_only: bool | None = None
+    """True: the tools that change nothing; False: the other tools."""
+
+
+class McpApproval(WireModel):
+    """Which tools of an MCP server need approval before they run."""
+
+    always: McpToolFilter | None = None
+    """The tools that need approval."""
+    never: McpToolFilter | None = None
+    """The tools that need no approval."""
+
+
 class McpTool(WireModel):
     """A remote MCP server the model may call."""
 
@@ -165,10 +203,20 @@ class McpTool(WireModel):
     """The server's name in tool calls."""
     server_url: str | None = None
     """The server's URL."""
-    connector_id: str | None = None
+    connector_id: ConnectorId | None = None
     """The id of a provider's connector."""
     tunnel_id: str | None = None
     """The id of a secure MCP tunnel."""
+    authorization: McpCredential | None = None
+    """The OAuth access token for the server. It is a secret, masked in reprs."""
+    headers: dict[str, McpCredential] | None = None
+    """HTTP headers for the server. Their values are secrets, masked in reprs."""
+    allowed_tools: list[str] | McpToolFilter | None = None
+    """The tools that may be called; None: all."""
+    allowed_callers: list[Literal["direct", "programmatic"] | str] | None = None
+    """The contexts that may call the tools; None: the server's default."""
+    require_approval: Literal["always", "never"] | str | McpApproval | None = None
+    """Which tools need approval before they run."""
     server_description: str | None = None
     """What the server offers."""
     defer_loading: bool | None = None

@@ -1,14 +1,13 @@
 """Translation sessions: their parameters and responses."""
 
-from typing import Literal, NotRequired, Required
+from typing import Annotated, Literal, NotRequired, Required
 
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from openai_realtime.types.annotations import STRICT
+from openai_realtime.types.annotations import STRICT, Between
 from openai_realtime.types.audio import (
     NoiseReduction,
-    NoiseReductionParam,
     Transcription,
     TranscriptionModel,
 )
@@ -23,12 +22,21 @@ class TranslationTranscriptionParam(TypedDict):
     """The transcription model, such as `gpt-realtime-whisper`."""
 
 
+class TranslationNoiseReductionParam(TypedDict):
+    """The filter that removes noise from the audio before it is translated."""
+
+    type: Literal["near_field", "far_field"]
+    """`near_field` for headsets, `far_field` for laptops and conference rooms."""
+    strength: NotRequired[Annotated[float, Between(0)]]
+    """How much noise is suppressed, 0 or more; a higher value suppresses more. Default 1."""
+
+
 class TranslationInputParam(TypedDict, total=False):
     """The speech that is translated."""
 
     transcription: TranslationTranscriptionParam | None
     """How the speech is transcribed. Default, and None: no transcription."""
-    noise_reduction: NoiseReductionParam | None
+    noise_reduction: TranslationNoiseReductionParam | None
     """Noise reduction. Default, and None: off."""
 
 

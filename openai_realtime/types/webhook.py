@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from pydantic import Field, PrivateAttr
 
+from openai_realtime.types.annotations import DefaultWhenWrong, OmitWhenWrong
 from openai_realtime.types.base import WireModel
 from openai_realtime.types.client_secret import MAX_UNIX_SECONDS
 
@@ -28,7 +29,7 @@ class SipHeader(WireModel):
 
     name: str
     """Its name, such as `From`."""
-    value: str
+    value: Annotated[str, DefaultWhenWrong("")] = ""
     """Its value, such as `"Alice" <sip:+14155550123@example.com>;tag=abc`."""
 
 
@@ -37,9 +38,13 @@ class IncomingCallData(WireModel):
 
     call_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
     """The call's id (`rtc_…`), for `client.calls`."""
-    sip_headers: list[SipHeader] = Field(default_factory=list[SipHeader])
+    sip_headers: Annotated[
+        list[Annotated[SipHeader, OmitWhenWrong()]], DefaultWhenWrong(list[SipHeader]())
+    ] = Field(default_factory=list[SipHeader])
     """The headers of the SIP INVITE in their order. The caller wrote them: do not trust them."""
-    sip_media_security: str | None = None
+    sip_media_security: Annotated[Literal["srtp", "rtp"] | str | None, DefaultWhenWrong(None)] = (
+        None
+    )
     """How the call's audio is sent: `srtp` (encrypted), `rtp` (not encrypted), or None: unknown."""
 
 
@@ -48,6 +53,8 @@ class _Event(WireModel):
 
     id: Annotated[str, Field(min_length=1)]
     """The event's id, `evt_…`."""
+    object: Annotated[Literal["event"] | str | None, DefaultWhenWrong(None)] = None
+    """Always `event`."""
     created_at: Annotated[int, Field(ge=0, le=MAX_UNIX_SECONDS)]
     """When the event happened, in Unix seconds."""
 

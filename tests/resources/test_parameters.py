@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openai_realtime import ClientSecretCreateResponse, FunctionTool, ParameterError
 from openai_realtime.configuration import Configuration
 from openai_realtime.providers import azure_preview
-from openai_realtime.resources import client_secrets, transcription_sessions
+from openai_realtime.resources import client_secrets, transcription_sessions, translations
 from openai_realtime.resources.calls import ACTIONS
 from openai_realtime.resources.create_operation import create_call
 from openai_realtime.resources.parameters import Parameters, merge_objects
@@ -227,6 +227,42 @@ def test_a_name_of_the_other_shape_is_told_where_it_stands(
     with pytest.raises(ParameterError, match=message) as caught:
         parameters.encode(params)
     assert "extra_body" not in str(caught.value)
+
+
+STRENGTH: dict[str, Any] = {"type": "far_field", "strength": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "params"),
+    [
+        (CREATE.parameters, {"input_audio_noise_reduction": STRENGTH}),
+        (CREATE.parameters, {"input_audio_noise_reduction": {"strength": 0}}),
+        (transcription_sessions.CREATE.parameters, {"input_audio_noise_reduction": STRENGTH}),
+        (ACTIONS["accept"], {"audio": {"input": {"noise_reduction": STRENGTH}}}),
+        (ACTIONS["accept"], {"reasoning": {"effort": "none"}, "parallel_tool_calls": False}),
+        *[
+            (
+                client_secrets.CREATE.parameters,
+                {"session": {"type": kind, "audio": {"input": {"noise_reduction": STRENGTH}}}},
+            )
+            for kind in ("realtime", "transcription")
+        ],
+        (
+            translations.CREATE.parameters,
+            {"session": {"model": "m", "audio": {"input": {"noise_reduction": STRENGTH}}}},
+        ),
+    ],
+)
+def test_what_is_new_in_the_nested_shape_is_accepted(
+    parameters: Parameters, params: dict[str, Any]
+) -> None:
+    assert json.loads(parameters.encode(params)) == params
+
+
+@pytest.mark.parametrize("strength", [-0.1, float("inf"), float("nan"), "1", True, None])
+def test_the_strength_of_noise_reduction_is_checked(strength: object) -> None:
+    with pytest.raises(ParameterError, match="must be a number 0 or more|cannot be None"):
+        build(input_audio_noise_reduction={"strength": strength})
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:

@@ -1,13 +1,17 @@
 """A typed function becomes a tool."""
 
+import json
+import pickle
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
+from rich.pretty import pretty_repr
 
 from openai_realtime import FunctionTool, ParameterError
-from openai_realtime.types.tools import read_docstring
+from openai_realtime.types.nested_session import NestedRealtimeSession
+from openai_realtime.types.tools import McpApproval, McpTool, McpToolFilter, read_docstring
 
 
 class Place(BaseModel):
@@ -134,3 +138,40 @@ def test_what_cannot_be_a_tool(function: Any, why: str) -> None:
 )  # fmt: skip
 def test_docstrings(docstring: str, prose: str, arguments: dict[str, str]) -> None:
     assert read_docstring(docstring) == (prose, arguments)
+
+
+TOKEN = "an-oauth-token-of-an-mcp-server"
+MCP: dict[str, Any] = {
+    "type": "mcp",
+    "server_label": "calendar",
+    "connector_id": "connector_googlecalendar",
+    "authorization": TOKEN,
+    "headers": {"X-Tenant": TOKEN, "X-Long": TOKEN * 1000, "X-Empty": ""},
+    "allowed_tools": {"tool_names": ["read"], "read_only": True},
+    "allowed_callers": ["direct", "someone new"],
+    "require_approval": {"always": {"read_only": False}, "never": {"tool_names": ["read"]}},
+}
+
+
+def test_an_mcp_server_in_a_response_has_its_types() -> None:
+    tool = McpTool.model_validate_json(json.dumps(MCP))
+    assert json.loads(tool.model_dump_json(exclude_unset=True)) == MCP
+    assert (tool.authorization, (tool.headers or {})["X-Tenant"]) == (TOKEN, TOKEN)
+    assert isinstance(tool.allowed_tools, McpToolFilter)
+    assert tool.allowed_tools.tool_names == ["read"]
+    assert isinstance(tool.require_approval, McpApproval)
+    assert tool.require_approval.always == McpToolFilter(read_only=False)
+    tool = McpTool.model_validate({"allowed_tools": ["read"], "require_approval": "always"})
+    assert (tool.allowed_tools, tool.require_approval) == (["read"], "always")
+    assert McpTool.model_validate(dict.fromkeys(MCP)).headers is None
+
+
+def test_the_credentials_of_an_mcp_server_are_masked_and_not_pickled() -> None:
+    tool = NestedRealtimeSession.model_validate({"tools": [MCP]})
+    for shown in (repr(tool), str(tool), pretty_repr(tool), repr(tool.model_dump())):
+        assert TOKEN not in shown
+        assert "calendar" in shown
+    with pytest.raises(
+        TypeError, match=r"McpCredential is a secret .*: to pickle its value, pass str\(secret\)"
+    ):
+        pickle.dumps(tool)
