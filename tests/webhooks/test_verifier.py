@@ -76,7 +76,8 @@ def test_an_odd_header_does_not_lose_the_call() -> None:
         ("From", "<sip:+49@h>"),
     ]
     assert (event.from_number, event.data.sip_media_security, event.object) == ("+49", None, None)
-    for headers in (None, {}, "From"):
+    unlike_a_list: list[object] = [None, {}, "From"]
+    for headers in unlike_a_list:
         body = encoded(call_with(sip_headers=headers))
         event = verifier().verify(body, signed(body))
         assert isinstance(event, RealtimeCallIncoming)
