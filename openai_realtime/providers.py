@@ -165,7 +165,7 @@ def openai(
     `global` (default), not in its other regions. Raises `ConfigurationError` when `region` is not a
     region's name.
     """
-    if region in {None, "global"}:
+    if region is None or region == "global":
         return Provider("OpenAI", OPENAI_BASE_URL, **defaults)
     if not _REGION.fullmatch(region):
         message = 'region must be a short name such as "eu"'
