@@ -117,6 +117,7 @@ class DefaultWhenWrong:
     """Annotates a field that is not needed: a value of a wrong type becomes `value`."""
 
     value: object
+    """What a wrong value becomes."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
