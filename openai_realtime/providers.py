@@ -156,9 +156,7 @@ class Provider:
         return self.url("calls", query=self.offer_query)
 
 
-def openai(
-    *, region: Region | str | None = None, **defaults: Unpack[RequestDefaults]
-) -> Provider:
+def openai(*, region: Region | str | None = None, **defaults: Unpack[RequestDefaults]) -> Provider:
     """Return OpenAI (key: `OPENAI_API_KEY`); `region` is a data-residency region, such as `eu`.
 
     The API key's project must be in that region. OpenAI has realtime sessions in `us`, `eu` and
