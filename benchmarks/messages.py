@@ -7,7 +7,9 @@ import json
 PATH = "/v1/realtime/client_secrets"
 """The endpoint that every peer calls, because all of them support it."""
 
-PARAMETERS = {"session": {"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."}}
+PARAMETERS = {
+    "session": {"type": "realtime", "model": "gpt-realtime-2.1", "instructions": "Be brief."}
+}
 """The body of every request."""
 
 SECRET = "ek_benchmark_0123456789abcdef0123456789abcdef"  # noqa: S105 - of no use
@@ -30,7 +32,7 @@ _RESPONSE = {
         "object": "realtime.session",
         "id": "sess_0123456789abcdef01234",
         "type": "realtime",
-        "model": "gpt-realtime",
+        "model": "gpt-realtime-2.1",
         "instructions": "Your knowledge cutoff is 2023-10. You are a helpful, witty, and friendly AI. "
         "Act like a human, but remember that you are not a human. Talk quickly.",
         "output_modalities": ["audio"],

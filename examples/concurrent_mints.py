@@ -27,7 +27,7 @@ async def main() -> None:
     secrets: list[str] = []
 
     async def mint() -> None:
-        session = await client.sessions.create(model="gpt-realtime", voice="verse")
+        session = await client.sessions.create(model="gpt-realtime-2.1", voice="verse")
         secrets.append(session.client_secret.value)
 
     began = time.monotonic()

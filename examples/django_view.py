@@ -45,7 +45,7 @@ def endpoint() -> MintEndpoint:
     """Return the process' endpoint, which is made at the first request."""
     return mint_endpoint(
         RealtimeSessionsClient(timeout=10),
-        session={"model": "gpt-realtime", "voice": "verse"},
+        session={"model": "gpt-realtime-2.1", "voice": "verse"},
         authorize=lambda request: request.state.user,
         origins=[ADDRESS],
     )

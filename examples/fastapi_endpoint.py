@@ -56,7 +56,7 @@ async def create_session(
     client: Annotated[RealtimeSessionsClient, Depends(realtime)],
 ) -> ClientSecret:
     """Mint a secret. The server decides what the session may do, not the browser."""
-    session = await client.sessions.create(model="gpt-realtime", voice="verse")
+    session = await client.sessions.create(model="gpt-realtime-2.1", voice="verse")
     return session.client_secret
 
 

@@ -42,7 +42,7 @@ def create_app() -> FastAPI:
     client = RealtimeSessionsClient(timeout=10)
     endpoint = mint_endpoint(
         client,
-        session={"model": "gpt-realtime", "instructions": "Be brief.", "voice": "verse"},
+        session={"model": "gpt-realtime-2.1", "instructions": "Be brief.", "voice": "verse"},
         authorize=signed_in,
         origins=[ADDRESS],
         allow={"voice": ["verse", "marin"]},

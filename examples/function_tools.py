@@ -42,7 +42,7 @@ async def main() -> None:
     """Mint a secret for a session that can look for tables, and hang up."""
     async with RealtimeSessionsClient() as client:
         session = await client.sessions.create(
-            model="gpt-realtime",
+            model="gpt-realtime-2.1",
             instructions="You take reservations for a small restaurant.",
             tools=[
                 FunctionTool.from_function(find_table),

@@ -21,7 +21,7 @@ async def main() -> None:
     """Mint one secret."""
     async with RealtimeSessionsClient() as client:
         session = await client.sessions.create(
-            model="gpt-realtime",
+            model="gpt-realtime-2.1",
             voice="verse",
             instructions="You are a friendly shop assistant. Be brief.",
             turn_detection={"type": "semantic_vad", "eagerness": "low"},

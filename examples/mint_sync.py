@@ -19,11 +19,11 @@ def main() -> None:
     """Mint one secret, and show the error of a wrong parameter."""
     with SyncRealtimeSessionsClient(timeout=10) as client:
         try:
-            client.sessions.create(model="gpt-realtime", speed=9)
+            client.sessions.create(model="gpt-realtime-2.1", speed=9)
         except ParameterError as error:
             print(f"not sent: {error}")
         try:
-            session = client.sessions.create(model="gpt-realtime", voice="verse", speed=1.2)
+            session = client.sessions.create(model="gpt-realtime-2.1", voice="verse", speed=1.2)
         except APIError as error:
             sys.exit(f"failed, {'try again later' if error.retryable else 'for good'}: {error}")
     print(session.client_secret.model_dump_json())

@@ -28,7 +28,7 @@ def main() -> None:
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
     with SyncRealtimeSessionsClient(on_event=OpenTelemetry(tracer_provider=tracers)) as client:
-        session = client.sessions.create(model="gpt-realtime")
+        session = client.sessions.create(model="gpt-realtime-2.1")
     print(session.client_secret.value)
     call, *attempts = sorted(exporter.get_finished_spans(), key=attrgetter("start_time"))
     print(f"{call.name:40}{milliseconds(call)}")

@@ -40,7 +40,7 @@ def create_app() -> Starlette:
     """Return one worker's app."""
     return mint_app(
         RealtimeSessionsClient(timeout=10),
-        session={"model": "gpt-realtime", "voice": "verse"},
+        session={"model": "gpt-realtime-2.1", "voice": "verse"},
         authorize=who,
         storage=os.environ["REDIS_URL"],
         limits="5/minute",

@@ -30,7 +30,7 @@ async def main() -> None:
     """Mint two secrets; the key may change between them, and during their retries."""
     async with RealtimeSessionsClient(api_key=read_key) as client:
         for _ in range(2):
-            session = await client.sessions.create(model="gpt-realtime")
+            session = await client.sessions.create(model="gpt-realtime-2.1")
             print(f"secret: {session.client_secret.value}")
 
 

@@ -26,7 +26,7 @@ async def main() -> None:
     waits: list[float] = []
     async with (
         RealtimeSessionsClient() as client,
-        client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool,
+        client.secret_pool(size=8, model="gpt-realtime-2.1", voice="verse") as pool,
     ):
         for _ in range(USERS):
             await anyio.sleep(0.05)

@@ -50,7 +50,7 @@ def create_app() -> Starlette:
             yield
 
     voice = mint_app(
-        client, session={"model": "gpt-realtime", "voice": "verse"}, authorize=who, metrics=True
+        client, session={"model": "gpt-realtime-2.1", "voice": "verse"}, authorize=who, metrics=True
     )
     return Starlette(routes=[Mount("/voice", voice)], lifespan=lifespan)
 

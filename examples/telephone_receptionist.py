@@ -55,7 +55,7 @@ class Receptionist:
             return
         await self.client.calls.accept(
             call.call_id,
-            model="gpt-realtime",
+            model="gpt-realtime-2.1",
             instructions="You are the receptionist of a small hotel. Greet, be brief, be kind.",
             audio={"output": {"voice": "marin"}},
         )

@@ -22,7 +22,7 @@ async def main() -> None:
     async with RealtimeSessionsClient() as client:
         session = await client.transcription_sessions.create(
             input_audio_format="pcm16",
-            input_audio_transcription={"model": "gpt-4o-transcribe", "language": "en"},
+            input_audio_transcription={"model": "gpt-transcribe", "language": "en"},
             input_audio_noise_reduction={"type": "near_field"},
             turn_detection={"type": "server_vad", "silence_duration_ms": 700},
             client_secret={"expires_after": {"anchor": "created_at", "seconds": 120}},

@@ -3,7 +3,7 @@
     from openai_realtime import RealtimeSessionsClient
 
     async with RealtimeSessionsClient() as client:  # OPENAI_API_KEY
-        session = await client.sessions.create(model="gpt-realtime", voice="verse")
+        session = await client.sessions.create(model="gpt-realtime-2.1", voice="verse")
         session.client_secret.value  # give this to the browser
 
 Each public name is imported when it is first used, so that `import openai_realtime` is fast.
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         RateLimitError,
         RealtimeError,
         RedirectError,
+        RetiringWarning,
         UnprocessableEntityError,
         WebhookInProgressError,
         WebhookReplayedError,
@@ -110,6 +111,7 @@ __all__ = [
     "RealtimeTranscriptionSessionCreateResponse",
     "RedirectError",
     "ResponseMeta",
+    "RetiringWarning",
     "RetryPolicy",
     "SessionCreateParams",
     "SyncClientOptions",

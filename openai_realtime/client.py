@@ -150,7 +150,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     """The async client, for asyncio and trio.
 
         async with RealtimeSessionsClient() as client:
-            session = await client.sessions.create(model="gpt-realtime", voice="verse")
+            session = await client.sessions.create(model="gpt-realtime-2.1", voice="verse")
             session.client_secret.value
 
     Every setting is optional (`ClientOptions` documents each); the API key comes from
@@ -244,7 +244,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     def secret_pool(self, **params: Unpack[pools.SecretPoolParams]) -> pools.SecretPool:
         """Return a pool that mints sessions in advance, so that `acquire` takes microseconds.
 
-            async with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
+            async with client.secret_pool(size=8, model="gpt-realtime-2.1", voice="verse") as pool:
                 session = await pool.acquire()
 
         The parameters are those of `sessions.create` and the pool's own (`SecretPoolParams`). If
@@ -270,7 +270,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     """The blocking client, for scripts and threads.
 
         with SyncRealtimeSessionsClient() as client:
-            session = client.sessions.create(model="gpt-realtime", voice="verse")
+            session = client.sessions.create(model="gpt-realtime-2.1", voice="verse")
             session.client_secret.value
 
     The settings are those of `RealtimeSessionsClient`, except that `http_client` is an
@@ -358,7 +358,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     def secret_pool(self, **params: Unpack[pools.SecretPoolParams]) -> pools.SyncSecretPool:
         """Return a pool that mints sessions in advance, so that `acquire` takes microseconds.
 
-            with client.secret_pool(size=8, model="gpt-realtime", voice="verse") as pool:
+            with client.secret_pool(size=8, model="gpt-realtime-2.1", voice="verse") as pool:
                 session = pool.acquire()
 
         The parameters are those of `sessions.create` and the pool's own (`SecretPoolParams`). If

@@ -65,6 +65,13 @@ class DroppedParameterWarning(UserWarning):
     """A parameter was not sent, because the server's dialect does not have it."""
 
 
+class RetiringWarning(FutureWarning):
+    """OpenAI shuts down a model, parameter or endpoint within 180 days, or has shut it down.
+
+    It is issued once for each name in a process, and only for requests to OpenAI itself.
+    """
+
+
 class ClientClosedError(RealtimeError, RuntimeError):
     """The client was closed before this call began, or during it."""
 

@@ -41,6 +41,9 @@ _AZURE_PREVIEW_PATHS: Final = {
 }
 _XAI_PATHS: Final = {name: _PATHS[name] for name in ("client_secrets", "models")}
 NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
+_OPENAI = re.compile(
+    r"https://(?:[a-z]{2,8}\.)?api\.openai\.com(?![^:/])", re.ASCII | re.IGNORECASE
+)
 _REGION = re.compile(r"[a-z]{2,8}", re.ASCII)
 
 
@@ -134,6 +137,11 @@ class Provider:
     def loopback_only(self) -> bool:
         """Whether only an address of this machine may be called, because the URL is plain http."""
         return not self.allow_http and urlsplit(self.base_url).scheme == "http"
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether the base URL is OpenAI's own, in any region."""
+        return _OPENAI.match(self.base_url) is not None
 
     def url(self, endpoint: str, *below: str, query: Mapping[str, str] = NO_QUERY) -> str:
         """Return the URL of an endpoint (a key of `paths`), or of a path below it, with `query`.

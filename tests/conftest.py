@@ -6,12 +6,14 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from datetime import date
 
 import coverage
 import pytest
 from backends import ON_HTTPTOOLS
 from hypothesis import settings
 
+from openai_realtime.core.retirements import RetirementNotices
 from openai_realtime.environment import CLIENT_VARIABLES
 
 # An example has no deadline, because a busy machine would exceed it.
@@ -46,6 +48,13 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     for name in CLIENT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def long_before_every_retirement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test fails because a day has come."""
+    notices = RetirementNotices(lambda: date(2025, 1, 1))
+    monkeypatch.setattr("openai_realtime.resources.requests.NOTICES", notices)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_a_call_with_a_session_is_a_form(
     async def body() -> None:
         async with backend.client() as client:
             call = await client.calls.create(
-                sdp=OFFER, session={"type": "realtime", "model": "gpt-realtime"}
+                sdp=OFFER, session={"type": "realtime", "model": "gpt-realtime-2.1"}
             )
             assert call.id is not None
             assert call.id.startswith("rtc_")
@@ -70,7 +70,7 @@ def test_a_call_with_a_session_is_a_form(
         parts = request.parts
         assert parts["sdp"] == ("application/sdp", OFFER)
         assert parts["session"][0] == "application/json"
-        assert json.loads(parts["session"][1]) == {"type": "realtime", "model": "gpt-realtime"}
+        assert json.loads(parts["session"][1]) == {"type": "realtime", "model": "gpt-realtime-2.1"}
 
     backend.run(body)
 
@@ -175,7 +175,7 @@ def test_a_success_without_sdp_is_an_error(
 def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> None:
     async def body() -> None:
         async with backend.client() as client:
-            await client.calls.accept("rtc_1", model="gpt-realtime", instructions="Be kind.")
+            await client.calls.accept("rtc_1", model="gpt-realtime-2.1", instructions="Be kind.")
             await client.calls.reject("rtc_1", status_code=486)
             await client.calls.reject("rtc_1")
             await client.calls.refer("rtc_1", target_uri="tel:+14155550123")
@@ -187,7 +187,7 @@ def test_phone_calls(backend: Backend, realtime_server: MockRealtimeServer) -> N
         assert sent == [
             (
                 "accept",
-                b'{"type":"realtime","model":"gpt-realtime","instructions":"Be kind."}',
+                b'{"type":"realtime","model":"gpt-realtime-2.1","instructions":"Be kind."}',
             ),
             ("reject", b'{"status_code":486}'),
             ("reject", b""),

@@ -36,13 +36,13 @@ from openai_realtime.testing import MockRealtimeServer, MockResponse
 BACKENDS = ON_BOTH_PARSERS
 QUICK = RetryPolicy(base_delay=0.001)
 EVERY_PARAMETER: dict[str, Any] = {
-    "model": "gpt-realtime",
+    "model": "gpt-realtime-2.1",
     "modalities": ["text", "audio"],
     "instructions": "Be brief.",
     "voice": "verse",
     "input_audio_format": "g711_ulaw",
     "output_audio_format": "g711_alaw",
-    "input_audio_transcription": {"model": "whisper-1", "language": "en", "prompt": "names"},
+    "input_audio_transcription": {"model": "gpt-transcribe", "language": "en", "prompt": "names"},
     "input_audio_noise_reduction": {"type": "near_field"},
     "turn_detection": {
         "type": "semantic_vad",
@@ -119,7 +119,7 @@ def test_transcription_sessions(backend: Backend, realtime_server: MockRealtimeS
     async def body() -> None:
         async with backend.client() as client:
             session = await client.transcription_sessions.create(
-                input_audio_transcription={"model": "whisper-1", "language": "en"},
+                input_audio_transcription={"model": "gpt-transcribe", "language": "en"},
                 input_audio_format="pcm16",
                 input_audio_noise_reduction={"type": "far_field"},
                 turn_detection=None,
@@ -128,7 +128,7 @@ def test_transcription_sessions(backend: Backend, realtime_server: MockRealtimeS
             )
             assert session.object == "realtime.transcription_session"
             assert session.input_audio_transcription is not None
-            assert session.input_audio_transcription.model == "whisper-1"
+            assert session.input_audio_transcription.model == "gpt-transcribe"
             assert 28 < (session.client_secret.seconds_left or 0) <= 30
             sent = realtime_server.requests[0]
             assert sent.path == "/v1/realtime/transcription_sessions"

@@ -380,7 +380,7 @@ def test_the_mint_service_sends_them(realtime_server: MockRealtimeServer) -> Non
         async with RealtimeSessionsClient(
             default_headers={"X-Tenant": "a"}, default_query={"key": GATEWAY_KEY}
         ) as client:
-            app = mint_app(client, session={"model": "gpt-realtime"}, authorize=lambda _: "me")
+            app = mint_app(client, session={"model": "gpt-realtime-2.1"}, authorize=lambda _: "me")
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://mint") as browser:
                 return await browser.post("/client-secret", json={})

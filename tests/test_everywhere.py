@@ -23,7 +23,7 @@ from openai_realtime import (
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 THE_CALL: dict[str, Any] = {
-    "model": "gpt-realtime",
+    "model": "gpt-realtime-2.1",
     "voice": "verse",
     "modalities": ["audio", "text"],
     "turn_detection": None,
@@ -67,7 +67,7 @@ def test_one_unchanged_call_mints_everywhere(backend: Backend, settings: dict[st
     with MockRealtimeServer(dialect="beta") as reference, MockRealtimeServer(**settings) as server:
         expected = fields_of(backend.run(lambda: mint(reference)))
         returned = fields_of(backend.run(lambda: mint(server)))
-    assert returned.pop("model", "") in {"gpt-realtime", "mock-deployment", ""}
+    assert returned.pop("model", "") in {"gpt-realtime-2.1", "mock-deployment", ""}
     expected.pop("model")
     assert returned == {name: expected[name] for name in returned}
     missing = expected.keys() - returned.keys()
@@ -315,7 +315,7 @@ def test_nested_methods_work_on_flat_servers_too(backend: Backend, dialect: Any)
                 expires_after={"seconds": 120},
                 session={
                     "type": "realtime",
-                    "model": "gpt-realtime",
+                    "model": "gpt-realtime-2.1",
                     "output_modalities": ["audio"],
                     "audio": {
                         "input": {"turn_detection": None, "format": {"type": "audio/pcmu"}},
@@ -326,7 +326,7 @@ def test_nested_methods_work_on_flat_servers_too(backend: Backend, dialect: Any)
             assert secret.client_secret is secret
             assert 118 <= (secret.seconds_left or 0) <= 120
             session: Any = secret.session
-            assert (session.type, session.model) == ("realtime", "gpt-realtime")
+            assert (session.type, session.model) == ("realtime", "gpt-realtime-2.1")
             assert session.output_modalities == ["audio"]
             assert session.audio.output.voice == "verse"
             assert session.audio.input.format.type == "audio/pcmu"
@@ -334,12 +334,12 @@ def test_nested_methods_work_on_flat_servers_too(backend: Backend, dialect: Any)
             spoken = await client.client_secrets.create(
                 session={
                     "type": "transcription",
-                    "audio": {"input": {"transcription": {"model": "whisper-1"}}},
+                    "audio": {"input": {"transcription": {"model": "gpt-transcribe"}}},
                 }
             )
             transcription: Any = spoken.session
             assert transcription.type == "transcription"
-            assert transcription.audio.input.transcription.model == "whisper-1"
+            assert transcription.audio.input.transcription.model == "gpt-transcribe"
 
     with MockRealtimeServer(dialect=dialect) as server:
         backend.run(lambda: body(server))
@@ -381,7 +381,7 @@ def test_a_deployment_is_the_model_whatever_is_named(backend: Backend) -> None:
     async def body(server: MockRealtimeServer) -> None:
         async with backend.client(provider=server.provider, api_key=server.api_key) as client:
             with pytest.warns(DroppedParameterWarning, match="does not accept model"):
-                flat = await client.sessions.create(model="gpt-realtime")
+                flat = await client.sessions.create(model="gpt-realtime-2.1")
             assert (flat.model, flat.meta.dropped) == ("mock-deployment", ("model",))
             assert (await client.sessions.create(model="mock-deployment")).meta.dropped == ()
             assert (await client.sessions.create()).meta.dropped == ()
@@ -426,10 +426,10 @@ def test_quirks(backend: Backend) -> None:
                 assert server.requests[-1].json == {}
             elif name == "litellm":
                 await client.transcription_sessions.create(
-                    input_audio_transcription={"model": "whisper-1"}
+                    input_audio_transcription={"model": "gpt-transcribe"}
                 )
                 spoken: Any = server.requests[-1].json
-                assert spoken["model"] == "whisper-1"
+                assert spoken["model"] == "gpt-transcribe"
                 await client.client_secrets.create(extra_body={"model": "beside"})
                 assert {body["model"] for body in sent if isinstance(body, dict)} == {"m"}
                 assert session.client_secret.value.startswith("gAAAAAB")

@@ -17,8 +17,8 @@ from openai_realtime.testing import MockRealtimeServer, MockResponse
     ("model", "path"),
     [
         ("gpt-realtime-2.1", "gpt-realtime-2.1"),
-        ("ft:gpt-realtime:org", "ft:gpt-realtime:org"),
-        ("openai/gpt-realtime?x=1#y", "openai%2Fgpt-realtime%3Fx%3D1%23y"),
+        ("ft:gpt-realtime-2.1:org", "ft:gpt-realtime-2.1:org"),
+        ("openai/gpt-realtime-2.1?x=1#y", "openai%2Fgpt-realtime-2.1%3Fx%3D1%23y"),
     ],
 )
 def test_a_model_is_read(

@@ -9,7 +9,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 
 from benchmarks.peers import Target
 
-SESSION = {"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."}
+SESSION = {"type": "realtime", "model": "gpt-realtime-2.1", "instructions": "Be brief."}
 
 
 # The authority comes from SSL_CERT_FILE.

@@ -125,7 +125,7 @@ def _line_to_paste(server: MockRealtimeServer, provider: MockProviderName | None
         "azure": endpoint,
         "azure-preview": f"{endpoint} --deployment {server.provider.deployment}",
         "xai": base_url,
-        "litellm": f"{base_url} --model gpt-realtime",
+        "litellm": f"{base_url} --model gpt-realtime-2.1",
     }
     if provider is None or provider not in options:
         return f"OPENAI_BASE_URL={server.base_url} {key} openai-realtime mint"

@@ -102,7 +102,7 @@ def json_option(result: str) -> Any:
 class SessionOptions:
     """The options of every session; None is the server's default."""
 
-    model: str | None = option(SESSION, "MODEL", "The realtime model, such as gpt-realtime.")
+    model: str | None = option(SESSION, "MODEL", "The realtime model, such as gpt-realtime-2.1.")
     voice: str | None = option(SESSION, "VOICE", "The voice, such as verse.")
     instructions: str | None = option(SESSION, "TEXT", "The system instructions.")
 
@@ -121,7 +121,7 @@ class SecretSessionOptions(SessionOptions):
     transcription_model: str | None = option(
         SESSION,
         "MODEL",
-        "Transcribe the person's speech with this model, such as gpt-4o-transcribe.",
+        "Transcribe the person's speech with this model, such as gpt-transcribe.",
     )
     param: list[str] | None = param_option("parameter", "turn_detection.threshold=0.4")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "OPENAI_REALTIME_SERVE"
 _TABLES = ("session", "allow")
 _NOT_IN_A_FILE = {"config", "param", "help"}
-_DEFAULT_MODEL = "gpt-realtime"
+_DEFAULT_MODEL = "gpt-realtime-2.1"
 _LISTEN = "Where it listens"
 _SECRETS = "Secrets and limits"
 _RUN = "Running it"

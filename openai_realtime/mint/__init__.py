@@ -5,7 +5,7 @@ from openai_realtime.mint import mint_app
 
 app = mint_app(
     RealtimeSessionsClient(),
-    session={"model": "gpt-realtime", "voice": "verse"},
+    session={"model": "gpt-realtime-2.1", "voice": "verse"},
     authorize=signed_in_user,  # Request -> the principal, or None
     origins=["https://app.example"],
 )

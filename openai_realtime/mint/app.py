@@ -32,7 +32,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 def mint_app(client: RealtimeSessionsClient, **options: Unpack[ServiceOptions]) -> Starlette:
     """Return the mint service, to run by itself or to mount in another app.
 
-        app = mint_app(client, session={"model": "gpt-realtime"}, authorize=user, origins=[…])
+        app = mint_app(client, session={"model": "gpt-realtime-2.1"}, authorize=user, origins=[…])
 
     Routes: `POST /client-secret` responds with `{value, expires_at, connect_url, model}` or
     `{error, message, request_id}`; `GET /healthz` responds with 200 while the process runs; `GET

@@ -89,7 +89,7 @@ _REQUIRED = {
     "session": "the parameters of the session, chosen by the server",
 }
 _MAPPINGS = {
-    "session": 'the parameters {"model": "gpt-realtime"}',
+    "session": 'the parameters {"model": "gpt-realtime-2.1"}',
     "allow": '{"voice": ["verse", "marin"]}',
 }
 

@@ -94,7 +94,7 @@ def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Ca
         partial(_read_call, dropped=dropped),
         arguments.timeout,
         repeatable=False,
-        hints=_OFFER_HINTS,
+        hints={**_OFFER_HINTS, **arguments.retired_hints(parameters)},
         secrets=tool_credentials(parameters),
     )
     if not provider.offer_needs_secret:
@@ -168,7 +168,11 @@ def action_call(
         _read_nothing,
         arguments.timeout,
         repeatable=False,
-        hints={**NESTED_HINTS, 404: "The call has ended, or call_id is wrong"},
+        hints={
+            **NESTED_HINTS,
+            **arguments.retired_hints(parameters),
+            404: "The call has ended, or call_id is wrong",
+        },
         secrets=tool_credentials(parameters),
     )
 

@@ -12,7 +12,6 @@ A `Draft` carries the request from step to step. A new endpoint is one more `Cre
 
 from __future__ import annotations
 
-import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,9 +23,9 @@ from openai_realtime.core.exchange import NO_HINTS, Call
 from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
 from openai_realtime.resources.parameters import encode_json, tool_credentials
-from openai_realtime.resources.requests import CallArguments
+from openai_realtime.resources.requests import CallArguments, level_of_caller
 from openai_realtime.resources.responses import M, parse_response
-from openai_realtime.transports.exceptions import DESCRIPTORS_TO_RECEIVE, THIS_PACKAGE
+from openai_realtime.transports.exceptions import DESCRIPTORS_TO_RECEIVE
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
@@ -189,12 +188,14 @@ class _Creation(Generic[M]):
             hints = NESTED_HINTS
             if any(name.lower() == _BETA_HEADER for name, _ in request.headers):
                 hints, fallback = _BETA_HEADER_HINTS, None
+        is_flat = draft.dialect == "beta" and fallback is None
+        retired = arguments.retired_hints(draft.body, draft.endpoint if is_flat else None)
         return Call(
             operation.name,
             request,
             parse,
             arguments.timeout,
-            hints=hints,
+            hints={**hints, **retired},
             secrets=tool_credentials(draft.body),
             fallback=fallback,
         )
@@ -213,16 +214,8 @@ def warn_of_dropped(operation: str, arguments: CallArguments, dropped: tuple[str
         warnings.warn(
             f"{message}: not sent (see meta.dropped; strict=True makes it an error)",
             DroppedParameterWarning,
-            stacklevel=_level_of_caller(),
+            stacklevel=level_of_caller(),
         )
-
-
-def _level_of_caller() -> int:
-    """Return the `stacklevel` at which a warning points to the first line outside this package."""
-    level, frame = 0, inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(THIS_PACKAGE):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _fitted(

@@ -32,7 +32,7 @@ def retrieve_call(
         raise ParameterError(message, param="extra_body")
     name = cast("object", model)
     if not isinstance(name, str) or name in _PARENT_DIRECTORIES:
-        message = "model must be a model's name, such as gpt-realtime"
+        message = "model must be a model's name, such as gpt-realtime-2.1"
         raise ParameterError(message, param="model")
     path = quote(encode_text("model", name), safe=":@")
     request = arguments.get(configuration.provider.url("models", path))

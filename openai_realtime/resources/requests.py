@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import parse_qsl, urlencode
 
+from openai_realtime.core.exchange import NO_HINTS
 from openai_realtime.core.request_additions import (
     VALUE_RULE,
     Additions,
@@ -15,19 +19,23 @@ from openai_realtime.core.request_additions import (
     encoded_headers,
     is_header_value,
 )
+from openai_realtime.core.retirements import RetirementNotices, find_retirements
 from openai_realtime.core.wire import Request
-from openai_realtime.errors import ConfigurationError, ParameterError
+from openai_realtime.errors import ConfigurationError, ParameterError, RetiringWarning
+from openai_realtime.transports.exceptions import THIS_PACKAGE
 from openai_realtime.types.base import RequestOptions
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.deadline import Timeout
     from openai_realtime.core.wire import Header
+    from openai_realtime.dialects import JsonObject
 
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 
 _MAX_SAFETY_IDENTIFIER = 64
 _SAFETY_IDENTIFIER = b"OpenAI-Safety-Identifier"
+NOTICES: Final = RetirementNotices(lambda: datetime.now(UTC).date())
 
 
 class CallArguments(NamedTuple):
@@ -100,6 +108,24 @@ class CallArguments(NamedTuple):
         loopback_only = self.configuration.provider.loopback_only
         return Request(method, url, headers, body, loopback_only=loopback_only)
 
+    def retired_hints(
+        self, body: JsonObject, flat_endpoint: str | None = None
+    ) -> Mapping[int | str, str]:
+        """Warn once of each name in `body` that OpenAI shuts down soon, or has shut down.
+
+        `flat_endpoint` is the endpoint of a request that is sent in the flat shape only. Returns
+        hints for errors, by status or code: what replaces the names that are already shut down. Only
+        requests to OpenAI itself are checked, because other servers have names of their own.
+        """
+        provider = self.configuration.provider
+        if not provider.is_openai:
+            return NO_HINTS
+        flat_path = "" if flat_endpoint is None else provider.paths[flat_endpoint]
+        messages, hints = NOTICES.check(find_retirements(body, flat_path))
+        for message in messages:
+            warnings.warn(message, RetiringWarning, stacklevel=level_of_caller())
+        return hints
+
     def _with_extra(self, client_headers: tuple[Header, ...]) -> tuple[Header, ...]:
         """Return the headers with the call's own, which replace those of the same name."""
         headers: dict[bytes, Header | None] = {
@@ -125,6 +151,14 @@ def _errors_name(parameter: str) -> Generator[None]:
         yield
     except ConfigurationError as error:
         raise ParameterError(str(error), param=parameter) from None
+
+
+def level_of_caller() -> int:
+    """Return the `stacklevel` at which a warning points to the first line outside this package."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(THIS_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _with_query(url: str, query: Additions) -> str:

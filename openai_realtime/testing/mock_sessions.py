@@ -39,7 +39,7 @@ _TURN_DETECTION: JsonObject = {
 _SESSION: JsonObject = {
     "object": "realtime.session",
     "expires_at": 0,
-    "model": "gpt-realtime",
+    "model": "gpt-realtime-2.1",
     "modalities": ["audio", "text"],
     "instructions": "You are a helpful assistant.",
     "voice": "alloy",
@@ -61,7 +61,7 @@ _TRANSCRIPTION: JsonObject = {
     "object": "realtime.transcription_session",
     "expires_at": 0,
     "input_audio_format": "pcm16",
-    "input_audio_transcription": {"model": "gpt-4o-transcribe", "language": None, "prompt": ""},
+    "input_audio_transcription": {"model": "gpt-transcribe", "language": None, "prompt": ""},
     "input_audio_noise_reduction": None,
     "turn_detection": _TURN_DETECTION,
     "include": None,

@@ -54,11 +54,11 @@ class TranscriptionParam(TypedDict, total=False):
     """How the person's speech is transcribed."""
 
     model: TranscriptionModel
-    """The transcription model, such as `gpt-4o-transcribe`. Default: the server's."""
+    """The transcription model, such as `gpt-transcribe`. Default: the server's."""
     language: str
     """The spoken language as ISO-639-1, such as `en`; it improves accuracy and latency."""
     prompt: str
-    """Guidance for the model's style, or a list of keywords for `whisper-1`."""
+    """Guidance for the model's style; for the oldest models, a list of keywords."""
     languages: list[str]
     """Languages that may be spoken, as ISO-639-1. For `gpt-transcribe`, `gpt-live-transcribe`."""
     keywords: list[str]

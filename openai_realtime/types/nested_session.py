@@ -102,7 +102,7 @@ class NestedSessionParameters(TypedDict, total=False):
     """The parameters of a nested realtime session, without its type."""
 
     model: RealtimeModel
-    """The realtime model, such as `gpt-realtime`. Default: the server's."""
+    """The realtime model, such as `gpt-realtime-2.1`. Default: the server's."""
     output_modalities: list[Modality]
     """`["audio"]` (default; with its transcript) or `["text"]`; never both."""
     instructions: str
@@ -126,7 +126,7 @@ class NestedSessionParameters(TypedDict, total=False):
     truncation: Literal["auto", "disabled"] | RetentionRatioTruncationParam
     """How a conversation that is too long is shortened. Default `auto`."""
     prompt: PromptParam | None
-    """The stored prompt to use. Default, and None: no prompt."""
+    """The stored prompt to use. Default, and None: no prompt. OpenAI removes it on 2026-11-30."""
 
 
 class RealtimeSessionParam(NestedSessionParameters, total=False):

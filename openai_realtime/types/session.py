@@ -160,7 +160,7 @@ class SessionParameters(TypedDict, total=False):
     """The parameters of a realtime session. Absent: the server's default. None: switched off."""
 
     model: RealtimeModel
-    """The realtime model, such as `gpt-realtime`. Default: the server's."""
+    """The realtime model, such as `gpt-realtime-2.1`. Default: the server's."""
     modalities: list[Modality]
     """What the model responds with: `["text", "audio"]` (default), or `["text"]` for no audio."""
     instructions: str
@@ -192,7 +192,7 @@ class SessionParameters(TypedDict, total=False):
     truncation: Literal["auto", "disabled"] | RetentionRatioTruncationParam
     """How a conversation that is too long is shortened. Default `auto`."""
     prompt: PromptParam | None
-    """The stored prompt to use. Default, and None: no prompt."""
+    """The stored prompt to use. Default, and None: no prompt. OpenAI removes it on 2026-11-30."""
     include: list[Include] | None
     """Additional fields of the server's events. Default: none."""
     client_secret: ClientSecretParam

@@ -3,7 +3,7 @@
     from openai_realtime.webhooks import RealtimeCallIncoming, on_call_incoming
 
     async def answer(event: RealtimeCallIncoming) -> None:
-        await client.calls.accept(event.call_id, model="gpt-realtime")
+        await client.calls.accept(event.call_id, model="gpt-realtime-2.1")
 
     app = Starlette(routes=[on_call_incoming(answer)])  # OPENAI_WEBHOOK_SECRET
 

@@ -125,7 +125,7 @@ class WebhookVerifier:
         verifier = WebhookVerifier()  # OPENAI_WEBHOOK_SECRET
         event = verifier.verify(request.get_data(), request.headers)
         if isinstance(event, RealtimeCallIncoming):
-            client.calls.accept(event.call_id, model="gpt-realtime")
+            client.calls.accept(event.call_id, model="gpt-realtime-2.1")
 
     `secrets` is one `whsec_…` secret, or several while one is rotated: each is accepted. Default:
     the environment variable `OPENAI_WEBHOOK_SECRET` (several are separated by spaces). A webhook's

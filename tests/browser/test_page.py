@@ -25,7 +25,7 @@ def mock() -> Iterator[MockRealtimeServer]:
 
 def a_secret(value: str = "ek_not_minted_here") -> MockResponse:
     secret = {"value": value, "expires_at": int(time.time()) + 60}
-    return MockResponse(json={"client_secret": secret, "model": "gpt-realtime"})
+    return MockResponse(json={"client_secret": secret, "model": "gpt-realtime-2.1"})
 
 
 @pytest.mark.parametrize("view", ["desktop", "phone"])
@@ -50,7 +50,7 @@ def test_a_person_connects_talks_and_leaves(view: str, serve: Served, tab: Opene
     for figure in ("time-secret", "time-sdp", "time-ready", "rtt-ice"):
         assert page.inner_text(f"#{figure}").endswith(" ms")
     assert page.inner_text("#life").endswith(" s left")
-    assert page.inner_text("#model") == "Model: gpt-realtime"
+    assert page.inner_text("#model") == "Model: gpt-realtime-2.1"
     person.keep(f"{view}-connected")
     # The page is as wide as the screen, and its buttons are large enough to touch.
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -22,11 +22,11 @@ def secret_of(document: str) -> str:
 
 
 def test_the_session_is_a_table(invoke: Invoke, realtime_server: MockRealtimeServer) -> None:
-    result = invoke("mint", "--model", "gpt-realtime", "--voice", "verse", "--ttl", "600")
+    result = invoke("mint", "--model", "gpt-realtime-2.1", "--voice", "verse", "--ttl", "600")
     assert result.exit_code == 0
     assert result.stderr == ""
     rows = dict(line.split(None, 1) for line in result.stdout.splitlines() if line.strip())
-    assert rows["model"].strip() == "gpt-realtime"
+    assert rows["model"].strip() == "gpt-realtime-2.1"
     assert rows["voice"].strip() == "verse"
     assert rows["turn_detection.type"].strip() == "server_vad"
     assert rows["client_secret"].startswith("ek_")
@@ -59,7 +59,7 @@ def test_quiet_is_the_bare_secret(
     ("arguments", "parameters"),
     [
         ("", {}),
-        ("--model gpt-realtime", {"model": "gpt-realtime"}),
+        ("--model gpt-realtime-2.1", {"model": "gpt-realtime-2.1"}),
         ("--voice verse", {"voice": "verse"}),
         ("--instructions Hello", {"instructions": "Hello"}),
         ("--modality text", {"modalities": ["text"]}),
@@ -74,8 +74,8 @@ def test_quiet_is_the_bare_secret(
         ("--input-format g711_ulaw", {"input_audio_format": "g711_ulaw"}),
         ("--output-format g711_alaw", {"output_audio_format": "g711_alaw"}),
         (
-            "--transcription-model whisper-1",
-            {"input_audio_transcription": {"model": "whisper-1"}},
+            "--transcription-model gpt-transcribe",
+            {"input_audio_transcription": {"model": "gpt-transcribe"}},
         ),
         ("--ttl 600", {"client_secret": {"expires_after": {"seconds": 600}}}),
         (

@@ -23,7 +23,10 @@ def rows(table: str) -> dict[str, str]:
     ("arguments", "parameters"),
     [
         ("", {}),
-        ("--transcription-model whisper-1", {"input_audio_transcription": {"model": "whisper-1"}}),
+        (
+            "--transcription-model gpt-transcribe",
+            {"input_audio_transcription": {"model": "gpt-transcribe"}},
+        ),
         ("--ttl 600", {"client_secret": {"expires_at": {"seconds": 600}}}),
         ("--turn-detection none", {"turn_detection": None}),
         ("--input-format g711_ulaw", {"input_audio_format": "g711_ulaw"}),
@@ -48,10 +51,10 @@ def test_a_transcription_session(
 def test_a_transcription_sessions_table(
     invoke: Invoke, realtime_server: MockRealtimeServer
 ) -> None:
-    result = invoke("mint", "--transcription", "--transcription-model", "gpt-4o-transcribe")
+    result = invoke("mint", "--transcription", "--transcription-model", "gpt-transcribe")
     assert result.exit_code == 0
     table = rows(result.stdout)
-    assert table["input_audio_transcription.model"] == "gpt-4o-transcribe"
+    assert table["input_audio_transcription.model"] == "gpt-transcribe"
     assert table["client_secret"].startswith("ek_")
     assert "object" not in table
 

@@ -21,7 +21,7 @@ def check_usage_error(invoke: Invoke, arguments: str, problem: str) -> None:
 
 @pytest.mark.parametrize("provider", get_args(ProviderName))
 def test_the_mock_imitates_every_provider(provider: str, invoke: Invoke) -> None:
-    result = invoke("mint", "--mock", "--provider", provider, "--model", "gpt-realtime", "-q")
+    result = invoke("mint", "--mock", "--provider", provider, "--model", "gpt-realtime-2.1", "-q")
     assert result.exit_code == 0
     assert len(result.stdout.strip()) > 30
     warning = "warning: not sent, as the server has no place for: model (--strict makes this an"

@@ -30,7 +30,7 @@ limits = "1/second"
 origin = ["https://a.example", "capacitor://localhost"]
 
 [session]
-model = "gpt-realtime-mini"
+model = "gpt-realtime-2.1-mini"
 voice = "verse"
 turn_detection = {type = "semantic_vad"}
 
@@ -59,7 +59,7 @@ def test_a_file_has_every_setting(
         "host": "localhost",
         "client": {"api_key": "sk-x", "base_url": None, "allow_http": False},
         "session": {
-            "model": "gpt-realtime-mini",
+            "model": "gpt-realtime-2.1-mini",
             "voice": "verse",
             "turn_detection": {"type": "semantic_vad"},
         },
@@ -99,7 +99,7 @@ def test_flags_override_the_environment_which_overrides_the_file(
         "--limits 3/second --param voice=marin --instructions Hi --speed 1.1 --turn-detection none "
         "--allow speed=1,1.5 --allow voice=verse --page --global-limits 9/second "
         f"--connect-url https://rtc.example/calls --safety-key-file {key} "
-        "--transcription-model whisper-1"
+        "--transcription-model gpt-transcribe"
     )
     assert invoke("serve", *flags.split()).exit_code == 0
     (seen,) = served
@@ -107,12 +107,12 @@ def test_flags_override_the_environment_which_overrides_the_file(
     assert seen["lifetime"] == 30
     assert seen["log"] == "json"
     assert seen["session"] == {
-        "model": "gpt-realtime-mini",
+        "model": "gpt-realtime-2.1-mini",
         "voice": "marin",
         "instructions": "Hi",
         "speed": 1.1,
         "turn_detection": None,
-        "input_audio_transcription": {"model": "whisper-1"},
+        "input_audio_transcription": {"model": "gpt-transcribe"},
     }
     assert seen["allow"] == {"speed": [1, 1.5], "voice": ["verse"]}
     assert (seen["storage"], seen["global_limits"]) == ("redis://127.0.0.1", "9/second")

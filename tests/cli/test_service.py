@@ -99,7 +99,7 @@ def test_a_real_server_with_tokens_and_json_lines() -> None:
         headers = {"authorization": f"Bearer {TOKEN}"}
         response = httpx.post(f"{url}/client-secret", json={}, headers=headers)
         assert response.status_code == 200
-        assert response.json()["model"] == "gpt-realtime"
+        assert response.json()["model"] == "gpt-realtime-2.1"
         errors = stopped(process, signal.SIGTERM)
     lines = [json.loads(line) for line in errors.splitlines()]
     assert [line["status"] for line in lines] == [401, 200]

@@ -39,7 +39,7 @@ EXPECTED_OUTPUT = {
     "secret_pool.py": "20 distinct secrets",
     "starlette_mount.py": 'outcome="minted"} 3',
     "telephone_receptionist.py": "CallDecision(kind='referred', parameters={'target_uri': 'tel:+49",
-    "transcription.py": "model:      gpt-4o-transcribe",
+    "transcription.py": "model:      gpt-transcribe",
 }
 MINTS_NOTHING = {"telephone_receptionist.py"}
 

@@ -40,7 +40,7 @@ def session(secret: object, expires_at: object = None) -> bytes:
         {
             "id": "sess_1",
             "object": "realtime.session",
-            "model": "gpt-realtime",
+            "model": "gpt-realtime-2.1",
             "client_secret": {"value": secret, "expires_at": expiry},
         }
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 PAGE = "https://app.example"
-SESSION = {"model": "gpt-realtime", "voice": "verse"}
+SESSION = {"model": "gpt-realtime-2.1", "voice": "verse"}
 PATH = "/client-secret"
 
 

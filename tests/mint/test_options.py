@@ -21,7 +21,7 @@ from openai_realtime.testing import MockRealtimeServer
 
 KEY = "a key of the server's own"
 NEEDED: dict[str, Any] = {
-    "session": {"model": "gpt-realtime"},
+    "session": {"model": "gpt-realtime-2.1"},
     "authorize": lambda _: "ann",
 }
 
@@ -43,7 +43,10 @@ def client() -> RealtimeSessionsClient:
             {"session": None},
             "session is required: the parameters of the session, chosen by the server$",
         ),
-        ({"session": "gpt-realtime"}, 'session must be a dict, such as the parameters ."model"'),
+        (
+            {"session": "gpt-realtime-2.1"},
+            'session must be a dict, such as the parameters ."model"',
+        ),
         ({"session": {"client_secret": {}}}, "lifetime"),
         ({"session": {"type": "realtime", "expires_after": {}}}, "lifetime"),
         ({"session": {"voise": "verse"}}, "did you mean voice"),
@@ -117,7 +120,7 @@ def test_it_does_not_start_with_unusable_options(
 
 def test_it_does_not_start_without_authorize(client: RealtimeSessionsClient) -> None:
     with pytest.raises(ConfigurationError, match="authorize is required"):
-        mint_app(client, session={"model": "gpt-realtime"})  # type: ignore[call-arg]  # wrong on purpose
+        mint_app(client, session={"model": "gpt-realtime-2.1"})  # type: ignore[call-arg]  # wrong on purpose
 
 
 @pytest.mark.parametrize("make", [mint_app, mint_endpoint])

@@ -17,7 +17,7 @@ from openai_realtime.secret_pool import SecretPool
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 POOLED = {
-    "model": "gpt-realtime-mini",
+    "model": "gpt-realtime-2.1-mini",
     "client_secret": {"value": "ek_pooled", "expires_at": 1_900_000_000},
 }
 
@@ -52,7 +52,7 @@ def test_a_secret_comes_from_the_pool_first(provider: MockRealtimeServer) -> Non
     with browser(app_for(provider, pool=pool)) as page:
         content = request_secret(page).json()
     assert (content["value"], content["expires_at"]) == ("ek_pooled", 1_900_000_000)
-    assert content["model"] == "gpt-realtime-mini"
+    assert content["model"] == "gpt-realtime-2.1-mini"
     assert pool.wanted == [30]
     assert provider.requests == []
 
@@ -148,7 +148,7 @@ def test_a_secret_pool_that_was_open_stays_open(
             {},
             "secrets are valid for 600 s, and lifetime is 60: pass lifetime=600",
         ),
-        ({}, {"session": {"type": "realtime", "model": "gpt-realtime"}}, "write session flat"),
+        ({}, {"session": {"type": "realtime", "model": "gpt-realtime-2.1"}}, "write session flat"),
     ],
 )
 def test_a_secret_pool_with_other_sessions_is_refused(

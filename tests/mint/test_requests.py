@@ -33,10 +33,10 @@ def test_the_response_is_the_secret_and_its_connect_url(
     assert list(content) == ["value", "expires_at", "connect_url", "model"]
     assert content["value"].startswith("ek_")
     assert content["connect_url"] == f"{provider.base_url}/realtime/calls"
-    assert content["model"] == "gpt-realtime"
+    assert content["model"] == "gpt-realtime-2.1"
     sent: Any = provider.requests[0].json
     assert sent == {
-        "model": "gpt-realtime",
+        "model": "gpt-realtime-2.1",
         "voice": "verse",
         "client_secret": {"expires_after": {"seconds": 60}},
     }
@@ -392,8 +392,8 @@ def test_a_choice_that_is_not_listed_is_refused(
 @pytest.mark.parametrize(
     "session",
     [
-        {"model": "gpt-realtime", "voice": "verse"},
-        {"type": "realtime", "model": "gpt-realtime", "audio": {"output": {"voice": "verse"}}},
+        {"model": "gpt-realtime-2.1", "voice": "verse"},
+        {"type": "realtime", "model": "gpt-realtime-2.1", "audio": {"output": {"voice": "verse"}}},
     ],
 )
 @pytest.mark.parametrize("dialect", ["beta", "ga"])
@@ -407,7 +407,7 @@ def test_a_listed_choice_is_minted(session: dict[str, Any], dialect: Any) -> Non
             )
             plain = request_secret(page)
         content = response.json()
-        assert (response.status_code, content["model"]) == (200, "gpt-realtime")
+        assert (response.status_code, content["model"]) == (200, "gpt-realtime-2.1")
         chosen, usual = (request.json for request in provider.requests[-2:])
     assert "marin" in str(chosen)
     assert "verse" not in str(chosen)
@@ -420,7 +420,7 @@ def test_a_listed_choice_is_minted(session: dict[str, Any], dialect: Any) -> Non
 def test_a_transcription_session_has_no_model(provider: MockRealtimeServer) -> None:
     session = {
         "type": "transcription",
-        "audio": {"input": {"transcription": {"model": "whisper-1"}}},
+        "audio": {"input": {"transcription": {"model": "gpt-transcribe"}}},
     }
     with browser(app_for(provider, session=session)) as page:
         assert request_secret(page).json()["model"] is None

@@ -18,7 +18,7 @@ async def main() -> None:
     base_url, api_key, storage, limits = sys.argv[1:]
     app = mint_app(
         RealtimeSessionsClient(base_url=base_url, api_key=api_key),
-        session={"model": "gpt-realtime"},
+        session={"model": "gpt-realtime-2.1"},
         authorize=lambda request: request.headers.get("x-user"),
         storage=storage,
         limits=limits,

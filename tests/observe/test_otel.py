@@ -169,7 +169,7 @@ def test_the_default_port_of_a_url(
         ) as client,
         pytest.raises(AuthenticationError),
     ):
-        client.sessions.create(model="gpt-realtime")
+        client.sessions.create(model="gpt-realtime-2.1")
     [attempt] = telemetry.attempts()
     assert (attempt["server.address"], attempt["server.port"]) == (address, port)
 

@@ -201,7 +201,7 @@ def test_an_option_is_not_meant_where_there_is_none() -> None:
         (CREATE.parameters, {"output_modalities": []}, "output_modalities is modalities here"),
         (
             transcription_sessions.CREATE.parameters,
-            {"model": "whisper-1"},
+            {"model": "gpt-transcribe"},
             "model is set by input_audio_transcription={'model': …}",
         ),
         (client_secrets.CREATE.parameters, {"voice": "v"}, "voice is session.audio.output.voice h"),

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 const [folder, baseURL, apiKey] = process.argv.slice(2);
 const { OpenAI } = createRequire(`${folder}/`)("openai");
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
-const session = { type: "realtime", model: "gpt-realtime", audio: { output: { voice: "verse" } } };
+const session = { type: "realtime", model: "gpt-realtime-2.1", audio: { output: { voice: "verse" } } };
 const minted = await client.realtime.clientSecrets.create({ session });
 let refused = null;
 try {

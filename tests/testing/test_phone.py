@@ -48,13 +48,13 @@ def test_a_call_goes_through_its_states(phone: MockPhone) -> None:
         for early in (client.calls.hangup, lambda i: client.calls.refer(i, target_uri="tel:+1")):
             with pytest.raises(BadRequestError, match="accept it first"):
                 early(call.call_id)
-        client.calls.accept(call.call_id, model="gpt-realtime")
+        client.calls.accept(call.call_id, model="gpt-realtime-2.1")
         assert call.state == "accepted"
         with pytest.raises(BadRequestError, match="accepted already"):
             client.calls.accept(call.call_id)
         client.calls.refer(call.call_id, target_uri="tel:+1")
         assert [(d.kind, d.parameters) for d in call.decisions] == [
-            ("accepted", {"model": "gpt-realtime"}),
+            ("accepted", {"model": "gpt-realtime-2.1"}),
             ("referred", {"target_uri": "tel:+1"}),
         ]
         assert call.wait_for_decision() == call.decisions[0]

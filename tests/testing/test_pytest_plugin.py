@@ -60,7 +60,7 @@ def test_the_fixtures_clear_what_a_client_would_read(
 
         def test_a_client_without_arguments_mints({fixture}):
             with SyncRealtimeSessionsClient() as client:
-                assert client.sessions.create(model="gpt-realtime").client_secret.value
+                assert client.sessions.create(model="gpt-realtime-2.1").client_secret.value
             given = {{"OPENAI_API_KEY", "OPENAI_BASE_URL"}}
             assert given >= set(CLIENT_VARIABLES) & os.environ.keys()
             assert "not usable" not in os.environ.values()

@@ -44,7 +44,7 @@ from openai_realtime import RealtimeSessionsClient
 
 async def mint():
     async with RealtimeSessionsClient() as client:
-        return await client.sessions.create(model="gpt-realtime")
+        return await client.sessions.create(model="gpt-realtime-2.1")
 
 session = asyncio.run(mint())
 """,
@@ -54,7 +54,7 @@ from openai_realtime import RealtimeSessionsClient
 
 async def mint():
     async with RealtimeSessionsClient() as client:
-        return await client.sessions.create(model="gpt-realtime")
+        return await client.sessions.create(model="gpt-realtime-2.1")
 
 session = trio.run(mint)
 """,
@@ -62,7 +62,7 @@ session = trio.run(mint)
 from openai_realtime import SyncRealtimeSessionsClient
 
 with SyncRealtimeSessionsClient() as client:
-    session = client.sessions.create(model="gpt-realtime")
+    session = client.sessions.create(model="gpt-realtime-2.1")
 """,
 }
 NAMES_LOADED = """

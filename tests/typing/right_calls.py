@@ -168,13 +168,13 @@ async def subclasses() -> None:
 
 async def a_session_with_everything(client: RealtimeSessionsClient) -> None:
     session = await client.sessions.create(
-        model="gpt-realtime",
+        model="gpt-realtime-2.1",
         modalities=["text", "audio"],
         instructions="Be brief.",
         voice="verse",
         input_audio_format="pcm16",
         output_audio_format="g711_ulaw",
-        input_audio_transcription={"model": "gpt-4o-transcribe", "language": "en", "prompt": "hm"},
+        input_audio_transcription={"model": "gpt-transcribe", "language": "en", "prompt": "hm"},
         input_audio_noise_reduction={"type": "near_field"},
         turn_detection={
             "type": "server_vad",
@@ -241,7 +241,7 @@ def none_switches_off(client: SyncRealtimeSessionsClient) -> None:
 
 
 async def parameters_kept_in_a_dict(client: RealtimeSessionsClient) -> None:
-    params: SessionCreateParams = {"model": "gpt-realtime", "speed": 1.1, "timeout": 4}
+    params: SessionCreateParams = {"model": "gpt-realtime-2.1", "speed": 1.1, "timeout": 4}
     assert_type(await client.sessions.create(**params), RealtimeSessionCreateResponse)
     others: TranscriptionSessionCreateParams = {"include": None}
     assert_type(
@@ -256,7 +256,7 @@ async def parameters_kept_in_a_dict(client: RealtimeSessionsClient) -> None:
 async def a_transcription_session(client: RealtimeSessionsClient) -> None:
     session = await client.transcription_sessions.create(
         input_audio_format="pcm16",
-        input_audio_transcription={"model": "gpt-4o-mini-transcribe", "language": "de"},
+        input_audio_transcription={"model": "gpt-live-transcribe", "language": "de"},
         input_audio_noise_reduction=None,
         turn_detection={"type": "semantic_vad", "eagerness": "low"},
         modalities=["text"],
@@ -388,12 +388,12 @@ def a_pool_for_the_mint_service(client: RealtimeSessionsClient) -> SecretSource:
 
 
 def a_mint_service(client: RealtimeSessionsClient, authorize: Authorize) -> None:
-    needed: ServiceOptions = {"session": {"model": "gpt-realtime"}, "authorize": authorize}
+    needed: ServiceOptions = {"session": {"model": "gpt-realtime-2.1"}, "authorize": authorize}
     assert_type(mint_app(client, **needed), Starlette)
 
 
 def a_pool_for_threads(client: SyncRealtimeSessionsClient) -> None:
-    with client.secret_pool(concurrency=2, name="verse", model="gpt-realtime") as pool:
+    with client.secret_pool(concurrency=2, name="verse", model="gpt-realtime-2.1") as pool:
         assert_type(pool, SyncSecretPool)
         assert_type(pool.acquire(), RealtimeSessionCreateResponse)
 

@@ -94,9 +94,9 @@ def copies(client: SyncRealtimeSessionsClient) -> None:
 
 
 async def asynchronous(client: RealtimeSessionsClient) -> None:
-    client.sessions.create(model="gpt-realtime")  # mypy: unused-coroutine, pyright: reportUnusedCoroutine
+    client.sessions.create(model="gpt-realtime-2.1")  # mypy: unused-coroutine, pyright: reportUnusedCoroutine
     await client.sessions.create(ANYTHING)  # mypy: arg-type call-arg, pyright: reportCallIssue
-    await client.sessions.create(modle="gpt-realtime")  # mypy: call-arg, pyright: reportCallIssue
+    await client.sessions.create(modle="gpt-realtime-2.1")  # mypy: call-arg, pyright: reportCallIssue
     await client.sessions.create(speed="fast")  # mypy: arg-type, pyright: reportArgumentType
     await client.session.create()  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownMemberType
     await client.sessions.update()  # mypy: attr-defined, pyright: reportAttributeAccessIssue reportUnknownMemberType
@@ -144,7 +144,7 @@ def turn_detection(client: SyncRealtimeSessionsClient) -> None:
 def nested(client: SyncRealtimeSessionsClient) -> None:
     client.sessions.create(voice={"name": "verse"})  # mypy: arg-type, pyright: reportArgumentType
     client.sessions.create(voice={"id": 3})  # mypy: arg-type, pyright: reportArgumentType
-    client.sessions.create(input_audio_transcription="whisper-1")  # mypy: arg-type, pyright: reportArgumentType
+    client.sessions.create(input_audio_transcription="gpt-transcribe")  # mypy: arg-type, pyright: reportArgumentType
     client.sessions.create(input_audio_transcription={"lang": "en"})  # mypy: arg-type, pyright: reportArgumentType
     client.sessions.create(input_audio_noise_reduction={"type": "far"})  # mypy: arg-type, pyright: reportArgumentType
     client.sessions.create(truncation={"retention_ratio": 0.5})  # mypy: arg-type, pyright: reportArgumentType
@@ -167,7 +167,7 @@ def tools(client: SyncRealtimeSessionsClient) -> None:
 
 
 def parameters_kept_in_a_dict() -> SessionCreateParams:
-    params: SessionCreateParams = {"modle": "gpt-realtime"}  # mypy: typeddict-unknown-key, pyright: reportAssignmentType
+    params: SessionCreateParams = {"modle": "gpt-realtime-2.1"}  # mypy: typeddict-unknown-key, pyright: reportAssignmentType
     params["speed"] = "fast"  # mypy: typeddict-item, pyright: reportGeneralTypeIssues
     return params
 
@@ -176,7 +176,7 @@ def parameters_kept_in_a_dict() -> SessionCreateParams:
 
 
 def transcription(client: SyncRealtimeSessionsClient) -> None:
-    client.transcription_sessions.create(model="whisper-1")  # mypy: call-arg, pyright: reportCallIssue
+    client.transcription_sessions.create(model="gpt-transcribe")  # mypy: call-arg, pyright: reportCallIssue
     client.transcription_sessions.create(voice="verse")  # mypy: call-arg, pyright: reportCallIssue
     client.transcription_sessions.create(input_audio_transcription=None)  # mypy: arg-type, pyright: reportArgumentType
     client.transcription_sessions.create(client_secret={"expires": {}})  # mypy: typeddict-unknown-key, pyright: reportArgumentType
