@@ -16,6 +16,7 @@ from openai_realtime.lazy_imports import missing_package
 try:
     from openai_realtime.mint.app import mint_app, mint_endpoint
     from openai_realtime.mint.authorization import Authorize, Refused
+    from openai_realtime.mint.client_source import ClientOrFactory
     from openai_realtime.mint.endpoint import MintEndpoint
     from openai_realtime.mint.options import MintOptions, ServiceOptions
     from openai_realtime.mint.secret_issuer import PooledResponse, SecretSource
@@ -26,6 +27,7 @@ except ModuleNotFoundError as _error:
 
 __all__ = [
     "Authorize",
+    "ClientOrFactory",
     "MintEndpoint",
     "MintOptions",
     "PooledResponse",

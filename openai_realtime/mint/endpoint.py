@@ -67,7 +67,7 @@ class MintEndpoint:
         choices: Choices,
         limiter: Limiter,
         issuer: SecretIssuer,
-        connect_url: str,
+        connect_url: str | None,
         trusted_proxies: int,
         sends_safety_identifier: bool,
     ) -> None:
@@ -95,15 +95,19 @@ class MintEndpoint:
             await response(scope, receive, send)
 
     async def open(self) -> None:
-        """Open the `SecretPool`, which the first request would open otherwise.
+        """Make the client and open the `SecretPool`, which the first request would do otherwise.
 
-        Raises `ConfigurationError` for Redis on trio, which cannot work.
+        Raises what the client's factory raises, and `ConfigurationError` for Redis on trio, which
+        cannot work.
         """
         await self.limiter.open()
         await self._issuer.open()
 
     async def aclose(self) -> None:
-        """Close the pool and connections that it opened, not the client. May be called again."""
+        """Close what it made: the client of a factory, the pool if it opened it, Redis connections.
+
+        It does not close a client that was passed in. It may be called again.
+        """
         await self._issuer.aclose()
         await self.limiter.aclose()
 
@@ -198,7 +202,7 @@ class MintEndpoint:
         return {
             "value": secret.value,
             "expires_at": secret.expires_at or None,
-            "connect_url": self._connect_url,
+            "connect_url": self._connect_url or self._issuer.connect_url(),
             "model": self._issuer.model_of(response),
         }
 

@@ -7,7 +7,6 @@ from typing import Required, cast
 
 from typing_extensions import TypedDict
 
-from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import ConfigurationError, suggestion
 from openai_realtime.mint.authorization import Authorize
 from openai_realtime.mint.request_body import Choice
@@ -80,7 +79,8 @@ class ServiceOptions(MintOptions, total=False):
     metrics: bool
     """Whether there is `/metrics`, for everyone who can reach the port. Default: no."""
     close_client: bool
-    """Whether the app closes the client when it shuts down. Default: no, you close it."""
+    """Whether the app closes a client that was passed in when it shuts down. Default: no, you close
+    it. The app always closes a client that it made."""
 
 
 _SECRETS = frozenset({"safety_key", "storage"})  # the URL of a storage may hold a password
@@ -94,16 +94,13 @@ _MAPPINGS = {
 }
 
 
-def check_options(client: object, arguments: MintOptions, known: type) -> None:
+def check_options(arguments: MintOptions, known: type) -> None:
     """Raise `ConfigurationError` when an option is unknown or missing, or contradicts another.
 
     It masks the secrets in `arguments`, so that no frame of a traceback shows them.
     """
     options = cast("dict[str, object]", arguments)
     _mask_secrets(options)
-    if not isinstance(client, RealtimeSessionsClient):
-        message = "client must be a RealtimeSessionsClient (async)"
-        raise ConfigurationError(message)
     names = known.__annotations__.keys()
     for name in options.keys() - names:
         message = f"{name} is not a known option{suggestion(name, names)}"

@@ -14,6 +14,7 @@ import anyio
 
 from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.errors import RealtimeError
+from openai_realtime.mint.client_source import ClientSource
 from openai_realtime.mint.limiter import LimiterUnavailableError
 from openai_realtime.mint.telemetry import describe, logger
 from openai_realtime.transports.httpx_client import AsyncHttpxEngine
@@ -42,8 +43,8 @@ def is_ready(states: Mapping[str, str]) -> bool:
 class Readiness:
     """Checks every part that each mint needs."""
 
-    def __init__(self, client: RealtimeSessionsClient, limiter: Limiter) -> None:
-        self._client = client
+    def __init__(self, clients: ClientSource, limiter: Limiter) -> None:
+        self._clients = clients
         self._limiter = limiter
         self._lock = anyio.Lock()
         self._states: Mapping[str, str] = {}
@@ -52,7 +53,7 @@ class Readiness:
     async def check(self) -> Mapping[str, str]:
         """Return the state of each part: `is_ready` says whether the service could mint.
 
-        `client` is "open" or "closed"; `descriptors` (the process' file descriptors) "available" or
+        `client` is "open", "closed", or "not made" when its factory fails; `descriptors` (the process' file descriptors) "available" or
         "exhausted"; `limiter` "usable" or "unusable"; `provider` "reachable", "unreachable" or "not
         checked". The provider is not checked when no file descriptor is free, and when the client
         sends through the user's `http_client` or `transport`. Raises nothing.
@@ -65,18 +66,28 @@ class Readiness:
 
     async def _check_parts(self) -> Mapping[str, str]:
         states = dict(READY)
-        if self._client.is_closed:
+        client = self._client()
+        if client is None:
+            states["client"] = "not made"
+        elif client.is_closed:
             states["client"] = "closed"
         if not await self._is_limiter_usable():
             states["limiter"] = "unusable"
         if not _is_descriptor_available():
             states["descriptors"] = "exhausted"
             states["provider"] = _NOT_CHECKED
-        elif _uses_httpx(self._client):
+        elif client is None or _uses_httpx(client):
             states["provider"] = _NOT_CHECKED
-        elif not await is_provider_reachable(self._client):
+        elif not await is_provider_reachable(client):
             states["provider"] = "unreachable"
         return states
+
+    def _client(self) -> RealtimeSessionsClient | None:
+        try:
+            return self._clients.get()
+        except Exception as error:  # noqa: BLE001 - whatever the cause, there is no client
+            logger.warning("The client cannot be made: %s", describe(error))
+            return None
 
     async def _is_limiter_usable(self) -> bool:
         try:

@@ -15,6 +15,7 @@ from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS
 from openai_realtime.dialects import JsonObject, nested_request
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.mint.client_source import ClientSource
 from openai_realtime.mint.request_body import Choice, Choices
 from openai_realtime.mint.telemetry import describe, logger
 from openai_realtime.resources import client_secrets, sessions
@@ -212,23 +213,23 @@ class PoolOpener:
 class SecretIssuer:
     """Issues secrets for one session plan."""
 
-    def __init__(
-        self, client: RealtimeSessionsClient, plan: SessionPlan, pool: SecretSource | None
-    ) -> None:
-        self._client = client
+    def __init__(self, clients: ClientSource, plan: SessionPlan, pool: SecretSource | None) -> None:
+        self._clients = clients
         self._plan = plan
         self._pool = pool
         self._opener = PoolOpener(pool) if isinstance(pool, SecretPool) else None
 
     async def open(self) -> None:
-        """Open the pool, if it is a `SecretPool` that was not opened."""
+        """Make the client, and open the pool if it is a `SecretPool` that was not opened."""
+        self._clients.get()
         if self._opener is not None:
             await self._opener.open()
 
     async def aclose(self) -> None:
-        """Close the pool, if it was opened here."""
+        """Close the pool if it was opened here, and the client if it was made here."""
         if self._opener is not None:
             await self._opener.aclose()
+        await self._clients.aclose()
 
     async def secret(
         self, chosen: Mapping[str, Choice], safety_identifier: str | None
@@ -241,7 +242,11 @@ class SecretIssuer:
                 return await self._pool.acquire(min_ttl=min(_MIN_TTL, self._plan.lifetime / 2))
             except Exception as error:  # noqa: BLE001 - whatever the cause, a new secret can be minted
                 logger.warning("The pool returned no secret, so one is minted: %s", describe(error))
-        return await self._plan.mint(self._client, chosen, safety_identifier)
+        return await self._plan.mint(self._clients.get(), chosen, safety_identifier)
+
+    def connect_url(self) -> str:
+        """Return the provider's calls endpoint; raises `ConfigurationError` if it has none."""
+        return connect_url(self._clients.get())
 
     def model_of(self, response: PooledResponse) -> str | None:
         """Return the model of a secret, as the provider names it, or None if it is not named."""
@@ -250,3 +255,12 @@ class SecretIssuer:
         if not isinstance(model, str):
             return self._plan.model
         return response.meta.sanitizer.text(model, MAX_NAME_CHARACTERS)
+
+
+def connect_url(client: RealtimeSessionsClient) -> str:
+    """Return the provider's calls endpoint; raises `ConfigurationError` if it has none."""
+    try:
+        return client.provider.connect_url()
+    except ConfigurationError:
+        message = f"connect_url is required: {client.provider.name} has no calls endpoint"
+        raise ConfigurationError(message) from None

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose, read_body
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
+from openai_realtime.environment import read_variable
 from openai_realtime.errors import (
     ConfigurationError,
     WebhookInProgressError,
@@ -23,7 +24,7 @@ from openai_realtime.logs import logger
 from openai_realtime.types.webhook import RealtimeCallIncoming
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
 from openai_realtime.webhooks.replay_stores import MemoryReplayStore
-from openai_realtime.webhooks.verifier import MAX_BODY_BYTES, WebhookVerifier
+from openai_realtime.webhooks.verifier import MAX_BODY_BYTES, SECRET_VARIABLE, WebhookVerifier
 
 try:
     from starlette.routing import Route
@@ -49,7 +50,7 @@ _BODY_LIMITS = {408: "The body did not arrive in time", 413: "The body is too la
 def on_call_incoming(  # noqa: PLR0913 - options, by name
     handler: CallHandler,
     *,
-    verifier: WebhookVerifier | None = None,
+    verifier: WebhookVerifier | Callable[[], WebhookVerifier] | None = None,
     path: str = "/webhooks/openai",
     handle: WhenHandled = "after_response",
     claim_timeout: float = CLAIM_TIMEOUT,
@@ -77,9 +78,14 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     and handled after that. A handler that takes longer than `claim_timeout` before the response may
     run twice.
 
-    A sync replay store is called on a thread, unless it is in memory. The default `verifier` uses
-    `OPENAI_WEBHOOK_SECRET`. A verifier without a replay store gets one in memory; several processes
-    need one in Redis. Raises `ConfigurationError` without a secret, or for an unusable `handle` or `claim_timeout`.
+    A sync replay store is called on a thread, unless it is in memory. A verifier without a replay
+    store gets one in memory; several processes need one in Redis. The default `verifier` uses
+    `OPENAI_WEBHOOK_SECRET`; if that is not set yet, it is read at the first webhook, and webhooks
+    are refused with 503 until it is set. `verifier` may also be a callable that makes one, which
+    runs at the first webhook. So the module can be imported without a secret. The handler's client
+    is yours: make it when it is first needed (`functools.cache`), and close it when the app ends.
+
+    Raises `ConfigurationError` for an unusable secret, `handle` or `claim_timeout`.
     """
     if handle not in get_args(WhenHandled):
         message = f"handle is unusable: it must be one of {', '.join(get_args(WhenHandled))}"
@@ -87,7 +93,7 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     claim_seconds(claim_timeout)
     endpoint = CallIncomingEndpoint(
         handler,
-        (verifier or WebhookVerifier()).with_default_store(MemoryReplayStore()),
+        _VerifierSource(verifier),
         when_handled=handle,
         claim_timeout=claim_timeout,
         body_timeout=body_timeout,
@@ -101,14 +107,14 @@ class CallIncomingEndpoint:
     def __init__(
         self,
         handler: CallHandler,
-        verifier: WebhookVerifier,
+        verifiers: _VerifierSource,
         *,
         when_handled: WhenHandled,
         claim_timeout: float,
         body_timeout: float,
     ) -> None:
         self._handler = handler
-        self._verifier = verifier
+        self._verifiers = verifiers
         self._when_handled = when_handled
         self._claim_timeout = claim_timeout
         self._body_timeout = body_timeout
@@ -136,16 +142,21 @@ class CallIncomingEndpoint:
     async def _read_and_claim(self, scope: Scope, receive: Receive) -> _Claim:
         if scope["method"] != "POST":
             return _Response(405, "Webhooks are sent with POST", {"Allow": "POST"}), None
+        try:
+            verifier = self._verifiers.get()
+        except ConfigurationError as error:
+            logger.error("A webhook is refused with 503: %s", error)
+            return _TRY_AGAIN, None
         bounded = BoundedReceive(receive, max_bytes=MAX_BODY_BYTES, seconds=self._body_timeout)
         try:
             body = await read_body(bounded)
         except BodyLimitError as error:
             return _Response(error.status, _BODY_LIMITS[error.status]), None
-        return await self._claim(body, _Headers(scope["headers"]))
+        return await self._claim(verifier, body, _Headers(scope["headers"]))
 
-    async def _claim(self, body: bytes, headers: _Headers) -> _Claim:
+    async def _claim(self, verifier: WebhookVerifier, body: bytes, headers: _Headers) -> _Claim:
         try:
-            handling = self._verifier.handling(body, headers, claim_timeout=self._claim_timeout)
+            handling = verifier.handling(body, headers, claim_timeout=self._claim_timeout)
             if not isinstance(handling.event, RealtimeCallIncoming):
                 kind = sanitize_text(handling.event.type, limit=MAX_NAME_CHARACTERS)
                 logger.debug("A webhook of type %s is not an incoming call: it is ignored", kind)
@@ -197,6 +208,28 @@ class CallIncomingEndpoint:
         finally:
             await handling.afinish(succeeded=succeeded)
         outcomes.append(succeeded)
+
+
+class _VerifierSource:
+    """Returns the verifier: passed in, or made when it is first needed."""
+
+    def __init__(self, source: WebhookVerifier | Callable[[], WebhookVerifier] | None) -> None:
+        self._make: Callable[[], WebhookVerifier] = WebhookVerifier
+        self._verifier: WebhookVerifier | None = None
+        if isinstance(source, WebhookVerifier):
+            self._keep(source)
+        elif source is not None:
+            self._make = source
+        elif read_variable(SECRET_VARIABLE):
+            self.get()
+
+    def get(self) -> WebhookVerifier:
+        """Return the verifier; raises what making it raises."""
+        return self._verifier or self._keep(self._make())
+
+    def _keep(self, verifier: WebhookVerifier) -> WebhookVerifier:
+        self._verifier = verifier.with_default_store(MemoryReplayStore())
+        return self._verifier
 
 
 class _Headers(NamedTuple):

@@ -9,13 +9,16 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
 
 from mint.redis_process import RedisProcess
 from mint.service import PATH, SESSION, app_for, browser, request_secret
 from openai_realtime import RealtimeSessionsClient
-from openai_realtime.mint import mint_endpoint
+from openai_realtime.errors import ConfigurationError
+from openai_realtime.mint import mint_app, mint_endpoint
 from openai_realtime.mint.secret_issuer import PoolOpener
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.testing import MockRealtimeServer, MockResponse
@@ -202,3 +205,97 @@ def test_without_a_lifespan_the_first_request_opens_redis(
 
     run("asyncio", body)
     run("trio", on_trio)
+
+
+class Factory:
+    """Makes clients of a provider, and counts them."""
+
+    def __init__(self, provider: MockRealtimeServer) -> None:
+        self.made: list[RealtimeSessionsClient] = []
+        self._provider = provider
+
+    def __call__(self) -> RealtimeSessionsClient:
+        self.made.append(client_of(self._provider))
+        return self.made[-1]
+
+
+def test_an_app_is_built_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    options: Any = {"session": SESSION, "authorize": lambda _: "ann"}
+    app = mint_app(RealtimeSessionsClient, **options)
+    with pytest.raises(ConfigurationError, match="No API key"), browser(app):
+        pytest.fail("it must not start without a key")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_lifespan_makes_the_client_of_a_factory_and_closes_it(
+    provider: MockRealtimeServer, backend: str
+) -> None:
+    factory = Factory(provider)
+    app = mint_app(factory, session=SESSION, authorize=lambda _: "ann")  # type: ignore[arg-type]  # a test's plain dict
+    assert factory.made == []
+    for _ in range(2):  # each start makes one
+        with browser(app, backend=backend) as page:
+            client = factory.made[-1]
+            assert page.get("/readyz").json()["client"] == "open"
+            response = request_secret(page).json()
+            assert response["connect_url"] == provider.base_url + "/realtime/calls"
+            assert not client.is_closed
+        assert client.is_closed
+    assert len(factory.made) == 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_in_a_mounted_app_the_first_request_makes_the_client(
+    provider: MockRealtimeServer, backend: str
+) -> None:
+    factory = Factory(provider)
+    options: Any = {"session": SESSION, "authorize": lambda _: "ann", "limits": "99/minute"}
+
+    async def body() -> None:
+        endpoint = mint_endpoint(factory, **options)
+        outer = FastAPI(routes=[Route("/voice", endpoint)])
+        async with asgi_client(outer) as page:
+            statuses: list[int] = []
+
+            async def one() -> None:
+                statuses.append((await page.post("/voice", json={})).status_code)
+
+            async with anyio.create_task_group() as crowd:
+                for _ in range(5):
+                    crowd.start_soon(one)
+        assert statuses == [200] * 5
+        assert len(factory.made) == 1
+        await endpoint.aclose()
+        assert factory.made[0].is_closed
+
+    run(backend, body)
+
+
+def test_an_outer_app_passes_the_lifespan_on(provider: MockRealtimeServer) -> None:
+    factory = Factory(provider)
+    inner = mint_app(factory, session=SESSION, authorize=lambda _: "ann")  # type: ignore[arg-type]  # a test's plain dict
+    outer = FastAPI(lifespan=inner.router.lifespan_context)
+    outer.mount("/voice", inner)
+    with TestClient(outer) as page:
+        assert page.post(f"/voice{PATH}", json={}).status_code == 200
+    assert [client.is_closed for client in factory.made] == [True]
+
+
+def test_a_factory_that_fails(
+    provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def make() -> RealtimeSessionsClient:
+        message = "the vault does not respond"
+        raise ConfigurationError(message)
+
+    options: Any = {"session": SESSION, "authorize": lambda _: "ann"}
+    page = TestClient(mint_app(make, **options))  # runs no lifespan
+    ready = page.get("/readyz")
+    assert (ready.status_code, ready.json()["client"]) == (503, "not made")
+    assert ready.json()["provider"] == "not checked"
+    assert request_secret(page).status_code == 502
+    assert "the vault does not respond" in caplog.text
+    page = TestClient(mint_app(lambda: "no client", **options))  # type: ignore[arg-type,return-value]  # wrong on purpose
+    assert request_secret(page).status_code == 502
+    assert "the callable returned a str, not a RealtimeSessionsClient" in caplog.text

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from openai_realtime import RealtimeCallIncoming, WebhookVerifier
+from openai_realtime import ConfigurationError, RealtimeCallIncoming, WebhookVerifier
 from openai_realtime.testing import MOCK_WEBHOOK_SECRET, MockPhone, MockRealtimeServer
 from openai_realtime.webhooks import MemoryReplayStore, on_call_incoming
 from openai_realtime.webhooks.route import CallHandler
@@ -235,3 +235,44 @@ except ModuleNotFoundError as error:
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "on_call_incoming needs starlette: pip install 'openai-realtime[mint]'\n"
+
+
+def test_the_route_is_built_without_a_secret(
+    realtime_server: MockRealtimeServer,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.delenv("OPENAI_WEBHOOK_SECRET")
+    handler = Handler()
+    handler.may_end.set()
+    address = serve(Starlette(routes=[on_call_incoming(handler)]))
+    assert phone_of(realtime_server, address).ring().wait_for_delivery() == 503
+    assert "A webhook is refused with 503: No webhook secret" in caplog.text
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
+    assert phone_of(realtime_server, address).ring().wait_for_delivery() == 200
+    assert handler.ended.wait(5)
+
+
+def test_a_callable_makes_the_verifier_once(
+    realtime_server: MockRealtimeServer, serve: Serve
+) -> None:
+    made: list[WebhookVerifier] = []
+
+    def make() -> WebhookVerifier:
+        made.append(WebhookVerifier(SECRET))
+        return made[-1]
+
+    handler = Handler()
+    handler.may_end.set()
+    address = serve(Starlette(routes=[on_call_incoming(handler, verifier=make)]))
+    assert made == []
+    for _ in range(2):
+        assert phone_of(realtime_server, address).ring().wait_for_delivery() == 200
+    assert len(made) == 1
+
+
+def test_an_unusable_secret_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", "whsec_short")
+    with pytest.raises(ConfigurationError):
+        on_call_incoming(Handler())
