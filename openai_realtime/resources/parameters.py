@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from pydantic import ConfigDict, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
@@ -49,12 +49,18 @@ class Parameters:
         """Return what `validate` returns, encoded as JSON; raises `ParameterError`."""
         return encode_json(self.validate(parameters, extra_body))
 
-    def validate(self, parameters: Mapping[str, object], extra_body: object = None) -> JsonObject:
+    def validate(
+        self,
+        parameters: Mapping[str, object],
+        extra_body: object = None,
+        *,
+        keep_unknown: bool = False,
+    ) -> JsonObject:
         """Return `parameters`, with `extra_body` merged into them, as a JSON value.
 
-        Raises `ParameterError` when one of them is wrong.
+        With `keep_unknown`, unknown names are returned unchecked: so a server reads them. Raises `ParameterError` when one of them is wrong.
         """
-        checked = self._checked(parameters)
+        checked = self._checked(parameters, "allow" if keep_unknown else None)
         if extra_body is None:
             return checked
         with suppress(ValidationError):
@@ -62,9 +68,11 @@ class Parameters:
         message = "extra_body must be a mapping of names to JSON values"
         raise ParameterError(message, param="extra_body")
 
-    def _checked(self, parameters: Mapping[str, object]) -> JsonObject:
+    def _checked(
+        self, parameters: Mapping[str, object], unknown: Literal["allow"] | None
+    ) -> JsonObject:
         try:
-            checked: JsonObject = self._adapter.validator.validate_python(parameters)
+            checked: JsonObject = self._adapter.validator.validate_python(parameters, extra=unknown)
         except ValidationError as error:
             problems = error.errors(include_url=False)
         else:

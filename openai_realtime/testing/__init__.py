@@ -11,7 +11,6 @@ They need no network and no API key. Only `mock_realtime` needs the package `res
 from typing import TYPE_CHECKING
 
 from openai_realtime.lazy_imports import lazy_names
-from openai_realtime.testing.messages import MockResponse, RecordedRequest
 from openai_realtime.testing.mock_backend import MOCK_API_KEY
 from openai_realtime.testing.phone import (
     MOCK_WEBHOOK_SECRET,
@@ -19,6 +18,7 @@ from openai_realtime.testing.phone import (
     MockPhoneCall,
     SignedWebhook,
 )
+from openai_realtime.testing.profiles import MockResponse, RecordedRequest
 from openai_realtime.testing.server import MockRealtimeServer
 
 if TYPE_CHECKING:

@@ -15,11 +15,17 @@ from urllib.parse import parse_qs
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.dialects import JsonObject, nested_response
 from openai_realtime.errors import ParameterError
+from openai_realtime.providers import BEARER, AuthScheme
 from openai_realtime.resources import calls
-from openai_realtime.testing.messages import MockResponse, RecordedRequest, error_response
-from openai_realtime.testing.mock_sessions import CREATE_SESSION, SDP_ANSWER, as_object, new_id
+from openai_realtime.testing.mock_sessions import (
+    CREATE_SESSION,
+    SDP_ANSWER,
+    as_object,
+    check_session,
+    new_id,
+)
 from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockCall, MockPhone, unknown_call
-from openai_realtime.testing.profiles import Profile
+from openai_realtime.testing.profiles import MockResponse, Profile, RecordedRequest, error_response
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts by default."""
@@ -30,18 +36,22 @@ _MODEL: JsonObject = {
     "owned_by": "mock",
     "shutdown_date": None,
 }
-# A page of any origin may read the responses, as at the real API. The rules are those of the Fetch
-# standard: https://fetch.spec.whatwg.org/#http-cors-protocol.
-_CORS = {
-    "access-control-allow-origin": "*",
-    "access-control-expose-headers": "location, retry-after, x-request-id",
+# A page of any origin may send what it asks for and read every response. The rules are those of the
+# Fetch standard: https://fetch.spec.whatwg.org/#http-cors-protocol.
+_ASKED = {
+    "access-control-request-method": "access-control-allow-methods",
+    "access-control-request-headers": "access-control-allow-headers",
+    "access-control-request-private-network": "access-control-allow-private-network",
 }
+_ANY_ORIGIN = {"access-control-allow-origin": "*"}
 _PREFLIGHT = {
-    **_CORS,
-    "access-control-allow-methods": "POST",
+    **_ANY_ORIGIN,
     "access-control-allow-headers": "authorization, content-type",
     "access-control-max-age": "600",
 }
+_BODILESS = frozenset({"reject", "hangup"})
+_JSON = "application/json"
+_OFFERS = ("application/sdp", "multipart/form-data")
 
 
 class Peers(Protocol):
@@ -117,17 +127,19 @@ class MockBackend:
         A CORS preflight request is not recorded, and takes no scripted response.
         """
         is_from_page = "origin" in request.headers
-        is_preflight = "access-control-request-method" in request.headers
-        if is_from_page and is_preflight and request.method == "OPTIONS":
-            return MockResponse(204, body=b"", headers=_PREFLIGHT)
+        asked = {_ASKED[name]: request.headers[name] for name in _ASKED if name in request.headers}
+        if is_from_page and request.method == "OPTIONS" and "access-control-allow-methods" in asked:
+            return MockResponse(204, body=b"", headers={**_PREFLIGHT, **asked})
         self.requests.append(request)
         try:
             response = self._script.popleft()
         except IndexError:
             response = self._default_response(request)
-        return (
-            replace(response, headers={**_CORS, **response.headers}) if is_from_page else response
-        )
+        if not is_from_page:
+            return response
+        readable = ", ".join(sorted({"location", *map(str.lower, response.headers)}))
+        cors = {**_ANY_ORIGIN, "access-control-expose-headers": readable}
+        return replace(response, headers={**cors, **response.headers})
 
     def _default_response(self, request: RecordedRequest) -> MockResponse:
         request_id = f"req_mock_{next(self._request_numbers)}"
@@ -152,8 +164,10 @@ class MockBackend:
         """Return the error response that does not depend on the request's body, or None."""
         path, _, query = request.path.partition("?")
         version = parse_qs(query).get("api-version", [None])[0]
-        if request.method != ("GET" if endpoint == "models" else "POST"):
-            return error_response(405, f"Not allowed to {request.method} on {path}")
+        method = "GET" if endpoint == "models" else "POST"
+        if request.method != method:
+            refused = error_response(405, f"Not allowed to {request.method} on {path}")
+            return replace(refused, headers={"allow": method})
         if endpoint == "calls" and not below and not self._may_offer(request):
             return error_response(401, "This operation requires ephemeral tokens")
         if not self._is_authorized(request, endpoint):
@@ -168,7 +182,10 @@ class MockBackend:
             return error_response(400, message, param="api-version")
         if endpoint == "models":
             return None
-        return self._profile.reject_dialect(endpoint, request.headers)
+        takes = _OFFERS if endpoint == "calls" and not below else (_JSON,)
+        return self._profile.reject_dialect(endpoint, request.headers) or _rejected_body(
+            request, takes, is_required=_BODILESS.isdisjoint(below)
+        )
 
     def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockResponse:
         if endpoint == "models":
@@ -188,8 +205,12 @@ class MockBackend:
 
     def _act_on_call(self, request: RecordedRequest, call_id: str, action: str) -> MockResponse:
         parameters = _json_object(request.body) if request.body else {}
-        parameters.pop("type", None)
-        parameters = calls.ACTIONS[action].validate(parameters)
+        if action == "accept":
+            check_session(parameters, "")
+            if parameters.pop("type") != "realtime":
+                message = "type must be realtime"
+                raise ParameterError(message, param="type")
+        parameters = calls.ACTIONS[action].validate(parameters, keep_unknown=True)
         call = self._calls.get(call_id)
         if call is not None:
             response = call.act(action, parameters)
@@ -203,19 +224,17 @@ class MockBackend:
         self._calls[call.call_id] = call
 
     def _create_call(self, request: RecordedRequest) -> MockResponse:
-        content_type = request.headers.get("content-type", "").partition(";")[0]
         session: JsonObject | None = None
-        if content_type == "application/sdp":
+        if request.content_type == "application/sdp":
             offer = request.body.decode("utf-8", "replace")
-        elif content_type == "multipart/form-data":
+        else:
             offer = request.parts.get("sdp", ("", ""))[1]
             parameters: JsonObject = {"sdp": offer}
             if "session" in request.parts:
                 session = _json_object(request.parts["session"][1].encode(), "session")
+                check_session(session, "session.")
                 parameters["session"] = session
-            calls.CREATE.validate(parameters)
-        else:
-            return error_response(415, f"Content type {content_type} is not supported")
+            calls.CREATE.validate(parameters, keep_unknown=True)
         if not offer.startswith("v=0"):
             return error_response(400, "The SDP offer is not valid", param="sdp")
         if session is None:
@@ -235,9 +254,8 @@ class MockBackend:
         """Return whether an offer comes as its server requires: Azure takes no key and no form."""
         if not self._profile.provider.offer_needs_secret:
             return True
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        is_form = request.headers.get("content-type", "").startswith("multipart/")
-        return token in self._secrets and not is_form
+        is_form = request.content_type == "multipart/form-data"
+        return _credential(request, BEARER) in self._secrets and not is_form
 
     def _is_authorized(self, request: RecordedRequest, endpoint: str) -> bool:
         if self._profile.provider.auth is None:
@@ -250,11 +268,27 @@ class MockBackend:
 
     def _credential(self, request: RecordedRequest) -> str:
         """Return a request's API key or client secret, or an empty string."""
-        for scheme in self._profile.auth_schemes:
-            value = request.headers.get(scheme.header, "")
-            if value.startswith(scheme.prefix) and value != scheme.prefix:
-                return value.removeprefix(scheme.prefix)
-        return ""
+        schemes = self._profile.auth_schemes
+        return next(filter(None, (_credential(request, scheme) for scheme in schemes)), "")
+
+
+def _credential(request: RecordedRequest, scheme: AuthScheme) -> str:
+    value = request.headers.get(scheme.header, "")
+    prefix, credential = value[: len(scheme.prefix)], value[len(scheme.prefix) :].strip()
+    return credential if prefix.lower() == scheme.prefix.lower() else ""
+
+
+def _rejected_body(
+    request: RecordedRequest, takes: tuple[str, ...], *, is_required: bool
+) -> MockResponse | None:
+    """Return the error response to a body without a length or of another type, or None."""
+    if request.headers.keys().isdisjoint({"content-length", "transfer-encoding"}):
+        return error_response(411, "Content-Length is required") if is_required else None
+    # A body without a type counts as JSON: RFC 9110, section 8.3, lets a server examine the data.
+    if not request.body or request.content_type in {"", *takes}:
+        return None
+    message = f"Unsupported content type: this endpoint accepts {' and '.join(takes)}"
+    return error_response(415, message, code="unsupported_content_type")
 
 
 def _json_object(content: bytes, name: str = "The body") -> JsonObject:

@@ -1,7 +1,7 @@
 """The sessions that the mock mints: the requested parameters, and a server's defaults.
 
-The SDK's own types check the parameters, so the mock rejects what the client rejects. A request
-with such parameters reaches the mock only with `extra_body`, or from another client.
+The SDK's own types check the parameters that they know. Other parameters are kept, because servers
+know more than this version.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ParameterError
@@ -74,7 +74,7 @@ def new_id(prefix: str) -> str:
 
 
 def _flat_session(parameters: JsonObject) -> JsonObject:
-    sessions.CREATE.parameters.validate(parameters)
+    sessions.CREATE.parameters.validate(parameters, keep_unknown=True)
     if parameters.get("modalities") == ["audio"]:
         message = 'modalities cannot be ["audio"] alone: use ["text"] or ["audio", "text"]'
         raise ParameterError(message, param="modalities")
@@ -89,30 +89,58 @@ def _flat_session(parameters: JsonObject) -> JsonObject:
 
 
 def _flat_transcription_session(parameters: JsonObject) -> JsonObject:
-    transcription_sessions.CREATE.parameters.validate(parameters)
+    transcription_sessions.CREATE.parameters.validate(parameters, keep_unknown=True)
     secret = _secret(parameters.get("client_secret"), "expires_at", 60)
     own: JsonObject = {"id": new_id("sess"), "modalities": ["audio", "text"]}
     return {**own, **_TRANSCRIPTION, **parameters, "client_secret": secret}
 
 
 def _nested_session(parameters: JsonObject) -> JsonObject:
-    client_secrets.CREATE.parameters.validate(parameters)
+    client_secrets.CREATE.parameters.validate(parameters, keep_unknown=True)
     session = as_object(parameters.get("session"))
-    if session.get("output_modalities") == ["audio", "text"]:
-        message = "session.output_modalities cannot hold both"
-        raise ParameterError(message, param="session.output_modalities")
+    if session:
+        check_session(session, "session.")
     secret = _secret(parameters, "expires_after", 600)
     defaults = _TRANSCRIPTION if session.get("type") == "transcription" else _SESSION
     response = nested_response({**defaults, "id": new_id("sess"), "client_secret": secret})
-    return merge_objects(response, {"session": session})
+    return merge_objects(response, {**_beside_expiry(parameters), "session": session})
 
 
 def _translation(parameters: JsonObject) -> JsonObject:
-    translations.CREATE.parameters.validate(parameters)
+    translations.CREATE.parameters.validate(parameters, keep_unknown=True)
     secret = _secret(parameters, "expires_after", 600)
-    expiry = secret["expires_at"]
-    session: JsonObject = {"id": new_id("sess"), "type": "translation", "expires_at": expiry}
-    return {**secret, "session": merge_objects(session, as_object(parameters["session"]))}
+    defaults: JsonObject = {
+        "id": new_id("sess"),
+        "type": "translation",
+        "expires_at": secret["expires_at"],
+        "audio": {"input": {"noise_reduction": None, "transcription": None}, "output": {}},
+    }
+    return merge_objects({**secret, "session": defaults}, _beside_expiry(parameters))
+
+
+def _beside_expiry(parameters: JsonObject) -> JsonObject:
+    return {name: parameters[name] for name in parameters if name != "expires_after"}
+
+
+def check_session(session: JsonObject, path: str) -> None:
+    """Raise `ParameterError` for a nested session that the types accept and a server rejects.
+
+    `path` is the session's place in the request: "session.", or "" for the whole body.
+    """
+    if "type" not in session:
+        _refuse(f"{path}type", "is required")
+    if session.get("output_modalities") == ["audio", "text"]:
+        _refuse(f"{path}output_modalities", "cannot hold both")
+    audio = as_object(session.get("audio"))
+    for direction in ("input", "output"):
+        encoding = as_object(as_object(audio.get(direction)).get("format"))
+        if encoding.get("type") == "audio/pcm" and "rate" not in encoding:
+            _refuse(f"{path}audio.{direction}.format.rate", "is required for audio/pcm")
+
+
+def _refuse(param: str, problem: str) -> NoReturn:
+    message = f"{param} {problem}"
+    raise ParameterError(message, param=param)
 
 
 CREATE_SESSION: dict[str, Callable[[JsonObject], JsonObject]] = {

@@ -13,8 +13,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from openai_realtime.core.strict_json import Json
-from openai_realtime.testing.messages import MockResponse, error_response
 from openai_realtime.testing.mock_sessions import new_id
+from openai_realtime.testing.profiles import MockResponse, error_response
 from openai_realtime.webhooks.verifier import SigningKey
 
 MOCK_WEBHOOK_SECRET = "whsec_b3BlbmFpX3JlYWx0aW1lIG1vY2sgc2VjcmV0"  # noqa: S105 - made for tests

@@ -1,20 +1,22 @@
-"""The differences between the simulated providers: paths, credentials, dialects and quirks."""
+"""The simulated providers with their differences, and the requests and responses of the mock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from email import message_from_bytes
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import unquote
 
 from openai_realtime import providers
+from openai_realtime.core.strict_json import Json, decode_json
+from openai_realtime.core.wire import Headers
 from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ConfigurationError, ParameterError
-from openai_realtime.testing.messages import MockResponse, error_response
 
 if TYPE_CHECKING:
-    from openai_realtime.core.wire import Headers
     from openai_realtime.dialects import JsonObject
     from openai_realtime.providers import AuthScheme, Provider
 
@@ -29,6 +31,72 @@ ProviderName = Literal[
     "compatible",
     "keyless",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """A request that the mock received."""
+
+    method: str
+    path: str
+    """The path with its query, such as `/v1/realtime/sessions?x=1`."""
+    headers: Headers
+    body: bytes
+    connection: int = 0
+    """A number that requests on the same connection share."""
+
+    @property
+    def json(self) -> Json:
+        """The decoded JSON body. Raises `ValueError` when the body is not JSON."""
+        return decode_json(self.body)
+
+    @property
+    def content_type(self) -> str:
+        """The type of the body in lower case, without its parameters; empty if it is not named."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def parts(self) -> dict[str, tuple[str, str]]:
+        """The parts of a multipart body: each name with its content type and its text."""
+        content_type = f"Content-Type: {self.headers.get('content-type', '')}\r\n\r\n".encode()
+        message = message_from_bytes(content_type + self.body)
+        return {
+            str(part.get_param("name", header="content-disposition")): (
+                part.get_content_type(),
+                str(part.get_payload(decode=False)),
+            )
+            for part in message.walk()
+            if not part.is_multipart()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MockResponse:
+    """A response to send instead of the default one."""
+
+    status: int = 200
+    json: object = None
+    """The body as a JSON value. Ignored when `body` is set."""
+    body: bytes | None = None
+    """The body as bytes, for a body that is not JSON."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    delay: float = 0.0
+    """Seconds to wait before the response is sent."""
+    drop: Literal["no", "before", "during"] = "no"
+    """Close the connection before the response, or in the middle (`during`) of its body."""
+
+    def content(self) -> bytes:
+        """Return the body's bytes."""
+        return json.dumps(self.json).encode() if self.body is None else self.body
+
+
+def error_response(
+    status: int, message: str, *, code: str | None = None, param: str | None = None
+) -> MockResponse:
+    """Return an error response in OpenAI's shape."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return MockResponse(status, {"error": error})
+
 
 _FLAT = frozenset({"sessions", "transcription_sessions"})
 _DISABLED = error_response(
@@ -62,15 +130,17 @@ class Profile:
 
     def route(self, path: str) -> tuple[str | None, *tuple[str, ...]]:
         """Return a path's endpoint; also the name of a model, or the id of a call and the action."""
-        below = path.removeprefix(self.provider.base_url.removeprefix(_HOST))
+        root = self.provider.base_url.removeprefix(_HOST)
+        below = unquote(path).removeprefix(root) if unquote(path).startswith(f"{root}/") else ""
         for endpoint, endpoint_path in self.provider.paths.items():
             if below == endpoint_path and endpoint != "models":
                 return (endpoint,)
             if endpoint == "models" and below.startswith(f"{endpoint_path}/"):
-                return (endpoint, unquote(below.removeprefix(f"{endpoint_path}/")))
+                return (endpoint, below.removeprefix(f"{endpoint_path}/"))
             if endpoint == "calls" and below.startswith(f"{endpoint_path}/"):
                 call_id, _, action = below.removeprefix(f"{endpoint_path}/").partition("/")
-                return (endpoint, call_id, action) if action in _CALL_ACTIONS else (None,)
+                is_known = call_id != "" and action in _CALL_ACTIONS
+                return (endpoint, call_id, action) if is_known else (None,)
         return (None,)
 
     def reject_dialect(self, endpoint: str, headers: Headers) -> MockResponse | None:

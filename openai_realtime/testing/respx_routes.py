@@ -6,9 +6,8 @@ import httpx
 
 from openai_realtime.core.wire import Headers
 from openai_realtime.lazy_imports import missing_package
-from openai_realtime.testing.messages import RecordedRequest
 from openai_realtime.testing.mock_backend import MockBackend
-from openai_realtime.testing.profiles import find_profile
+from openai_realtime.testing.profiles import RecordedRequest, find_profile
 
 try:
     import respx

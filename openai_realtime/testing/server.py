@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import struct
 import threading
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self, cast
+from email.utils import formatdate
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import h11
 
 from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import Provider
-from openai_realtime.testing.messages import MockResponse, RecordedRequest
 from openai_realtime.testing.mock_backend import MOCK_API_KEY, MockBackend
-from openai_realtime.testing.profiles import MockDialect, ProviderName, find_profile
+from openai_realtime.testing.profiles import (
+    MockDialect,
+    MockResponse,
+    ProviderName,
+    RecordedRequest,
+    error_response,
+    find_profile,
+)
 
 if TYPE_CHECKING:
     from openai_realtime.testing.webrtc import WebRtcPeers
@@ -23,6 +34,10 @@ _LOOPBACK = "127.0.0.1"
 _CLOSE_SECONDS = 5.0
 _RESET_DELAY_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_LINGER_SECONDS = 1.0
+_READ_BYTES = 64 * 1024
+_CONTINUE = h11.InformationalResponse(status_code=100, headers=[])
+_WITHOUT_BODY = {204, 304}
 
 
 class MockRealtimeServer(MockBackend):
@@ -68,7 +83,7 @@ class MockRealtimeServer(MockBackend):
     @property
     def provider(self) -> Provider:
         """The provider to pass to a client, so that it uses the mock like the real provider."""
-        return self._profile.at(f"http://{_LOOPBACK}:{self._http.server_port}")
+        return self._profile.at(f"http://{_LOOPBACK}:{self._http.server_address[1]}")
 
     @property
     def base_url(self) -> str:
@@ -120,7 +135,8 @@ def _webrtc_peers() -> WebRtcPeers:
     return WebRtcPeers()
 
 
-class _HttpServer(ThreadingHTTPServer):
+class _HttpServer(ThreadingTCPServer):
+    allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 1024
 
@@ -152,60 +168,97 @@ class _HttpServer(ThreadingHTTPServer):
             self._changed.wait_for(lambda: not self._open, _CLOSE_SECONDS)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(BaseRequestHandler):
+    """Serves one connection. h11 reads the requests; a scripted response may be any bytes."""
 
-    def parse_request(self) -> bool:
-        """Accept any method, because the backend decides which ones an endpoint allows."""
-        parsed = super().parse_request()
-        if parsed:
-            setattr(self, f"do_{self.command}", self._exchange)
-        return parsed
+    request: socket.socket
+    server: _HttpServer
 
-    def _exchange(self) -> None:
-        server = cast("_HttpServer", self.server)
-        length = int(self.headers.get("content-length") or 0)
-        request = RecordedRequest(
-            self.command,
-            self.path,
-            Headers(dict(self.headers.items())),
-            self.rfile.read(length),
-            self.client_address[1],
-        )
-        response = server.mock.respond(request)
-        if response.delay and server.stopping.wait(response.delay):
-            self.close_connection = True
-            return
+    def handle(self) -> None:
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        received, is_open = b"", True
+        while is_open:
+            reader = h11.Connection(h11.SERVER)
+            if received:  # h11 takes no bytes for the connection's end
+                reader.receive_data(received)
+            try:
+                request = self._read_request(reader)
+            except h11.RemoteProtocolError as error:
+                self._send(error_response(error.error_status_hint, str(error)), closes=True)
+                return
+            received = reader.trailing_data[0]
+            is_open = request is not None and self._exchange(
+                request, closes=reader.their_state is not h11.DONE
+            )
+
+    def finish(self) -> None:
+        """Read what the client still sends: bytes that are not read would reset the connection."""
+        with suppress(OSError):
+            self.request.shutdown(socket.SHUT_WR)
+            self.request.settimeout(_LINGER_SECONDS)
+            while self.request.recv(_READ_BYTES):
+                pass
+
+    def _read_request(self, reader: h11.Connection) -> RecordedRequest | None:
+        """Return the next request; None if the client closed the connection."""
+        head = self._next_event(reader)
+        if not isinstance(head, h11.Request):
+            return None
+        headers = Headers.of_raw(head.headers)
+        if {"content-length", "transfer-encoding"} <= headers.keys():
+            message = "Content-Length and Transfer-Encoding exclude each other"
+            raise h11.RemoteProtocolError(message)
+        body: list[bytes] = []
+        while isinstance(event := self._next_event(reader), h11.Data):
+            body.append(event.data)
+        target = head.target.decode("ascii")
+        if not target.startswith("/"):  # as a client sends it to a proxy
+            target = urlsplit(target)._replace(scheme="", netloc="").geturl()
+        port = self.client_address[1]
+        return RecordedRequest(head.method.decode("ascii"), target, headers, b"".join(body), port)
+
+    def _next_event(self, reader: h11.Connection) -> object:
+        while (event := reader.next_event()) is h11.NEED_DATA:
+            if reader.they_are_waiting_for_100_continue:
+                self.request.sendall(reader.send(_CONTINUE) or b"")
+            reader.receive_data(self.request.recv(_READ_BYTES))
+        return event
+
+    def _exchange(self, request: RecordedRequest, *, closes: bool) -> bool:
+        """Respond to a request, and return whether the connection stays open."""
+        stopping = self.server.stopping
+        response = self.server.mock.respond(request)
+        if response.delay and stopping.wait(response.delay):
+            return False
         if response.drop == "before":
             self._reset()
-            return
-        content = response.content()
-        sent = content[: len(content) // 2] if response.drop == "during" else content
-        # Headers and body are sent in one write: a second write would wait for the first one's ACK.
-        self.wfile.write(self._head(response, len(content)) + sent)
+        else:
+            self._send(response, closes=closes, is_head=request.method == "HEAD")
         if response.drop == "during":
             # A reset discards bytes that the client has received but not read.
-            server.stopping.wait(_RESET_DELAY_SECONDS)
+            stopping.wait(_RESET_DELAY_SECONDS)
             self._reset()
+        is_last = closes or Headers(response.headers).get("connection") == "close"
+        return not is_last and response.drop == "no"
 
-    def _head(self, response: MockResponse, length: int) -> bytes:
-        reason = self.responses.get(cast("Any", response.status), ("",))[0]
-        headers = {
-            "Date": self.date_time_string(),
-            "Content-Type": "application/json",
-            "Content-Length": str(length),
-            **{name.title(): value for name, value in response.headers.items()},
-        }
+    def _send(self, response: MockResponse, *, closes: bool, is_head: bool = False) -> None:
+        content = response.content()
+        headers = {"Date": formatdate(usegmt=True)}
+        if response.status not in _WITHOUT_BODY:
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        if closes:
+            headers["Connection"] = "close"
+        headers |= {name.title(): value for name, value in response.headers.items()}
         lines = [f"{name}: {value}" for name, value in headers.items()]
-        status_line = f"HTTP/1.1 {response.status} {reason}"
-        return "\r\n".join([status_line, *lines, "", ""]).encode("latin-1")
+        status_line = f"HTTP/1.1 {response.status} {http.client.responses.get(response.status, '')}"
+        head = "\r\n".join([status_line, *lines, "", ""]).encode("latin-1")
+        if is_head or response.status in _WITHOUT_BODY:
+            content = b""
+        sent = content[: len(content) // 2] if response.drop == "during" else content
+        # Headers and body are sent in one write: a second write would wait for the first one's ACK.
+        self.request.sendall(head + sent)
 
     def _reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         # Detached, so that the standard library does not send a FIN first.
-        socket.close(self.connection.detach())
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
-        """Print nothing: `requests` holds the requests."""
+        socket.close(self.request.detach())

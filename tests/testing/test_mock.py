@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ from openai_realtime import (
     RealtimeSessionsClient,
     SyncRealtimeSessionsClient,
 )
+from openai_realtime.resources.parameters import merge_objects
 from openai_realtime.testing import (
     MOCK_API_KEY,
     MockRealtimeServer,
@@ -37,16 +39,23 @@ pytest_plugins = ["pytester"]
 def post(
     server: MockRealtimeServer, path: str = "/realtime/sessions", body: bytes = b"{}", **extra: Any
 ) -> tuple[int, Any]:
-    headers = extra.pop("headers", {"Authorization": f"Bearer {server.api_key}"})
+    credential = {"Authorization": f"Bearer {server.api_key}"}
+    headers = {"Content-Type": "application/json", **extra.pop("headers", credential)}
     request = urllib.request.Request(
         server.base_url + path, data=body, headers=headers, method=extra.pop("method", "POST")
     )
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
-            return response.status, json.loads(response.read())
+            return response.status, json.loads(response.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
+
+
+FORM = {
+    "Authorization": f"Bearer {MOCK_API_KEY}",
+    "Content-Type": "application/x-www-form-urlencoded",
+}
 
 
 @pytest.mark.parametrize(
@@ -62,9 +71,23 @@ def post(
         ({"body": b'{"speed": 9}'}, 400, "speed must be a number from 0.25 to 1.5"),
         ({"body": b'{"modalities": ["audio"]}'}, 400, "alone"),
         (
-            {"path": "/realtime/transcription_sessions", "body": b'{"voice": "x"}'},
+            {"path": "/realtime/calls/rtc_1/accept", "body": b'{"model": "gpt-realtime"}'},
             400,
-            "voice is not a known parameter",
+            "type is required",
+        ),
+        (
+            {"path": "/realtime/calls/rtc_1/accept", "body": b'{"type": "transcription"}'},
+            400,
+            "type must be realtime",
+        ),
+        ({"path": "/realtime/calls//hangup"}, 404, "Invalid URL"),
+        ({"path": "/realtime/sessions/"}, 404, "Invalid URL"),
+        ({"path": "/../realtime/sessions"}, 404, "Invalid URL"),
+        ({"body": b"voice=verse", "headers": FORM}, 415, "accepts application/json"),
+        (
+            {"path": "/realtime/calls", "body": b"{}"},
+            415,
+            "application/sdp and multipart/form-data",
         ),
     ],
 )
@@ -75,6 +98,78 @@ def test_it_rejects_what_a_server_rejects(
     assert sent_status == status
     assert message in body["error"]["message"]
     assert body["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+@pytest.mark.parametrize(
+    ("path", "wrap"),
+    [
+        ("/realtime/client_secrets", lambda session: {"session": session}),
+        ("/realtime/calls/rtc_1/accept", lambda session: session),
+    ],
+)
+def test_pcm_needs_its_rate(
+    realtime_server: MockRealtimeServer, direction: str, path: str, wrap: Callable[[Any], Any]
+) -> None:
+    encoding = {"type": "audio/pcm"}
+    session = {"type": "realtime", "audio": {direction: {"format": encoding}}}
+    status, body = post(realtime_server, path, json.dumps(wrap(session)).encode())
+    assert status == 400
+    assert body["error"]["param"].endswith(f"audio.{direction}.format.rate")
+    encoding["rate"] = 24000  # type: ignore[assignment]  # as JSON
+    assert post(realtime_server, path, json.dumps(wrap(session)).encode())[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/realtime/sessions", {"new": 1, "turn_detection": {"type": "server_vad", "new": [2]}}),
+        ("/realtime/transcription_sessions", {"new": 1}),
+        (
+            "/realtime/client_secrets",
+            {
+                "new": 1,
+                "session": {
+                    "type": "realtime",
+                    "new": {"a": None},
+                    "audio": {"output": {"voice": {"id": "voice_1", "new": 2}}},
+                    "tools": [{"type": "mcp", "server_label": "a", "connector_id": "b", "new": 3}],
+                    "tool_choice": {"type": "mcp", "server_label": "a", "new": 4},
+                },
+            },
+        ),
+        ("/realtime/translations/client_secrets", {"new": 1, "session": {"model": "m", "new": 2}}),
+    ],
+)
+def test_members_that_the_types_do_not_know_are_kept(
+    realtime_server: MockRealtimeServer, path: str, body: dict[str, Any]
+) -> None:
+    status, sent = post(realtime_server, path, json.dumps(body).encode())
+    assert status == 200
+    assert merge_objects(sent, body) == sent
+
+
+def test_a_decision_keeps_members_that_the_types_do_not_know(
+    realtime_server: MockRealtimeServer,
+) -> None:
+    call = realtime_server.phone(webhook_url="http://127.0.0.1:1").ring()
+    body = b'{"type": "realtime", "new": 1}'
+    assert post(realtime_server, f"/realtime/calls/{call.call_id}/accept", body) == (200, None)
+    assert call.wait_for_decision().parameters == {"new": 1}
+
+
+def test_a_translation_session_has_audio(realtime_server: MockRealtimeServer) -> None:
+    path, session = "/realtime/translations/client_secrets", {"model": "gpt-realtime-translate"}
+    _, plain = post(realtime_server, path, json.dumps({"session": session}).encode())
+    assert plain["session"]["audio"]["input"] == {"noise_reduction": None, "transcription": None}
+    audio = {"output": {"language": "de"}, "input": {"noise_reduction": {"type": "near_field"}}}
+    body = json.dumps({"session": {**session, "audio": audio}}).encode()
+    _, full = post(realtime_server, path, body)
+    assert full["session"]["audio"]["output"] == {"language": "de"}
+    assert full["session"]["audio"]["input"] == {
+        "noise_reduction": {"type": "near_field"},
+        "transcription": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -216,7 +311,7 @@ def test_it_stops_while_a_response_is_delayed() -> None:
     server.respond_next(MockResponse(delay=60))
     host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(b"POST /v1/x HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        connection.sendall(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         while not server.requests:
             time.sleep(0.005)
         started = time.monotonic()
@@ -266,8 +361,8 @@ def test_the_routes_respond_as_the_server_does(backend: Backend, mocker: str) ->
             assert session.voice == "verse"
             transcription = await client.transcription_sessions.create()
             assert transcription.object == "realtime.transcription_session"
-            with pytest.raises(BadRequestError, match="not a known parameter"):
-                await client.sessions.create(extra_body={"x": 1})
+            with pytest.raises(BadRequestError, match=r"speed must be a number from 0.25 to 1.5"):
+                await client.sessions.create(extra_body={"speed": 9})
             with pytest.raises(AuthenticationError):
                 await client.with_options(api_key="sk-wrong").sessions.create()
 
