@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from email.utils import formatdate
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 import h11
@@ -172,7 +172,6 @@ class _Handler(BaseRequestHandler):
     """Serves one connection. h11 reads the requests; a scripted response may be any bytes."""
 
     request: socket.socket
-    server: _HttpServer
 
     def handle(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -226,8 +225,9 @@ class _Handler(BaseRequestHandler):
 
     def _exchange(self, request: RecordedRequest, *, closes: bool) -> bool:
         """Respond to a request, and return whether the connection stays open."""
-        stopping = self.server.stopping
-        response = self.server.mock.respond(request)
+        server = cast("_HttpServer", self.server)
+        stopping = server.stopping
+        response = server.mock.respond(request)
         if response.delay and stopping.wait(response.delay):
             return False
         if response.drop == "before":
