@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from openai_realtime._version import __version__
 from openai_realtime.lazy_imports import lazy_names
+from openai_realtime.official_names import PACKAGE
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient, SyncRealtimeSessionsClient
@@ -157,7 +158,7 @@ if not TYPE_CHECKING:  # pragma: no branch
         "webhooks.verifier": ("WebhookVerifier",),
     }
     _OTHERS = {name for names in _MODULES.values() for name in names} | {"__version__"}
-    __getattr__ = lazy_names(__name__, {**_MODULES, "errors": set(__all__) - _OTHERS})
+    __getattr__ = lazy_names(__name__, {**_MODULES, "errors": set(__all__) - _OTHERS}, PACKAGE)
 
 
 def __dir__() -> list[str]:

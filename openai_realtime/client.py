@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn, Self, TypeVar, Unpack
 
 from openai_realtime import resources, transports
 from openai_realtime import secret_pool as pools
@@ -21,6 +21,7 @@ from openai_realtime.core.exchange import RetryContext
 from openai_realtime.core.retry import RetryBudget
 from openai_realtime.errors import APIConnectionError, APITimeoutError, ParameterError
 from openai_realtime.logs import log_listener, set_up_from_environment
+from openai_realtime.official_names import CLIENT, OfficialNames
 from openai_realtime.providers import Provider
 from openai_realtime.resources.resource import ConstructorSignature
 from openai_realtime.transports.base import (
@@ -46,8 +47,10 @@ RESOURCES = frozenset(
 """The attributes of a client that are created on first use."""
 
 
-class BaseClient(Generic[C]):
+class BaseClient(OfficialNames, Generic[C]):
     """The base of both clients: settings, connections, and a repr that shows no key."""
+
+    _official_names: ClassVar[Mapping[str, str]] = CLIENT
 
     _configuration: Configuration
     _budget: RetryBudget

@@ -23,6 +23,7 @@ from openai_realtime.core.wire import Header
 from openai_realtime.credentials import Credential, KeySource, check_header_value
 from openai_realtime.environment import ClientVariable, read_variable
 from openai_realtime.errors import ConfigurationError, suggestion
+from openai_realtime.official_names import SETTINGS, official_hint
 from openai_realtime.providers import (
     OPENAI_BASE_URL,
     Dialect,
@@ -238,7 +239,8 @@ _SETTING_NAMES = AsyncClientOptions.__annotations__.keys() | ClientOptions.__ann
 
 def _check_names(options: AnyClientOptions) -> None:
     for name in options.keys() - _SETTING_NAMES:
-        message = f"{name} is not a known setting{suggestion(name, _SETTING_NAMES)}"
+        hint = official_hint(SETTINGS, name) or suggestion(name, _SETTING_NAMES)
+        message = f"{name} is not a known setting{hint}"
         raise ConfigurationError(message)
 
 

@@ -32,7 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, TypedDict, Unpack
+from typing import ClassVar, Literal, TypedDict, Unpack
+
+from openai_realtime.official_names import ERROR, OfficialNames
 
 Phase = Literal["pool", "connect", "send", "receive", "total"]
 """Where a connection failed: while waiting for a free connection, connecting (name resolution, TCP
@@ -120,8 +122,10 @@ class ErrorFacts(TypedDict, total=False):
     phase: Phase
 
 
-class APIError(RealtimeError):
+class APIError(OfficialNames, RealtimeError):
     """A call that got no usable response."""
+
+    _official_names: ClassVar[Mapping[str, str]] = ERROR
 
     message: str
     """What went wrong, in the server's words if it sent any. One line, at most 1,000 characters."""
@@ -150,7 +154,8 @@ class APIError(RealtimeError):
     type: str | None = None
     """The server's error type, such as `invalid_request_error`."""
     body: object = None
-    """The decoded error body (text when it was not JSON), safe to show: secrets are masked, control
+    """The provider's error object, as in the official SDK: the member `error` of the decoded body, or
+    else the whole body (text when it was not JSON). It is safe to show: secrets are masked, control
     characters are escaped, and it is cut to 8 KiB."""
 
     def __init__(self, message: str, **facts: Unpack[ErrorFacts]) -> None:

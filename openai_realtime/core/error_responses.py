@@ -75,7 +75,7 @@ def status_error(
         code=code and sanitizer.text(code, MAX_NAME_CHARACTERS),
         param=param and sanitizer.text(param, MAX_NAME_CHARACTERS),
         type=kind and sanitizer.text(kind, MAX_NAME_CHARACTERS),
-        body=None if body == "" else sanitizer.json(body),
+        body=sanitizer.json(_error_object(body)),
         hint=hint,
         retry_after=parse_retry_after(response.headers),
         retryable=is_retryable_status(
@@ -106,12 +106,18 @@ def _decoded(body: bytes) -> Json:
         return body.decode("utf-8", "replace")
 
 
+def _error_object(body: Json) -> Json:
+    """Return the member `error` of a decoded body, or the body if it has none; None if it is empty."""
+    inner = body.get("error") if isinstance(body, dict) else None
+    return inner or (None if body == "" else body)
+
+
 def error_details(body: Json) -> dict[str, Json]:
     """Return the object with code, type and param: `error` if it is an object, else the root."""
-    if not isinstance(body, dict):
-        return {}
-    inner = body.get("error")
-    return inner if isinstance(inner, dict) else body
+    inner = _error_object(body)
+    if isinstance(inner, dict):
+        return inner
+    return body if isinstance(body, dict) else {}
 
 
 def server_message(body: Json, sanitizer: Sanitizer) -> str | None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final, TypeVar, cast, get_type_hints
+from typing import Any, ClassVar, Final, TypeVar, cast, get_type_hints
 
 from openai_realtime.configuration import Configuration
+from openai_realtime.official_names import RESOURCE, OfficialNames
 from openai_realtime.transports.base import AsyncDriver, SyncDriver
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class AsyncResource:
+class AsyncResource(OfficialNames):
     """A resource of the async client."""
+
+    _official_names: ClassVar[Mapping[str, str]] = RESOURCE
 
     def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
         self._driver = driver
         self._configuration = configuration
 
 
-class SyncResource:
+class SyncResource(OfficialNames):
     """A resource of the sync client."""
+
+    _official_names: ClassVar[Mapping[str, str]] = RESOURCE
 
     def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
         self._driver = driver

@@ -76,21 +76,23 @@ class TranslationClientSecrets(SyncResource):
         return self._driver.run(create_call(self._configuration, CREATE, params))
 
 
-class AsyncTranslations:
+class AsyncTranslations(AsyncResource):
     """`client.translations` of the async client."""
 
     client_secrets: AsyncTranslationClientSecrets
     """Client secrets for translation sessions: `create`."""
 
     def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
+        super().__init__(driver, configuration)
         self.client_secrets = AsyncTranslationClientSecrets(driver, configuration)
 
 
-class Translations:
+class Translations(SyncResource):
     """`client.translations` of the sync client."""
 
     client_secrets: TranslationClientSecrets
     """Client secrets for translation sessions: `create`."""
 
     def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
+        super().__init__(driver, configuration)
         self.client_secrets = TranslationClientSecrets(driver, configuration)

@@ -1,12 +1,14 @@
 """The parameters of WebRTC and SIP calls, and the response that begins a WebRTC call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NotRequired, Required
+from typing import Annotated, ClassVar, Literal, NotRequired, Required
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from openai_realtime.core.meta import ResponseMeta
+from openai_realtime.official_names import CALL, OfficialNames
 from openai_realtime.types.annotations import STRICT, Between, Expect
 from openai_realtime.types.base import RequestOptions
 from openai_realtime.types.nested_session import NestedSessionParameters, RealtimeSessionParam
@@ -84,8 +86,10 @@ class CallHangupParams(CallHangupParameters, RequestOptions, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class RealtimeCall:
+class RealtimeCall(OfficialNames):
     """A WebRTC call that the server has accepted."""
+
+    _official_names: ClassVar[Mapping[str, str]] = CALL
 
     id: str | None
     """The call's id (`rtc_…`), from the `Location` header; None when there is none."""
