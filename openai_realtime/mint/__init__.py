@@ -11,29 +11,40 @@ app = mint_app(
 )
 """
 
-from openai_realtime.lazy_imports import missing_package
+from typing import TYPE_CHECKING
+
+from openai_realtime.lazy_imports import lazy_names, missing_package
 
 try:
     from openai_realtime.mint.app import mint_app, mint_endpoint
     from openai_realtime.mint.authorization import Authorize, Refused
     from openai_realtime.mint.client_source import ClientOrFactory
     from openai_realtime.mint.endpoint import MintEndpoint
-    from openai_realtime.mint.options import MintOptions, ServiceOptions
+    from openai_realtime.mint.options import EndpointOptions, MintOptions, ServiceOptions
     from openai_realtime.mint.secret_issuer import PooledResponse, SecretSource
+    from openai_realtime.mint.wsgi import wsgi_endpoint
 except ModuleNotFoundError as _error:
     raise missing_package(
         _error, __name__, {"prometheus_client", "starlette"}, "'openai-realtime[mint]'"
     ) from None
 
+if TYPE_CHECKING:
+    from openai_realtime.mint.django_view import django_view
+else:  # pragma: no branch
+    __getattr__ = lazy_names(__name__, {"mint.django_view": ("django_view",)})
+
 __all__ = [
     "Authorize",
     "ClientOrFactory",
+    "EndpointOptions",
     "MintEndpoint",
     "MintOptions",
     "PooledResponse",
     "Refused",
     "SecretSource",
     "ServiceOptions",
+    "django_view",
     "mint_app",
     "mint_endpoint",
+    "wsgi_endpoint",
 ]

@@ -20,18 +20,12 @@ from openai_realtime.types.nested_session import (
 from openai_realtime.types.session import SessionParameters
 
 
-class MintOptions(TypedDict, total=False):
-    """The options of `mint_endpoint`, and of `mint_app` as well."""
+class EndpointOptions(TypedDict, total=False):
+    """The options of every endpoint, `authorize` apart."""
 
     session: Required[SessionParameters | RealtimeSessionParam | TranscriptionSessionParam]
     """The session that is minted, as `client.sessions.create` takes its parameters, or (with
     `type`) as `client.client_secrets.create` takes its `session`."""
-    authorize: Required[Authorize]
-    """Takes the Starlette `Request` and returns the principal (a text that is stable for one
-    person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse with
-    another status. It is async, or a plain function, which runs on a thread. After 15 s the request
-    is refused with 503. Required. `request.client.host` is the client's address, as
-    `trusted_proxies` determines it."""
     origins: Iterable[str]
     """The origins of the web pages that may get a secret, exactly as browsers send them:
     `https://app.example`. Web views and browser extensions have origins too:
@@ -71,6 +65,17 @@ class MintOptions(TypedDict, total=False):
     combined with `safety_key`, because such a secret belongs to one person. The app's lifespan, or
     else the first request, opens a `SecretPool` that was not opened, until `aclose()` or the end of
     the event loop. Default: none."""
+
+
+class MintOptions(EndpointOptions, total=False):
+    """The options of `mint_endpoint`, and of `mint_app` as well."""
+
+    authorize: Required[Authorize]
+    """Takes the Starlette `Request` and returns the principal (a text that is stable for one
+    person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse with
+    another status. It is async, or a plain function, which runs on a thread. After 15 s the request
+    is refused with 503. Required. `request.client.host` is the client's address, as
+    `trusted_proxies` determines it."""
 
 
 class ServiceOptions(MintOptions, total=False):

@@ -1,0 +1,201 @@
+"""The mint endpoint for frameworks with one thread for each request: `wsgi_endpoint`, for Flask and others.
+
+The endpoint runs on an event loop in a thread of its own, one in each process, which the first
+request starts: a worker may fork after the import. The request's own thread waits, and calls
+`authorize`, so that the framework's session and database connection are at hand there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from http import HTTPStatus
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack, cast
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from openai_realtime.mint.app import mint_endpoint
+from openai_realtime.mint.client_source import ClientOrFactory
+from openai_realtime.mint.options import EndpointOptions
+from openai_realtime.mint.request_body import MAX_BODY_BYTES
+
+if TYPE_CHECKING:
+    from openai_realtime.mint.endpoint import MintEndpoint
+
+T = TypeVar("T")
+_CLOSE_SECONDS = 2.0
+_SCOPE_KEY = "openai_realtime.request"
+
+
+def wsgi_endpoint(
+    client: ClientOrFactory,
+    *,
+    authorize: Callable[[WSGIEnvironment], str | None],
+    **options: Unpack[EndpointOptions],
+) -> WSGIApplication:
+    """Return the mint endpoint as a WSGI application, for Flask and every other WSGI framework.
+
+        secret = wsgi_endpoint(RealtimeSessionsClient, session={…}, authorize=user, origins=[…])
+
+        @app.route("/client-secret", methods=["POST", "OPTIONS"])
+        def client_secret():
+            return Response.from_app(secret, request.environ)  # Flask
+
+    The options, limits and responses are those of `mint_endpoint`. `authorize` takes the WSGI
+    environment and runs on the request's thread, where Flask's `session` and `current_user` work; it
+    returns the principal, or None to refuse with 401, or raises `Refused`. Each process has its own
+    limits, unless `storage` is Redis. WSGI does not tell when a browser disconnects: a secret is
+    minted all the same. If `client` is a callable, each process makes its client at the first
+    request and closes it when the process ends. A client that is passed in must not be used on
+    another event loop. It does not run under gevent's or eventlet's patches.
+
+    Raises `ConfigurationError` when an option is missing or unusable.
+    """
+    endpoint = ThreadedEndpoint(client, cast("Callable[[object], object]", authorize), options)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        response = endpoint.respond(environ, cast("Body", environ["wsgi.input"]), environ)
+        status = f"{response.status_code} {HTTPStatus(response.status_code).phrase}"
+        start_response(status, list(response.headers.items()))
+        return [bytes(response.body)]
+
+    return application
+
+
+class Body(Protocol):
+    """A request's body."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; fewer only at the end."""
+        ...
+
+
+class _Work:
+    """A request as its own thread sees it: the thread runs functions until there is a response."""
+
+    def __init__(self, request: object) -> None:
+        self._request = request
+        self._orders: SimpleQueue[tuple[Callable[[object], object], Future[object]] | None]
+        self._orders = SimpleQueue()
+
+    async def run_on_thread(self, function: Callable[[object], object]) -> object:
+        """Run `function` with the request on the request's thread; called on the event loop."""
+        result: Future[object] = Future()
+        self._orders.put((function, result))
+        return await asyncio.wrap_future(result)
+
+    def wait(self, response: Future[T]) -> T:
+        """Run what is ordered until `response` is done, and return its result."""
+        response.add_done_callback(lambda _: self._orders.put(None))
+        while (order := self._orders.get()) is not None:
+            function, result = order
+            if not result.set_running_or_notify_cancel():
+                continue
+            try:
+                result.set_result(function(self._request))
+            except Exception as error:  # noqa: BLE001 - raised where the function was ordered
+                result.set_exception(error)
+        return response.result()
+
+
+class ThreadedEndpoint:
+    """Runs an endpoint on an event loop in a daemon thread, which each process starts for itself."""
+
+    def __init__(
+        self,
+        client: ClientOrFactory,
+        authorize: Callable[[object], object],
+        options: EndpointOptions,
+    ) -> None:
+        async def authorize_on_thread(request: Request) -> str | None:
+            work: _Work = request.scope[_SCOPE_KEY]
+            return cast("str | None", await work.run_on_thread(authorize))
+
+        def make() -> MintEndpoint:
+            return mint_endpoint(client, authorize=authorize_on_thread, **options)
+
+        self._make = make
+        self._endpoint = make()  # raises now if an option is wrong
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self._lock = threading.Lock()
+
+    def respond(self, environ: Mapping[str, object], body: Body, request: object) -> Response:
+        """Return the response to a request, on the request's thread.
+
+        `environ` is its WSGI environment; `authorize` is called with `request`.
+        """
+        scope = _scope(environ)
+        work = _Work(request)
+        scope[_SCOPE_KEY] = work
+        content = _read(environ, body)
+        loop = self._started()
+        response = self._endpoint.respond(Request(scope), content)
+        return work.wait(asyncio.run_coroutine_threadsafe(response, loop))
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._process != os.getpid():  # the first request in this process
+            with self._lock:
+                if self._process != os.getpid():
+                    if self._process:  # a fork of a process that has served requests
+                        self._endpoint = self._make()
+                    self._loop = asyncio.new_event_loop()
+                    threading.Thread(
+                        target=self._loop.run_forever, name="openai-realtime-mint", daemon=True
+                    ).start()
+                    atexit.register(self._close)
+                    self._process = os.getpid()
+        assert self._loop is not None  # noqa: S101 - set above
+        return self._loop
+
+    def _close(self) -> None:
+        if self._loop is None or self._process != os.getpid():
+            return
+        closed = asyncio.run_coroutine_threadsafe(self._endpoint.aclose(), self._loop)
+        closed.result(_CLOSE_SECONDS)
+
+
+def _scope(environ: Mapping[str, object]) -> dict[str, object]:
+    """Return the ASGI scope of a request in a WSGI environment (PEP 3333)."""
+    headers = [
+        (name.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1"), value)
+        for name, value in ((name, _bytes(environ[name])) for name in environ)
+        if name.startswith("HTTP_") or (name in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value)
+    ]
+    address = _text(environ, "REMOTE_ADDR")
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": _text(environ, "REQUEST_METHOD"),
+        "scheme": _text(environ, "wsgi.url_scheme") or "http",
+        "path": _text(environ, "SCRIPT_NAME") + _text(environ, "PATH_INFO"),
+        "query_string": _bytes(environ.get("QUERY_STRING")),
+        "headers": headers,
+        "client": (address, 0) if address else None,
+        "server": None,
+    }
+
+
+def _text(environ: Mapping[str, object], name: str) -> str:
+    value = environ.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _bytes(value: object) -> bytes:
+    return value.encode("latin-1", "replace") if isinstance(value, str) else b""
+
+
+def _read(environ: Mapping[str, object], body: Body) -> bytes:
+    """Return the body, or its first bytes if it is too large: then the endpoint refuses it."""
+    length = _text(environ, "CONTENT_LENGTH")
+    if length.isascii() and length.isdigit():
+        # The endpoint refuses a length above the maximum before it reads the body.
+        return body.read(int(length)) if int(length[:9]) <= MAX_BODY_BYTES else b""
+    return body.read(MAX_BODY_BYTES + 1) if environ.get("wsgi.input_terminated") else b""
