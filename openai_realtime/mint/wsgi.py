@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -77,7 +78,7 @@ class Body(Protocol):
         ...
 
 
-class _Work:
+class ThreadWork:
     """A request as its own thread sees it: the thread runs functions until there is a response."""
 
     def __init__(self, request: object) -> None:
@@ -96,12 +97,12 @@ class _Work:
         response.add_done_callback(lambda _: self._orders.put(None))
         while (order := self._orders.get()) is not None:
             function, result = order
-            if not result.set_running_or_notify_cancel():
-                continue
-            try:
-                result.set_result(function(self._request))
-            except Exception as error:  # noqa: BLE001 - raised where the function was ordered
-                result.set_exception(error)
+            # It may have been cancelled: `authorize` has 15 s, and this thread may have waited.
+            if result.set_running_or_notify_cancel():
+                try:
+                    result.set_result(function(self._request))
+                except Exception as error:  # noqa: BLE001 - raised where the function was ordered
+                    result.set_exception(error)
         return response.result()
 
 
@@ -115,7 +116,7 @@ class ThreadedEndpoint:
         options: EndpointOptions,
     ) -> None:
         async def authorize_on_thread(request: Request) -> str | None:
-            work: _Work = request.scope[_SCOPE_KEY]
+            work: ThreadWork = request.scope[_SCOPE_KEY]
             return cast("str | None", await work.run_on_thread(authorize))
 
         def make() -> MintEndpoint:
@@ -123,8 +124,8 @@ class ThreadedEndpoint:
 
         self._make = make
         self._endpoint = make()  # raises now if an option is wrong
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = 0
+        self._loop: asyncio.AbstractEventLoop
+        self._process = 0  # the process in which the event loop runs
         self._lock = threading.Lock()
 
     def respond(self, environ: Mapping[str, object], body: Body, request: object) -> Response:
@@ -133,7 +134,7 @@ class ThreadedEndpoint:
         `environ` is its WSGI environment; `authorize` is called with `request`.
         """
         scope = _scope(environ)
-        work = _Work(request)
+        work = ThreadWork(request)
         scope[_SCOPE_KEY] = work
         content = _read(environ, body)
         loop = self._started()
@@ -141,25 +142,22 @@ class ThreadedEndpoint:
         return work.wait(asyncio.run_coroutine_threadsafe(response, loop))
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        if self._process != os.getpid():  # the first request in this process
-            with self._lock:
-                if self._process != os.getpid():
-                    if self._process:  # a fork of a process that has served requests
-                        self._endpoint = self._make()
-                    self._loop = asyncio.new_event_loop()
-                    threading.Thread(
-                        target=self._loop.run_forever, name="openai-realtime-mint", daemon=True
-                    ).start()
-                    atexit.register(self._close)
-                    self._process = os.getpid()
-        assert self._loop is not None  # noqa: S101 - set above
-        return self._loop
+        with self._lock:
+            if self._process != os.getpid():  # the first request in this process
+                if self._process:  # it is a fork of a process that has served requests
+                    self._endpoint = self._make()
+                self._process = os.getpid()
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=self._loop.run_forever, name="openai-realtime-mint", daemon=True
+                ).start()
+                atexit.register(self._close)
+            return self._loop
 
     def _close(self) -> None:
-        if self._loop is None or self._process != os.getpid():
-            return
-        closed = asyncio.run_coroutine_threadsafe(self._endpoint.aclose(), self._loop)
-        closed.result(_CLOSE_SECONDS)
+        if self._process == os.getpid():
+            closed = asyncio.run_coroutine_threadsafe(self._endpoint.aclose(), self._loop)
+            closed.result(_CLOSE_SECONDS)
 
 
 def _scope(environ: Mapping[str, object]) -> dict[str, object]:
@@ -195,7 +193,8 @@ def _bytes(value: object) -> bytes:
 def _read(environ: Mapping[str, object], body: Body) -> bytes:
     """Return the body, or its first bytes if it is too large: then the endpoint refuses it."""
     length = _text(environ, "CONTENT_LENGTH")
-    if length.isascii() and length.isdigit():
-        # The endpoint refuses a length above the maximum before it reads the body.
-        return body.read(int(length)) if int(length[:9]) <= MAX_BODY_BYTES else b""
+    if re.fullmatch("[0-9]{1,9}", length, re.ASCII) and int(length) <= MAX_BODY_BYTES:
+        return body.read(int(length))
+    if length:
+        return b""  # the endpoint refuses it by its length
     return body.read(MAX_BODY_BYTES + 1) if environ.get("wsgi.input_terminated") else b""

@@ -30,6 +30,7 @@ EXPECTED_OUTPUT = {
     "django_view.py": 'signed in:  200 {"value":"ek_',
     "fastapi_endpoint.py": '200 {"value":"ek_',
     "fastapi_login.py": "no origin:  403",
+    "flask_endpoint.py": 'signed in:  200 {"value":"ek_',
     "function_tools.py": 'find_table: {"additionalProperties": false,',
     "mint_async.py": "request id: req_mock_1, after 1 attempt(s)",
     "mint_sync.py": "not sent: speed must be a number from 0.25 to 1.5",
