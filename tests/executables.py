@@ -1,9 +1,11 @@
-"""Finds the programs that tests run, such as nginx; the test is skipped where one is not installed."""
+"""Finds the programs that tests run, such as nginx, and packages of npm; where one is not installed,
+the test is skipped."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +24,14 @@ def program(*names: str) -> str:
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+def npm_package(name: str) -> Path:
+    """Return the folder of a package of npm; where there is none the test is skipped.
+
+    `OPENAI_NPM` names the folder into which `npm ci` put the packages of `.ci/npm`.
+    """
+    folder = Path(os.environ.get("OPENAI_NPM", os.devnull)) / "node_modules" / name
+    if not folder.is_dir():
+        pytest.skip(f"OPENAI_NPM names no folder with the npm package {name} in it")
+    return folder

@@ -69,6 +69,11 @@ class AuthOptions:
         min=0,
     )
 
+    @property
+    def asks_for_token(self) -> bool:
+        """Whether a person has to know a token."""
+        return self.token_file is not None or read_variable(_TOKENS) is not None
+
     def authorizer(self, host: str, *, is_mock: bool) -> Authorize:
         """Return the chosen authorizer. A mock accepts connections from this machine by default.
 

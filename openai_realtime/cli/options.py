@@ -121,7 +121,7 @@ class SecretSessionOptions(SessionOptions):
     transcription_model: str | None = option(
         SESSION,
         "MODEL",
-        "Transcribe the person's speech with this model, such as gpt-transcribe.",
+        "Transcribe the person's speech with this model (gpt-transcribe), billed in addition; or none.",
     )
     param: list[str] | None = param_option("parameter", "turn_detection.threshold=0.4")
 

@@ -106,6 +106,10 @@ def option_parameters(options: Mapping[str, object], paths: Mapping[str, str]) -
     if "turn_detection" in parameters:
         kind = parameters["turn_detection"]
         parameters["turn_detection"] = None if kind == "none" else {"type": kind}
+    transcription = paths.get("transcription_model", "")
+    if parameters.get(transcription) == "none":
+        del parameters[transcription]
+        parameters[transcription.removesuffix(".model")] = None
     return parameters
 
 

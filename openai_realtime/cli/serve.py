@@ -224,6 +224,10 @@ def serve(
     from openai_realtime.cli import service  # noqa: PLC0415 - needs the extra `mint`
 
     has_webrtc = connection.mock and _is_installed("aiortc")
+    page = service.PageOptions(
+        asks_for_token=auth.asks_for_token,
+        mock="none" if not connection.mock else "calls" if has_webrtc else "no-calls",
+    )
     with service.listen(run.host, run.port) as listening:
         if connection.mock and not has_webrtc:
             output.print_message(
@@ -234,7 +238,7 @@ def serve(
                 listening,
                 client,
                 cast("ServiceOptions", settings),
-                has_page=run.page or connection.mock,
+                page=page if run.page or connection.mock else None,
                 log=run.log,
             )
 

@@ -7,10 +7,11 @@ import json
 import logging
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import urlsplit
 
 import anyio
 import uvicorn
@@ -22,9 +23,10 @@ from openai_realtime.cli.acceptor import ConnectionAcceptor, connection_limit
 from openai_realtime.cli.auth import is_loopback
 from openai_realtime.cli.failures import ListenError
 from openai_realtime.cli.options import LogFormat
+from openai_realtime.cli.parameters import nested, overlay
 from openai_realtime.core.peer_text import visible
 from openai_realtime.mint import mint_app
-from openai_realtime.mint.page import page_routes
+from openai_realtime.mint.page import DEFAULT_TRANSCRIPTION_MODEL, PageSettings, page_routes
 from openai_realtime.mint.telemetry import AccessEntry, logger
 
 if TYPE_CHECKING:
@@ -33,10 +35,15 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from openai_realtime.configuration import SyncClientOptions
+    from openai_realtime.dialects import JsonObject
     from openai_realtime.mint import ServiceOptions
+    from openai_realtime.providers import Provider
+    from openai_realtime.types.session import SessionParameters
 
 _SHUTDOWN_SECONDS = 5
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
+_LAST_LINES = "\nCtrl-C stops it. Requests:\n"
+_OPENAI_HOSTS = ".api.openai.com"
 _LOG_FIELDS = [field.name for field in fields(AccessEntry)]
 
 
@@ -68,6 +75,39 @@ class ListeningSocket:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What the command's options say about the page."""
+
+    asks_for_token: bool
+    """Whether a person has to know a token."""
+    mock: Literal["none", "calls", "no-calls"]
+    """Whether the provider is the mock server, and whether that takes part in calls."""
+
+    def session(self, session: Mapping[str, object], provider: Provider) -> dict[str, object]:
+        """Return the session with input transcription, unless `session` decides that itself.
+
+        Other providers than OpenAI may not know the model, so their sessions stay as they are.
+        """
+        host = urlsplit(provider.base_url).hostname
+        if self.mock == "none" and not f".{host}".endswith(_OPENAI_HOSTS):
+            return dict(session)
+        default = nested(f"{_transcription_name(session)}.model", DEFAULT_TRANSCRIPTION_MODEL)
+        return cast("dict[str, object]", overlay(default, session))
+
+    def settings(self, session: Mapping[str, object], connect_url: str) -> PageSettings:
+        """Return the page's settings for a session."""
+        value: object = session
+        for name in [*_transcription_name(session).split("."), "model"]:
+            value = cast("JsonObject", value).get(name) if isinstance(value, dict) else None
+        model = value if isinstance(value, str) else None
+        return PageSettings(connect_url, self.asks_for_token, self.mock, model)
+
+
+def _transcription_name(session: Mapping[str, object]) -> str:
+    return "audio.input.transcription" if "type" in session else "input_audio_transcription"
+
+
 @contextmanager
 def listen(host: str, port: int) -> Generator[ListeningSocket]:
     """Open the socket, and close it at the end of the block; raises `ListenError`."""
@@ -85,16 +125,21 @@ def run(
     client: SyncClientOptions,
     options: ServiceOptions,
     *,
-    has_page: bool,
+    page: PageOptions | None,
     log: LogFormat,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
+    """Serve until Ctrl-C or SIGTERM, with a page unless `page` is None."""
     log_to_stderr(log)
 
     async def serve() -> None:
         async with RealtimeSessionsClient(**client) as opened:
-            app = _app(listening, opened, options, has_page=has_page)
-            introduction = _introduction(listening, options, has_page=has_page)
+            introduction = _introduction(listening, options)
+            if page is None:
+                app = mint_app(opened, **options)
+            else:
+                app, settings = _app_with_page(listening, opened, options, page)
+                introduction += _page_introduction(listening, settings)
+            introduction += _LAST_LINES
             server = _Server(app, listening.socket, introduction=introduction)
             with _stopped_by_signals(server):
                 await server.serve(sockets=[])
@@ -102,21 +147,23 @@ def run(
     anyio.run(serve)
 
 
-def _app(
+def _app_with_page(
     listening: ListeningSocket,
     client: RealtimeSessionsClient,
     options: ServiceOptions,
-    *,
-    has_page: bool,
-) -> Starlette:
-    if not has_page:
-        return mint_app(client, **options)
-    origins = [*options.get("origins", ()), *listening.origins()]
-    with_page: ServiceOptions = {**options, "origins": origins}
-    app = mint_app(client, **with_page)
+    page: PageOptions,
+) -> tuple[Starlette, PageSettings]:
+    session = page.session(cast("JsonObject", options["session"]), client.provider)
     connect_url = options.get("connect_url") or client.provider.connect_url()
-    app.router.routes.extend(page_routes(connect_url))
-    return app
+    settings = page.settings(session, connect_url)
+    with_page: ServiceOptions = {
+        **options,
+        "session": cast("SessionParameters", session),
+        "origins": [*options.get("origins", ()), *listening.origins()],
+    }
+    app = mint_app(client, **with_page)
+    app.router.routes.extend(page_routes(settings))
+    return app, settings
 
 
 class _Server(uvicorn.Server):
@@ -181,15 +228,24 @@ def _stopped_by_signals(server: _Server) -> Generator[None]:
             signal.signal(number, handler)
 
 
-def _introduction(listening: ListeningSocket, options: ServiceOptions, *, has_page: bool) -> str:
+def _introduction(listening: ListeningSocket, options: ServiceOptions) -> str:
     url = listening.url
     lines = [f"Listening  {url}", f"Secrets    POST {url}/client-secret"]
     lines.append(f"Health     {url}/healthz, {url}/readyz")
     if options.get("metrics"):
         lines.append(f"Metrics    {url}/metrics")
-    if has_page:
-        lines.append(f"Page       {url}/")
-    return "\n".join([*lines, "", "Ctrl-C stops it. Requests:", ""])
+    return "\n".join([*lines, ""])
+
+
+def _page_introduction(listening: ListeningSocket, page: PageSettings) -> str:
+    line = f"Page       {listening.url}/\n"
+    if page.mock == "none" and page.transcription_model is not None:
+        line += (
+            f"Transcript {page.transcription_model} transcribes what the person says, which the "
+            f"provider bills in addition to the session{page.transcription_price}; "
+            "--transcription-model none switches it off\n"
+        )
+    return line
 
 
 def log_to_stderr(form: LogFormat) -> None:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
-SDP_ANSWER = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+SDP_ANSWER = (
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=openai-realtime mock\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+)
 """A placeholder for a peer's SDP answer: it can be parsed, but no call can be connected with it."""
 
 _TURN_DETECTION: JsonObject = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -39,6 +40,8 @@ _FRAMES_PER_SECOND = 50
 _SECONDS_PER_EVENT = 0.03
 _TIMEOUT_SECONDS = 10.0
 _SPEECH_REPLY = "Hello, I hear you. I am the mock server, and this is your own voice."
+_TRANSCRIPT = "One second of sound, which the mock does not understand."
+_SESSION_SECONDS = 3600
 _GREETING = "Hello, I am the mock server."
 
 
@@ -194,6 +197,8 @@ class _Conversation:
 
     def begin(self) -> Iterator[JsonObject]:
         """Yield the events that begin a call."""
+        expires_at = int(time.time()) + _SESSION_SECONDS
+        self._session = {**self._session, "expires_at": expires_at}
         yield _event("session.created", session=self._session)
 
     def respond_to_speech(self) -> Iterator[JsonObject]:
@@ -205,7 +210,19 @@ class _Conversation:
         content: Json = [{"type": "input_audio", "transcript": None}]
         item: JsonObject = {"id": item_id, "type": "message", "role": "user", "content": content}
         yield from self._add_item(item)
+        yield from self._transcribe(item_id)
         yield from self._speak(_SPEECH_REPLY)
+
+    def _transcribe(self, item_id: str) -> Iterator[JsonObject]:
+        """Yield the events of the input transcription, if the session has one."""
+        audio_input = as_object(as_object(self._session.get("audio")).get("input"))
+        if audio_input.get("transcription") is None:
+            return
+        part: JsonObject = {"item_id": item_id, "content_index": 0}
+        name = "conversation.item.input_audio_transcription"
+        yield _event(f"{name}.delta", **part, delta=_TRANSCRIPT)
+        usage: JsonObject = {"type": "duration", "seconds": 1}
+        yield _event(f"{name}.completed", **part, transcript=_TRANSCRIPT, usage=usage)
 
     def respond(self, event: JsonObject) -> Iterator[JsonObject]:
         """Yield the events that follow one of the client's."""

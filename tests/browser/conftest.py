@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from executables import program
+from executables import npm_package, program
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ CHROMIUM = [
 VIEWS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
     "phone": {
-        "viewport": {"width": 360, "height": 740},
+        "viewport": {"width": 390, "height": 844},
         "device_scale_factor": 2,
         "is_mobile": True,
         "has_touch": True,
@@ -47,6 +47,20 @@ VIEWS: dict[str, dict[str, Any]] = {
         "reduced_motion": "reduce",
     },
 }
+SIZES = {"1280": (1280, 900), "390": (390, 844)}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+FIND_BOX = """(element) => {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return [left + scrollX, top + scrollY, width, height].map(Math.round);
+}"""
+# Every element that is wider than its card, or the page if that is wider than the window.
+FIND_OVERFLOW = """() => [...document.querySelectorAll("body, body *")].filter((element) => {
+  const box = element.getBoundingClientRect();
+  const limit = element.closest(".card, .banner")?.getBoundingClientRect().right ?? innerWidth;
+  return box.width > 0 && box.right > limit + 0.5 || document.documentElement.scrollWidth > innerWidth;
+}).map((element) => element.id || element.className || element.tagName)"""
+RUN_AXE = """async (options) => (await axe.run(document, options)).violations.flatMap(
+  ({ id, nodes }) => nodes.map(({ html, failureSummary }) => [id, html, failureSummary]))"""
 TELL_OF_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
@@ -67,26 +81,61 @@ class Tab:
             self.console_errors.append(message.text)
 
     def connect(self) -> None:
-        self.page.click("#connect")
+        self.page.click("#call")
         self.until("connected")
 
     def until(self, state: str) -> None:
         self.page.wait_for_selector(f"body[data-state={state}]", timeout=15_000)
 
     def problem(self) -> str:
-        """Return what the page says went wrong, once it says so."""
+        """Return what the page says went wrong, with its details, once it says so."""
         self.until("failed")
-        return self.page.inner_text("#notice")
+        return f"{self.page.inner_text('#notice')} {self.page.text_content('#details-text')}"
 
     def number(self, name: str) -> float:
         return float(self.page.get_attribute(f"#{name}", "data-bytes") or 0)
+
+    def focused(self) -> str:
+        """Return the id of the focused element."""
+        return str(
+            self.page.evaluate("document.activeElement.id || document.activeElement.tagName")
+        )
+
+    def boxes(self, *selectors: str) -> dict[str, Any]:
+        """Return where on the page elements are."""
+        return {each: self.page.locator(each).evaluate(FIND_BOX) for each in selectors}
+
+    def look(self, name: str) -> None:
+        """Check that everything fits on a desktop and a phone, and keep screenshots of both."""
+        for size, (width, height) in SIZES.items():
+            self.page.set_viewport_size({"width": width, "height": height})
+            assert self.page.evaluate(FIND_OVERFLOW) == []
+            self.page.evaluate(
+                "for (const box of document.querySelectorAll('.scroll')) box.scrollTop = box.scrollHeight"
+            )
+            for scheme in SCHEMES:
+                self.page.emulate_media(color_scheme=scheme)
+                self.keep(f"{name}-{size}-{scheme}")
 
     def keep(self, name: str) -> None:
         """Keep a screenshot."""
         folder = os.environ.get("OPENAI_REALTIME_SCREENSHOTS")
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+            self.page.mouse.move(0, 0)  # so that no button is drawn as under the pointer
+            self.page.screenshot(
+                path=Path(folder) / f"{name}.png", full_page=True, animations="disabled"
+            )
+
+    def axe(self, source: str) -> list[object]:
+        """Return what axe finds, in light and in dark: rules, elements and reasons."""
+        self.page.evaluate(source)
+        found: list[object] = []
+        for scheme, options in zip(SCHEMES, ({}, {"runOnly": ["color-contrast"]}), strict=True):
+            # Without transitions: axe would measure a colour on its way.
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found += self.page.evaluate(RUN_AXE, options)
+        return found
 
 
 @dataclass
@@ -97,9 +146,9 @@ class Service:
     url: str
 
 
-# Not shared: while playwright is there, this thread's event loop counts as running, which other
-# tests on the same worker could not bear.
-@pytest.fixture
+# Not shared by modules: while playwright is there, this thread's event loop counts as running, which
+# other tests on the same worker could not bear.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = program("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
@@ -109,15 +158,23 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def axe() -> str:
+    """The source of axe, which checks the accessibility of a page."""
+    return (npm_package("axe-core") / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
 def tab(browser: Browser) -> Iterator[Opened]:
     """Opens pages, which may use the microphone unless a test says otherwise."""
     with ExitStack() as stack:
 
-        def opened(url: str, view: str = "desktop", *, has_permission: bool = True) -> Tab:
+        def opened(
+            url: str, view: str = "desktop", *, has_permission: bool = True, script: str = ""
+        ) -> Tab:
             permissions = ["microphone"] if has_permission else []
             context = browser.new_context(**VIEWS[view], permissions=permissions)
             stack.callback(context.close)
-            context.add_init_script(TELL_OF_VIOLATIONS)
+            context.add_init_script(TELL_OF_VIOLATIONS + script)
             tab = Tab(context.new_page())
             tab.page.on("console", tab.hear)
             tab.page.on("pageerror", lambda error: tab.console_errors.append(str(error)))
@@ -127,7 +184,7 @@ def tab(browser: Browser) -> Iterator[Opened]:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serve() -> Iterator[Served]:
     """Starts `openai-realtime serve`, and ends it: cleanly, whatever it was doing."""
     with ExitStack() as stack:

@@ -188,6 +188,23 @@ def test_no_turn_detection_is_null(choice: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("paths", "transcription"),
+    [
+        (SESSION_PATHS, "input_audio_transcription"),
+        (TRANSLATION_PATHS, "session.audio.input.transcription"),
+    ],
+    ids=["session", "translation"],
+)
+def test_no_transcription_is_null(paths: dict[str, str], transcription: str) -> None:
+    for model, expected in (
+        ("none", {transcription: None}),
+        ("gpt-transcribe", {f"{transcription}.model": "gpt-transcribe"}),
+    ):
+        assert option_parameters({"transcription_model": model}, paths) == expected
+    assert option_parameters({"transcription_model": "none"}, CALL_PATHS) == {}
+
+
+@pytest.mark.parametrize(
     "content", [b"sk-1", b"sk-1\n", b"  sk-1 \r\n", b"\xef\xbb\xbfsk-1\r\n"], ids=repr
 )
 def test_a_key_file_holds_the_key(content: bytes, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from openai_realtime.cli.service import PageOptions
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -70,7 +72,7 @@ def test_a_file_has_every_setting(
         "trusted_proxies": 0,
         "metrics": True,
         "limits": "1/second",
-        "has_page": False,
+        "page": None,
         "log": "text",
     }
 
@@ -118,7 +120,7 @@ def test_flags_override_the_environment_which_overrides_the_file(
     assert (seen["storage"], seen["global_limits"]) == ("redis://127.0.0.1", "9/second")
     assert seen["connect_url"] == "https://rtc.example/calls"
     assert seen["safety_key"] == "a key of sixteen bytes"
-    assert seen["has_page"]
+    assert seen["page"] == PageOptions(asks_for_token=False, mock="none")
 
 
 @pytest.mark.parametrize(
@@ -190,6 +192,36 @@ def test_it_does_not_start_with_unusable_settings(
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("options", "environment", "asks_for_token"),
+    [
+        ("", {}, False),
+        ("--token-file TOKENS", {}, True),
+        ("", {"OPENAI_REALTIME_SERVE_TOKENS": "a-token-of-sixteen-characters"}, True),
+        ("--authorize os:getenv", {}, False),
+    ],
+)
+def test_the_page_asks_for_a_token_where_tokens_are_required(
+    options: str,
+    environment: Mapping[str, str],
+    invoke: Invoke,
+    served: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    asks_for_token: bool,
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-token-of-sixteen-characters\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    arguments = options.replace("TOKENS", str(tokens)).split()
+    assert invoke("serve", "--mock", "--port", "0", *arguments).exit_code == 0
+    (seen,) = served
+    assert seen["page"] == PageOptions(asks_for_token=asks_for_token, mock="calls")
+    assert seen["session"] == {"model": "gpt-realtime-2.1"}  # it has no shutdown date
+
+
 @pytest.mark.parametrize("option", ["--anyone-on-this-machine", ""])
 def test_a_mock_needs_no_warning(option: str, invoke: Invoke, served: list[dict[str, Any]]) -> None:
     result = invoke("serve", "--mock", "--port", "0", *option.split())
@@ -233,7 +265,8 @@ def test_what_is_not_installed(
     result = invoke("serve", "--mock", "--port", "0")
     assert result.exit_code == exit_code
     assert message in result.stderr
-    assert [each["has_page"] for each in served] == [True] * (exit_code == 0)
+    page = PageOptions(asks_for_token=False, mock="no-calls")
+    assert [each["page"] for each in served] == [page] * (exit_code == 0)
 
 
 def test_help_names_the_variables_once(invoke: Invoke) -> None:

@@ -8,18 +8,21 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
 
 from cli.command_runners import started
+from openai_realtime import providers
 from openai_realtime.cli import service
-from openai_realtime.cli.service import _JsonFormatter, _TextFormatter
+from openai_realtime.cli.service import PageOptions, _JsonFormatter, _TextFormatter
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from openai_realtime.providers import Provider
 
 TOKEN = "a-token-of-sixteen-characters"
 
@@ -148,6 +151,73 @@ def test_no_request_forges_a_line_of_the_log() -> None:
         "  2026-11-26 INFO all is well",
     ]
     assert all(line.startswith("  ") for line in others)
+
+
+TRANSCRIBED = {"input_audio_transcription": {"model": "gpt-transcribe"}}
+NESTED = {"type": "realtime", "audio": {"input": {"transcription": {"model": "gpt-transcribe"}}}}
+OTHER = {"input_audio_transcription": {"model": "whisper-1"}}
+
+
+@pytest.mark.parametrize(
+    ("provider", "mock", "session", "expected", "model"),
+    [
+        (providers.openai(), "none", {}, TRANSCRIBED, "gpt-transcribe"),
+        (providers.openai(region="eu"), "none", {}, TRANSCRIBED, "gpt-transcribe"),
+        (
+            providers.compatible("https://api.openai.com/v1"),
+            "none",
+            {},
+            TRANSCRIBED,
+            "gpt-transcribe",
+        ),
+        (providers.compatible("http://127.0.0.1:1"), "calls", {}, TRANSCRIBED, "gpt-transcribe"),
+        (providers.openai(), "none", {"type": "realtime"}, NESTED, "gpt-transcribe"),
+        # The session's own choice is kept: a model, none, or a language without a model.
+        (providers.openai(), "none", OTHER, OTHER, "whisper-1"),
+        (
+            providers.openai(),
+            "none",
+            {"input_audio_transcription": None},
+            {"input_audio_transcription": None},
+            None,
+        ),
+        (
+            providers.openai(),
+            "none",
+            {"input_audio_transcription": {"language": "de"}},
+            {"input_audio_transcription": {"model": "gpt-transcribe", "language": "de"}},
+            "gpt-transcribe",
+        ),
+        # Another provider may not know the model.
+        (providers.azure("https://a.openai.azure.com"), "none", {}, {}, None),
+        (providers.compatible("https://api.openai.com.example/v1"), "none", {}, {}, None),
+        (providers.compatible("https://gateway.example/v1"), "none", OTHER, OTHER, "whisper-1"),
+    ],
+)
+def test_the_pages_session_is_transcribed_unless_the_operator_decides_otherwise(
+    provider: Provider,
+    mock: Literal["none", "calls"],
+    session: dict[str, object],
+    expected: dict[str, object],
+    model: str | None,
+) -> None:
+    page = PageOptions(asks_for_token=False, mock=mock)
+    assert page.session(session, provider) == expected
+    settings = page.settings(expected, "https://api.openai.com/v1/realtime/calls")
+    assert settings.transcription_model == model
+
+
+def test_the_introduction_says_what_transcription_costs() -> None:
+    arguments = ("--page", "--anyone-on-this-machine", "--provider=openai")
+    with serving(*arguments, OPENAI_API_KEY="sk-x") as (process, introduction):
+        assert introduction["Transcript"] == (
+            "gpt-transcribe transcribes what the person says, which the provider bills in addition to "
+            "the session: $0.0045 a minute of speech at OpenAI; --transcription-model none switches it "
+            "off"
+        )
+        with httpx.Client(base_url=introduction["Listening"]) as http:
+            assert 'data-transcription="on"' in http.get("/").text
+        stopped(process, signal.SIGINT)
 
 
 def test_the_urls_and_origins_of_a_socket() -> None:

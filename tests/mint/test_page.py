@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from openai_realtime.mint.page import page_routes
+from openai_realtime.mint.page import PageSettings, page_routes
+
+
+def page_with(**settings: Any) -> TestClient:
+    connect_url = "https://api.example:8443/v1/calls?x=1"
+    return TestClient(Starlette(routes=page_routes(PageSettings(connect_url, **settings))))
 
 
 @pytest.fixture(scope="module")
 def page() -> TestClient:
-    return TestClient(Starlette(routes=page_routes("https://api.example:8443/v1/calls?x=1")))
+    return page_with()
 
 
 @pytest.mark.parametrize(
@@ -33,7 +41,7 @@ def test_a_file_is_sent_with_its_type(
 
 
 def test_there_is_nothing_else(page: TestClient) -> None:
-    for path in ("/page/none.js", "/page/", "/page/..%2findex.html", "/none"):
+    for path in ("/page/none.js", "/page/index.html", "/page/", "/page/..%2findex.html", "/none"):
         assert page.get(path).status_code == 404
     assert page.get("/page/none.js").text == "Not found"
     assert page.post("/").status_code == 405
@@ -48,3 +56,65 @@ def test_the_browser_lets_it_talk_to_this_service_and_the_provider_alone(page: T
         assert policy["script-src"] == "'self'"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("settings", "attributes"),
+    [
+        ({}, {"access": "open", "mock": "none", "transcription": "off"}),
+        ({"asks_for_token": True}, {"access": "token"}),
+        ({"mock": "calls"}, {"mock": "calls"}),
+        ({"mock": "no-calls"}, {"mock": "no-calls"}),
+        ({"transcription_model": "whisper-1"}, {"transcription": "on"}),
+    ],
+    ids=str,
+)
+def test_the_page_knows_its_settings_before_a_call(
+    settings: dict[str, Any], attributes: dict[str, str]
+) -> None:
+    text = page_with(**settings).get("/").text
+    assert "$" not in text
+    for name, value in attributes.items():
+        assert f'data-{name}="{value}"' in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "cost"),
+    [
+        (
+            {"transcription_model": "gpt-transcribe"},
+            "The provider bills this in addition to the session: $0.0045 a minute of speech at OpenAI.",
+        ),
+        (
+            {"transcription_model": "gpt-transcribe", "mock": "calls"},
+            "gpt-transcribe. A real provider bills this in addition to the session: $0.0045 a minute",
+        ),
+        (
+            {"transcription_model": "<my-model>"},
+            "&lt;my-model&gt;. The provider bills this in addition to the session.",
+        ),
+    ],
+    ids=str,
+)
+def test_the_page_says_what_transcription_costs(settings: dict[str, Any], cost: str) -> None:
+    text = page_with(**settings).get("/").text
+    assert cost in re.sub("<[^>]*>", "", text)
+
+
+def test_the_page_loads_nothing_from_other_hosts_and_has_no_inline_script(
+    page: TestClient,
+) -> None:
+    text = page.get("/").text
+    assert not re.search(
+        r"""\b(?:https?:)?//[a-z]|\bstyle=|\bon[a-z]+=|<style|<script(?! type="module" src=)""",
+        text,
+    )
+    named = set(re.findall(r'(?:src|href)="(page/[^"]+)"', text))
+    for name in ("app", "call"):
+        script = page.get(f"/page/{name}.js").text
+        named |= {f"page/{each}" for each in re.findall(r'from "\./([^"]+)"', script)}
+    assert "page/signalling.js" in named
+    for name in named:
+        file = page.get(f"/{name}")
+        assert file.status_code == 200
+        assert not re.search("https?://(?!localhost|www.w3.org/2000/svg)", file.text)

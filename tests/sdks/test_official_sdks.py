@@ -1,18 +1,17 @@
 """The official SDKs work with the mock in place of the API.
 
 Where an SDK is not installed, its test is skipped. The JavaScript SDK is expected in the folder that
-`OPENAI_NPM` names, as `npm install --prefix FOLDER openai` makes it.
+`OPENAI_NPM` names, into which `npm ci` put the packages of `.ci/npm`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from executables import program
+from executables import npm_package, program
 
 from openai_realtime.testing import MockRealtimeServer
 
@@ -37,9 +36,7 @@ def test_python(realtime_server: MockRealtimeServer) -> None:
 
 
 def test_javascript(realtime_server: MockRealtimeServer) -> None:
-    folder = os.environ.get("OPENAI_NPM")
-    if folder is None or not (Path(folder) / "node_modules" / "openai").is_dir():
-        pytest.skip("OPENAI_NPM names no folder with the npm package openai in it")
+    folder = str(npm_package("openai").parents[1])
     script = str(Path(__file__).with_name("mint.mjs"))
     done = subprocess.run(
         [program("node"), script, folder, realtime_server.base_url, realtime_server.api_key],

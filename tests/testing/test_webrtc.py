@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -100,6 +101,7 @@ def test_audio_flows_both_ways_and_events_get_responses() -> None:
             await caller.accept(call.sdp)
             (created,) = await caller.until("session.created")
             assert created["session"]["audio"]["output"]["voice"] == "verse"
+            assert 3590 < created["session"]["expires_at"] - time.time() <= 3600
             assert "ek_" not in json.dumps(created)
 
             track = await asyncio.wait_for(caller.echo, 10)
@@ -113,6 +115,7 @@ def test_audio_flows_both_ways_and_events_get_responses() -> None:
 
             heard = await caller.until("response.done")
             assert heard[0]["type"] == "input_audio_buffer.speech_started"
+            assert not any("input_audio_transcription" in event["type"] for event in heard)
             for event in CLIENT_EVENTS:
                 caller.channel.send(json.dumps(event))
             caller.channel.send("no JSON")
@@ -136,6 +139,27 @@ def test_audio_flows_both_ways_and_events_get_responses() -> None:
                     await backend.calls.hangup(call.id)
             while caller.connection.connectionState != "closed":
                 await asyncio.sleep(0.01)
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(call_server(server))
+
+
+def test_speech_is_transcribed_if_the_session_says_so() -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
+        transcription = {"model": "gpt-transcribe"}
+        async with (
+            await client_with_secret(server, input_audio_transcription=transcription) as client,
+            calling() as caller,
+        ):
+            call = await client.calls.create(sdp=await caller.offer())
+            await caller.accept(call.sdp)
+            events = await caller.until("conversation.item.input_audio_transcription.completed")
+            (item,) = [event["item"] for event in events if event["type"].endswith("item.done")]
+            delta, completed = events[-2:]
+            assert {delta["item_id"], completed["item_id"]} == {item["id"]}
+            assert delta["delta"] == completed["transcript"] != ""
+            assert completed["usage"] == {"type": "duration", "seconds": 1}
+            assert item["role"] == "user"
 
     with MockRealtimeServer(webrtc=True) as server:
         asyncio.run(call_server(server))

@@ -1,16 +1,19 @@
 """The web page on which a person talks with the model: its static files and their headers.
 
     app = mint_app(client, …)
-    app.router.routes.extend(page_routes(connect_url))
+    app.router.routes.extend(page_routes(PageSettings(connect_url)))
 
 The page gets its secret from `./client-secret` and then sends its SDP offer to `connect_url`.
 """
 
 from __future__ import annotations
 
+import html
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from string import Template
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -46,17 +49,41 @@ _HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 
+DEFAULT_TRANSCRIPTION_MODEL: Final = "gpt-transcribe"
+"""The model that transcribes what the person says, unless the session has another."""
+# OpenAI's price on 2026-11-26: https://developers.openai.com/api/docs/models/gpt-transcribe.
+_PRICE: Final = ": $0.0045 a minute of speech at OpenAI"
 
-def page_routes(connect_url: str) -> list[Route]:
-    """Return the page's routes: `/`, and its files below `/page/`.
 
-    `connect_url` is where the page sends its SDP offer. The page's security policy allows
-    connections to that host and to this service only.
-    """
-    headers = {**_HEADERS, "Content-Security-Policy": _content_security_policy(connect_url)}
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """What the page knows before a call."""
+
+    connect_url: str
+    """Where the page sends its SDP offer. Its security policy allows connections to that host and
+    to this service only."""
+    asks_for_token: bool = False
+    """Whether it asks for an access token before the first call. Without it, it asks for one when
+    the service has refused the person. Default: no."""
+    mock: Literal["none", "calls", "no-calls"] = "none"
+    """Whether the provider is the mock server, and whether that takes part in calls."""
+    transcription_model: str | None = None
+    """The model that transcribes what the person says, or None: the session has none."""
+
+    @property
+    def transcription_price(self) -> str:
+        """What the transcription costs, as the end of a sentence; empty if it is not known."""
+        return _PRICE if self.transcription_model == DEFAULT_TRANSCRIPTION_MODEL else ""
+
+
+def page_routes(settings: PageSettings) -> list[Route]:
+    """Return the page's routes: `/`, and its files below `/page/`."""
+    policy = _content_security_policy(settings.connect_url)
+    headers = {**_HEADERS, "Content-Security-Policy": policy}
+    page = _index(settings)
 
     async def index(_: Request) -> Response:
-        return _file_response(_INDEX, headers)
+        return Response(page, 200, {**headers, "Content-Type": _TYPES["html"]})
 
     async def asset(request: Request) -> Response:
         return _file_response(str(request.path_params["name"]), headers)
@@ -73,9 +100,21 @@ def _content_security_policy(connect_url: str) -> str:
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 
+def _index(settings: PageSettings) -> str:
+    model = settings.transcription_model
+    return Template(_assets()[_INDEX].decode()).substitute(
+        access="token" if settings.asks_for_token else "open",
+        mock=settings.mock,
+        transcription="off" if model is None else "on",
+        transcription_model=html.escape(model or ""),
+        biller="The provider" if settings.mock == "none" else "A real provider",
+        price=settings.transcription_price,
+    )
+
+
 def _file_response(name: str, headers: dict[str, str]) -> Response:
     content = _assets().get(name)
-    if content is None:
+    if content is None or name == _INDEX:
         return Response("Not found", 404, headers, "text/plain")
     return Response(content, 200, {**headers, "Content-Type": _TYPES[name.rpartition(".")[2]]})
 

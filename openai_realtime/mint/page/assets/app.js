@@ -1,7 +1,10 @@
 // The page: the actions of its buttons, and the state of the call that it shows.
 
 import { Call } from "./call.js";
-import { EventPanel, LevelMeters, SecretLifetime, StatisticsPanel, TranscriptPanel } from "./panels.js";
+import { NO_TOKEN } from "./errors.js";
+import {
+  CallClock, EventPanel, LevelMeters, StatisticsPanel, TranscriptPanel, showTranscription,
+} from "./panels.js";
 
 const STATES = {
   idle: "Not connected",
@@ -11,7 +14,7 @@ const STATES = {
   connecting: "Connecting…",
   connected: "Connected",
   interrupted: "Network lost, reconnecting…",
-  ended: "Disconnected",
+  ended: "Call ended",
   failed: "Not connected",
 };
 const LIVE = new Set(["connected", "interrupted"]);
@@ -20,56 +23,105 @@ const WITHOUT_CALL = new Set(["idle", "ended", "failed"]);
 const byId = (id) => document.getElementById(id);
 const transcript = new TranscriptPanel();
 const events = new EventPanel();
-const lifetime = new SecretLifetime();
+const clock = new CallClock();
 const statistics = new StatisticsPanel();
 const levels = new LevelMeters();
 let call = null;
+let wasConnected = false;
 let token = ""; // in memory only
 let countdown = null;
 
 function showState(state) {
-  document.body.dataset.state = state;
-  byId("status").textContent = STATES[state];
   const isLive = LIVE.has(state);
-  for (const id of ["mute", "message", "send"]) byId(id).disabled = !isLive;
-  byId("disconnect").disabled = WITHOUT_CALL.has(state);
-  byId("connect").disabled = !WITHOUT_CALL.has(state);
-  byId("connect-label").textContent = isLive ? "Live"
-    : state === "idle" ? "Connect" : WITHOUT_CALL.has(state) ? "Connect again" : "One moment";
+  keepFocus(() => {
+    document.body.dataset.state = state;
+    byId("status").textContent = state === "failed" && wasConnected ? STATES.ended : STATES[state];
+    for (const id of ["mute", "message", "send"]) byId(id).disabled = !isLive;
+    byId("token").disabled = !WITHOUT_CALL.has(state);
+    byId("call-label").textContent = isLive ? "Hang up"
+      : !WITHOUT_CALL.has(state) ? "Cancel" : wasConnected ? "Connect again" : "Connect";
+  });
+}
+
+/** Change the page; if that hides or disables the focused element, focus the call's button. */
+function keepFocus(change) {
+  const focused = document.activeElement;
+  change();
+  const isLost = focused.matches(":disabled") || !focused.checkVisibility();
+  if (isLost && focused !== document.body) byId("call").focus();
 }
 
 function showMuted(isMuted) {
   byId("mute").setAttribute("aria-pressed", `${isMuted}`);
-  byId("mute").textContent = isMuted ? "Unmute" : "Mute";
   document.body.classList.toggle("muted", isMuted);
 }
 
-function showError({ message, remedy, needsToken, retryAfter }) {
+function showError({ message, remedy, needsToken, retryAfter, details }) {
+  if (needsToken) requestToken(message);
+  byId("notice").hidden = needsToken;
   byId("problem").textContent = message;
-  byId("remedy").textContent = remedy;
-  byId("notice").hidden = false;
-  byId("access").hidden = !needsToken;
-  if (needsToken) byId("token").focus();
+  byId("remedy").textContent = retryAfter ? "" : remedy;
+  byId("details").hidden = !details;
+  byId("details").open = false;
+  byId("details-text").textContent = details;
   if (retryAfter) countDown(retryAfter);
+}
+
+function requestToken(problem) {
+  token = "";
+  document.body.dataset.access = "token";
+  byId("token").placeholder = "";
+  byId("token").setAttribute("aria-invalid", "true");
+  byId("token-error").textContent = problem;
+  byId("token").focus();
+}
+
+function clearError() {
+  clearInterval(countdown);
+  keepFocus(() => {
+    for (const id of ["notice", "wait", "details"]) byId(id).hidden = true;
+    byId("token").removeAttribute("aria-invalid");
+    byId("token-error").textContent = "";
+  });
 }
 
 function countDown(seconds) {
   const endsAt = performance.now() + seconds * 1000;
   const tick = () => {
     const left = Math.ceil((endsAt - performance.now()) / 1000);
-    byId("connect").disabled = left > 0;
-    byId("remedy").textContent = left > 0 ? `Try again in ${left} s.` : "You can connect again now.";
-    if (left <= 0) clearInterval(countdown);
+    byId("wait").hidden = left <= 0;
+    byId("wait").textContent = `Try again in ${left} s.`;
+    if (left > 0) return byId("call").setAttribute("aria-disabled", "true");
+    clearInterval(countdown);
+    byId("call").removeAttribute("aria-disabled");
+    byId("remedy").textContent = "You can try again now.";
   };
   countdown = setInterval(tick, 500);
   tick();
 }
 
+function connect() {
+  clearError();
+  if (document.body.dataset.access === "token") {
+    token = byId("token").value.trim() || token;
+    if (!token) return showError(NO_TOKEN);
+    byId("token").value = "";
+    byId("token").placeholder = "Entered: type to replace it";
+  }
+  transcript.clear();
+  events.clear();
+  statistics.clear();
+  clock.clear();
+  levels.start();
+  call = new Call((name, detail) => HANDLERS[name](detail));
+  call.start(token);
+}
+
 function endCall(state) {
   call?.end();
   call = null;
+  clock.stop();
   statistics.stop();
-  lifetime.stop();
   levels.stop();
   byId("audio").srcObject = null;
   showMuted(false);
@@ -78,17 +130,21 @@ function endCall(state) {
 
 const HANDLERS = {
   state(state) {
+    if (state === "connected") {
+      wasConnected = true;
+      clock.start();
+      statistics.watch(call);
+    }
     showState(state);
-    if (state === "connected") statistics.watch(call);
   },
   microphone: (stream) => levels.show(stream, "level-out"),
-  minted({ milliseconds, model, secondsLeft }) {
+  minted({ milliseconds, model }) {
     statistics.milliseconds("time-secret", milliseconds);
-    if (secondsLeft !== null) lifetime.start(secondsLeft);
     if (model) byId("model").textContent = `Model: ${model}`;
   },
   answered: ({ milliseconds }) => statistics.milliseconds("time-sdp", milliseconds),
   ready: ({ milliseconds }) => statistics.milliseconds("time-ready", milliseconds),
+  limit: (seconds) => clock.limit(seconds),
   audio(stream) {
     byId("audio").srcObject = stream;
     levels.show(stream, "level-in");
@@ -97,9 +153,7 @@ const HANDLERS = {
   received(event) {
     events.show(event, false);
     transcript.show(event);
-    if (event.type === "error") {
-      showError({ message: "The server reports an error.", remedy: event.error?.message ?? "" });
-    }
+    showTranscription(event);
   },
   failed(error) {
     endCall("failed");
@@ -107,33 +161,15 @@ const HANDLERS = {
   },
 };
 
-function connect() {
-  clearInterval(countdown);
-  call?.end();
-  byId("notice").hidden = true;
-  byId("access").hidden = true;
-  transcript.clear();
-  events.clear();
-  statistics.clear();
-  levels.start();
-  call = new Call((name, detail) => HANDLERS[name](detail));
-  call.start(token);
-}
-
-byId("connect").addEventListener("click", connect);
-byId("disconnect").addEventListener("click", () => {
-  endCall("ended");
-  byId("connect").focus();
+byId("call-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (byId("call").ariaDisabled === "true") return;
+  if (call === null) connect();
+  else endCall(call.wasConnected ? "ended" : "idle");
 });
 byId("mute").addEventListener("click", () => {
   call.muted = !call.muted;
   showMuted(call.muted);
-});
-byId("access").addEventListener("submit", (event) => {
-  event.preventDefault();
-  token = byId("token").value.trim();
-  byId("token").value = "";
-  connect();
 });
 byId("composer").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -145,4 +181,3 @@ byId("composer").addEventListener("submit", (event) => {
   call.send({ type: "response.create" });
 });
 window.addEventListener("pagehide", () => call?.end());
-showState("idle");

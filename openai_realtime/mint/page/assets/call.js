@@ -1,12 +1,11 @@
-// One call: microphone, secret, SDP offer and answer, data channel. It calls `emit(name, detail)` for
-// each event, and does not use the page. The secret is a local variable, which ends when the call starts.
+// One call: microphone, WebRTC connection, data channel. It calls `emit(name, detail)` for each event, and
+// does not use the page.
 
 import {
-  CallError, HUNG_UP, NETWORK_LOST, NO_MICROPHONE_HERE, NO_PATH,
-  callError, microphoneError, mintError, unreachableError,
+  CallError, HUNG_UP, NETWORK_LOST, NO_MICROPHONE_HERE, NO_PATH, answerError, microphoneError,
 } from "./errors.js";
+import { TIMEOUT, beginCall } from "./signalling.js";
 
-const TIMEOUT = 20_000; // milliseconds, for each request and for ICE
 const CHANNEL = "oai-events";
 
 export class Call {
@@ -16,21 +15,30 @@ export class Call {
   #channel = null;
   #microphone = null;
   #startedAt = performance.now();
-  #wasConnected = false;
+  #clockOffset = 0; // seconds by which the server's clock is ahead
+
+  wasConnected = false;
 
   constructor(emit) {
     this.#emit = (name, detail) => { if (!this.#ended.signal.aborted) emit(name, detail); };
   }
 
   async start(token) {
+    const { signal } = this.#ended;
     try {
       this.#emit("state", "microphone");
-      this.#microphone = await this.#openMicrophone();
+      this.#microphone = await openMicrophone();
+      signal.throwIfAborted();
       this.#emit("microphone", this.#microphone);
-      this.#emit("state", "secret");
-      const minted = await this.#mint(token);
-      this.#emit("state", "calling");
-      await this.#call(minted.connect_url, minted.value);
+      const connection = this.#createConnection();
+      await connection.setLocalDescription(await connection.createOffer());
+      const offer = connection.localDescription.sdp;
+      const begun = await beginCall(offer, token, { signal, report: this.#emit });
+      this.#clockOffset = begun.clockOffset;
+      if (begun.limit !== null) this.#emit("limit", begun.limit);
+      await acceptAnswer(connection, begun.answer);
+      this.#emit("state", "connecting");
+      setTimeout(() => { if (!this.wasConnected) this.#fail(NO_PATH); }, TIMEOUT);
     } catch (error) {
       this.#fail(error instanceof CallError ? error : new CallError(
         "The call could not begin.", `The browser says ${error.name}.`,
@@ -64,56 +72,6 @@ export class Call {
     this.end();
   }
 
-  async #openMicrophone() {
-    if (!navigator.mediaDevices?.getUserMedia) throw NO_MICROPHONE_HERE;
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({
-        audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-      });
-    } catch (error) {
-      throw microphoneError(error);
-    }
-    if (this.#ended.signal.aborted) for (const track of stream.getTracks()) track.stop();
-    return stream;
-  }
-
-  async #mint(token) {
-    const sentAt = performance.now();
-    const headers = { "content-type": "application/json" };
-    if (token) headers.authorization = `Bearer ${token}`;
-    const response = await this.#post("./client-secret", { headers, body: "{}" }, "The service");
-    if (!response.ok) throw mintError(response);
-    const minted = await response.json();
-    const now = Date.parse(response.headers.get("date")) || Date.now();
-    this.#emit("minted", {
-      milliseconds: performance.now() - sentAt,
-      model: minted.model,
-      // By the server's clock: the browser's may be wrong.
-      secondsLeft: minted.expires_at === null ? null : minted.expires_at - now / 1000,
-    });
-    return minted;
-  }
-
-  async #call(url, secret) {
-    const connection = this.#createConnection();
-    await connection.setLocalDescription(await connection.createOffer());
-    const sentAt = performance.now();
-    const headers = { "content-type": "application/sdp", authorization: `Bearer ${secret}` };
-    const request = { headers, body: connection.localDescription.sdp, credentials: "omit" };
-    const response = await this.#post(url, request, "The API");
-    if (!response.ok) throw callError(response);
-    const sdp = await response.text();
-    this.#emit("answered", { milliseconds: performance.now() - sentAt });
-    try {
-      await connection.setRemoteDescription({ type: "answer", sdp });
-    } catch {
-      throw new CallError("The server's response is unusable.", "It is not an SDP answer to this offer.");
-    }
-    this.#emit("state", "connecting");
-    setTimeout(() => { if (!this.#wasConnected) this.#fail(NO_PATH); }, TIMEOUT);
-  }
-
   #createConnection() {
     const connection = this.#connection = new RTCPeerConnection();
     connection.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone);
@@ -128,12 +86,12 @@ export class Call {
 
   #changeState(state) {
     if (state === "connected") {
-      this.#wasConnected = true;
+      this.wasConnected = true;
       this.#emit("state", "connected");
     } else if (state === "disconnected") {
       this.#emit("state", "interrupted");
     } else if (state === "failed") {
-      this.#fail(this.#wasConnected ? NETWORK_LOST : NO_PATH);
+      this.#fail(this.wasConnected ? NETWORK_LOST : NO_PATH);
     }
   }
 
@@ -142,16 +100,29 @@ export class Call {
     try { event = JSON.parse(data); } catch { return; }
     if (event.type === "session.created") {
       this.#emit("ready", { milliseconds: performance.now() - this.#startedAt });
+      // The server's clock: the browser's may be wrong. Many servers send 0.
+      const limit = event.session?.expires_at - Date.now() / 1000 - this.#clockOffset;
+      if (limit > 0) this.#emit("limit", limit);
     }
     this.#emit("received", event);
   }
+}
 
-  async #post(url, request, serverName) {
-    const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(TIMEOUT)]);
-    try {
-      return await fetch(url, { method: "POST", redirect: "error", cache: "no-store", signal, ...request });
-    } catch (error) {
-      throw unreachableError(serverName, error);
-    }
+async function openMicrophone() {
+  if (!navigator.mediaDevices?.getUserMedia) throw NO_MICROPHONE_HERE;
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+  } catch (error) {
+    throw microphoneError(error);
+  }
+}
+
+async function acceptAnswer(connection, sdp) {
+  try {
+    await connection.setRemoteDescription({ type: "answer", sdp });
+  } catch {
+    throw answerError(sdp);
   }
 }

@@ -1,18 +1,21 @@
-// The parts of the page that change during a call: transcript, events, secret, statistics, levels.
+// The parts of the page that change during a call: transcript, events, time, statistics, levels.
 // Rule for this file: text is set as text, never as HTML.
 
 const MAX_EVENTS = 300;
-const NAMES = { user: "You", assistant: "Model", system: "System" };
+const LAST_SECONDS = 60;
+const CONNECTING_SECONDS = 5;
+const NAMES = { user: "You", assistant: "Model", system: "System", error: "Error" };
+const TRANSCRIPTION = "conversation.item.input_audio_transcription";
 const ADDED = new Set(["conversation.item.added", "conversation.item.created"]);
 const DELTA = new Set([
   "response.output_audio_transcript.delta", "response.audio_transcript.delta",
   "response.output_text.delta", "response.text.delta",
-  "conversation.item.input_audio_transcription.delta",
+  `${TRANSCRIPTION}.delta`,
 ]);
 const DONE = new Set([
   "response.output_audio_transcript.done", "response.audio_transcript.done",
   "response.output_text.done", "response.text.done",
-  "conversation.item.input_audio_transcription.completed",
+  `${TRANSCRIPTION}.completed`,
 ]);
 const byId = (id) => document.getElementById(id);
 
@@ -39,6 +42,9 @@ function readTranscript(event) {
   const role = event.type.startsWith("conversation.") ? "user" : "assistant";
   if (DELTA.has(event.type)) return { id: event.item_id, role, delta: event.delta ?? "" };
   if (DONE.has(event.type)) return { id: event.item_id, role, text: event.transcript ?? event.text ?? "" };
+  const message = event.error?.message ?? "";
+  if (event.type === `${TRANSCRIPTION}.failed`) return { id: event.item_id, role, text: `(not transcribed: ${message})` };
+  if (event.type === "error") return { id: event.event_id, role: "error", text: message || "The server reports an error." };
   return null;
 }
 
@@ -67,6 +73,7 @@ export class TranscriptPanel {
 
   #add({ id, role }) {
     const line = element("p", `line ${role}`);
+    if (role === "error") line.setAttribute("role", "alert");
     const words = element("span", "words");
     line.append(element("span", "who", NAMES[role] ?? role), words);
     line.hidden = true;
@@ -115,31 +122,60 @@ function withoutSecret(event) {
   return JSON.stringify(event, omitSecret, 2).replace(/\bek_\w+/g, "ek_…");
 }
 
-export class SecretLifetime {
-  #endsAt = 0; // in performance.now(), which does not follow changes of the clock
-  #total = 1;
+/** How long the call has been, and its limit: the earliest one that a server named. */
+export class CallClock {
+  #startedAt = null; // in performance.now(), which does not follow changes of the clock
+  #endsAt = Infinity;
   #timer = null;
 
-  start(seconds) {
+  clear() {
     this.stop();
-    this.#total = Math.max(1, seconds);
-    this.#endsAt = performance.now() + seconds * 1000;
+    this.#startedAt = null;
+    this.#endsAt = Infinity;
+    byId("elapsed").textContent = clockTime(0);
+    byId("limit").textContent = "";
+  }
+
+  /** Start it; while it runs it does nothing. */
+  start() {
+    if (this.#startedAt !== null) return;
+    this.#startedAt = performance.now();
     this.#timer = setInterval(() => this.#show(), 250);
     this.#show();
   }
 
-  stop() {
-    clearInterval(this.#timer);
-    byId("life").textContent = "–";
-    byId("life-bar").value = 0;
+  /** Limit the call to so many seconds from now. */
+  limit(seconds) {
+    this.#endsAt = Math.min(this.#endsAt, performance.now() + seconds * 1000);
+    if (this.#startedAt !== null) this.#show();
   }
 
+  stop() { clearInterval(this.#timer); }
+
   #show() {
-    const left = Math.max(0, (this.#endsAt - performance.now()) / 1000);
-    byId("life").textContent = left > 0 ? `${Math.ceil(left)} s left` : "expired";
-    byId("life-bar").value = left / this.#total;
-    if (left === 0) clearInterval(this.#timer);
+    const now = performance.now();
+    byId("elapsed").textContent = clockTime((now - this.#startedAt) / 1000);
+    if (this.#endsAt === Infinity) return;
+    const total = (this.#endsAt - this.#startedAt) / 1000;
+    const isEnding = this.#endsAt - now < LAST_SECONDS * 1000 && total > LAST_SECONDS;
+    const text = isEnding ? "ends in less than a minute" : `of ${clockTime(wholeMinutes(total))} at most`;
+    // A status: it is announced at each change.
+    if (byId("limit").textContent !== text) byId("limit").textContent = text;
   }
+}
+
+/** Return `1:05`, or `1:00:05`. */
+function clockTime(seconds) {
+  const whole = Math.floor(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const pad = (number) => `${number}`.padStart(2, "0");
+  return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
+}
+
+/** Return seconds, rounded to whole minutes if they differ by less than the time of connecting. */
+function wholeMinutes(seconds) {
+  const minutes = Math.round(seconds / 60) * 60;
+  return Math.abs(seconds - minutes) < CONNECTING_SECONDS ? minutes : Math.ceil(seconds);
 }
 
 export class StatisticsPanel {
@@ -189,6 +225,7 @@ export class LevelMeters {
   #context = null;
   #meters = [];
   #frame = 0;
+  #timer = null;
 
   start() {
     this.stop();
@@ -206,6 +243,7 @@ export class LevelMeters {
   }
 
   stop() {
+    clearTimeout(this.#timer);
     cancelAnimationFrame(this.#frame);
     for (const { bar } of this.#meters) bar.style.setProperty("--level", 0);
     this.#meters = [];
@@ -219,6 +257,20 @@ export class LevelMeters {
       const loudness = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
       bar.style.setProperty("--level", Math.min(1, loudness * 4).toFixed(3));
     }
-    this.#frame = requestAnimationFrame(() => this.#draw());
+    // A person who wants less motion gets steps of half a second.
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.#timer = setTimeout(() => { this.#frame = requestAnimationFrame(() => this.#draw()); }, isStill ? 500 : 0);
+  }
+}
+
+/** Say whether the session transcribes the user's speech, as an event of the server shows it. */
+export function showTranscription({ session }) {
+  const transcription = session?.audio?.input?.transcription;
+  if (transcription === undefined) return; // the event does not say
+  document.body.dataset.transcription = transcription ? "on" : "off";
+  const name = byId("transcription-model");
+  if (transcription?.model && name.textContent !== transcription.model) {
+    name.textContent = transcription.model;
+    byId("price").remove(); // it is another model's
   }
 }
