@@ -23,7 +23,7 @@ model class. They accept any JSON object, and leave unknown fields where they ar
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Literal, NamedTuple
 
 from openai_realtime.core.strict_json import Json
@@ -70,6 +70,36 @@ class TranslatedRequest(NamedTuple):
 
     body: JsonObject
     dropped: tuple[str, ...] = ()
+
+
+def without_fields(fields: JsonObject, paths: Iterable[str]) -> TranslatedRequest:
+    """Return `fields` without the fields at some dotted paths, and the paths of those it had."""
+    dropped: list[str] = []
+    for path in paths:
+        *parents, last = path.split(".")
+        parent: Json = fields
+        for name in parents:
+            parent = parent.get(name) if isinstance(parent, dict) else None
+        if isinstance(parent, dict) and last in parent:
+            fields = _without_path(fields, [*parents, last])
+            dropped.append(path)
+    return TranslatedRequest(fields, tuple(dropped))
+
+
+def _without_path(fields: JsonObject, path: list[str]) -> JsonObject:
+    name, *rest = path
+    if not rest:
+        return _without(fields, {name})
+    return {**fields, name: _without_path(_object(fields[name]), rest)}
+
+
+def flat_path(nested: str) -> str:
+    """Return the dotted path of a nested session's field in a flat session."""
+    for flat, moved in MOVED.items():
+        prefix = ".".join(moved)
+        if nested == prefix or nested.startswith(f"{prefix}."):
+            return flat + nested.removeprefix(prefix)
+    return nested
 
 
 def nested_request(flat: JsonObject, session_type: SessionType) -> TranslatedRequest:

@@ -13,6 +13,7 @@ ClientVariable = Literal[
     "AZURE_OPENAI_AD_TOKEN",
     "AZURE_OPENAI_API_KEY",
     "AZURE_OPENAI_ENDPOINT",
+    "ELEVENLABS_API_KEY",
     "HTTPS_PROXY",
     "LITELLM_API_KEY",
     "NO_PROXY",

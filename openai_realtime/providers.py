@@ -40,6 +40,17 @@ _AZURE_PREVIEW_PATHS: Final = {
     "transcription_sessions": "/transcription_sessions",
 }
 _XAI_PATHS: Final = {name: _PATHS[name] for name in ("client_secrets", "models")}
+_ELEVENLABS_PATHS: Final = {"client_secrets": _PATHS["client_secrets"]}
+_UNSUPPORTED_BY_ELEVENLABS: Final = (
+    "audio.input.noise_reduction",
+    "audio.input.transcription.model",
+    "audio.input.transcription.prompt",
+    "audio.output.speed",
+    "parallel_tool_calls",
+    "prompt",
+    "truncation",
+)
+MAX_LIFETIME: Final = 7200
 NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 _OPENAI = re.compile(
     r"https://(?:[a-z]{2,8}\.)?api\.openai\.com(?![^:/])", re.ASCII | re.IGNORECASE
@@ -109,6 +120,15 @@ class Provider:
     with the key mints one first."""
     offer_query: dict[str, str] = field(default_factory=dict[str, str])
     """The query of the URL that takes WebRTC offers. Default: none; Azure: `webrtcfilter=on`."""
+    unsupported: tuple[str, ...] = ("max_duration_seconds",)
+    """Fields of a session that are not sent, by their paths in the nested shape, such as
+    `audio.output.speed`. Default: `max_duration_seconds`, which only ElevenLabs takes."""
+    flat_fields: tuple[str, ...] = ()
+    """Fields of the flat shape that the provider's nested shape has too. Default: none."""
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    """The provider's own names for fields of a nested session. Default: none."""
+    max_lifetime: int = MAX_LIFETIME
+    """The longest lifetime of a secret, in seconds."""
     allow_http: bool = False
     """Whether plain http, which shows the key to the network, may go to hosts besides loopback."""
 
@@ -239,7 +259,11 @@ def azure_preview(
 
 
 def xai(**defaults: Unpack[RequestDefaults]) -> Provider:
-    """Return xAI, where a secret has a lifetime and no session (key: `XAI_API_KEY`)."""
+    """Return xAI, where a secret has a lifetime and no session (key: `XAI_API_KEY`).
+
+    The lifetime is at most 3600 seconds; without one, xAI's default is 600. The page configures the
+    session itself, by WebSocket: xAI has no WebRTC and no calls.
+    """
     return Provider(
         "xAI",
         "https://api.x.ai/v1",
@@ -247,6 +271,36 @@ def xai(**defaults: Unpack[RequestDefaults]) -> Provider:
         key_variable="XAI_API_KEY",
         paths=_XAI_PATHS.copy(),
         takes_session=False,
+        max_lifetime=3600,
+        **defaults,
+    )
+
+
+def elevenlabs(
+    base_url: str = "https://api.elevenlabs.io",
+    *,
+    allow_http: bool = False,
+    **defaults: Unpack[RequestDefaults],
+) -> Provider:
+    """Return ElevenLabs' Eleven Realtime (key: `ELEVENLABS_API_KEY`, as `xi-api-key`).
+
+    `base_url` is the host of the account's data residency, where it is not the usual one. Secrets
+    are for WebSocket: there is no WebRTC, and there are no calls. Voices are ElevenLabs' voice ids.
+    `max_duration_seconds` limits the session. Raises `ConfigurationError` when `base_url` is
+    unusable, as `compatible` does.
+    """
+    host = check_base_url(base_url, allow_http=allow_http).removesuffix("/v1/convai")
+    return Provider(
+        "ElevenLabs",
+        f"{host}/v1/convai",
+        dialect="ga",
+        auth=AuthScheme("xi-api-key"),
+        key_variable="ELEVENLABS_API_KEY",
+        paths=_ELEVENLABS_PATHS.copy(),
+        unsupported=_UNSUPPORTED_BY_ELEVENLABS,
+        flat_fields=("temperature",),
+        renamed={"max_output_tokens": "max_response_output_tokens"},
+        allow_http=allow_http,
         **defaults,
     )
 
@@ -255,6 +309,12 @@ def litellm(
     base_url: str, *, allow_http: bool = False, **defaults: Unpack[RequestDefaults]
 ) -> Provider:
     """Return a LiteLLM proxy at `base_url`, with or without `/v1` (key: `LITELLM_API_KEY`).
+
+    The proxy lacks some routes: `sessions.create` is sent to `/realtime/client_secrets`, because it
+    has no `/realtime/sessions`; `calls.accept`, `.reject`, `.refer` and `.hangup` raise
+    `NotFoundError`. It takes a WebRTC offer only with a secret of its own, and without `session`:
+    `client.with_options(api_key=secret).calls.create(sdp=…)`; the call's id may be None. Its WebRTC
+    routes respond with 403 until its administrator allows them.
 
     Raises `ConfigurationError` when `base_url` is unusable, as `compatible` does.
     """

@@ -62,5 +62,13 @@ def test_the_keys_of_every_provider_are_in_the_list() -> None:
         for name, function in functions
         if inspect.signature(function).return_annotation == "Provider"
     }
-    assert public == {"openai", "azure", "azure_preview", "xai", "litellm", "compatible"}
+    assert public == {
+        "openai",
+        "azure",
+        "azure_preview",
+        "xai",
+        "elevenlabs",
+        "litellm",
+        "compatible",
+    }
     assert {provider.key_variable for provider in made} <= set(CLIENT_VARIABLES)

@@ -116,7 +116,7 @@ def test_the_command_line_block_runs(realtime_server: MockRealtimeServer) -> Non
 def test_the_provider_table_is_true() -> None:
     section = README.partition("\n## Providers\n")[2].partition("\n## ")[0]
     rows = re.findall(r"\| `(RealtimeSessionsClient\(.*?\))` \|", section)
-    assert len(rows) == 9
+    assert len(rows) == 10
     for row in rows:
         names = {**vars(providers), "RealtimeSessionsClient": RealtimeSessionsClient}
         given = {"get_token": lambda: "token", **names}

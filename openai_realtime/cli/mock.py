@@ -40,9 +40,9 @@ class MockOptions:
     provider: MockProviderName | None = option(
         None,
         "NAME",
-        "The provider to imitate: openai, azure, azure-preview, xai, litellm, bifrost, compatible (a "
-        "flat-only server) or keyless (one that takes any key). Default: a server that takes both "
-        "dialects.",
+        "The provider to imitate: openai, azure, azure-preview, xai, elevenlabs, litellm, bifrost, "
+        "compatible (a flat-only server) or keyless (one that takes any key). Default: a server that "
+        "takes both dialects.",
     )
     dialect: Literal["beta", "ga", "both"] | None = option(
         None,
@@ -125,6 +125,7 @@ def _line_to_paste(server: MockRealtimeServer, provider: MockProviderName | None
         "azure": endpoint,
         "azure-preview": f"{endpoint} --deployment {server.provider.deployment}",
         "xai": base_url,
+        "elevenlabs": base_url,
         "litellm": f"{base_url} --model gpt-realtime-2.1",
     }
     if provider is None or provider not in options:

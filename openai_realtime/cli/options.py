@@ -176,7 +176,7 @@ def _flattened(signature: inspect.Signature, hints: dict[str, Any]) -> Iterator[
             )
 
 
-ProviderName = Literal["openai", "azure", "azure-preview", "xai", "litellm"]
+ProviderName = Literal["openai", "azure", "azure-preview", "xai", "elevenlabs", "litellm"]
 _PROVIDER = "Provider"
 _CONNECTION = "Connection"
 
@@ -188,14 +188,14 @@ class ProviderOptions:
     provider: ProviderName | None = option(
         _PROVIDER,
         "NAME",
-        "The provider to call: openai, azure, azure-preview, xai or litellm. Default: any server with "
-        "OpenAI's API, at the base URL.",
+        "The provider to call: openai, azure, azure-preview, xai, elevenlabs or litellm. Default: any "
+        "server with OpenAI's API, at the base URL.",
     )
     base_url: str | None = option(
         _PROVIDER,
         "URL",
-        "The API's URL: of any compatible server, of LiteLLM, or of a gateway to xAI. Default: "
-        "OPENAI_BASE_URL, else https://api.openai.com/v1.",
+        "The API's URL: of any compatible server, of LiteLLM, of a gateway to xAI, or of ElevenLabs' "
+        "data residency. Default: OPENAI_BASE_URL, else https://api.openai.com/v1.",
     )
     region: str | None = option(_PROVIDER, "NAME", "openai: a data-residency region, such as eu.")
     endpoint: str | None = option(
@@ -356,6 +356,7 @@ _PROVIDERS: Final[Mapping[ProviderName, Callable[..., providers.Provider]]] = {
     "azure": providers.azure,
     "azure-preview": providers.azure_preview,
     "xai": _xai,
+    "elevenlabs": providers.elevenlabs,
     "litellm": providers.litellm,
 }
 """The function that makes each provider. Its parameters are the options that the provider takes."""

@@ -113,10 +113,13 @@ def _error_object(body: Json) -> Json:
 
 
 def error_details(body: Json) -> dict[str, Json]:
-    """Return the object with code, type and param: `error` if it is an object, else the root."""
+    """Return the object with message, code, type and param: `error`, `detail`, or the root."""
     inner = _error_object(body)
-    if isinstance(inner, dict):
+    if isinstance(inner, dict) and inner is not body:
         return inner
+    detail = body.get("detail") if isinstance(body, dict) else None
+    if isinstance(detail, dict) and "message" in detail:
+        return detail
     return body if isinstance(body, dict) else {}
 
 

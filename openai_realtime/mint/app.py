@@ -23,6 +23,7 @@ from openai_realtime.mint.readiness import Readiness, is_ready
 from openai_realtime.mint.request_body import Choices
 from openai_realtime.mint.secret_issuer import SecretIssuer, SessionPlan, check_pool, connect_url
 from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE
+from openai_realtime.providers import MAX_LIFETIME
 
 _DEFAULT_LIFETIME = 60
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -105,7 +106,9 @@ def mint_endpoint(client: ClientOrFactory, **options: Unpack[MintOptions]) -> Mi
 def _endpoint(clients: ClientSource, options: MintOptions) -> MintEndpoint:
     choices = Choices(options.get("allow", {}))
     session = cast("dict[str, object]", options["session"])
-    plan = SessionPlan.of(session, options.get("lifetime", _DEFAULT_LIFETIME), choices)
+    lifetime = options.get("lifetime", _DEFAULT_LIFETIME)
+    longest = clients.passed.provider.max_lifetime if clients.passed else MAX_LIFETIME
+    plan = SessionPlan.of(session, lifetime, choices, longest)
     pool = options.get("pool")
     check_pool(pool, plan)
     url = options.get("connect_url") or None

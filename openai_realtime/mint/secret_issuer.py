@@ -26,7 +26,7 @@ from openai_realtime.types.client_secret import ClientSecret
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
 from openai_realtime.types.session import RealtimeSessionCreateResponse
 
-_MIN_LIFETIME, _MAX_LIFETIME = 10, 7200
+_MIN_LIFETIME = 10
 _MIN_TTL = 30.0
 _REQUEST_OPTIONS = RequestOptions.__annotations__.keys()
 
@@ -62,13 +62,15 @@ class SessionPlan:
     """Seconds."""
 
     @classmethod
-    def of(cls, session: Mapping[str, object], lifetime: int, choices: Choices) -> SessionPlan:
+    def of(
+        cls, session: Mapping[str, object], lifetime: int, choices: Choices, max_lifetime: int
+    ) -> SessionPlan:
         """Return the plan; raises `ConfigurationError` or `ParameterError` when it is unusable.
 
         Each choice is validated, so that no request fails because of it later.
         """
-        if isinstance(lifetime, bool) or not _MIN_LIFETIME <= lifetime <= _MAX_LIFETIME:
-            message = f"lifetime is unusable: it must be {_MIN_LIFETIME} to {_MAX_LIFETIME} seconds"
+        if isinstance(lifetime, bool) or not _MIN_LIFETIME <= lifetime <= max_lifetime:
+            message = f"lifetime is unusable: it must be {_MIN_LIFETIME} to {max_lifetime} seconds"
             raise ConfigurationError(message)
         if {"client_secret", "expires_after"} & session.keys():
             message = "session: the secret's lifetime is set by lifetime=…"

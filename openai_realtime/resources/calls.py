@@ -27,11 +27,13 @@ from openai_realtime.resources.create_operation import (
     NESTED_HINTS,
     create_call,
     warn_of_dropped,
+    without_unsupported,
 )
 from openai_realtime.resources.parameters import (
     Parameters,
     encode_json,
     encode_text,
+    merge_extra_body,
     tool_credentials,
 )
 from openai_realtime.resources.requests import CallArguments
@@ -75,10 +77,13 @@ ACTIONS = {
 def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
     """Return the call of `calls.create`."""
     arguments = CallArguments.split(configuration, params)
-    parameters = CREATE.validate(arguments.parameters, arguments.extra_body)
-    sdp = encode_text("sdp", str(parameters.pop("sdp")))
     provider, credential = configuration.provider, configuration.credential
+    checked = CREATE.validate(arguments.parameters)
+    checked, unsupported = without_unsupported(checked, provider, "ga")
+    parameters = merge_extra_body(checked, arguments.extra_body)
+    sdp = encode_text("sdp", str(parameters.pop("sdp")))
     query, dropped = _offer_query(provider, parameters)
+    dropped += unsupported
     warn_of_dropped("calls.create", arguments, dropped)
     if parameters and credential.is_ephemeral:
         message = "session cannot be set with an ephemeral key: its session is already configured"

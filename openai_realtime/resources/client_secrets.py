@@ -47,6 +47,9 @@ class AsyncClientSecrets(AsyncResource):
         opens. If the server accepts only the flat shape, the request is sent in that shape; the
         return type is the same.
 
+        A secret lives for 600 seconds unless `expires_after` sets another lifetime
+        (`sessions.create` has a default of 60, and so have servers with only the flat shape).
+
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.
 
@@ -69,6 +72,9 @@ class ClientSecrets(SyncResource):
         documents, and options. Returns the secret (`value`, `expires_at`) and the `session` that it
         opens. If the server accepts only the flat shape, the request is sent in that shape; the
         return type is the same.
+
+        A secret lives for 600 seconds unless `expires_after` sets another lifetime
+        (`sessions.create` has a default of 60, and so have servers with only the flat shape).
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.

@@ -16,13 +16,18 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
 from openai_realtime.core.exchange import NO_HINTS, Call
-from openai_realtime.dialects import JsonObject
+from openai_realtime.dialects import JsonObject, TranslatedRequest, flat_path, without_fields
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
-from openai_realtime.resources.parameters import encode_json, tool_credentials
+from openai_realtime.resources.parameters import (
+    encode_json,
+    merge_extra_body,
+    tool_credentials,
+)
 from openai_realtime.resources.requests import CallArguments, level_of_caller
 from openai_realtime.resources.responses import M, parse_response
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_RECEIVE
@@ -54,6 +59,7 @@ _BETA_HEADER_HINTS: Mapping[int | str, str] = MappingProxyType(
         "it requests the retired flat shape",
     )
 )
+_FLAT_LIFETIME: JsonObject = {"anchor": "created_at", "seconds": 60}
 _LIFETIME_PARAMETERS = frozenset({"client_secret", "expires_after"})
 
 
@@ -104,7 +110,7 @@ def create_call(
 class _Creation(Generic[M]):
     """One call of a `create` method."""
 
-    __slots__ = ("_arguments", "_body", "_configuration", "_operation")
+    __slots__ = ("_arguments", "_body", "_configuration", "_dropped", "_operation")
 
     def __init__(
         self,
@@ -118,7 +124,13 @@ class _Creation(Generic[M]):
         parameters = arguments.parameters
         if operation.normalize is not None:
             parameters = operation.normalize(parameters)
-        self._body = operation.parameters.validate(parameters, arguments.extra_body)
+        checked = operation.parameters.validate(parameters)
+        # Both before `extra_body` is merged, which sends what a provider is not known to support.
+        _check_lifetime(requested_lifetime(checked), configuration.provider)
+        supported, self._dropped = without_unsupported(
+            checked, configuration.provider, operation.dialect
+        )
+        self._body = merge_extra_body(supported, arguments.extra_body)
 
     def call(self) -> Call[M]:
         """Return the call in the dialect that the server accepts, as far as that is known."""
@@ -134,13 +146,18 @@ class _Creation(Generic[M]):
         self, fallback: Callable[[APIStatusError], Call[M] | None] | None = None
     ) -> Call[M]:
         operation = self._operation
-        draft = Draft(operation.endpoint, operation.dialect, self._body)
+        draft = Draft(operation.endpoint, operation.dialect, self._body, self._dropped)
         return self._call(draft, fallback=fallback)
 
     def _translated_call(self, *, learns: bool = False) -> Call[M]:
         """Return the call in the other dialect; with `learns`, its success stores the dialect."""
-        assert self._operation.translate is not None  # noqa: S101 - for the type checker
-        return self._call(self._operation.translate(self._body), learns=learns)
+        operation = self._operation
+        assert operation.translate is not None  # noqa: S101 - for the type checker
+        draft = operation.translate(self._body)
+        if operation.dialect == "beta":
+            draft = _as_flat_promises(draft, self._body, self._configuration.provider)
+        draft = draft._replace(dropped=self._dropped + draft.dropped)
+        return self._call(draft, learns=learns)
 
     def _fallback(self, error: APIStatusError) -> Call[M] | None:
         """Return the call in the other dialect if `error` says that this one is retired."""
@@ -218,6 +235,47 @@ def warn_of_dropped(operation: str, arguments: CallArguments, dropped: tuple[str
         )
 
 
+def without_unsupported(
+    parameters: JsonObject, provider: Provider, dialect: Dialect
+) -> TranslatedRequest:
+    """Return checked parameters without those that the provider does not support, and their paths."""
+    return without_fields(parameters, _unsupported_paths(provider.unsupported, dialect))
+
+
+@cache
+def _unsupported_paths(nested: tuple[str, ...], dialect: Dialect) -> tuple[str, ...]:
+    """Return the paths of a session's fields among the parameters of a dialect."""
+    if dialect == "beta":
+        return tuple(map(flat_path, nested))
+    return tuple(f"session.{path}" for path in nested)
+
+
+def _as_flat_promises(draft: Draft, flat: JsonObject, provider: Provider) -> Draft:
+    """Return a translated flat request with what the flat shape promises.
+
+    A secret lives for 60 seconds if the request sets no lifetime: the nested default is 600. The
+    fields that the provider's nested shape has too are sent.
+    """
+    body = dict(draft.body)
+    lifetime = body.get("expires_after", {})
+    if isinstance(lifetime, dict):
+        body["expires_after"] = {**_FLAT_LIFETIME, **lifetime}
+    kept = {name: flat[name] for name in draft.dropped if name in provider.flat_fields}
+    session = body["session"]
+    if kept and isinstance(session, dict):
+        body["session"] = {**session, **kept}
+    dropped = tuple(name for name in draft.dropped if name not in kept)
+    return Draft(draft.endpoint, draft.dialect, body, dropped)
+
+
+def _check_lifetime(lifetime: float | None, provider: Provider) -> None:
+    if lifetime is not None and lifetime > provider.max_lifetime:
+        message = (
+            f"expires_after.seconds must be at most {provider.max_lifetime} at {provider.name}"
+        )
+        raise ParameterError(message, param="expires_after.seconds")
+
+
 def _fitted(
     draft: Draft,
     provider: Provider,
@@ -239,6 +297,12 @@ def _fitted(
         lifetime = body.get("expires_after")
         seconds = lifetime.get("seconds") if isinstance(lifetime, dict) else None
         body = {} if seconds is None else {"expires_after": {"seconds": seconds}}
+    elif provider.renamed:
+        session = body.get("session")
+        names = provider.renamed
+        if isinstance(session, dict):
+            session = {names.get(name, name): value for name, value in session.items()}
+            body = {**body, "session": session}
     elif provider.has_top_level_model and (model := _model_of(body.get("session"))) is not None:
         body = {"model": model, **body}
     else:

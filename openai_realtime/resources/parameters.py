@@ -61,12 +61,7 @@ class Parameters:
         With `keep_unknown`, unknown names are returned unchecked: so a server reads them. Raises `ParameterError` when one of them is wrong.
         """
         checked = self._checked(parameters, "allow" if keep_unknown else None)
-        if extra_body is None:
-            return checked
-        with suppress(ValidationError):
-            return merge_objects(checked, _MEMBERS.validate_python(extra_body))
-        message = "extra_body must be a mapping of names to JSON values"
-        raise ParameterError(message, param="extra_body")
+        return merge_extra_body(checked, extra_body)
 
     def _checked(
         self, parameters: Mapping[str, object], unknown: Literal["allow"] | None
@@ -80,6 +75,16 @@ class Parameters:
         # Raised after the `except` block: the validation error, which holds the caller's data, is
         # not in the chain.
         raise _parameter_error(problems, self._typed_dict, self._hints)
+
+
+def merge_extra_body(checked: JsonObject, extra_body: object) -> JsonObject:
+    """Return `checked` with the members of `extra_body`; raises `ParameterError` if it has none."""
+    if extra_body is None:
+        return checked
+    with suppress(ValidationError):
+        return merge_objects(checked, _MEMBERS.validate_python(extra_body))
+    message = "extra_body must be a mapping of names to JSON values"
+    raise ParameterError(message, param="extra_body")
 
 
 def encode_json(value: Json) -> bytes:

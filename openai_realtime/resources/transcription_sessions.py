@@ -57,6 +57,9 @@ class AsyncTranscriptionSessions(AsyncResource):
         the server accepts only the nested shape, the request is sent in that shape to
         `/realtime/client_secrets`; the return type is the same.
 
+        A secret lives for 60 seconds unless `client_secret` sets another lifetime, in either shape
+        (`client_secrets.create` has a default of 600).
+
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.
 
@@ -81,6 +84,9 @@ class TranscriptionSessions(SyncResource):
         and options. Returns the session; give its `client_secret.value` to the browser or phone. If
         the server accepts only the nested shape, the request is sent in that shape to
         `/realtime/client_secrets`; the return type is the same.
+
+        A secret lives for 60 seconds unless `client_secret` sets another lifetime, in either shape
+        (`client_secrets.create` has a default of 600).
 
         The options are `timeout` (seconds for the whole call, or a `Timeout`), `safety_identifier`,
         `strict`, `extra_headers`, `extra_query` and `extra_body`.

@@ -34,7 +34,6 @@ S = TypeVar("S", AsyncSessions, Sessions)
 _DEFAULT_LIFETIME = 60.0  # seconds: the endpoint's default, for a response without an expiry
 _DATE_STEP = 1.0  # a Date header has whole seconds: the server's clock may be this much ahead of it
 
-MAX_LIFETIME = 7200
 _REQUESTED_LIFETIME = 600  # seconds, if the caller requests none
 _SETTINGS = frozenset({"size", "min_size", "min_ttl", "concurrency", "name"})
 _numbers = count(1)
@@ -66,7 +65,7 @@ class PoolConfig:
             min_ttl=_seconds(params.get("min_ttl", 30.0)),
         )
         create_call(configuration, CREATE, session)  # raises `ParameterError` if they are wrong
-        lifetime = _lifetime(session, limits.min_ttl)
+        lifetime = _lifetime(session, limits.min_ttl, configuration.provider.max_lifetime)
         name = arguments["name"] if "name" in arguments else _next_name()
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:  # noqa: PLR2004 - the message says it
             message = "name must be a printable text of 1 to 100 characters"
@@ -229,12 +228,12 @@ def _seconds(value: object) -> float:
     return value
 
 
-def _lifetime(session: dict[str, object], min_ttl: float) -> float:
+def _lifetime(session: dict[str, object], min_ttl: float, longest: int) -> float:
     """Return the lifetime that `session` requests, after adding one to it if it requests none."""
     secret = cast("Mapping[str, Mapping[str, object]]", session.get("client_secret", {}))
     seconds = secret.get("expires_after", {}).get("seconds")
     if not isinstance(seconds, int):
-        seconds = min(MAX_LIFETIME, max(_REQUESTED_LIFETIME, round(2 * min_ttl)))
+        seconds = min(longest, max(_REQUESTED_LIFETIME, round(2 * min_ttl)))
         expires_after = {"anchor": "created_at", "seconds": seconds}
         session["client_secret"] = {**secret, "expires_after": expires_after}
     if seconds <= min_ttl:

@@ -13,12 +13,13 @@ from urllib.parse import unquote
 from openai_realtime import providers
 from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.core.wire import Headers
-from openai_realtime.dialects import nested_response
+from openai_realtime.dialects import nested_response, without_fields
 from openai_realtime.errors import ConfigurationError, ParameterError
+from openai_realtime.providers import AuthScheme
 
 if TYPE_CHECKING:
     from openai_realtime.dialects import JsonObject
-    from openai_realtime.providers import AuthScheme, Provider
+    from openai_realtime.providers import Provider
 
 MockDialect = Literal["beta", "ga", "both"]
 ProviderName = Literal[
@@ -26,6 +27,7 @@ ProviderName = Literal[
     "azure",
     "azure_preview",
     "xai",
+    "elevenlabs",
     "litellm",
     "bifrost",
     "compatible",
@@ -105,6 +107,7 @@ _DISABLED = error_response(
 _NOT_FOUND = error_response(404, "Invalid URL")
 _CALL_ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})
 _HOST = "https://mock.invalid"
+_ELEVENLABS = providers.elevenlabs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,27 @@ def _format_xai(session: JsonObject) -> JsonObject:
     return {name: session[name] for name in ("value", "expires_at")}
 
 
+def _parse_elevenlabs(parameters: JsonObject, _endpoint: str) -> JsonObject:
+    """Return the parameters under OpenAI's names; refuse those that ElevenLabs does not have."""
+    session = parameters.get("session")
+    if not isinstance(session, dict):
+        return parameters
+    unknown = without_fields(session, [*_ELEVENLABS.unsupported, *_ELEVENLABS.renamed]).dropped
+    if unknown:
+        message = f"session.{unknown[0]} is not a parameter"
+        raise ParameterError(message, param=f"session.{unknown[0]}")
+    own_names = {own: name for name, own in _ELEVENLABS.renamed.items()}
+    session = {own_names.get(name, name): value for name, value in session.items()}
+    return {**parameters, "session": session}
+
+
+def _format_elevenlabs(response: JsonObject) -> JsonObject:
+    session = cast("JsonObject", response["session"])
+    session = without_fields(session, _ELEVENLABS.unsupported).body
+    renamed = _ELEVENLABS.renamed
+    return {**response, "session": {renamed.get(name, name): session[name] for name in session}}
+
+
 def _parse_litellm(parameters: JsonObject, endpoint: str) -> JsonObject:
     if endpoint == "client_secrets" and "model" not in parameters:
         message = "model is required beside the session"
@@ -227,6 +251,13 @@ PROFILES: dict[ProviderName, Profile] = {
         dialect="ga",
         parse_request=_parse_xai,
         format_response=_format_xai,
+    ),
+    "elevenlabs": Profile(
+        replace(providers.elevenlabs(), base_url=f"{_HOST}/v1/convai"),
+        dialect="ga",
+        auth_schemes=(AuthScheme("xi-api-key"),),
+        parse_request=_parse_elevenlabs,
+        format_response=_format_elevenlabs,
     ),
     "litellm": Profile(
         providers.litellm(f"{_HOST}/v1"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Required
 
-from pydantic import Discriminator, Tag, with_config
+from pydantic import AliasChoices, Discriminator, Field, Tag, with_config
 from typing_extensions import TypedDict
 
 from openai_realtime.types.annotations import AS_LIST, STRICT, Between, TaggedUnion, type_of
@@ -134,6 +134,8 @@ class RealtimeSessionParam(NestedSessionParameters, total=False):
 
     type: Required[Literal["realtime"]]
     """Always `realtime`."""
+    max_duration_seconds: Annotated[int, Between(60, 7200)]
+    """Only ElevenLabs: when the session ends, 60–7200. Default there: 600."""
 
 
 class TranscriptionSessionParam(TypedDict, total=False):
@@ -157,7 +159,7 @@ class ClientSecretParameters(TypedDict, total=False):
     """The parameters of a client secret."""
 
     expires_after: ExpiresAfterParam
-    """The secret's lifetime. Default: 600 seconds."""
+    """The secret's lifetime. Default: 600 seconds, which is ten times that of `sessions.create`."""
     session: Annotated[
         Annotated[RealtimeSessionParam, Tag("Realtime")]
         | Annotated[TranscriptionSessionParam, Tag("Transcription")],
@@ -256,8 +258,11 @@ class NestedRealtimeSession(WireModel):
     """Whether several tools may be called at once."""
     reasoning: Reasoning | None = None
     """How much a reasoning model reasons before it responds."""
-    max_output_tokens: int | Literal["inf"] | str | None = None
-    """The most tokens of one response: 1–4096, or `"inf"`."""
+    max_output_tokens: int | Literal["inf"] | str | None = Field(
+        None, validation_alias=AliasChoices("max_output_tokens", "max_response_output_tokens")
+    )
+    """The most tokens of one response: 1–4096, or `"inf"`. (ElevenLabs sends it under the flat
+    shape's name.)"""
     truncation: Literal["auto", "disabled"] | str | RetentionRatioTruncation | None = None
     """How a conversation that is too long is shortened."""
     prompt: Prompt | None = None

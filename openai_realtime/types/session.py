@@ -197,6 +197,8 @@ class SessionParameters(TypedDict, total=False):
     """Additional fields of the server's events. Default: none."""
     client_secret: ClientSecretParam
     """The secret's lifetime. Default: 60 seconds."""
+    max_duration_seconds: Annotated[int, Between(60, 7200)]
+    """Only ElevenLabs: when the session ends, 60–7200. Default there: 600."""
 
 
 class SessionCreateParams(SessionParameters, RequestOptions, total=False):

@@ -50,6 +50,7 @@ def test_the_mock_imitates_every_provider(provider: str, invoke: Invoke) -> None
             "AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY",
         ),
         ("--provider xai", "XAI_API_KEY"),
+        ("--provider elevenlabs", "ELEVENLABS_API_KEY"),
         ("--provider litellm --base-url https://x.example", "LITELLM_API_KEY"),
     ],
 )
@@ -90,7 +91,7 @@ def test_what_does_not_go_together_is_a_usage_error(invoke: Invoke) -> None:
         invoke,
         "mint --provider aws",
         "Invalid value for '--provider': 'aws' is not one of 'openai', 'azure', 'azure-preview', "
-        "'xai', 'litellm'.",
+        "'xai', 'elevenlabs', 'litellm'.",
     )
 
 

@@ -29,6 +29,7 @@ WITH_OPTIONS_OF_THEIR_OWN = {
     "azure",
     "azure-preview",
     "xai",
+    "elevenlabs",
     "litellm",
 }
 

@@ -107,6 +107,11 @@ PREVIEW = {
             {"provider": "xai", "base_url": "http://gate", "allow_http": True},
             replace(providers.xai(), base_url="http://gate"),
         ),
+        ({"provider": "elevenlabs"}, providers.elevenlabs()),
+        (
+            {"provider": "elevenlabs", "base_url": "https://api.eu.residency.elevenlabs.io"},
+            providers.elevenlabs("https://api.eu.residency.elevenlabs.io"),
+        ),
         (
             {"provider": "litellm", "base_url": "http://lite:4000", "allow_http": True},
             providers.litellm("http://lite:4000", allow_http=True),
