@@ -9,6 +9,7 @@ from typing import TypedDict, cast
 
 from openai_realtime import core
 from openai_realtime._version import __version__
+from openai_realtime.core.base_url import check_base_url
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.request_additions import (
     Additions,
@@ -28,7 +29,6 @@ from openai_realtime.providers import (
     OPENAI_BASE_URL,
     Dialect,
     Provider,
-    check_base_url,
     compatible,
 )
 from openai_realtime.secrets import ApiKey

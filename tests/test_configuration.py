@@ -8,7 +8,7 @@ import pytest
 
 from openai_realtime import ConfigurationError, RetryPolicy, SyncRealtimeSessionsClient, Timeout
 from openai_realtime.configuration import Configuration
-from openai_realtime.providers import check_base_url, is_loopback
+from openai_realtime.core.base_url import check_base_url, is_loopback
 from openai_realtime.secrets import Authorization
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from openai_realtime import providers
 from openai_realtime.cli import output
 from openai_realtime.cli.options import flag, option
 from openai_realtime.cli.parameters import read_secret_file
+from openai_realtime.core import base_url
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import ConfigurationError, ParameterError
 
@@ -188,7 +188,7 @@ def anyone_on_this_machine() -> Authorize:
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address can only be this machine."""
     # Stricter than for a base URL: a zone may be any text, and `x.localhost` may be any machine.
-    return "%" not in host and not host.endswith(".localhost") and providers.is_loopback(host)
+    return "%" not in host and not host.endswith(".localhost") and base_url.is_loopback(host)
 
 
 def _digest(token: str) -> bytes:

@@ -17,6 +17,7 @@ from typing import (
     Literal,
     Unpack,
     cast,
+    get_args,
     get_type_hints,
 )
 
@@ -31,6 +32,7 @@ from openai_realtime.cli.parameters import (
     read_api_key,
     read_headers,
 )
+from openai_realtime.core.base_url import check_base_url
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import ParameterError
 
@@ -188,8 +190,7 @@ class ProviderOptions:
     provider: ProviderName | None = option(
         _PROVIDER,
         "NAME",
-        "The provider to call: openai, azure, azure-preview, xai, elevenlabs or litellm. Default: any "
-        "server with OpenAI's API, at the base URL.",
+        f"The provider: {', '.join(get_args(ProviderName))}. Default: any server with OpenAI's API.",
     )
     base_url: str | None = option(
         _PROVIDER,
@@ -329,8 +330,7 @@ class ConnectionOptions(ProviderOptions):
         return {"api_key": api_key, "provider": provider}
 
     def _check_mock(self) -> None:
-        # --allow-http does not select a server.
-        given = [name for name in self.given() if name != "allow_http"]
+        given = [name for name in self.given() if name != "allow_http"]  # it selects no server
         if self.api_key_file is not None:
             given.append("api_key_file")
         if given:
@@ -346,9 +346,8 @@ def profile_name(provider: str | None) -> profiles.ProviderName | None:
 def _xai(base_url: str | None = None, *, allow_http: bool = False) -> providers.Provider:
     """Return xAI, or a gateway to it at `base_url`."""
     provider = providers.xai()
-    if base_url is None:
-        return provider
-    return replace(provider, base_url=providers.check_base_url(base_url, allow_http=allow_http))
+    url = provider.base_url if base_url is None else base_url
+    return replace(provider, base_url=check_base_url(url, allow_http=allow_http))
 
 
 _PROVIDERS: Final[Mapping[ProviderName, Callable[..., providers.Provider]]] = {
