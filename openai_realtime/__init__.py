@@ -54,6 +54,14 @@ if TYPE_CHECKING:
         WebhookReplayedError,
         WebhookVerificationError,
     )
+    from openai_realtime.identity import (
+        AzureManagedIdentity,
+        GcpMetadata,
+        SubjectTokenFile,
+        SubjectTokenSource,
+        WorkloadIdentity,
+        workload_identity,
+    )
     from openai_realtime.providers import AuthScheme, Provider
     from openai_realtime.secrets import EphemeralKey
     from openai_realtime.types.call import RealtimeCall
@@ -85,6 +93,7 @@ __all__ = [
     "AsyncClientOptions",
     "AuthScheme",
     "AuthenticationError",
+    "AzureManagedIdentity",
     "BadRequestError",
     "CertificateError",
     "ClientClosedError",
@@ -97,6 +106,7 @@ __all__ = [
     "DroppedParameterWarning",
     "EphemeralKey",
     "FunctionTool",
+    "GcpMetadata",
     "InternalServerError",
     "NotFoundError",
     "ParameterError",
@@ -115,6 +125,8 @@ __all__ = [
     "RetiringWarning",
     "RetryPolicy",
     "SessionCreateParams",
+    "SubjectTokenFile",
+    "SubjectTokenSource",
     "SyncClientOptions",
     "SyncRealtimeSessionsClient",
     "Timeout",
@@ -127,7 +139,9 @@ __all__ = [
     "WebhookReplayedError",
     "WebhookVerificationError",
     "WebhookVerifier",
+    "WorkloadIdentity",
     "__version__",
+    "workload_identity",
 ]
 
 # Hidden from type checkers: with it, they would accept every misspelt name.
@@ -138,6 +152,14 @@ if not TYPE_CHECKING:  # pragma: no branch
         "core.deadline": ("Timeout",),
         "core.meta": ("RateLimits", "ResponseMeta"),
         "core.retry": ("RetryPolicy",),
+        "identity": (
+            "AzureManagedIdentity",
+            "GcpMetadata",
+            "SubjectTokenFile",
+            "SubjectTokenSource",
+            "WorkloadIdentity",
+            "workload_identity",
+        ),
         "secrets": ("EphemeralKey",),
         "providers": ("AuthScheme", "Provider"),
         "types.call": ("RealtimeCall",),

@@ -32,6 +32,7 @@ from openai_realtime.providers import (
     compatible,
 )
 from openai_realtime.secrets import ApiKey
+from openai_realtime.token_cache import TokenIssuer
 
 
 class ClientOptions(TypedDict, total=False):
@@ -89,17 +90,19 @@ class ClientOptions(TypedDict, total=False):
 class AsyncClientOptions(ClientOptions, total=False):
     """The async client's settings."""
 
-    api_key: KeySource | None
+    api_key: KeySource | TokenIssuer | None
     """The API key, or a callable, sync or async, that returns one and is called for every attempt
-    (rotated keys, Entra tokens). Default: the environment's `OPENAI_API_KEY`."""
+    (rotated keys, Entra tokens), or `workload_identity(…)`, or on Azure `AzureManagedIdentity()`.
+    Default: the environment's `OPENAI_API_KEY`."""
 
 
 class SyncClientOptions(ClientOptions, total=False):
     """The sync client's settings."""
 
-    api_key: str | Callable[[], str] | None
+    api_key: str | Callable[[], str] | TokenIssuer | None
     """The API key, or a callable that returns one and is called for every attempt (rotated keys,
-    Entra tokens). Default: the environment's `OPENAI_API_KEY`."""
+    Entra tokens), or `workload_identity(…)`, or on Azure `AzureManagedIdentity()`. Default: the
+    environment's `OPENAI_API_KEY`."""
 
 
 AnyClientOptions = AsyncClientOptions | SyncClientOptions

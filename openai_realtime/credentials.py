@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import BEARER, AuthScheme, Provider
 from openai_realtime.secrets import ApiKey, Authorization, BearerToken
+from openai_realtime.token_cache import TokenCache, TokenIssuer
+
+if TYPE_CHECKING:
+    from openai_realtime.core.deadline import Deadline
+    from openai_realtime.core.issued_token import IssuedToken
+    from openai_realtime.token_cache import Work
 
 KeySource = str | Callable[[], str] | Callable[[], Awaitable[str]]
 """An API key, or a callable, sync or async, that returns one and is called for every attempt."""
@@ -25,20 +31,37 @@ _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 class Credential:
     """The source of the API key, and the header that carries it. Its repr shows no key."""
 
-    source: Authorization | Callable[[], str | Awaitable[str]] | None = field(repr=False)
-    """The key as a header, a callable that returns a key, or None: the server takes no key."""
+    source: Authorization | Callable[[], str | Awaitable[str]] | TokenCache | None = field(
+        repr=False
+    )
+    """The key as a header, a callable that returns a key, a cache of access tokens, or None: the
+    server takes no key."""
     scheme: AuthScheme
 
     @classmethod
-    def resolve(cls, api_key: KeySource | None, provider: Provider) -> Credential:
+    def resolve(
+        cls, api_key: KeySource | TokenIssuer | TokenCache | None, provider: Provider
+    ) -> Credential:
         """Return the credential of `api_key`, or of the provider's environment variable.
 
-        Raises `ConfigurationError` when there is no key, or when no header can carry it.
+        A `TokenCache` is that of the client which is copied. Raises `ConfigurationError` when there
+        is no key, when no header can carry it, and when the provider does not take such a key.
         """
         if provider.auth is None:
             return cls(None, BEARER)
+        if isinstance(api_key, TokenIssuer):
+            api_key = TokenCache(api_key)
+        if isinstance(api_key, TokenCache):
+            api_key.issuer.check_provider(provider)
+            return cls(api_key, BEARER)
         if callable(api_key):
             return cls(api_key, provider.auth)
+        if not isinstance(api_key, str | None):
+            message = (
+                f"api_key is unusable: {type(api_key).__name__} is no API key; pass a text, a "
+                "callable, workload_identity(…) or, on Azure, AzureManagedIdentity()"
+            )
+            raise ConfigurationError(message)
         key = _masked(api_key if api_key is not None else environment_key(*provider.key_variables))
         if not key:
             message = (
@@ -60,15 +83,18 @@ class Credential:
         """Whether the key is an ephemeral key (`ek_…`), such as a browser has."""
         return isinstance(self.source, Authorization) and self.source.token.startswith("ek_")
 
-    def get(self) -> Authorization | Awaitable[str] | None:
+    def get(self, deadline: Deadline) -> Authorization | Awaitable[str] | Work[IssuedToken] | None:
         """Return the header with the key; None if the server takes no key.
 
         For an async callable, return an awaitable instead: pass the key that it returns to
-        `authorization`. Raises what the callable raises, and `ConfigurationError` when no header
-        can carry its key.
+        `authorization`. For an access token that has to be renewed, return that work instead, to be
+        done until `deadline`. Raises what the callable raises, and `ConfigurationError` when no
+        header can carry its key.
         """
         if self.source is None or isinstance(self.source, Authorization):
             return self.source
+        if isinstance(self.source, TokenCache):
+            return self.source.fresh() or self.source.get(deadline)
         key = _masked(self.source())
         return key if isinstance(key, Awaitable) else self.authorization(key)
 

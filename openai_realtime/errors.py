@@ -40,6 +40,10 @@ Phase = Literal["pool", "connect", "send", "receive", "total"]
 """Where a connection failed: while waiting for a free connection, connecting (name resolution, TCP
 and TLS), sending the request or receiving the response; `total` is the deadline of the whole call."""
 
+Step = Literal["subject_token", "token_exchange", "access_token"]
+"""What had to be done before the request and failed: reading the subject token of a workload
+identity, exchanging it, or getting an access token from a metadata service."""
+
 
 class RealtimeError(Exception):
     """The base class of all exceptions of this package."""
@@ -120,6 +124,7 @@ class ErrorFacts(TypedDict, total=False):
     status_code: int
     headers: Mapping[str, str]
     phase: Phase
+    step: Step
 
 
 class APIError(OfficialNames, RealtimeError):
@@ -153,6 +158,9 @@ class APIError(OfficialNames, RealtimeError):
     """The parameter that the server's error names."""
     type: str | None = None
     """The server's error type, such as `invalid_request_error`."""
+    step: Step | None = None
+    """What failed before the request was sent, if the `api_key` is a workload or managed identity. Then
+    `status_code`, `code` and `body` are those of that step. None: the request itself failed."""
     body: object = None
     """The provider's error object, as in the official SDK: the member `error` of the decoded body, or
     else the whole body (text when it was not JSON). It is safe to show: secrets are masked, control
@@ -217,7 +225,11 @@ class BadRequestError(APIStatusError):
 
 
 class AuthenticationError(APIStatusError):
-    """401: the API key is missing, wrong or revoked."""
+    """401: the API key is missing, wrong or revoked.
+
+    Also 400, 401 or 403 from the token exchange of a workload identity: then `step` says so, and
+    `code` is OAuth's, such as `invalid_grant`.
+    """
 
 
 class PermissionDeniedError(APIStatusError):
@@ -245,7 +257,7 @@ class InternalServerError(APIStatusError):
 
 
 class APIResponseValidationError(APIError):
-    """A 2xx response without a usable client secret, or without the answer to a WebRTC offer."""
+    """A 2xx response without a usable client secret, access token or answer to a WebRTC offer."""
 
     status_code: int = 0
     """The HTTP status, a 2xx."""

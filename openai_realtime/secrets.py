@@ -9,7 +9,7 @@ and captured local variable that holds it. `str(secret)` and f-strings give the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, SupportsIndex
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -107,12 +107,12 @@ class McpCredential(RedactedStr):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Authorization:
     """A key, and the header (name and value) that carries it. Its repr shows neither."""
 
-    token: ApiKey
-    header: tuple[bytes, bytes]
+    token: Final[ApiKey]
+    header: Final[tuple[bytes, bytes]]
 
     def __repr__(self) -> str:
         return f"Authorization({MASK!r})"

@@ -48,6 +48,7 @@ _HINTS: dict[int | str, str] = {
 _HIDDEN_TAGS = frozenset({"script", "style"})
 # Above Unicode's last code point, which has seven digits. Python cannot parse thousands of digits.
 _NO_CHARACTER = re.compile(r"&#0*+[0-9]{8,}+;?", re.ASCII)
+_OAUTH_CODE = re.compile(r"[a-z]{1,40}(?:_[a-z]{1,40}){1,4}", re.ASCII)
 _LEADING_ZEROS = re.compile(r"&#0++(?=[0-9])", re.ASCII)
 
 
@@ -62,7 +63,7 @@ def status_error(
     sanitizer.learn(secrets_in(body))
     sanitizer.learn(secrets_in({**response.headers}))
     details = error_details(body)
-    code, kind = _name(details.get("code")), _name(details.get("type"))
+    code, kind = _name(details.get("code")) or _oauth_code(body), _name(details.get("type"))
     param = _name(details.get("param"))
     is_redirect = 300 <= status < 400  # noqa: PLR2004 - the definition of 3xx
     headers = shown_headers(response.headers, sanitizer)
@@ -123,13 +124,19 @@ def error_details(body: Json) -> dict[str, Json]:
     return body if isinstance(body, dict) else {}
 
 
+def _oauth_code(body: Json) -> str | None:
+    """Return the code of OAuth's errors (RFC 6749 §5.2), such as `invalid_grant`, or None."""
+    code = body.get("error") if isinstance(body, dict) else None
+    return code if isinstance(code, str) and _OAUTH_CODE.fullmatch(code) else None
+
+
 def server_message(body: Json, sanitizer: Sanitizer) -> str | None:
     """Return the server's message in a decoded body, at most 500 characters; None: no message."""
     if isinstance(body, str):
         page = sanitizer.mask(body, _MAX_PAGE_CHARACTERS)
         return sanitizer.text(_one_line(_unescaped(_page_text(page)))) or None
     details = error_details(body)
-    for name in ("message", "error", "detail", "title", "error_description"):
+    for name in ("message", "error_description", "error", "detail", "title"):
         value = details.get(name)
         if isinstance(value, str) and value.strip():
             return sanitizer.text(_one_line(value))

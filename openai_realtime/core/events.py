@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from openai_realtime.core.retry import RetryBudget
     from openai_realtime.core.wire import Request
 
-AttemptCause = Literal["first", "retry", "resend", "fallback", "next"]
+AttemptCause = Literal["first", "retry", "resend", "fallback", "next", "renewal"]
 """Why a request is sent. `first`: it is the call's first request. `retry`: the request before it
 failed. `resend`: the server had closed the idle connection of the request before it. `fallback`:
 the server has retired the dialect of the request before it. `next`: the request before it succeeded,
-and this one is made from its response."""
+and this one is made from its response. `renewal`: the server has refused the access token of the
+request before it, and this one has a new token."""
 
 
 class _ErrorsByType:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeGuard, TypeVar, cast
 
 from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.error_responses import shown_headers, status_error
+from openai_realtime.core.issued_token import IssuedToken
 from openai_realtime.core.meta import response_meta
 from openai_realtime.core.peer_text import Sanitizer
 from openai_realtime.core.request_additions import secrets_in_header
@@ -34,6 +35,7 @@ from openai_realtime.errors import (
     APIResponseValidationError,
     APIStatusError,
     APITimeoutError,
+    AuthenticationError,
     NotFoundError,
 )
 from openai_realtime.secrets import RedactedBytes
@@ -106,13 +108,15 @@ class Exchange(Generic[T]):
     """The attempts of one call: iterate over it, then call `result()`.
 
     The iterator yields the exchange itself, once for each attempt, to be used in a `with` block. An
-    `APIConnectionError` raised in the block leads to another attempt, or becomes the call's error.
-    Any other exception (a cancellation, an error of the `api_key` callable) ends the call.
+    `APIConnectionError` raised in the block, or an error of a step before the request (`step`), leads
+    to another attempt, or becomes the call's error. Any other exception (a cancellation, an error of
+    the `api_key` callable) ends the call.
     """
 
     _attempts: int = 0
     _retries: int = 0
     _resent: bool = False
+    _renewed: bool = False
     _orphans: int = 0
     delay: float = 0.0
     """Seconds to wait before the attempt is sent."""
@@ -155,14 +159,14 @@ class Exchange(Generic[T]):
         try:
             if error is None and self._response is not None:
                 self._settle_response(self._response)
-            elif isinstance(error, APIConnectionError):
+            elif _is_failure(error):
                 self._settle_failure(error)
                 return True
         except BaseException as unexpected:
             error = unexpected
             raise
         finally:
-            if error is not None and not isinstance(error, APIConnectionError):
+            if error is not None and not _is_failure(error):
                 self._abandon(error)
         return False
 
@@ -231,9 +235,10 @@ class Exchange(Generic[T]):
         self._retries, self._resent, self._refund = 0, False, NO_RETRY_REFUND
         self._before_fallback = None
 
-    def _settle_failure(self, error: APIConnectionError) -> None:
-        """Plan another attempt after a connection error, or fail."""
-        if isinstance(error, APITimeoutError) and self.deadline.remaining() <= 0:
+    def _settle_failure(self, error: APIError) -> None:
+        """Plan another attempt after a failure without a response of the API, or fail."""
+        is_timeout = isinstance(error, APITimeoutError) and error.phase != "total"
+        if is_timeout and self.deadline.remaining() <= 0:
             # The limit of the phase was the rest of the whole call's time.
             error = deadline_passed(self.call.timeout.total, possibly_acted=error.possibly_acted)
         self._settle_error(error, self._sanitizer(), None)
@@ -259,7 +264,7 @@ class Exchange(Generic[T]):
         error.attempts = self._attempts
         error.possible_orphans = self._orphans
         self._attempt_finished(error, status, error.request_id)
-        if self._falls_back(error) or self._resends(error):
+        if self._falls_back(error) or self._renews(error) or self._resends(error):
             return
         delay = plan_retry(
             error,
@@ -282,7 +287,11 @@ class Exchange(Generic[T]):
 
     def _falls_back(self, error: APIError) -> bool:
         """Continue with the call's fallback, if it has one for this error; that costs no retry."""
-        if not isinstance(error, APIStatusError) or self.call.fallback is None:
+        if (
+            not isinstance(error, APIStatusError)
+            or error.step is not None
+            or self.call.fallback is None
+        ):
             return False
         other = self.call.fallback(error)
         if other is None:
@@ -290,6 +299,21 @@ class Exchange(Generic[T]):
         self._before_fallback = error
         self.call = other
         self._cause, self.delay = "fallback", 0.0
+        return True
+
+    def _renews(self, error: APIError) -> bool:
+        """Send again, once, with a new token when the server refused it; that costs no retry."""
+        token = self._authorization
+        if (
+            self._renewed
+            or not isinstance(token, IssuedToken)
+            or not isinstance(error, AuthenticationError)
+            or error.step is not None
+            or not self.deadline.remaining()
+        ):
+            return False
+        token.is_refused = self._renewed = True
+        self._cause, self.delay = "renewal", 0.0
         return True
 
     def _resends(self, error: APIError) -> bool:
@@ -335,3 +359,10 @@ class Exchange(Generic[T]):
         self._finished = True
         if self._emitter is not None:
             self._emitter.call_finished(error)
+
+
+def _is_failure(error: BaseException | None) -> TypeGuard[APIError]:
+    """Return whether an exception means that the API sent no response, or received no request."""
+    return isinstance(error, APIConnectionError) or (
+        isinstance(error, APIError) and error.step is not None
+    )

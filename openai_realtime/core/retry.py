@@ -113,7 +113,13 @@ NO_RETRY_REFUND = 1
 
 
 def retry_cost(error: APIError) -> int:
-    """Return how many tokens of the budget a retry after `error` costs."""
+    """Return how many tokens of the budget a retry after `error` costs.
+
+    If a step before the request failed, it costs none: one renewal serves all calls, so their retries
+    do not multiply.
+    """
+    if error.step is not None:
+        return 0
     return 5 if isinstance(error, RateLimitError) else 14
 
 

@@ -17,6 +17,7 @@ from openai_realtime.dialects import JsonObject, nested_response
 from openai_realtime.errors import ParameterError
 from openai_realtime.providers import BEARER, AuthScheme
 from openai_realtime.resources import calls
+from openai_realtime.testing.mock_identity import MockIdentity
 from openai_realtime.testing.mock_sessions import (
     CREATE_SESSION,
     SDP_ANSWER,
@@ -82,6 +83,8 @@ class MockBackend:
     ) -> None:
         self.requests: list[RecordedRequest] = []
         """The received requests, oldest first."""
+        self.identity: MockIdentity = MockIdentity()
+        """The token endpoint and the metadata services."""
         self._profile = profile
         self._required_key = api_key
         self._request_numbers = itertools.count(1)
@@ -130,6 +133,9 @@ class MockBackend:
         asked = {_ASKED[name]: request.headers[name] for name in _ASKED if name in request.headers}
         if is_from_page and request.method == "OPTIONS" and "access-control-allow-methods" in asked:
             return MockResponse(204, body=b"", headers={**_PREFLIGHT, **asked})
+        response = self.identity.respond(request)
+        if response is not None:
+            return response
         self.requests.append(request)
         try:
             response = self._script.popleft()
@@ -264,6 +270,9 @@ class MockBackend:
         secret = self._secrets.get(credential)
         if secret is not None:
             return endpoint == "calls" and time.time() < secret.expires_at
+        is_valid = self.identity.is_valid(credential)
+        if is_valid is not None:
+            return is_valid
         return bool(credential) and self._required_key in {None, credential}
 
     def _credential(self, request: RecordedRequest) -> str:

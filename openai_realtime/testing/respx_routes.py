@@ -5,12 +5,14 @@ from __future__ import annotations
 import httpx
 
 from openai_realtime.core.wire import Headers
+from openai_realtime.identity import OPENAI_TOKEN_URL
 from openai_realtime.lazy_imports import missing_package
 from openai_realtime.testing.mock_backend import MockBackend
 from openai_realtime.testing.profiles import RecordedRequest, find_profile
 
 try:
     import respx
+    from respx.patterns import M
 except ModuleNotFoundError as _error:
     raise missing_package(_error, "mock_realtime", {"respx"}, "respx") from None
 
@@ -33,8 +35,8 @@ def mock_realtime(
 ) -> RealtimeRoutes:
     """Add a route to `router` (default: respx's global one) for everything under `/realtime/`.
 
-    `api_key` is the only accepted key; None, the default, accepts any key. Call it under
-    `respx.mock`:
+    `api_key` is the only accepted key; None, the default, accepts any key. The route plays OpenAI's
+    token endpoint too (`identity`), for clients with a workload identity. Call it under `respx.mock`:
 
         with respx.mock:
             realtime = mock_realtime()
@@ -45,9 +47,11 @@ def mock_realtime(
     root = httpx.URL(base_url).path.rstrip("/")
 
     def respond(request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode("ascii").removeprefix(root)
+        path = request.url.raw_path.decode("ascii")
+        if request.url != OPENAI_TOKEN_URL:
+            path = f"/v1{path.removeprefix(root)}"
         headers = Headers.of_raw(request.headers.raw)
-        recorded = RecordedRequest(request.method, f"/v1{path}", headers, request.content)
+        recorded = RecordedRequest(request.method, path, headers, request.content)
         response = realtime.respond(recorded)
         if response.drop != "no":
             message = "The mock closed the connection"
@@ -60,5 +64,6 @@ def mock_realtime(
 
     routes = respx.mock if router is None else router
     url = f"{base_url.rstrip('/')}/realtime/"
-    realtime.route = routes.route(url__startswith=url).mock(side_effect=respond)
+    pattern = M(url__startswith=url) | M(url=OPENAI_TOKEN_URL)
+    realtime.route = routes.route(pattern).mock(side_effect=respond)
     return realtime

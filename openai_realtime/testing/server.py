@@ -18,6 +18,7 @@ from openai_realtime.core.wire import Headers
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import Provider
 from openai_realtime.testing.mock_backend import MOCK_API_KEY, MockBackend
+from openai_realtime.testing.mock_identity import TOKEN_PATH
 from openai_realtime.testing.profiles import (
     MockDialect,
     MockResponse,
@@ -83,12 +84,22 @@ class MockRealtimeServer(MockBackend):
     @property
     def provider(self) -> Provider:
         """The provider to pass to a client, so that it uses the mock like the real provider."""
-        return self._profile.at(f"http://{_LOOPBACK}:{self._http.server_address[1]}")
+        return self._profile.at(self.metadata_url)
 
     @property
     def base_url(self) -> str:
         """The base URL to pass to a client, such as `http://127.0.0.1:49152/v1`."""
         return self.provider.base_url
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint to pass to `workload_identity`; `identity` scripts its responses."""
+        return f"{self.metadata_url}{TOKEN_PATH}"
+
+    @property
+    def metadata_url(self) -> str:
+        """The `endpoint` to pass to `AzureManagedIdentity` and `GcpMetadata`."""
+        return f"http://{_LOOPBACK}:{self._http.server_address[1]}"
 
     def hang_up(self) -> None:
         """Close every connection, idle or in use, and continue to listen."""

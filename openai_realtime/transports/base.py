@@ -15,7 +15,9 @@ from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 
 if TYPE_CHECKING:
     from openai_realtime.core.deadline import Deadline, Timeout
+    from openai_realtime.core.issued_token import IssuedToken
     from openai_realtime.credentials import Credential
+    from openai_realtime.token_cache import Work
     from openai_realtime.transports.proxies import Origin
 
 
@@ -57,6 +59,10 @@ class AsyncConnections(Protocol):
         """Return the engine for the next request; raises `ClientClosedError` after a close."""
         ...
 
+    def direct(self) -> AsyncEngine:
+        """Return the engine for a metadata service: it uses no proxy, and no client of the user."""
+        ...
+
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
     ) -> None:
@@ -78,6 +84,10 @@ class SyncConnections(Protocol):
 
     def current(self) -> SyncEngine:
         """Return the engine for the next request; raises `ClientClosedError` after a close."""
+        ...
+
+    def direct(self) -> SyncEngine:
+        """Return the engine for a metadata service: it uses no proxy, and no client of the user."""
         ...
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
@@ -106,7 +116,9 @@ class AsyncDriver:
             with attempt, DESCRIPTORS_TO_CONNECT:
                 if attempt.delay:
                     await self._connections.current().sleep(attempt.delay)
-                authorization = exchange.call.authorization or self._credential.get()
+                authorization = exchange.call.authorization or self._credential.get(
+                    exchange.deadline
+                )
                 if not (authorization is None or isinstance(authorization, Authorization)):
                     authorization = await self._awaited(
                         authorization, call.timeout, exchange.deadline
@@ -118,8 +130,12 @@ class AsyncDriver:
         return exchange.result()
 
     async def _awaited(
-        self, key: Awaitable[str], limits: Timeout, deadline: Deadline
+        self, key: Awaitable[str] | Work[IssuedToken], limits: Timeout, deadline: Deadline
     ) -> Authorization:
+        if not isinstance(key, Awaitable):
+            from openai_realtime.transports.access_tokens import do_async  # noqa: PLC0415 - rare
+
+            return await do_async(key, self._connections, limits)
         import anyio  # noqa: PLC0415 - slow to import, and few keys are awaited
 
         with anyio.move_on_after(deadline.remaining()):
@@ -144,16 +160,23 @@ class SyncDriver:
             with attempt, DESCRIPTORS_TO_CONNECT:
                 if attempt.delay:
                     time.sleep(attempt.delay)
-                request = attempt.request(exchange.call.authorization or self._authorization())
+                request = attempt.request(
+                    exchange.call.authorization
+                    or self._authorization(call.timeout, exchange.deadline)
+                )
                 attempt.receive(
                     self._connections.current().send(request, call.timeout, exchange.deadline)
                 )
         return exchange.result()
 
-    def _authorization(self) -> Authorization | None:
-        credential = self._credential.get()
+    def _authorization(self, limits: Timeout, deadline: Deadline) -> Authorization | None:
+        credential = self._credential.get(deadline)
         if credential is None or isinstance(credential, Authorization):
             return credential
+        if not isinstance(credential, Awaitable):
+            from openai_realtime.transports.access_tokens import do_sync  # noqa: PLC0415 - rare
+
+            return do_sync(credential, self._connections, limits)
         if isinstance(credential, Coroutine):
             credential.close()  # otherwise Python warns that it was never awaited
         message = "api_key is an async callable: the sync client needs a sync one"

@@ -162,8 +162,12 @@ class OwnAsyncConnections:
 
         return PlainAsyncEngine(package, self._rules)
 
+    def direct(self) -> AsyncEngine:
+        """Return the engine for plain http, which never goes through a proxy."""
+        return self.current()
+
     def _own(self) -> AsyncioEngine | TrioEngine:
-        if "trio" in sys.modules and not _runs_on_asyncio():
+        if "trio" in sys.modules and not runs_on_asyncio():
             if self._trio is None:
                 from openai_realtime.transports.trio_engine import TrioEngine  # noqa: PLC0415
 
@@ -214,6 +218,10 @@ class OwnSyncConnections:
 
         return PlainSyncEngine(package, self._rules)
 
+    def direct(self) -> SyncEngine:
+        """Return the engine for plain http, which never goes through a proxy."""
+        return self.current()
+
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Open connections to an origin until `count` are idle; none while httpx is used."""
         if self.current() is self._own:  # an interceptor uses no connection
@@ -225,7 +233,7 @@ class OwnSyncConnections:
         self._own.close()
 
 
-def _runs_on_asyncio() -> bool:
+def runs_on_asyncio() -> bool:
     """Return whether an asyncio task is running; in trio's guest mode none is."""
     import asyncio  # noqa: PLC0415 - not needed by trio alone
 

@@ -19,7 +19,8 @@ from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import BodyReader, Headers, Request, Response
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.exceptions import client_closed, translated
-from openai_realtime.transports.proxies import Origin, origin_of
+from openai_realtime.transports.factory import OwnAsyncConnections, OwnSyncConnections
+from openai_realtime.transports.proxies import Origin, ProxyRules, origin_of
 from openai_realtime.transports.tls import trusted_context
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import httpx
 
     from openai_realtime.core.deadline import Deadline, Timeout
-    from openai_realtime.transports.proxies import ProxyRules
+    from openai_realtime.transports.base import AsyncEngine, SyncEngine
 
 
 class _AsyncResponse(Protocol):
@@ -149,6 +150,13 @@ class AsyncHttpxEngine(_HttpxEngine):
 
     _prefix = "Async"
     _method = "handle_async_request"
+    _own: OwnAsyncConnections | None = None
+
+    def direct(self) -> AsyncEngine:
+        """Return an engine of its own, without a proxy."""
+        if self._own is None:
+            self._own = OwnAsyncConnections(_NO_PROXY)
+        return self._own.current()
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -185,6 +193,8 @@ class AsyncHttpxEngine(_HttpxEngine):
     async def aclose(self) -> None:
         """Refuse further calls. The user's client or transport stays open."""
         self._is_closed = True
+        if self._own is not None:
+            await self._own.aclose()
 
 
 class SyncHttpxEngine(_HttpxEngine):
@@ -192,6 +202,13 @@ class SyncHttpxEngine(_HttpxEngine):
 
     _prefix = ""
     _method = "handle_request"
+    _own: OwnSyncConnections | None = None
+
+    def direct(self) -> SyncEngine:
+        """Return an engine of its own, without a proxy."""
+        if self._own is None:
+            self._own = OwnSyncConnections(_NO_PROXY)
+        return self._own.current()
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -217,6 +234,8 @@ class SyncHttpxEngine(_HttpxEngine):
     def close(self) -> None:
         """Refuse further calls. The user's client or transport stays open."""
         self._is_closed = True
+        if self._own is not None:
+            self._own.close()
 
 
 class _PlainEngine:
@@ -267,6 +286,7 @@ class PlainSyncEngine(_PlainEngine):
             return SyncHttpxEngine(self._library, send).send(request, limits, deadline)
 
 
+_NO_PROXY = ProxyRules(None, trust_env=False)
 _AS_IT_IS: dict[str, Any] = {"stream": True, "auth": None, "follow_redirects": False}
 
 

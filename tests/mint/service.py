@@ -34,8 +34,11 @@ def app_for(provider: MockRealtimeServer, **options: Any) -> Starlette:
     """Return a service that mints at `provider`, with a client of its own."""
     client = RealtimeSessionsClient(
         provider=provider.provider,
-        api_key=provider.api_key,
-        **{"retry": RetryPolicy(base_delay=0.001), **options.pop("client", {})},
+        **{
+            "api_key": provider.api_key,
+            "retry": RetryPolicy(base_delay=0.001),
+            **options.pop("client", {}),
+        },
     )
     defaults: dict[str, Any] = {
         "session": SESSION,
