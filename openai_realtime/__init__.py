@@ -54,16 +54,15 @@ if TYPE_CHECKING:
         WebhookReplayedError,
         WebhookVerificationError,
     )
-    from openai_realtime.identity import (
+    from openai_realtime.identity import WorkloadIdentity, workload_identity
+    from openai_realtime.providers import AuthScheme, Provider
+    from openai_realtime.secrets import EphemeralKey
+    from openai_realtime.subject_tokens import (
         AzureManagedIdentity,
         GcpMetadata,
         SubjectTokenFile,
         SubjectTokenSource,
-        WorkloadIdentity,
-        workload_identity,
     )
-    from openai_realtime.providers import AuthScheme, Provider
-    from openai_realtime.secrets import EphemeralKey
     from openai_realtime.types.call import RealtimeCall
     from openai_realtime.types.client_secret import ClientSecret
     from openai_realtime.types.nested_session import (
@@ -152,13 +151,12 @@ if not TYPE_CHECKING:  # pragma: no branch
         "core.deadline": ("Timeout",),
         "core.meta": ("RateLimits", "ResponseMeta"),
         "core.retry": ("RetryPolicy",),
-        "identity": (
+        "identity": ("WorkloadIdentity", "workload_identity"),
+        "subject_tokens": (
             "AzureManagedIdentity",
             "GcpMetadata",
             "SubjectTokenFile",
             "SubjectTokenSource",
-            "WorkloadIdentity",
-            "workload_identity",
         ),
         "secrets": ("EphemeralKey",),
         "providers": ("AuthScheme", "Provider"),

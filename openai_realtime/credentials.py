@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
+from openai_realtime.core.deadline import Deadline
+from openai_realtime.core.issued_token import IssuedToken
 from openai_realtime.environment import read_key_variable
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import BEARER, AuthScheme, Provider
 from openai_realtime.secrets import ApiKey, Authorization, BearerToken
-from openai_realtime.token_cache import TokenCache, TokenIssuer
-
-if TYPE_CHECKING:
-    from openai_realtime.core.deadline import Deadline
-    from openai_realtime.core.issued_token import IssuedToken
-    from openai_realtime.token_cache import Work
+from openai_realtime.token_cache import TokenCache, TokenIssuer, Work
 
 KeySource = str | Callable[[], str] | Callable[[], Awaitable[str]]
 """An API key, or a callable, sync or async, that returns one and is called for every attempt."""
@@ -56,9 +53,10 @@ class Credential:
             return cls(api_key, BEARER)
         if callable(api_key):
             return cls(api_key, provider.auth)
-        if not isinstance(api_key, str | None):
+        given = cast("object", api_key)
+        if given is not None and not isinstance(given, str):
             message = (
-                f"api_key is unusable: {type(api_key).__name__} is no API key; pass a text, a "
+                f"api_key is unusable: {type(given).__name__} is no API key; pass a text, a "
                 "callable, workload_identity(…) or, on Azure, AzureManagedIdentity()"
             )
             raise ConfigurationError(message)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.issued_token import (
     IssuedToken,
     decide,
@@ -22,15 +23,13 @@ from openai_realtime.core.issued_token import (
     renewal_time,
 )
 from openai_realtime.errors import APIError, APITimeoutError, RealtimeError
-from openai_realtime.providers import BEARER
+from openai_realtime.providers import BEARER, Provider
 from openai_realtime.secrets import ApiKey
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from openai_realtime.core.deadline import Deadline
     from openai_realtime.core.wire import Request
-    from openai_realtime.providers import Provider
 
 T = TypeVar("T")
 _log = logging.getLogger("openai_realtime")

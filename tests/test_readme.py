@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from openai_realtime import RealtimeSessionsClient, providers
+from openai_realtime import GcpMetadata, RealtimeSessionsClient, providers
 from openai_realtime.testing import MockRealtimeServer
 
 pytest_plugins = ["pytester"]
@@ -33,11 +34,12 @@ def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    is_a_server = any(name in code for name in ("FastAPI(", "Flask(", "mint_app("))
+    makes_no_call = ("FastAPI(", "Flask(", "mint_app(", "workload_identity(")
+    only_prepares = any(name in code for name in makes_no_call)
     # A pool mints one more for the next user, unless it is closed first.
     most = 2 if "secret_pool(" in code else 1
-    assert is_a_server or 1 <= len(realtime_server.requests) <= most
-    assert not (is_a_server and realtime_server.requests)
+    assert only_prepares or 1 <= len(realtime_server.requests) <= most
+    assert not (only_prepares and realtime_server.requests)
 
 
 def test_the_fastapi_block_returns_a_secret(realtime_server: MockRealtimeServer) -> None:
@@ -88,6 +90,16 @@ def test_the_mint_block_returns_a_secret(realtime_server: MockRealtimeServer) ->
         response = page.post("/client-secret", json={"voice": "marin"}, headers=headers)
     assert response.json().keys() == {"value", "expires_at", "connect_url", "model"}
     assert len(realtime_server.requests) == 1
+
+
+def test_the_identity_block_makes_a_client_that_mints(realtime_server: MockRealtimeServer) -> None:
+    (code,) = [code for code in PYTHON if "workload_identity(" in code]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+    source = GcpMetadata(endpoint=realtime_server.metadata_url)
+    identity = replace(names["identity"], token_url=realtime_server.token_url, subject_token=source)
+    asyncio.run(names["client"].with_options(api_key=identity).sessions.create())
+    assert len(realtime_server.identity.requests) == 2
 
 
 def test_the_test_block_passes(pytester: pytest.Pytester) -> None:

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.token_cache import AwaitRenewal, CallSource, SendRequest, renewal_timed_out
+from openai_realtime.token_cache import CallSource, SendRequest, renewal_timed_out
 from openai_realtime.transports.factory import runs_on_asyncio
 
 if TYPE_CHECKING:
@@ -58,38 +58,37 @@ async def _perform_async(
     operation: Operation, connections: AsyncConnections, limits: Timeout
 ) -> object:
     deadline = operation.deadline
-    match operation:
-        case SendRequest():
-            engine = connections.direct() if operation.is_direct else connections.current()
-            return await engine.send(operation.request, limits, deadline)
-        case CallSource():
-            with anyio.move_on_after(deadline.remaining()):
-                return await _call(operation.function)
-            raise deadline_passed(limits.total, possibly_acted=False)
-        case AwaitRenewal():
-            with anyio.move_on_after(deadline.remaining()):
-                return await _result_of(operation.renewal)
-            raise renewal_timed_out()
+    if isinstance(operation, SendRequest):
+        engine = connections.direct() if operation.is_direct else connections.current()
+        return await engine.send(operation.request, limits, deadline)
+    with anyio.move_on_after(deadline.remaining()):
+        if isinstance(operation, CallSource):
+            return await _call(operation.function)
+        return await _result_of(operation.renewal)
+    if isinstance(operation, CallSource):
+        raise deadline_passed(limits.total, possibly_acted=False)
+    raise renewal_timed_out()
 
 
 def _perform_sync(operation: Operation, connections: SyncConnections, limits: Timeout) -> object:
     deadline = operation.deadline
-    match operation:
-        case SendRequest():
-            engine = connections.direct() if operation.is_direct else connections.current()
-            return engine.send(operation.request, limits, deadline)
-        case CallSource():
-            result = operation.function()
-            if not isinstance(result, Awaitable):
-                return result
-            if isinstance(result, Coroutine):
-                result.close()  # otherwise Python warns that it was never awaited
-            message = "subject_token is an async callable: the sync client needs a sync one"
-            raise ConfigurationError(message)
-        case AwaitRenewal():
-            with suppress(TimeoutError):
-                return operation.renewal.result(deadline.remaining())
-            raise renewal_timed_out()
+    if isinstance(operation, SendRequest):
+        engine = connections.direct() if operation.is_direct else connections.current()
+        return engine.send(operation.request, limits, deadline)
+    if isinstance(operation, CallSource):
+        return _check_is_sync(operation.function())
+    with suppress(TimeoutError):
+        return operation.renewal.result(deadline.remaining())
+    raise renewal_timed_out()
+
+
+def _check_is_sync(result: object) -> object:
+    if not isinstance(result, Awaitable):
+        return result
+    if isinstance(result, Coroutine):
+        result.close()  # otherwise Python warns that it was never awaited
+    message = "subject_token is an async callable: the sync client needs a sync one"
+    raise ConfigurationError(message)
 
 
 async def _call(function: Callable[[], object]) -> object:
@@ -98,7 +97,7 @@ async def _call(function: Callable[[], object]) -> object:
         return await function()
     # In a tuple, because trio refuses functions that return an awaitable.
     (result,) = await anyio.to_thread.run_sync(lambda: (function(),), abandon_on_cancel=True)
-    return await result if isinstance(result, Awaitable) else result
+    return await cast("Awaitable[object]", result) if isinstance(result, Awaitable) else result
 
 
 async def _result_of(renewal: Future[T]) -> T:

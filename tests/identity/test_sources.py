@@ -11,10 +11,10 @@ import httpx
 import pytest
 import respx
 from faults.leak_checks import assert_nowhere, shown_by
-from identity.conftest import SUBJECT, client_of, identity_of
 from mint.service import app_for, request_secret
 from starlette.testclient import TestClient
 
+from identity.conftest import SUBJECT, client_of, identity_of
 from openai_realtime import (
     APIConnectionError,
     APIError,
@@ -311,7 +311,9 @@ def test_respx_meets_the_exchange(backend: Backend) -> None:
 
 
 def test_the_mint_service_has_the_identity_of_its_client(server: MockRealtimeServer) -> None:
-    app = app_for(server, client={"api_key": identity_of(server), "max_retries": 0})
+    app = app_for(
+        server, limits="100/minute", client={"api_key": identity_of(server), "max_retries": 0}
+    )
     with TestClient(app, headers={"x-user": "ann"}) as page:
         assert request_secret(page).status_code == 200
         server.identity.revoke()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +19,7 @@ from openai_realtime.token_cache import AwaitRenewal, CallSource, TokenCache, To
 if TYPE_CHECKING:
     from openai_realtime.core.issued_token import IssuedToken
     from openai_realtime.providers import Provider
+    from openai_realtime.testing import MockRealtimeServer
 
 
 class Issuer(TokenIssuer):
@@ -191,3 +195,14 @@ def test_a_forked_child_does_not_wait_for_its_parent(monkeypatch: pytest.MonkeyP
         child.setattr(os, "getpid", lambda: -1)
         assert world.issue("of the child").token == "of the child"
     assert result_of(parent, "of the parent").token == "of the parent"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_that_forks_during_an_exchange(server: MockRealtimeServer) -> None:
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "identity.forked_client",
+         server.base_url, server.token_url],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (process.returncode, process.stderr) == (0, "")
+    assert (len(server.identity.requests), len(server.requests)) == (2, 2)
