@@ -16,9 +16,9 @@ import pytest
 import trustme
 from backends import Backend
 from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
-from identity.conftest import SUBJECT, cache_of, client_of, identity_of
 from transports.tls_server import TlsServer
 
+from identity.conftest import SUBJECT, cache_of, client_of, identity_of
 from openai_realtime import (
     APIConnectionError,
     APIError,
