@@ -351,7 +351,7 @@ def test_azures_token_comes_before_its_key(make: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "token-of-the-environment")
 
     def header(configuration: Configuration) -> tuple[str, str]:
-        authorization: Any = configuration.credential.get()
+        authorization: Any = configuration.credential.source
         name, value = authorization.header
         return name.decode(), value.decode()
 

@@ -111,12 +111,12 @@ def test_dialects_and_keys(
 ) -> None:
     assert (provider.dialect, provider.auth, provider.key_variable) == (dialect, auth, variable)
     if auth is None:
-        assert Configuration.resolve({"provider": provider}).credential.get() is None
+        assert Configuration.resolve({"provider": provider}).credential.source is None
         return
     with pytest.raises(ConfigurationError, match=f"{variable}$"):
         SyncRealtimeSessionsClient(provider=provider)
     monkeypatch.setenv(variable, "key-1")
-    authorization: Any = Configuration.resolve({"provider": provider}).credential.get()
+    authorization: Any = Configuration.resolve({"provider": provider}).credential.source
     assert authorization.header == (auth.header.encode(), f"{auth.prefix}key-1".encode())
 
 
@@ -245,7 +245,7 @@ def test_plain_http_where_it_is_allowed() -> None:
 def test_a_new_provider_needs_one_line() -> None:
     provider = Provider("Mine", "https://mine.example", "ga", auth=AuthScheme("x-key"))
     configuration = Configuration.resolve({"provider": provider, "api_key": "k"})
-    authorization: Any = configuration.credential.get()
+    authorization: Any = configuration.credential.source
     assert authorization.header == (b"x-key", b"k")
 
 

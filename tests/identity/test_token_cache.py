@@ -49,7 +49,8 @@ class World:
     def issue(self, token: str = "first") -> IssuedToken:
         work = self.get()
         next(work)
-        return result_of(work, token)
+        issued: IssuedToken = result_of(work, token)
+        return issued
 
 
 def result_of(work: Work[Any], result: object) -> Any:

@@ -33,14 +33,16 @@ from openai_realtime import (
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from openai_realtime.core.events import Event
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 
-async def together(backend: Backend, count: int, call: Callable[[], Awaitable[object]]) -> None:
+async def together(
+    backend: Backend, count: int, call: Callable[[], Coroutine[Any, Any, object]]
+) -> None:
     """Make calls at once: in tasks, or in threads for the sync client."""
     async with anyio.create_task_group() as tasks:
         for _ in range(count):
@@ -113,9 +115,11 @@ def test_one_exchange_serves_event_loops_on_several_threads(server: MockRealtime
         await client.sessions.create()
 
     with ThreadPoolExecutor() as threads:
-        calls = [threads.submit(anyio.run, mint, backend="asyncio")]
+        calls = [threads.submit(partial(anyio.run, mint, backend="asyncio"))]
         assert is_exchanging.wait(20)
-        calls += [threads.submit(anyio.run, mint, backend=name) for name in ("trio", "asyncio")]
+        calls += [
+            threads.submit(partial(anyio.run, mint, backend=name)) for name in ("trio", "asyncio")
+        ]
         time.sleep(0.2)  # they wait by then; if they do not yet, the test proves less
         may_go_on.set()
         for call in calls:
@@ -479,7 +483,7 @@ def test_a_waiting_task_of_an_event_loop_that_has_ended_is_forgotten(
         await client.sessions.create()
 
     with ThreadPoolExecutor() as threads:
-        call = threads.submit(anyio.run, mint)
+        call = threads.submit(partial(anyio.run, mint))
         assert is_exchanging.wait(20)
         anyio.run(wait_briefly, backend="trio")
         anyio.run(wait_briefly, backend="asyncio")
