@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from openai_realtime.core.base_url import check_base_url
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.wire import Request, Response
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.providers import BEARER, Provider, check_base_url
+from openai_realtime.providers import BEARER, Provider
 from openai_realtime.secrets import ApiKey
 from openai_realtime.subject_tokens import (
     ACCEPT_JSON,

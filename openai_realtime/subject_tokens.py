@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, NoReturn, cast
 from urllib.parse import urlencode, urlsplit
 
+from openai_realtime.core.base_url import check_base_url, is_loopback
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.error_responses import status_error
 from openai_realtime.core.peer_text import Sanitizer
@@ -31,7 +32,7 @@ from openai_realtime.errors import (
     RealtimeError,
     Step,
 )
-from openai_realtime.providers import Provider, check_base_url, is_loopback
+from openai_realtime.providers import Provider
 from openai_realtime.secrets import ApiKey
 from openai_realtime.token_cache import CallSource, SendRequest, TokenIssuer, Work
 
