@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from openai_realtime.core.strict_json import Json
 from openai_realtime.dialects import (
     SessionType,
+    flat_path,
     flat_request,
     flat_response,
     nested_request,
     nested_response,
+    without_fields,
 )
 
 Object = dict[str, Any]
@@ -388,3 +390,41 @@ def test_any_json_object_is_translated_without_exception_or_side_effect(
     flat_request(value)
     flat_request({"session": value})
     assert value == before
+
+
+@pytest.mark.parametrize(
+    ("paths", "remaining", "dropped"),
+    [
+        ([], {"a": {"b": {"c": 1, "d": 2}, "e": None}, "f": 3}, ()),
+        (["f"], {"a": {"b": {"c": 1, "d": 2}, "e": None}}, ("f",)),
+        (["a.b.c"], {"a": {"b": {"d": 2}, "e": None}, "f": 3}, ("a.b.c",)),
+        (["a.b.d", "a.e"], {"a": {"b": {"c": 1}}, "f": 3}, ("a.b.d", "a.e")),
+        (
+            ["a.e.x", "f.x", "g.h", "a.b.c.x"],
+            {"a": {"b": {"c": 1, "d": 2}, "e": None}, "f": 3},
+            (),
+        ),
+    ],
+)
+def test_fields_are_removed_by_their_paths(
+    paths: list[str], remaining: Object, dropped: tuple[str, ...]
+) -> None:
+    fields: Object = {"a": {"b": {"c": 1, "d": 2}, "e": None}, "f": 3}
+    before = copy.deepcopy(fields)
+    assert without_fields(fields, paths) == (remaining, dropped)
+    assert fields == before
+
+
+@pytest.mark.parametrize(
+    ("nested", "flat"),
+    [
+        ("audio.output.speed", "speed"),
+        ("audio.input.noise_reduction.type", "input_audio_noise_reduction.type"),
+        ("audio.input.transcription.model", "input_audio_transcription.model"),
+        ("max_output_tokens", "max_response_output_tokens"),
+        ("prompt", "prompt"),
+        ("audio.output.voicemail", "audio.output.voicemail"),
+    ],
+)
+def test_the_flat_path_of_a_nested_field(nested: str, flat: str) -> None:
+    assert flat_path(nested) == flat

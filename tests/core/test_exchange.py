@@ -502,3 +502,87 @@ def test_the_error_carries_no_frames_of_the_attempt() -> None:
     assert "result" in frames
     assert "settle" not in frames
     assert "exit" not in frames
+
+
+NEXT_URL = "https://h/v1/realtime/calls"
+
+
+def sequence(**settings: float) -> World:
+    """Return a world whose call is two requests: minting, and an offer that is sent only once."""
+    world = World(**settings)  # type: ignore[arg-type]  # from a test
+    offer = world.call._replace(
+        request=Request("POST", NEXT_URL, (), b"v=0"), repeatable=False, fallback=None
+    )
+
+    def mint(response: Response, meta: ResponseMeta) -> Call[tuple[bytes, ResponseMeta]]:
+        if response.body == b"bad":
+            raise APIResponseValidationError("bad")
+        assert meta.status == 200
+        return offer
+
+    world.call = world.call._replace(parse=mint)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "attempts", "orphans", "causes", "tokens"),
+    [
+        ([OK, OK], 2, 0, ["first", "next"], 500),
+        # Each request has its own count of retries: 2.
+        ([BUSY, LOST, OK, OK], 4, 1, ["first", "retry", "retry", "next"], 487),
+        ([STALE, OK, OK], 3, 1, ["first", "resend", "next"], 500),
+        (
+            [BUSY, BUSY, OK, SLOW_DOWN, SLOW_DOWN, OK],
+            6,
+            0,
+            ["first", "retry", "retry", "next", "retry", "retry"],
+            481,
+        ),
+    ],
+)
+def test_a_sequence_of_requests(
+    outcomes: list[Response | BaseException],
+    attempts: int,
+    orphans: int,
+    causes: list[str],
+    tokens: int,
+) -> None:
+    world = sequence()
+    body, meta = world.run(*outcomes)
+    assert (body, meta.attempts, meta.possible_orphans) == (b"fine", attempts, orphans)
+    sent = [event for event in world.events if isinstance(event, AttemptSent)]
+    assert [event.cause for event in sent] == causes
+    is_next = causes.index("next")
+    assert [event.url for event in sent] == [URL] * is_next + [NEXT_URL] * (attempts - is_next)
+    assert world.delays[is_next] == 0.0
+    assert world.budget.tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "url", "attempts"),
+    [
+        ([NOT_THERE], URL, 1),
+        ([Response(200, Headers(), b"bad")], URL, 1),
+        ([OK, NOT_THERE], NEXT_URL, 2),
+        ([OK, BUSY], NEXT_URL, 2),
+        ([OK, LOST], NEXT_URL, 2),
+        ([OK, STALE], NEXT_URL, 2),
+    ],
+)
+def test_the_error_of_a_sequence_is_that_of_the_request_that_failed(
+    outcomes: list[Response | BaseException], url: str, attempts: int
+) -> None:
+    with pytest.raises(APIError) as caught:
+        sequence().run(*outcomes)
+    assert (caught.value.url, caught.value.attempts) == (url, attempts)
+
+
+def test_a_sequence_has_one_deadline() -> None:
+    world = sequence(total=1.5)
+    with pytest.raises(APITimeoutError) as caught:
+        world.run(OK, APITimeoutError("x", phase="receive", retryable=True, possibly_acted=True))
+    assert (caught.value.phase, caught.value.url) == ("total", NEXT_URL)
+    late = sequence(total=1.0)
+    with pytest.raises(APITimeoutError, match="within 1 s") as unsent:
+        late.run(OK)
+    assert (unsent.value.attempts, unsent.value.possibly_acted) == (1, False)
