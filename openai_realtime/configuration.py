@@ -9,7 +9,7 @@ from typing import TypedDict, cast
 
 from openai_realtime import core
 from openai_realtime._version import __version__
-from openai_realtime.core.base_url import check_base_url
+from openai_realtime.core.base_url import URLObject, check_base_url, masked_url
 from openai_realtime.core.deadline import Timeout
 from openai_realtime.core.request_additions import (
     Additions,
@@ -23,7 +23,7 @@ from openai_realtime.core.retry import RetryPolicy
 from openai_realtime.core.wire import Header
 from openai_realtime.credentials import Credential, KeySource, check_header_value
 from openai_realtime.environment import ClientVariable, read_variable
-from openai_realtime.errors import ConfigurationError, suggestion
+from openai_realtime.errors import NOT_GIVEN_MESSAGE, ConfigurationError, not_given_in, suggestion
 from openai_realtime.official_names import SETTINGS, official_hint
 from openai_realtime.providers import (
     OPENAI_BASE_URL,
@@ -38,7 +38,7 @@ from openai_realtime.token_cache import TokenIssuer
 class ClientOptions(TypedDict, total=False):
     """The settings that both clients and `with_options()` take; each has a default."""
 
-    base_url: str | None
+    base_url: str | URLObject | None
     """The URL that precedes every path, such as `/realtime/sessions`. Default: the environment's
     `OPENAI_BASE_URL`, else https://api.openai.com/v1."""
     provider: Provider | None
@@ -74,7 +74,7 @@ class ClientOptions(TypedDict, total=False):
     """Retries after the first attempt. Default 2; 0 turns retrying off."""
     retry: RetryPolicy
     """The other settings of retries. Default: `RetryPolicy()`; `max_retries` replaces its own."""
-    proxy: str | None
+    proxy: str | URLObject | None
     """A proxy for https: `http://…`, `https://…` or `socks5://…`, with a user name and password if
     it needs them. Default: the environment's `HTTPS_PROXY` or `ALL_PROXY`, except for hosts in
     `NO_PROXY`. `with_options()` cannot change it. Plain http never goes through a proxy."""
@@ -165,8 +165,8 @@ class Configuration:
         api_key, proxy = options.get("api_key"), options.get("proxy")
         if isinstance(api_key, str) and not isinstance(api_key, ApiKey):
             options["api_key"] = api_key = ApiKey(api_key)
-        if isinstance(proxy, str):
-            options["proxy"] = ApiKey(proxy)
+        if proxy is not None:
+            options["proxy"] = masked_url(proxy)
         provider = _provider(options)
         retry = options.get("retry", RetryPolicy())
         if "max_retries" in options:
@@ -244,6 +244,9 @@ def _check_names(options: AnyClientOptions) -> None:
     for name in options.keys() - _SETTING_NAMES:
         hint = official_hint(SETTINGS, name) or suggestion(name, _SETTING_NAMES)
         message = f"{name} is not a known setting{hint}"
+        raise ConfigurationError(message)
+    if (not_given := not_given_in(options)) is not None:
+        message = f"{not_given} {NOT_GIVEN_MESSAGE}"
         raise ConfigurationError(message)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.issued_token import IssuedToken
 from openai_realtime.environment import read_key_variable
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import ConfigurationError, wrapper_hint
 from openai_realtime.providers import BEARER, AuthScheme, Provider
 from openai_realtime.secrets import ApiKey, Authorization, BearerToken
 from openai_realtime.token_cache import TokenCache, TokenIssuer, Work
@@ -134,8 +134,8 @@ def check_header_value(name: str, value: object) -> str:
     """Return `value` if a header can carry it; raises `ConfigurationError`, without the value."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         message = (
-            f"{name} is unusable: it must be visible ASCII text without spaces or line breaks "
-            "(was it read from a file with a newline at its end?)"
+            f"{name} is unusable: it must be visible ASCII text without spaces or line breaks"
+            + (wrapper_hint(value) or " (was it read from a file with a newline at its end?)")
         )
         raise ConfigurationError(message)
     return value

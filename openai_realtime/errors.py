@@ -271,3 +271,24 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
     matches = difflib.get_close_matches(name, sorted(known), n=1)
     return f": did you mean {matches[0]}?" if matches else ""
+
+
+def wrapper_hint(value: object) -> str:
+    """Return how to get the text out of pydantic's `SecretStr`; an empty text for other values."""
+    if not hasattr(value, "get_secret_value"):
+        return ""
+    return f", not a {type(value).__name__}: call .get_secret_value()"
+
+
+def is_not_given(value: object) -> bool:
+    """Return whether `value` is the official SDK's `omit` or `NOT_GIVEN`, or a signature's default."""
+    return type(value).__name__.lstrip("_") in {"NotGiven", "Omit"}
+
+
+NOT_GIVEN_MESSAGE = "is omit or NOT_GIVEN: leave it out instead"
+"""What is wrong with a value for which `is_not_given` is true."""
+
+
+def not_given_in(values: Mapping[str, object]) -> str | None:
+    """Return the first name whose value is one for which `is_not_given` is true, or None."""
+    return next((name for name, value in values.items() if is_not_given(value)), None)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
 
-from openai_realtime.core.base_url import check_base_url
+from openai_realtime.core.base_url import URLObject, check_base_url
 from openai_realtime.core.request_additions import Additions, checked_headers, checked_query
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import ConfigurationError
@@ -199,7 +199,7 @@ def openai(*, region: Region | str | None = None, **defaults: Unpack[RequestDefa
 
 
 def azure(
-    endpoint: str | None = None,
+    endpoint: str | URLObject | None = None,
     *,
     auth: Literal["key", "token"] | None = None,
     **defaults: Unpack[RequestDefaults],
@@ -231,7 +231,7 @@ def azure(
 
 
 def azure_preview(
-    endpoint: str | None,
+    endpoint: str | URLObject | None,
     deployment: str,
     api_version: str = "2025-04-01-preview",
     *,
@@ -305,7 +305,7 @@ def elevenlabs(
 
 
 def litellm(
-    base_url: str, *, allow_http: bool = False, **defaults: Unpack[RequestDefaults]
+    base_url: str | URLObject, *, allow_http: bool = False, **defaults: Unpack[RequestDefaults]
 ) -> Provider:
     """Return a LiteLLM proxy at `base_url`, with or without `/v1` (key: `LITELLM_API_KEY`).
 
@@ -329,7 +329,7 @@ def litellm(
 
 
 def compatible(
-    base_url: str,
+    base_url: str | URLObject,
     *,
     dialect: Dialect = "auto",
     auth: AuthScheme | None = BEARER,
@@ -355,7 +355,7 @@ def _azure_auth(auth: str | None) -> tuple[AuthScheme, str, str | None]:
     return _AZURE_AUTH[auth]
 
 
-def _azure_root(endpoint: str | None) -> str:
+def _azure_root(endpoint: str | URLObject | None) -> str:
     """Return the endpoint without the paths that users paste with it, such as `/openai/v1`."""
     if endpoint is None:
         endpoint = read_variable("AZURE_OPENAI_ENDPOINT") or None
@@ -365,7 +365,8 @@ def _azure_root(endpoint: str | None) -> str:
             "environment variable AZURE_OPENAI_ENDPOINT"
         )
         raise ConfigurationError(message)
-    root = check_base_url(endpoint, allow_http=False, what="endpoint")
+    example = "https://NAME.openai.azure.com"
+    root = check_base_url(endpoint, allow_http=False, what="endpoint", example=example)
     for path in ("/v1", "/realtimeapi", "/openai"):
         root = root.removesuffix(path)
     return root

@@ -303,7 +303,7 @@ def test_a_call_is_accepted_with_or_without_its_type(
 ) -> None:
     async def body() -> None:
         async with backend.client() as client:
-            await client.calls.accept("rtc_1", type="realtime", model="m")
+            await client.calls.accept(call_id="rtc_1", type="realtime", model="m")
             await client.calls.accept("rtc_1", model="m")
         first, second = (request.json for request in realtime_server.requests)
         assert first == second == {"type": "realtime", "model": "m"}

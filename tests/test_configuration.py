@@ -2,14 +2,21 @@
 
 import copy
 import traceback
+from collections.abc import Callable
 from typing import Any
 
+import httpx
+import openai
 import pytest
+from pydantic import HttpUrl, SecretStr
 
 from openai_realtime import ConfigurationError, RetryPolicy, SyncRealtimeSessionsClient, Timeout
 from openai_realtime.configuration import Configuration
 from openai_realtime.core.base_url import check_base_url, is_loopback
+from openai_realtime.providers import azure, compatible, litellm
 from openai_realtime.secrets import Authorization
+from openai_realtime.transports.proxies import Proxy
+from openai_realtime.webhooks import WebhookVerifier
 
 
 def settings(**options: Any) -> Configuration:
@@ -93,23 +100,23 @@ def test_no_frame_of_the_package_shows_an_unusable_key() -> None:
 @pytest.mark.parametrize(
     ("base_url", "reason"),
     [
-        ("", "not a URL"),
-        ("api.openai.com/v1", "not a URL"),
-        ("https://", "not a URL"),
-        ("https://[::1/v1", "not a URL"),
-        ("https://h:port/v1", "not a URL"),
-        ("https://h:0/v1", "not a URL"),
-        ("http://localhost:0/v1", "not a URL"),
-        ("https://h:99999/v1", "not a URL"),
-        ("https://hé.example/v1", "not a URL"),
-        ("https://h/v1\r\nX: y", "not a URL"),
+        ("", "must be a URL such as https://api.openai.com/v1$"),
+        ("api.openai.com/v1", "must be a URL such as https://api.openai.com/v1$"),
+        ("https://", "must be a URL such as https://api.openai.com/v1$"),
+        ("https://[::1/v1", "must be a URL such as https://api.openai.com/v1$"),
+        ("https://h:port/v1", "must be a URL such as https://api.openai.com/v1$"),
+        ("https://h:0/v1", "must be a URL such as https://api.openai.com/v1$"),
+        ("http://localhost:0/v1", "must be a URL such as https://api.openai.com/v1$"),
+        ("https://h:99999/v1", "must be a URL such as https://api.openai.com/v1$"),
+        ("https://hé.example/v1", "must be a URL such as https://api.openai.com/v1$"),
+        ("https://h/v1\r\nX: y", "must be a URL such as https://api.openai.com/v1$"),
         ("https://h/v 1", "space"),
         ("https://h\\@evil/v1", "backslash"),
         ("https://user:pass@h/v1", "user name"),
         ("https://user@h/v1", "user name"),
         ("https://h/v1?x=1", "query"),
         ("https://h/v1#x", "fragment"),
-        ("ftp://h/v1", "scheme"),
+        ("ftp://h/v1", "must begin with https:// or http://"),
         ("http://h/v1", "allow_http"),
         ("http://127.0.0.1.evil.example/v1", "allow_http"),
         ("http://localhost.evil.example/v1", "allow_http"),
@@ -150,3 +157,56 @@ def test_a_configuration_shows_no_key() -> None:
     configuration = settings()
     assert "sk-argument" not in repr(configuration)
     assert "sk-argument" not in repr(copy.copy(configuration).options)
+
+
+@pytest.mark.parametrize("make", [httpx.URL, HttpUrl])
+def test_url_objects_are_taken_as_their_texts(make: Callable[[str], Any]) -> None:
+    url = make("https://gateway.example/v1")
+    for provider in (settings(base_url=url).provider, compatible(url), litellm(url)):
+        assert provider.base_url == "https://gateway.example/v1"
+    assert (
+        azure(make("https://n.openai.azure.com")).base_url == "https://n.openai.azure.com/openai/v1"
+    )
+    proxied = settings(proxy=make("http://me:hunter2@proxy.example:3128"))
+    proxy = Proxy.parse(str(proxied.options["proxy"]))
+    assert (proxy.host, proxy.auth) == ("proxy.example", ("me", "hunter2"))
+    assert "hunter2" not in repr(proxied.options)
+    assert settings(proxy=None).options["proxy"] is None
+
+
+SECRET = SecretStr("sk-0123456789")
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: settings(api_key=SECRET), "api_key"),
+        (settings(api_key=lambda: SECRET).credential.get, "api_key"),
+        (lambda: settings(organization=SECRET), "organization"),
+        (lambda: settings(base_url=SECRET), "base_url"),
+        (lambda: settings(default_headers={"X-Key": SECRET}), "default_headers: X-Key"),
+        (lambda: settings(default_query={"key": SECRET}), "default_query"),
+        (lambda: azure(SECRET), "endpoint"),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: SyncRealtimeSessionsClient(api_key="k", proxy=SECRET), "proxy"),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: WebhookVerifier(SECRET), "The webhook secret"),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: WebhookVerifier([SECRET]), "The webhook secret"),  # type: ignore[list-item]  # wrong on purpose
+    ],
+)
+def test_a_secret_str_is_refused_with_what_to_call(make: Callable[[], object], name: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert str(caught.value).startswith(name)
+    assert "not a SecretStr: call .get_secret_value()" in str(caught.value)
+    assert "0123456789" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_retries", "api_key", "organization"])
+def test_not_given_of_the_official_sdk_is_refused(name: str) -> None:
+    for marker in (openai.omit, openai.NOT_GIVEN):
+        with pytest.raises(ConfigurationError, match=f"^{name} is omit or NOT_GIVEN: leave it out"):
+            settings(**{name: marker})
+
+
+def test_a_name_instead_of_azures_endpoint() -> None:
+    with pytest.raises(ConfigurationError, match="a URL such as https://NAME.openai.azure.com$"):
+        azure("my-resource")

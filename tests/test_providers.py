@@ -238,7 +238,9 @@ def test_plain_http_where_it_is_allowed() -> None:
     assert compatible("http://127.0.0.1:1").name == "127.0.0.1:1"
     provider = compatible("http://gateway.example", allow_http=True)
     assert SyncRealtimeSessionsClient(provider=provider, api_key="k").base_url == provider.base_url
-    with pytest.raises(ConfigurationError, match="endpoint is unusable: plain http.*use https$"):
+    with pytest.raises(
+        ConfigurationError, match="endpoint is unusable: it must be https.*network$"
+    ):
         azure("http://name.openai.azure.com")
 
 

@@ -143,7 +143,7 @@ def bearer_tokens(source: str, text: str) -> Authorize:
         token = words[-1]
         if len(token) < _MIN_TOKEN_CHARACTERS or len(words) > 2:  # noqa: PLR2004 - a name and a token
             message = (
-                f"{source}: line {number} is unusable: a line is a token, or a name and a token, "
+                f"{source}: line {number} is unusable: it must be a token, or a name and a token, "
                 f"and a token has {_MIN_TOKEN_CHARACTERS} characters or more"
             )
             raise ConfigurationError(message)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from openai_realtime import errors
 from openai_realtime.core.meta import ShownHeaders, request_id
@@ -36,10 +37,22 @@ _STATUS_ERRORS: dict[int, type[errors.APIStatusError]] = {
     429: errors.RateLimitError,
 }
 
+NO_ENDPOINT: Final = "no_endpoint"
+"""The key of the hint for a 404 whose code names no other cause than an absent endpoint."""
+# Codes that say no more than the status does.
+_CODES_OF_404 = frozenset(
+    {"404", "not_found", "notfound", "resource_not_found", "resourcenotfound"}
+)
+_NO_MODEL = (
+    "Check the model name (at Azure, the deployment's), and that the key's project may use it"
+)
+
 _HINTS: dict[int | str, str] = {
     401: "Check the API key: it may be wrong, revoked, or meant for another provider or base_url",
     403: "Check that the key's project may use the Realtime API and this model",
-    404: "Check base_url (it ends in /v1 at most providers) and the model name",
+    NO_ENDPOINT: "Check base_url (it ends in /v1 at most providers) and the model name",
+    "DeploymentNotFound": _NO_MODEL,
+    "model_not_found": _NO_MODEL,
     429: "Slow down, or ask the provider for a higher rate limit",
     "beta_api_shape_disabled": 'The server has retired the flat shape: use dialect="auto" or "ga"',
     "insufficient_quota": "The account has no credit left: add some; waiting does not help",
@@ -67,7 +80,7 @@ def status_error(
     param = _name(details.get("param"))
     is_redirect = 300 <= status < 400  # noqa: PLR2004 - the definition of 3xx
     headers = shown_headers(response.headers, sanitizer)
-    hint = _HINTS["redirect"] if is_redirect else _HINTS.get(code or status) or _HINTS.get(status)
+    hint = _HINTS["redirect"] if is_redirect else find_hint(_HINTS, status, code)
     return _status_class(status)(
         server_message(body, sanitizer) or "The server gave no reason",
         status_code=status,
@@ -84,6 +97,17 @@ def status_error(
         ),
         possibly_acted=status in AMBIGUOUS_STATUSES,
     )
+
+
+def find_hint(hints: Mapping[int | str, str], status: int, code: str | None) -> str | None:
+    """Return the hint for an error: by its code, then for an absent endpoint, then by its status."""
+    keys = (code, NO_ENDPOINT if is_bare_404(status, code) else None, status)
+    return next((hints[key] for key in keys if key is not None and key in hints), None)
+
+
+def is_bare_404(status: int, code: str | None) -> bool:
+    """Return whether an error is a 404 for which the server gives no code of its own."""
+    return status == 404 and (code is None or code.lower() in _CODES_OF_404)  # noqa: PLR2004 - "Not Found"
 
 
 def shown_headers(headers: Headers, sanitizer: Sanitizer) -> Headers:

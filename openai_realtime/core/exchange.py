@@ -16,7 +16,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeGuard, TypeVar, cast
 
 from openai_realtime.core.deadline import Deadline, deadline_passed
-from openai_realtime.core.error_responses import shown_headers, status_error
+from openai_realtime.core.error_responses import (
+    find_hint,
+    is_bare_404,
+    shown_headers,
+    status_error,
+)
 from openai_realtime.core.issued_token import IssuedToken
 from openai_realtime.core.meta import response_meta
 from openai_realtime.core.peer_text import Sanitizer
@@ -95,7 +100,7 @@ class Call(NamedTuple, Generic[T]):
     repeatable: bool = True
     """Whether the request may be sent twice. Minting may: a lost secret expires by itself."""
     hints: Mapping[int | str, str] = NO_HINTS
-    """Hints by error code or status, which replace the usual hints."""
+    """Hints by error code, `NO_ENDPOINT` or status, which replace the usual hints."""
     secrets: tuple[str, ...] = ()
     """Texts of the request, besides its credential, that are masked in everything that is shown."""
     fallback: Callable[[APIStatusError], Call[T] | None] | None = None
@@ -200,8 +205,8 @@ class Exchange(Generic[T]):
         sanitizer = self._sanitizer()
         if not response.is_success:
             error = status_error(response, policy=self._context.policy, sanitizer=sanitizer)
-            hints = self.call.hints
-            error.hint = hints.get(error.code or "") or hints.get(response.status) or error.hint
+            hint = find_hint(self.call.hints, response.status, error.code)
+            error.hint = hint or error.hint
             self._settle_error(error, sanitizer, response.status)
             return
         meta = response_meta(
@@ -334,10 +339,12 @@ class Exchange(Generic[T]):
     def _first_of(self, error: APIError) -> APIError:
         """Return the error to raise: the first one, if the fallback's endpoint is missing too."""
         first = self._before_fallback
-        if first is None or not isinstance(error, NotFoundError):
+        is_missing = isinstance(error, NotFoundError) and is_bare_404(error.status_code, error.code)
+        if first is None or not is_missing:
             return error
         first.attempts = self._attempts
-        first.hint = NO_ENDPOINT_HINT
+        if is_bare_404(first.status_code, first.code):
+            first.hint = NO_ENDPOINT_HINT
         return first
 
     def _abandon(self, error: BaseException) -> None:

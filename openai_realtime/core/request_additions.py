@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, cast
 
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import ConfigurationError, wrapper_hint
 from openai_realtime.secrets import RedactedBytes, RedactedStr
 
 Additions = Mapping[str, str | None]
@@ -63,7 +63,7 @@ def checked_headers(
             message = f"{source}: {name} is set by the client and cannot be replaced"
             raise ConfigurationError(message)
         if value is not None and not is_header_value(value):
-            message = f"{source}: {name} {VALUE_RULE}"
+            message = f"{source}: {name} {VALUE_RULE}{wrapper_hint(value)}"
             raise ConfigurationError(message)
         checked[name] = None if value is None else RedactedStr(value)
     return checked
@@ -83,7 +83,7 @@ def checked_query(source: str, query: object) -> dict[str, RedactedStr | None]:
     checked: dict[str, RedactedStr | None] = {}
     for name, value in members.items():
         if not _is_text(name) or not (value is None or _is_text(value)):
-            message = f"{source} must be a mapping of names to texts"
+            message = f"{source} must be a mapping of names to texts{wrapper_hint(value)}"
             raise ConfigurationError(message)
         checked[cast("str", name)] = None if value is None else RedactedStr(value)
     return checked

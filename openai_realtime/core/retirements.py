@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from openai_realtime.core.error_responses import NO_ENDPOINT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -125,7 +127,7 @@ _MODEL_PATHS = (
     ("audio", "input", "transcription", "model"),
 )
 # A server responds with one of these to a name that it no longer has.
-_ERRORS: tuple[int | str, ...] = (400, 403, 404, 410, "model_not_found")
+_ERRORS: tuple[int | str, ...] = (400, 403, 404, 410, NO_ENDPOINT, "model_not_found")
 
 
 def find_retirements(body: Mapping[str, Json], flat_path: str = "") -> list[Retirement]:

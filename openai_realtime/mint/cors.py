@@ -89,35 +89,35 @@ class CorsPolicy:
 
 
 def _check(origin: object) -> None:
-    problem = _problem(origin)
-    if problem is not None:
-        message = f"origins: {origin!r} is unusable: {problem}"
+    rule = _broken_rule(origin)
+    if rule is not None:
+        message = f"origins: {origin!r} is unusable: it must {rule}"
         raise ConfigurationError(message)
 
 
-def _problem(origin: object) -> str | None:
+def _broken_rule(origin: object) -> str | None:
     if not isinstance(origin, str):
-        return "it is not a text"
+        return "be text"
     if "*" in origin or origin == "null":
-        return "it would allow every page: list each origin"
+        return "be one origin, because this would allow every page: list each origin"
     parts = _ORIGIN.fullmatch(origin)
     is_web = parts is not None and parts["scheme"] in _DEFAULT_PORTS
     host = _WEB_HOST if is_web else _APP_HOST
     if parts is None or not host.fullmatch(parts["host"]):
         return (
-            "it must be written like https://app.example, http://localhost:3000 or "
+            "be written like https://app.example, http://localhost:3000 or "
             "capacitor://localhost, in lower case, without a path or a slash at its end"
         )
     if parts["scheme"] in _NOT_ORIGINS:
-        return f"no browser sends an origin that begins with {parts['scheme']}:"
-    return _port_problem(parts["scheme"], parts["port"])
+        return f"begin with another scheme, because no browser sends {parts['scheme']}:"
+    return _broken_port_rule(parts["scheme"], parts["port"])
 
 
-def _port_problem(scheme: str, port: str | None) -> str | None:
+def _broken_port_rule(scheme: str, port: str | None) -> str | None:
     if port is None:
         return None
     if port.startswith("0") or int(port) > _MAX_PORT:
-        return f"its port must be 1 to {_MAX_PORT}"
+        return f"have a port from 1 to {_MAX_PORT}"
     if int(port) == _DEFAULT_PORTS.get(scheme):
-        return "browsers leave the default port out"
+        return "have no port here, because browsers leave the default port out"
     return None

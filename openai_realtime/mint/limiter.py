@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.errors import TOO_BUSY, TOO_OFTEN, ErrorCode
 from openai_realtime.mint.telemetry import describe
+from openai_realtime.core.base_url import URLObject
 
 if TYPE_CHECKING:
     from openai_realtime.mint.redis_storage import RedisStorage
@@ -87,7 +88,7 @@ class LimitExceeded:
 class Limiter:
     """Counts mints, and refuses them when a limit is reached."""
 
-    def __init__(self, storage: str, limits: str, global_limits: str) -> None:
+    def __init__(self, storage: str | URLObject, limits: str, global_limits: str) -> None:
         rates = parse_rates("limits", limits), parse_rates("global_limits", global_limits)
         self._storage = _storage(storage, *rates)
 
@@ -199,7 +200,7 @@ def _storage(url: object, limits: Rates, global_limits: Rates) -> _MemoryStorage
     """
     if url == _MEMORY:
         return _MemoryStorage(limits, global_limits)
-    problem = "it must be memory:// or a URL such as redis://127.0.0.1:6379/0"
+    rule = "memory:// or a URL such as redis://127.0.0.1:6379/0"
     if isinstance(url, str) and _REDIS.fullmatch(url):
         try:
             from openai_realtime.mint.redis_storage import RedisStorage  # noqa: PLC0415 - memory needs no redis
@@ -208,9 +209,9 @@ def _storage(url: object, limits: Rates, global_limits: Rates) -> _MemoryStorage
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "redis":
                 raise
-            problem = "Redis needs redis: pip install 'openai-realtime[mint]'"
+            rule = "memory:// without redis (pip install 'openai-realtime[mint]')"
         except (TypeError, ValueError):  # from redis-py: the URL is wrong
             pass
     # Not raised in the `except` block: the text of redis-py's error quotes the URL.
-    message = f"storage is unusable: {problem}"
+    message = f"storage is unusable: it must be {rule}"
     raise ConfigurationError(message)

@@ -7,10 +7,11 @@ from typing import Required, cast
 
 from typing_extensions import TypedDict
 
-from openai_realtime.errors import ConfigurationError, suggestion
+from openai_realtime.errors import ConfigurationError, suggestion, wrapper_hint
 from openai_realtime.mint.authorization import Authorize
 from openai_realtime.mint.request_body import Choice
 from openai_realtime.mint.secret_issuer import SecretSource
+from openai_realtime.core.base_url import URLObject, url_text
 from openai_realtime.secret_pool import SyncSecretPool
 from openai_realtime.secrets import RedactedStr
 from openai_realtime.types.nested_session import (
@@ -44,7 +45,7 @@ class EndpointOptions(TypedDict, total=False):
     days. Default: `5/minute; 3/10 seconds`."""
     global_limits: str
     """How often all principals together may mint, written as `limits`. Default: `600/minute`."""
-    storage: str
+    storage: str | URLObject
     """Where mints are counted: `memory://` (default: each process by itself, up to 200,000
     principals; above that, the one who minted longest ago is forgotten first), or Redis 5 or newer,
     so that several processes share the limits: `redis://…`, `rediss://…` (TLS), `redis+unix://…`.
@@ -136,8 +137,12 @@ def check_options(arguments: MintOptions, known: type) -> None:
 def _mask_secrets(options: dict[str, object]) -> None:
     for name in _SECRETS & options.keys():
         value = options[name]
-        if isinstance(value, str):
-            options[name] = RedactedStr(value)
+        if hint := wrapper_hint(value):
+            message = f"{name} is unusable: it must be text{hint}"
+            raise ConfigurationError(message)
+        text = url_text(value)
+        if isinstance(text, str):
+            options[name] = RedactedStr(text)
 
 
 def _check_pool_option(pool: object, safety_key: object) -> None:

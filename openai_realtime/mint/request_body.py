@@ -93,13 +93,13 @@ class Choices:
 
 
 def _check(name: str, values: Iterable[object]) -> None:
-    problem: str | None = None
+    rule: str | None = None
     if name not in _NAMES:
-        problem = f"it is not one of {', '.join(sorted(_NAMES))}"
+        rule = f"be one of {', '.join(sorted(_NAMES))}"
     elif isinstance(values, str):
-        problem = 'its values must be a list, such as ["verse", "marin"]'
+        rule = 'have a list of values, such as ["verse", "marin"]'
     elif not all(value is None or isinstance(value, str | int | float) for value in values):
-        problem = "its values must be texts, numbers, True, False or None"
-    if problem is not None:
-        message = f"allow: {name} is unusable: {problem}"
+        rule = "have texts, numbers, True, False or None as values"
+    if rule is not None:
+        message = f"allow: {name} is unusable: it must {rule}"
         raise ConfigurationError(message)

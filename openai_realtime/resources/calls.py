@@ -15,6 +15,7 @@ from typing import Unpack, cast
 from urllib.parse import parse_qsl
 
 from openai_realtime.configuration import Configuration
+from openai_realtime.core.error_responses import NO_ENDPOINT
 from openai_realtime.core.exchange import Call
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.wire import Request, Response
@@ -22,7 +23,7 @@ from openai_realtime.credentials import bearer
 from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIResponseValidationError, ParameterError
 from openai_realtime.providers import Provider
-from openai_realtime.resources import client_secrets, parameter_hints
+from openai_realtime.resources import client_secrets, parameter_errors
 from openai_realtime.resources.create_operation import (
     NESTED_HINTS,
     create_call,
@@ -59,15 +60,14 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _OF_OFFER_ONLY = frozenset({"sdp", "webrtcfilter", "dcid", "extra_query"})
 _OFFER_HINTS = {
     **NESTED_HINTS,
-    "model_not_found": "Check the model name, and that the key's project may use it",
-    404: "The server has no calls endpoint, which takes WebRTC offers: check base_url (it ends in "
+    NO_ENDPOINT: "The server has no calls endpoint, which takes WebRTC offers: check base_url (it ends in "
     "/v1 at most providers), or connect by WebSocket",
 }
 _MINT = replace(client_secrets.CREATE, name="calls.create")
 
 CREATE = Parameters(CallParameters)
 ACTIONS = {
-    "accept": Parameters(CallAcceptParameters, parameter_hints.ACCEPT),
+    "accept": Parameters(CallAcceptParameters, parameter_errors.ACCEPT),
     "reject": Parameters(CallRejectParameters),
     "refer": Parameters(CallReferParameters),
     "hangup": Parameters(CallHangupParameters),
@@ -176,7 +176,7 @@ def action_call(
         hints={
             **NESTED_HINTS,
             **arguments.retired_hints(parameters),
-            404: "The call has ended, or call_id is wrong",
+            **dict.fromkeys((404, NO_ENDPOINT), "The call has ended, or call_id is wrong"),
         },
         secrets=tool_credentials(parameters),
     )
@@ -259,7 +259,7 @@ class AsyncCalls(AsyncResource):
         return await self._driver.run(begin_call(self._configuration, params))
 
     @takes(CallAcceptParams)
-    async def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
+    async def accept(self, /, call_id: str, **params: Unpack[CallAcceptParams]) -> None:
         """Accept a phone call: `POST {base_url}/realtime/calls/{call_id}/accept`.
 
         The parameters are those of a nested realtime session (`CallAcceptParams`); the options are
@@ -269,7 +269,7 @@ class AsyncCalls(AsyncResource):
         await self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
     @takes(CallRejectParams)
-    async def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
+    async def reject(self, /, call_id: str, **params: Unpack[CallRejectParams]) -> None:
         """Reject a phone call: `POST {base_url}/realtime/calls/{call_id}/reject`.
 
         `status_code` is the SIP status for the caller, 300–699; default 603, decline. The options
@@ -278,7 +278,7 @@ class AsyncCalls(AsyncResource):
         await self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
     @takes(CallReferParams)
-    async def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
+    async def refer(self, /, call_id: str, **params: Unpack[CallReferParams]) -> None:
         """Transfer a phone call: `POST {base_url}/realtime/calls/{call_id}/refer`.
 
         `target_uri` is the new destination, a `tel:` or `sip:` URI. The options and errors are
@@ -287,7 +287,7 @@ class AsyncCalls(AsyncResource):
         await self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
     @takes(CallHangupParams)
-    async def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
+    async def hangup(self, /, call_id: str, **params: Unpack[CallHangupParams]) -> None:
         """End a call, by phone or by WebRTC: `POST {base_url}/realtime/calls/{call_id}/hangup`.
 
         The options and errors are those of `accept`.
@@ -320,7 +320,7 @@ class Calls(SyncResource):
         return self._driver.run(begin_call(self._configuration, params))
 
     @takes(CallAcceptParams)
-    def accept(self, call_id: str, /, **params: Unpack[CallAcceptParams]) -> None:
+    def accept(self, /, call_id: str, **params: Unpack[CallAcceptParams]) -> None:
         """Accept a phone call: `POST {base_url}/realtime/calls/{call_id}/accept`.
 
         The parameters are those of a nested realtime session (`CallAcceptParams`); the options are
@@ -330,7 +330,7 @@ class Calls(SyncResource):
         self._driver.run(action_call(self._configuration, "accept", call_id, params))
 
     @takes(CallRejectParams)
-    def reject(self, call_id: str, /, **params: Unpack[CallRejectParams]) -> None:
+    def reject(self, /, call_id: str, **params: Unpack[CallRejectParams]) -> None:
         """Reject a phone call: `POST {base_url}/realtime/calls/{call_id}/reject`.
 
         `status_code` is the SIP status for the caller, 300–699; default 603, decline. The options
@@ -339,7 +339,7 @@ class Calls(SyncResource):
         self._driver.run(action_call(self._configuration, "reject", call_id, params))
 
     @takes(CallReferParams)
-    def refer(self, call_id: str, /, **params: Unpack[CallReferParams]) -> None:
+    def refer(self, /, call_id: str, **params: Unpack[CallReferParams]) -> None:
         """Transfer a phone call: `POST {base_url}/realtime/calls/{call_id}/refer`.
 
         `target_uri` is the new destination, a `tel:` or `sip:` URI. The options and errors are
@@ -348,7 +348,7 @@ class Calls(SyncResource):
         self._driver.run(action_call(self._configuration, "refer", call_id, params))
 
     @takes(CallHangupParams)
-    def hangup(self, call_id: str, /, **params: Unpack[CallHangupParams]) -> None:
+    def hangup(self, /, call_id: str, **params: Unpack[CallHangupParams]) -> None:
         """End a call, by phone or by WebRTC: `POST {base_url}/realtime/calls/{call_id}/hangup`.
 
         The options and errors are those of `accept`.

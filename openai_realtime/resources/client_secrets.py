@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from openai_realtime.dialects import JsonObject, flat_request, nested_response
-from openai_realtime.resources import parameter_hints
+from openai_realtime.resources import parameter_errors
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
@@ -25,7 +25,7 @@ CREATE = CreateOperation(
     name="client_secrets.create",
     endpoint="client_secrets",
     dialect="ga",
-    parameters=Parameters(ClientSecretParameters, parameter_hints.CLIENT_SECRETS),
+    parameters=Parameters(ClientSecretParameters, parameter_errors.CLIENT_SECRETS),
     model=ClientSecretCreateResponse,
     parse_shape=nested_response,
     translate=_translate,

@@ -20,6 +20,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
+from openai_realtime.core.error_responses import NO_ENDPOINT
 from openai_realtime.core.exchange import NO_HINTS, Call
 from openai_realtime.dialects import JsonObject, TranslatedRequest, flat_path, without_fields
 from openai_realtime.errors import APIStatusError, DroppedParameterWarning, ParameterError
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from openai_realtime.resources.parameters import Parameters
 
 _RETIRED_STATUSES = frozenset({404, 410})
-_MISSING_MODEL = frozenset({"model_not_found"})
+_MISSING_MODEL = frozenset({"DeploymentNotFound", "model_not_found"})
 _FLAT_SHAPE_IS_DISABLED = "beta_api_shape_disabled"
 _FLAT_SHAPE_IS_RETIRED = re.compile(r"\bGA API\b|\bbeta (?:realtime )?API\b", re.IGNORECASE)
 _BETA_HEADER = b"openai-beta"
@@ -54,7 +55,7 @@ NESTED_HINTS: Mapping[int | str, str] = MappingProxyType(
 """The hint for a server that mistakes a nested request for a flat one."""
 _BETA_HEADER_HINTS: Mapping[int | str, str] = MappingProxyType(
     dict.fromkeys(
-        (_FLAT_SHAPE_IS_DISABLED, *_RETIRED_STATUSES),
+        (_FLAT_SHAPE_IS_DISABLED, NO_ENDPOINT, 410),
         "Remove the OpenAI-Beta header from extra_headers, default_headers and OPENAI_CUSTOM_HEADERS: "
         "it requests the retired flat shape",
     )

@@ -51,7 +51,7 @@ class AsyncModels(AsyncResource):
     """`client.models` of the async client."""
 
     @takes(ModelRetrieveParams)
-    async def retrieve(self, model: str, /, **params: Unpack[ModelRetrieveParams]) -> Model:
+    async def retrieve(self, /, model: str, **params: Unpack[ModelRetrieveParams]) -> Model:
         """Read what the provider says about a model: `GET {base_url}/models/{model}`.
 
         It costs nothing and changes nothing, so it also tests a key and a base URL. The options are
@@ -68,7 +68,7 @@ class Models(SyncResource):
     """`client.models` of the sync client."""
 
     @takes(ModelRetrieveParams)
-    def retrieve(self, model: str, /, **params: Unpack[ModelRetrieveParams]) -> Model:
+    def retrieve(self, /, model: str, **params: Unpack[ModelRetrieveParams]) -> Model:
         """Read what the provider says about a model: `GET {base_url}/models/{model}`.
 
         It costs nothing and changes nothing, so it also tests a key and a base URL. The options are

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast
 
-from pydantic import ConfigDict, Tag, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
-from typing_extensions import get_type_hints, is_typeddict
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
-from openai_realtime.errors import ParameterError, suggestion
+from openai_realtime.errors import ParameterError
+from openai_realtime.resources.parameter_errors import parameter_error
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.types.annotations import JsonParam
-from openai_realtime.types.base import RequestOptions
 
 if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
-
-# An error's path contains pydantic's names of union members, which are not field names.
-_UNION_MEMBER = re.compile(r"[A-Z]\w*|.*[\[(-].*|str|int|float|bool|dict|none", re.DOTALL)
-
 
 _MEMBERS: TypeAdapter[JsonObject] = TypeAdapter(
     cast("type[JsonObject]", JsonParam), config=ConfigDict(defer_build=True)
@@ -74,7 +68,7 @@ class Parameters:
             return checked
         # Raised after the `except` block: the validation error, which holds the caller's data, is
         # not in the chain.
-        raise _parameter_error(problems, self._typed_dict, self._hints)
+        raise parameter_error(problems, self._typed_dict, self._hints)
 
 
 def merge_extra_body(checked: JsonObject, extra_body: object) -> JsonObject:
@@ -129,83 +123,3 @@ def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:
             member = merge_objects(before, member)  # noqa: PLW2901 - the same member, merged
         merged[name] = member
     return merged
-
-
-def _parameter_error(
-    problems: list[ErrorDetails], typed_dict: type, hints: Mapping[str, str]
-) -> ParameterError:
-    """Return one error that names each problem once, with its field."""
-    fields: dict[object, list[tuple[tuple[str, ...], str]]] = {}
-    for problem in problems:
-        path = _path(problem)
-        hint = hints.get(".".join(path)) if problem["type"] == "extra_forbidden" else None
-        message = hint or _message(problem, typed_dict)
-        fields.setdefault(path[0] if path else "", []).append((path, message))
-    sentences: dict[str, list[str]] = {}
-    for candidates in fields.values():
-        # In a union, the member in which validation got deepest is probably the one that was meant.
-        deepest = max(len(path) for path, _ in candidates)
-        for path, text in candidates:
-            if len(path) == deepest and text not in sentences.setdefault(".".join(path), []):
-                sentences[".".join(path)].append(text)
-    text = "; ".join(f"{path} {', or '.join(texts)}" for path, texts in sentences.items())
-    return ParameterError(text, param=next(iter(sentences)))
-
-
-def _path(problem: ErrorDetails) -> tuple[str, ...]:
-    location = problem["loc"]
-    named = problem["type"] in {"extra_forbidden", "missing"}
-    return tuple(
-        str(step)
-        for index, step in enumerate(location)
-        if isinstance(step, int)
-        or not _UNION_MEMBER.fullmatch(step)
-        or (named and index == len(location) - 1)
-    )
-
-
-def _message(problem: ErrorDetails, typed_dict: type) -> str:
-    if problem["type"] == "extra_forbidden":
-        *parents, name = map(str, problem["loc"])
-        known = _keys_at(typed_dict, parents)
-        if not parents:
-            # A misspelt option is suggested too; an option itself is unknown where only parameters
-            # are accepted, such as in a session file.
-            known |= RequestOptions.__annotations__.keys() - {name}
-        guess = suggestion(name, known)
-        return f"is not a known parameter{guess} (extra_body sends what the SDK does not know)"
-    if problem["type"] == "missing":
-        return "is required"
-    if problem["input"] is None:
-        return "cannot be None: leave it out for the server's default"
-    if problem["type"] == "is_instance_of" and problem.get("ctx", {}).get("class") == "Sequence":
-        return "must be a list"
-    return problem["msg"].replace("Input should be", "must be")
-
-
-def _keys_at(typed_dict: type, path: list[str]) -> set[str]:
-    """Return the keys of the TypedDict at an error's path below `typed_dict`."""
-    reached = {typed_dict.__name__: typed_dict}
-    for step in path:
-        if step in reached:  # the name or the tag of a member of a union
-            reached = {step: reached[step]}
-            continue
-        inner = [hints[step] for hints in _all_hints(reached.values()) if step in hints]
-        if inner:  # otherwise it is an index of a list, or a step of validation
-            reached = dict(pair for hint in inner for pair in _typed_dicts(hint))
-    return {key for hints in _all_hints(reached.values()) for key in hints}
-
-
-def _all_hints(typed_dicts: Iterable[type]) -> list[dict[str, object]]:
-    return [get_type_hints(each, include_extras=True) for each in typed_dicts]
-
-
-def _typed_dicts(hint: object, tag: str | None = None) -> Iterator[tuple[str, type]]:
-    """Yield each TypedDict in a type hint, with its tag or else its name, as in an error's path."""
-    if isinstance(hint, type) and is_typeddict(hint):
-        yield tag or hint.__name__, hint
-        return
-    arguments = get_args(hint)  # those of `Annotated` include its tag
-    tag = next((each.tag for each in arguments if isinstance(each, Tag)), tag)
-    for inner in arguments:
-        yield from _typed_dicts(inner, tag)

@@ -21,7 +21,14 @@ from openai_realtime.core.request_additions import (
 )
 from openai_realtime.core.retirements import RetirementNotices, find_retirements
 from openai_realtime.core.wire import Request
-from openai_realtime.errors import ConfigurationError, ParameterError, RetiringWarning
+from openai_realtime.errors import (
+    NOT_GIVEN_MESSAGE,
+    ConfigurationError,
+    ParameterError,
+    RetiringWarning,
+    not_given_in,
+    wrapper_hint,
+)
 from openai_realtime.transports.exceptions import THIS_PACKAGE
 from openai_realtime.types.base import RequestOptions
 
@@ -50,14 +57,12 @@ class CallArguments(NamedTuple):
         """Split a method's keyword arguments; options that are None are left out."""
         if _OPTIONS.isdisjoint(params):
             return cls(configuration, params, {})
-        return cls(
-            configuration,
-            {name: params[name] for name in params if name not in _OPTIONS},
-            cast(
-                "RequestOptions",
-                {name: params[name] for name in _OPTIONS if params.get(name) is not None},
-            ),
-        )
+        options = {name: params[name] for name in _OPTIONS if params.get(name) is not None}
+        if (name := not_given_in(options)) is not None:
+            message = f"{name} {NOT_GIVEN_MESSAGE}"
+            raise ParameterError(message, param=name)
+        parameters = {name: params[name] for name in params if name not in _OPTIONS}
+        return cls(configuration, parameters, cast("RequestOptions", options))
 
     @property
     def extra_body(self) -> object:
@@ -174,5 +179,5 @@ def _safety_identifier(identifier: object) -> bytes:
         if 0 < len(identifier) <= _MAX_SAFETY_IDENTIFIER:
             return identifier.encode("ascii")
         problem = "must be 1 to 64 characters"
-    message = f"safety_identifier {problem}"
+    message = f"safety_identifier {problem}{wrapper_hint(identifier)}"
     raise ParameterError(message, param="safety_identifier")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from openai_realtime.dialects import JsonObject, flat_response, nested_request
-from openai_realtime.resources import parameter_hints
+from openai_realtime.resources import parameter_errors
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
@@ -24,7 +24,7 @@ CREATE = CreateOperation(
     name="sessions.create",
     endpoint="sessions",
     dialect="beta",
-    parameters=Parameters(SessionParameters, parameter_hints.SESSIONS),
+    parameters=Parameters(SessionParameters, parameter_errors.SESSIONS),
     model=RealtimeSessionCreateResponse,
     parse_shape=flat_response,
     translate=_translate,

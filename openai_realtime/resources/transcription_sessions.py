@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Unpack, cast
 
 from openai_realtime.dialects import JsonObject, flat_response, nested_request
-from openai_realtime.resources import parameter_hints
+from openai_realtime.resources import parameter_errors
 from openai_realtime.resources.create_operation import CreateOperation, Draft, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
@@ -34,7 +34,7 @@ CREATE = CreateOperation(
     name="transcription_sessions.create",
     endpoint="transcription_sessions",
     dialect="beta",
-    parameters=Parameters(TranscriptionSessionParameters, parameter_hints.TRANSCRIPTION_SESSIONS),
+    parameters=Parameters(TranscriptionSessionParameters, parameter_errors.TRANSCRIPTION_SESSIONS),
     model=RealtimeTranscriptionSessionCreateResponse,
     parse_shape=flat_response,
     normalize=_normalized,

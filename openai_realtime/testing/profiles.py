@@ -162,7 +162,7 @@ def find_profile(dialect: MockDialect | None, provider: ProviderName | None) -> 
     Raises `ConfigurationError` for an unknown provider.
     """
     if provider is not None and provider not in tuple(PROFILES):  # it may be unhashable
-        message = f"provider is unusable: the mock simulates {', '.join(PROFILES)}"
+        message = f"provider is unusable: it must be one of {', '.join(PROFILES)}"
         raise ConfigurationError(message)
     if provider is None:
         return replace(PROFILES["openai"], dialect=dialect or "both")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from openai_realtime.environment import read_variable
-from openai_realtime.errors import ConfigurationError
+from openai_realtime.errors import ConfigurationError, wrapper_hint
+from openai_realtime.core.base_url import URLObject, masked_url
 from openai_realtime.secrets import ApiKey
 from openai_realtime.transports.connection import Connection
 
@@ -77,15 +78,19 @@ class Proxy:
         return f"{self.scheme}://{host}:{self.port}"
 
     @classmethod
-    def parse(cls, url: str, source: str = "proxy") -> Proxy:
+    def parse(cls, url: str | URLObject, source: str = "proxy") -> Proxy:
         """Return the proxy at `url`; raises `ConfigurationError`, which does not quote the URL."""
-        url = ApiKey(url)
-        proxy = _read(url)
+        url = masked_url(url)
+        proxy = _read(url) if isinstance(url, str) else None
         if proxy is None:
-            message = f"{source} is unusable: it must be a URL such as http://proxy.example:3128"
+            example = f"http://proxy.example:3128{wrapper_hint(url)}"
+            message = f"{source} is unusable: it must be a URL such as {example}"
             raise ConfigurationError(message)
         if proxy.scheme == "socks5" and find_spec("socksio") is None:
-            message = f"{source} is unusable: SOCKS needs a package: pip install 'httpx[socks]'"
+            message = (
+                f"{source} is unusable: it must be http or https without the package for SOCKS "
+                "(pip install 'httpx[socks]')"
+            )
             raise ConfigurationError(message)
         return proxy
 
@@ -120,7 +125,7 @@ class ProxyRules:
     trust_env: bool
 
     @classmethod
-    def of(cls, proxy: str | None, *, trust_env: bool) -> ProxyRules:
+    def of(cls, proxy: str | URLObject | None, *, trust_env: bool) -> ProxyRules:
         """Return the rules; raises `ConfigurationError` if `proxy` is unusable."""
         return cls(None if proxy is None else Proxy.parse(proxy), trust_env)
 

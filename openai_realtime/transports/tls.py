@@ -144,7 +144,7 @@ def trusted_context() -> ssl.SSLContext:
         if error.errno in NO_DESCRIPTORS:
             raise lost("connect", error) from error
         problem = error.strerror or type(error).__name__
-    message = f"SSL_CERT_FILE or SSL_CERT_DIR is unusable: {problem}"
+    message = f"SSL_CERT_FILE or SSL_CERT_DIR is unusable: it must hold certificates ({problem})"
     raise ConfigurationError(message)
 
 

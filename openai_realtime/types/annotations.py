@@ -174,3 +174,8 @@ def type_of(value: object) -> object:
     if isinstance(value, dict):
         return cast("dict[str, object]", value).get("type")
     return getattr(value, "type", None)
+
+
+def members_of(value: object) -> dict[str, object]:
+    """Return a dict as it is, and an empty one in place of any other value."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

@@ -143,7 +143,7 @@ NestedTurnDetectionParam = Annotated[
     Discriminator(
         _kind,
         custom_error_type="unexpected_value",
-        custom_error_message='must be an object whose type is "server_vad" or "semantic_vad"',
+        custom_error_message='must be a dict whose type is "server_vad" or "semantic_vad"',
     ),
 ]
 """Turn detection in the nested shape, where its type is required."""

@@ -34,6 +34,7 @@ from openai_realtime.types.session import (
 )
 from openai_realtime.types.tools import (
     NestedTool,
+    NestedToolChoice,
     NestedToolParam,
     ToolChoiceFunctionParam,
     ToolChoiceMcpParam,
@@ -115,7 +116,7 @@ class NestedSessionParameters(TypedDict, total=False):
     """Traces in the provider's dashboard: `"auto"`, or a configuration. Default, and None: off."""
     tools: Annotated[Sequence[NestedToolParam], AS_LIST]
     """Functions and MCP servers the model may call. Default: none."""
-    tool_choice: Literal["auto", "none", "required"] | ToolChoiceFunctionParam | ToolChoiceMcpParam
+    tool_choice: NestedToolChoice
     """Which tool the model calls. Default `auto`."""
     parallel_tool_calls: bool
     """Whether several tools may be called at once. Only for reasoning models."""
@@ -149,9 +150,12 @@ class TranscriptionSessionParam(TypedDict, total=False):
     """Additional fields of the server's events. Default: none."""
 
 
-def _kind(value: object) -> str:
-    """Return the tag of a session; a session without a type is a realtime session."""
-    return "Transcription" if type_of(value) == "transcription" else "Realtime"
+def _kind(value: object) -> str | None:
+    """Return the tag of a session, or None; a session without a type is a realtime session."""
+    kind = type_of(value)
+    if kind == "transcription":
+        return "Transcription"
+    return "Realtime" if kind is None or kind == "realtime" else None
 
 
 @with_config(STRICT)
@@ -163,7 +167,11 @@ class ClientSecretParameters(TypedDict, total=False):
     session: Annotated[
         Annotated[RealtimeSessionParam, Tag("Realtime")]
         | Annotated[TranscriptionSessionParam, Tag("Transcription")],
-        Discriminator(_kind),
+        Discriminator(
+            _kind,
+            custom_error_type="unexpected_value",
+            custom_error_message='must be a dict whose type is "realtime" or "transcription"',
+        ),
     ]
     """The session that the secret opens: realtime or transcription. Default: the server's."""
 

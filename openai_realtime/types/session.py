@@ -34,9 +34,9 @@ from openai_realtime.types.client_secret import (
     TranscriptionClientSecretParam,
 )
 from openai_realtime.types.tools import (
+    FlatToolChoice,
+    FlatToolParam,
     FunctionTool,
-    FunctionToolParam,
-    SentFunctionTool,
     ToolChoiceFunctionParam,
 )
 
@@ -183,9 +183,9 @@ class SessionParameters(TypedDict, total=False):
     """The sampling temperature, 0.6–1.2. Default 0.8."""
     max_response_output_tokens: MaxTokens
     """The most tokens of one response, tool calls included: 1–4096, or `"inf"` (default)."""
-    tools: Annotated[Sequence[FunctionToolParam | SentFunctionTool], AS_LIST]
+    tools: Annotated[Sequence[FlatToolParam], AS_LIST]
     """The functions the model may call: dicts, or `FunctionTool.from_function(f)`. Default: none."""
-    tool_choice: Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam
+    tool_choice: FlatToolChoice
     """Which tool the model calls: `auto` (default), `none`, `required`, or a function."""
     tracing: Literal["auto"] | TracingConfigurationParam | None
     """Traces in the provider's dashboard: `"auto"`, or a configuration. Default, and None: off."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self, ca
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     InstanceOf,
     PydanticUserError,
@@ -14,12 +15,12 @@ from pydantic import (
     TypeAdapter,
 )
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 from typing_extensions import TypedDict
 
 from openai_realtime.errors import ParameterError
 from openai_realtime.secrets import McpCredential
-from openai_realtime.types.annotations import JsonParam, TaggedUnion, type_of
+from openai_realtime.types.annotations import JsonParam, TaggedUnion, members_of, type_of
 from openai_realtime.types.base import WireModel
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -223,20 +224,59 @@ class McpTool(WireModel):
     """Whether its tools are found by search instead of being listed."""
 
 
-def _kind(value: object) -> str:
-    """Return the tag of a tool; a tool without a type is a function."""
+def _refuse_chat_style(value: object) -> object:
+    """Return a tool or a choice of a function; raise for those of Chat Completions."""
+    if isinstance(members_of(value).get("function"), dict):
+        kind, message = (
+            "unexpected_value",
+            "has no member function here: put its members beside type",
+        )
+        raise PydanticCustomError(kind, message)
+    return value
+
+
+def _refuse_mcp(value: object) -> object:
     if type_of(value) == "mcp":
+        kind = "unexpected_value"
+        message = "is an MCP tool, which the flat shape lacks: use client_secrets.create(session=…)"
+        raise PydanticCustomError(kind, message)
+    return _refuse_chat_style(value)
+
+
+def _kind(value: object) -> str | None:
+    """Return the tag of a tool, or None; a tool without a type is a function."""
+    if isinstance(value, FunctionTool):
+        return "Made"
+    kind = type_of(value)
+    if kind == "mcp":
         return "Mcp"
-    return "Made" if isinstance(value, FunctionTool) else "Function"
+    return "Function" if kind is None or kind == "function" else None
 
 
 NestedToolParam = Annotated[
     Annotated[FunctionToolParam, Tag("Function")]
     | Annotated[SentFunctionTool, Tag("Made")]
     | Annotated[McpToolParam, Tag("Mcp")],
-    Discriminator(_kind),
+    Discriminator(
+        _kind,
+        custom_error_type="unexpected_value",
+        custom_error_message='must be a dict whose type is "function" or "mcp"',
+    ),
+    BeforeValidator(_refuse_chat_style),
 ]
 """A tool in the nested shape: a function, as a dict or a `FunctionTool`, or an MCP server."""
+FlatToolParam = Annotated[FunctionToolParam | SentFunctionTool, BeforeValidator(_refuse_mcp)]
+"""A tool in the flat shape: a function, as a dict or a `FunctionTool`."""
+FlatToolChoice = Annotated[
+    Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam,
+    BeforeValidator(_refuse_mcp),
+]
+"""Which tool the model calls, in the flat shape."""
+NestedToolChoice = Annotated[
+    Literal["auto", "none", "required"] | ToolChoiceFunctionParam | ToolChoiceMcpParam,
+    BeforeValidator(_refuse_chat_style),
+]
+"""Which tool the model calls, in the nested shape."""
 
 if TYPE_CHECKING:
     NestedTool = FunctionTool | McpTool

@@ -12,10 +12,11 @@ import hmac
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
-from typing import Final, NoReturn, Protocol, Self, cast
+from typing import Any, Final, NoReturn, Protocol, Self, cast
 
 from pydantic import ValidationError
 
@@ -26,8 +27,9 @@ from openai_realtime.errors import (
     ConfigurationError,
     ParameterError,
     WebhookVerificationError,
+    wrapper_hint,
 )
-from openai_realtime.secrets import MASK, WebhookSecret
+from openai_realtime.secrets import MASK, RedactedBytes, WebhookSecret
 from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
 from openai_realtime.webhooks.replay_stores import AnyReplayStore, check_has_method
@@ -58,6 +60,12 @@ class HeaderItems(Protocol):
         ...
 
 
+Body = bytes | bytearray | memoryview | str
+"""A request's raw body; as a text, before it was encoded in UTF-8."""
+HeaderPairs = Iterable[tuple[bytes | str, bytes | str]]
+"""Names and values of headers, as an ASGI scope has them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     """The key in one `whsec_` secret. Its repr shows nothing of the key."""
@@ -68,14 +76,19 @@ class SigningKey:
         return f"SigningKey({MASK!r})"
 
     @classmethod
-    def read(cls, secret: str) -> SigningKey:
-        """Return the key in `secret`; raises `ConfigurationError`, which does not quote it."""
-        secret = WebhookSecret(secret)
+    def read(cls, secret: str | bytes) -> SigningKey:
+        """Return the key in `secret`; raises `ConfigurationError`, which does not quote it.
+
+        As for Standard Webhooks' own library, `whsec_`, the padding of base64 and white space at the
+        ends may be missing or there, and bytes without `whsec_` are the key itself.
+        """
+        secret = _masked(secret)
         keyed = _keyed(secret)
         if keyed is None:
             message = (
-                "The webhook secret is unusable: it must be whsec_ and 16 bytes or more as base64. "
-                "Copy all of it from where the webhook was set up, without quotes or line breaks"
+                "The webhook secret is unusable: it must be whsec_ and 16 bytes or more as base64"
+                f"{wrapper_hint(secret)}. Copy all of it from where the webhook was set up, without "
+                "quotes"
             )
             raise ConfigurationError(message)
         return cls(keyed)
@@ -105,16 +118,30 @@ def matches(
     return is_match
 
 
-def _keyed(secret: WebhookSecret) -> hmac.HMAC | None:
+def _masked(secret: str | bytes) -> WebhookSecret | RedactedBytes:
+    """Return a secret whose repr is masked; an object of another type is returned unchanged."""
+    if isinstance(secret, str):
+        return WebhookSecret(secret)
+    return (
+        RedactedBytes(secret) if isinstance(cast("object", secret), bytes) else cast("Any", secret)
+    )
+
+
+def _keyed(secret: object) -> hmac.HMAC | None:
     key = _decode_key(secret)
     return hmac.new(key, digestmod=hashlib.sha256) if len(key) >= _MIN_KEY_BYTES else None
 
 
-def _decode_key(secret: WebhookSecret) -> bytes:
-    if not secret.startswith(_SECRET_PREFIX):
+def _decode_key(secret: object) -> bytes:
+    if isinstance(secret, bytes):
+        if not secret.startswith(_SECRET_PREFIX.encode("ascii")):
+            return secret
+        secret = secret.decode("latin-1")
+    if not isinstance(secret, str):
         return b""
+    text = secret.strip().removeprefix(_SECRET_PREFIX).rstrip("=")
     try:
-        return base64.b64decode(secret[len(_SECRET_PREFIX) :], validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):  # no base64, or no ASCII
         return b""
 
@@ -127,7 +154,8 @@ class WebhookVerifier:
         if isinstance(event, RealtimeCallIncoming):
             client.calls.accept(event.call_id, model="gpt-realtime-2.1")
 
-    `secrets` is one `whsec_…` secret, or several while one is rotated: each is accepted. Default:
+    `secrets` is one `whsec_…` secret, or several while one is rotated: each is accepted, in every
+    form that Standard Webhooks' own library takes (without `whsec_`, as a key in bytes). Default:
     the environment variable `OPENAI_WEBHOOK_SECRET` (several are separated by spaces). A webhook's
     timestamp may differ by `tolerance` seconds from `clock` (default: 300). With a `replay_store`
     each webhook passes once in 72 hours; without one a copy passes until it is too old. `clock`
@@ -140,7 +168,7 @@ class WebhookVerifier:
 
     def __init__(
         self,
-        secrets: str | Sequence[str] | None = None,
+        secrets: str | bytes | Sequence[str | bytes] | None = None,
         *,
         tolerance: float = 300,
         replay_store: AnyReplayStore | None = None,
@@ -169,13 +197,16 @@ class WebhookVerifier:
         verifier._replay_store = store
         return verifier
 
-    def verify(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
-        """Return the event in a request; `body` is the request's raw bytes.
+    def verify(
+        self, body: Body, headers: HeaderItems | HeaderPairs
+    ) -> RealtimeCallIncoming | WebhookEvent:
+        """Return the event in a request; `body` is the request's raw body, `headers` a dict or pairs.
 
         Raises `WebhookVerificationError` for a webhook that is not genuine, and its subclasses
         `WebhookReplayedError` for one that was handled before and `WebhookInProgressError` for one
-        that is being handled; `ParameterError` when `body` is not bytes; `ConfigurationError` when
-        the replay store must be awaited (then use `averify`); and what the replay store raises.
+        that is being handled; `ParameterError` when `body` or `headers` is of another type;
+        `ConfigurationError` when the replay store must be awaited (then use `averify`); and what the
+        replay store raises.
         """
         handling = self.handling(body, headers)
         handling.claim()
@@ -183,7 +214,7 @@ class WebhookVerifier:
         return handling.event
 
     async def averify(
-        self, body: bytes, headers: HeaderItems
+        self, body: Body, headers: HeaderItems | HeaderPairs
     ) -> RealtimeCallIncoming | WebhookEvent:
         """As `verify`, also for a replay store that must be awaited."""
         handling = self.handling(body, headers)
@@ -192,7 +223,11 @@ class WebhookVerifier:
         return handling.event
 
     def handling(
-        self, body: bytes, headers: HeaderItems, *, claim_timeout: float = CLAIM_TIMEOUT
+        self,
+        body: Body,
+        headers: HeaderItems | HeaderPairs,
+        *,
+        claim_timeout: float = CLAIM_TIMEOUT,
     ) -> Handling:
         """Return a context manager (sync and async) for the event in a request.
 
@@ -217,10 +252,10 @@ class WebhookVerifier:
             remembered_seconds=remembered,
         )
 
-    def _read(self, body: bytes, headers: HeaderItems) -> RealtimeCallIncoming | WebhookEvent:
-        if not isinstance(cast("object", body), bytes):
-            message = "body must be the request's raw bytes: parsed JSON cannot be verified"
-            raise ParameterError(message, param="body")
+    def _read(
+        self, body: Body, headers: HeaderItems | HeaderPairs
+    ) -> RealtimeCallIncoming | WebhookEvent:
+        body = _raw(body)
         if len(body) > MAX_BODY_BYTES:
             _refuse(f"its body is larger than {MAX_BODY_BYTES // 1024} KiB")
         webhook_id, timestamp, signatures = _signed_headers(headers)
@@ -243,24 +278,54 @@ class WebhookVerifier:
             )
 
 
-def _webhook_secrets(secrets: str | Sequence[str] | None) -> list[WebhookSecret]:
+def _webhook_secrets(
+    secrets: str | bytes | Sequence[str | bytes] | None,
+) -> list[WebhookSecret | RedactedBytes]:
     if secrets is None:
         secrets = (read_variable(SECRET_VARIABLE) or "").split()
-    all_secrets = [secrets] if isinstance(secrets, str) else list(secrets)
+    is_one = isinstance(secrets, str | bytes) or not isinstance(cast("object", secrets), Iterable)
+    all_secrets = cast("list[str | bytes]", [secrets] if is_one else list(secrets))
     if not all_secrets:
         message = (
             f"No webhook secret: pass it, or set the environment variable {SECRET_VARIABLE}. The "
             "provider shows it once, when the webhook is set up"
         )
         raise ConfigurationError(message)
-    return [WebhookSecret(secret) for secret in all_secrets]
+    return [_masked(secret) for secret in all_secrets]
 
 
-def _signed_headers(headers: HeaderItems) -> tuple[str, str, str]:
+def _raw(body: Body) -> bytes:
+    """Return a body as bytes; raises `ParameterError`, also for a text that UTF-8 cannot encode."""
+    with suppress(UnicodeEncodeError):
+        if isinstance(body, str):
+            return body.encode()
+        if isinstance(cast("object", body), bytes | bytearray | memoryview):
+            return bytes(body)
+    message = "body must be the request's raw bytes: parsed JSON cannot be verified"
+    raise ParameterError(message, param="body")
+
+
+def _header_pairs(headers: HeaderItems | HeaderPairs) -> Iterator[tuple[object, object]]:
+    """Yield names and values, bytes as texts (RFC 9110 §5.5); raises `ParameterError`."""
+    items: object = getattr(headers, "items", None)
+    pairs = cast("HeaderItems", headers).items() if callable(items) else headers
+    try:
+        for name, value in cast("Iterable[tuple[object, object]]", pairs):
+            yield _header_text(name), _header_text(value)
+    except (TypeError, ValueError):
+        message = "headers must be a mapping, or pairs of names and values"
+        raise ParameterError(message, param="headers") from None
+
+
+def _header_text(value: object) -> object:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _signed_headers(headers: HeaderItems | HeaderPairs) -> tuple[str, str, str]:
     """Return id, timestamp and signatures; refuse missing, repeated and malformed headers."""
     received: dict[str, list[object]] = {name: [] for name in _HEADERS}
-    for name, value in headers.items():
-        if isinstance(cast("object", name), str) and name.lower() in received:
+    for name, value in _header_pairs(headers):
+        if isinstance(name, str) and name.lower() in received:
             received[name.lower()].append(value)
     for name, values in received.items():
         if len(values) != 1 or not isinstance(values[0], str):

@@ -97,7 +97,9 @@ def test_a_token_names_its_principal() -> None:
     assert "another" not in unnamed
     for wrong in ("", TOKEN, f"Basic {TOKEN}", "Bearer", "Bearer alice", f"Bearer {TOKEN}x"):
         assert principal(wrong) is None
-    with pytest.raises(ConfigurationError, match="--token-file: line 2 is unusable: a line is a t"):
+    with pytest.raises(
+        ConfigurationError, match="--token-file: line 2 is unusable: it must be a t"
+    ):
         auth.bearer_tokens("--token-file", f"{TOKEN}\nalice of wonderland {TOKEN}")
 
 

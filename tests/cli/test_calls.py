@@ -182,7 +182,7 @@ def test_every_command_works_with_the_mock(
         ("accept rtc_1 --param type=transcription", "error: type must be 'realtime'"),
         (
             "create --sdp OFFER --param model=1",
-            ("error: session.model must be a valid string\nhint: --model sets session.model\n"),
+            ("error: session.model must be text\nhint: --model sets session.model\n"),
         ),
         ("create --sdp nowhere.sdp", "error: --sdp nowhere.sdp: No such file or directory\n"),
         ("create --sdp - --config -", "error: Only one file can be - (stdin)"),

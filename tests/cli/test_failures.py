@@ -177,7 +177,10 @@ def test_what_is_wrong_before_a_command(arguments: list[str], invoke: Invoke) ->
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--base-url", "http://api.example"], "error: base_url is unusable: plain http"),
+        (
+            ["--base-url", "http://api.example"],
+            "error: base_url is unusable: it must be https, because plain http",
+        ),
         (["--base-url", "nonsense"], "error: base_url is unusable"),
         (["--timeout", "nan"], "error: timeout: total must be a finite number of seconds above 0"),
         (["--max-retries", "-1"], "error: retry: max_retries must be a whole number, 0 or more"),

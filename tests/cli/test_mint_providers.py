@@ -123,7 +123,7 @@ def test_plain_http_is_an_error_that_names_its_option(
     monkeypatch.setenv("XAI_API_KEY", MOCK_API_KEY)
     result = invoke("mint", "--provider", "xai", "--base-url", "http://gateway.example")
     assert result.exit_code == 3
-    assert result.stderr.endswith("; use https, or --allow-http\n")
+    assert result.stderr.endswith("; or pass --allow-http\n")
 
 
 def test_azures_endpoint_and_token_come_from_the_environment(

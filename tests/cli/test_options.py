@@ -170,17 +170,20 @@ def test_options_that_do_not_go_together(options: dict[str, Any], problem: str) 
     [
         (
             {"provider": "azure", "endpoint": "http://mine.example"},
-            "endpoint is unusable: plain http would show the API key to the network; use https",
+            (
+                "endpoint is unusable: it must be https, because plain http would show the API key "
+                "to the network"
+            ),
         ),
         (
             {**PREVIEW, "endpoint": ""},
-            "endpoint is unusable: it is not a URL such as https://api.openai.com/v1",
+            "endpoint is unusable: it must be a URL such as https://NAME.openai.azure.com",
         ),
         (
             {"provider": "xai", "base_url": "http://gate"},
             (
-                "base_url is unusable: plain http would show the API key to the network; use https, "
-                "or allow_http=True"
+                "base_url is unusable: it must be https, because plain http would show the API key "
+                "to the network; or pass allow_http=True"
             ),
         ),
         (

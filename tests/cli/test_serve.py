@@ -160,7 +160,7 @@ def test_a_file_that_is_wrong(
         ("--anyone-on-this-machine --authorize m:f", {}, "Choose one only: --authorize"),
         ("--mock", {"OPENAI_REALTIME_SERVE_TOKENS": "short"}, "a token has 16 characters or more"),
         ("--mock", {"OPENAI_REALTIME_SERVE_TOKENS": " "}, "SERVE_TOKENS: there is no token in it"),
-        (f"--mock --token-file {__file__}", {}, "a line is a token, or a name and a token"),
+        (f"--mock --token-file {__file__}", {}, "it must be a token, or a name and a token"),
         (
             "--token-file /nowhere",
             {},

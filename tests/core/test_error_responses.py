@@ -194,8 +194,18 @@ REDIRECTED = "Redirects are never followed: set base_url to the final address"
         (
             404,
             "model_not_found",
-            "Check base_url (it ends in /v1 at most providers) and the model name",
+            "Check the model name (at Azure, the deployment's), and that the key's project may use it",
         ),
+        (
+            404,
+            "DeploymentNotFound",
+            "Check the model name (at Azure, the deployment's), and that the key's project may use it",
+        ),
+        (404, "call_id_not_found", None),
+        *[
+            (404, code, "Check base_url (it ends in /v1 at most providers) and the model name")
+            for code in (None, "404", "not_found", "NotFound", "ResourceNotFound")
+        ],
         (429, None, "Slow down, or ask the provider for a higher rate limit"),
         (
             429,

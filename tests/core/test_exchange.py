@@ -443,6 +443,21 @@ def test_when_the_fallback_is_not_there_either() -> None:
     assert world.events[-1] == CallFinished(1, OPERATION, 2, 2.0, caught.value, 500)
 
 
+NO_DEPLOYMENT = Response(
+    404, Headers(), b'{"error":{"code":"DeploymentNotFound","message":"none"}}'
+)
+
+
+def test_a_404_with_a_code_of_its_own_gets_no_hint_about_absent_endpoints() -> None:
+    for responses in ((NOT_THERE, NO_DEPLOYMENT), (NO_DEPLOYMENT, NOT_THERE)):
+        with pytest.raises(NotFoundError) as caught:
+            with_fallback().run(*responses)
+        assert caught.value.code == "DeploymentNotFound"
+        assert (caught.value.hint or "").startswith(
+            "Check the model name (at Azure, the deployment"
+        )
+
+
 def test_the_fallbacks_own_error_is_the_one_raised() -> None:
     with pytest.raises(BadRequestError, match="no model") as caught:
         with_fallback().run(NOT_THERE, Response(400, Headers(), b"no model"))

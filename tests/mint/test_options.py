@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from pydantic import RedisDsn, SecretStr
 
 from mint.service import app_for, browser, request_secret
 from openai_realtime import (
@@ -58,14 +59,14 @@ def client() -> RealtimeSessionsClient:
         ({"origins": ["*"]}, "every page"),
         ({"origins": ["https://*.a.example"]}, "every page"),
         ({"origins": ["null"]}, "every page"),
-        ({"origins": [None]}, "not a text"),
+        ({"origins": [None]}, "it must be text"),
         ({"origins": ["https://a.example/"]}, "without a path or a slash at its end"),
         ({"origins": ["https://A.example"]}, "lower case"),
         ({"origins": ["a.example"]}, "written like"),
         ({"origins": ["https://a.example:443"]}, "default port"),
         ({"origins": ["http://a.example:80"]}, "default port"),
-        ({"origins": ["https://a.example:65536"]}, "its port must be 1 to 65535"),
-        ({"origins": ["tauri://localhost:01"]}, "its port must be 1 to 65535"),
+        ({"origins": ["https://a.example:65536"]}, "it must have a port from 1 to 65535"),
+        ({"origins": ["tauri://localhost:01"]}, "it must have a port from 1 to 65535"),
         ({"origins": ["https://ä.example"]}, "written like"),
         ({"origins": ["https://user@a.example"]}, "written like"),
         ({"origins": ["https://[::1"]}, "written like"),
@@ -75,9 +76,9 @@ def client() -> RealtimeSessionsClient:
         ({"origins": ["Capacitor://localhost"]}, "lower case"),
         ({"origins": ["capacitor://local host"]}, "written like"),
         ({"origins": ["capacitor://*"]}, "every page"),
-        ({"origins": ["file://localhost"]}, "no browser sends an origin that begins with file:"),
-        ({"origins": ["wss://a.example"]}, "no browser sends an origin that begins with wss:"),
-        ({"allow": {"voise": ["verse"]}}, "voise is unusable: it is not one of"),
+        ({"origins": ["file://localhost"]}, "another scheme, because no browser sends file:"),
+        ({"origins": ["wss://a.example"]}, "another scheme, because no browser sends wss:"),
+        ({"allow": {"voise": ["verse"]}}, "voise is unusable: it must be one of"),
         ({"allow": {"client_secret": ["x"]}}, "client_secret is unusable"),
         ({"allow": {"base_url": ["x"]}}, "base_url is unusable"),
         ({"allow": {"extra_body": ["x"]}}, "extra_body is unusable"),
@@ -100,6 +101,12 @@ def client() -> RealtimeSessionsClient:
         ({"storage": "redis://:hunter2@host:port/0"}, "storage is unusable"),
         ({"storage": "redis://:hunter2@host/0?sockt_timeout=1"}, "storage is unusable"),
         ({"storage": None}, "storage is unusable"),
+        ({"storage": SecretStr("redis://h")}, "not a SecretStr: call .get_secret_value"),
+        ({"safety_key": SecretStr("x" * 32)}, "not a SecretStr: call .get_secret_value"),
+        (
+            {"storage": RedisDsn("redis://:hunter2@host:6379/0?sockt_timeout=1")},
+            "storage is unusable",
+        ),
         ({"safety_key": ""}, "16 bytes"),
         ({"safety_key": "short"}, "16 bytes"),
         ({"safety_key": KEY, "pool": "a pool"}, "a pooled secret belongs to no person yet"),
@@ -213,7 +220,7 @@ Limiter("redis://:hunter2@127.0.0.1", "1/minute", "1/minute")
     last = done.stderr.strip().splitlines()[-1]
     if missing == "redis":
         assert last.endswith(
-            "storage is unusable: Redis needs redis: pip install 'openai-realtime[mint]'"
+            "storage is unusable: it must be memory:// without redis (pip install 'openai-realtime[mint]')"
         )
     else:
         assert last.startswith("ModuleNotFoundError: import of openai_realtime.mint.redis_storage")

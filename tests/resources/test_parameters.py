@@ -1,20 +1,35 @@
 """Parameters: an error names each wrong one and its range, before any byte is sent."""
 
 import json
-from typing import Any
+import re
+from collections.abc import Iterator
+from typing import Any, get_args
 
+import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
+from typing_extensions import get_type_hints
 
 from openai_realtime import ClientSecretCreateResponse, FunctionTool, ParameterError
 from openai_realtime.configuration import Configuration
 from openai_realtime.providers import azure_preview
-from openai_realtime.resources import client_secrets, transcription_sessions, translations
+from openai_realtime.resources import (
+    client_secrets,
+    parameter_errors,
+    resource,
+    transcription_sessions,
+    translations,
+)
 from openai_realtime.resources.calls import ACTIONS
 from openai_realtime.resources.create_operation import create_call
 from openai_realtime.resources.parameters import Parameters, merge_objects
 from openai_realtime.resources.sessions import CREATE
+from openai_realtime.types.call import CallAcceptParameters
+from openai_realtime.types.nested_session import ClientSecretParameters
+from openai_realtime.types.session import SessionParameters, TranscriptionSessionParameters
+from openai_realtime.types.translation import TranslationParameters
 
 CONFIGURATION = Configuration.resolve({"api_key": "sk-x"})
 
@@ -72,20 +87,79 @@ def build(**params: Any) -> dict[str, Any]:
         ({"voise": "verse"}, "voise", "did you mean voice?"),
         ({"qqq": "verse"}, "qqq", "qqq is not a known parameter \\(extra_body"),
         ({"voice": None}, "voice", "cannot be None: leave it out"),
-        ({"voice": 5}, "voice", "voice must be a valid string, or must be a valid dictionary"),
-        ({"voice": {"id": 5}}, "voice.id", "must be a valid string"),
-        ({"modalities": "audio"}, "modalities", "must be a valid list"),
-        ({"modalities": ["audio", 5]}, "modalities.1", "must be a valid string"),
+        ({"voice": 5}, "voice", r"voice must be text, or a dict \(keys: id\)"),
+        ({"voice": {"id": 5}}, "voice.id", "must be text$"),
+        ({"modalities": "audio"}, "modalities", "must be a list of texts$"),
+        ({"modalities": ["audio", 5]}, "modalities.1", "must be text$"),
         (
             {"max_response_output_tokens": 0},
             "max_response_output_tokens",
             'must be a whole number from 1 to 4096, or "inf"',
         ),
-        ({"tracing": "on"}, "tracing", "must be 'auto', or must be a valid dictionary"),
+        (
+            {"tracing": "on"},
+            "tracing",
+            r"^tracing must be 'auto', or a dict \(keys: group_id, metadata, workflow_name\)$",
+        ),
         ({"tracing": {"group": 1}}, "tracing.group", "is not a known parameter"),
         ({"truncation": {"type": "retention_ratio"}}, "truncation.retention_ratio", "is required"),
         ({"tools": [{"type": "function"}]}, "tools.0.name", "is required"),
-        ({"tools": {}}, "tools", "tools must be a list"),
+        ({"tools": {}}, "tools", "^tools must be a list of dicts$"),
+        ({"tools": "f"}, "tools", "^tools must be a list of dicts$"),
+        (
+            {"tools": [5]},
+            "tools.0",
+            r"^tools.0 must be a dict \(keys: description, name, parameters, type\), or a FunctionTool$",
+        ),
+        (
+            {"tools": [{"type": "function", "name": "f", "strict": True}]},
+            "tools.0.strict",
+            r"parameter \(extra_body sends .*, but replaces a whole list: write all of it there\)$",
+        ),
+        (
+            {"tools": [{"type": "function", "name": "f", "parameters": {"x": object()}}]},
+            "tools.0.parameters.x",
+            "must be a JSON value$",
+        ),
+        (
+            {"tools": [{"type": "mcp", "server_label": "s"}]},
+            "tools.0",
+            r"^tools.0 is an MCP tool, .*: use client_secrets.create\(session=…\)$",
+        ),
+        (
+            {"tool_choice": {"type": "mcp", "server_label": "s"}},
+            "tool_choice",
+            r"^tool_choice is an MCP tool, .*: use client_secrets.create\(session=…\)$",
+        ),
+        *[
+            (wrong, param, f"^{param} has no member function here: put its members beside type$")
+            for wrong, param in (
+                ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools.0"),
+                ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+            )
+        ],
+        *[
+            ({"turn_detection": off}, param, "; None as turn_detection switches it off$")
+            for off, param in (
+                (False, "turn_detection"),
+                ("none", "turn_detection"),
+                ("", "turn_detection"),
+                ({"type": "none"}, "turn_detection.type"),
+                ({"type": "Off"}, "turn_detection.type"),
+            )
+        ],
+        (
+            {"input_audio_noise_reduction": {"type": "off"}},
+            "input_audio_noise_reduction.type",
+            "or 'far_field'; None as input_audio_noise_reduction switches it off$",
+        ),
+        ({"tracing": "none"}, "tracing", r"workflow_name\); None as tracing switches it off$"),
+        ({"voice": "", "speed": False}, "speed", "from 0.25 to 1.5$"),
+        *[
+            ({"voice": marker}, "voice", "^voice is omit or NOT_GIVEN: leave it out instead$")
+            for marker in (openai.omit, openai.NOT_GIVEN, resource.NOT_GIVEN)
+        ],
+        ({"tools": [openai.omit]}, "tools.0", "^tools.0 is omit or NOT_GIVEN"),
         ({"prompt": {}}, "prompt.id", "prompt.id is required"),
         ({"self": 1}, "self", "self is not a known parameter"),
         ({"Voice": "verse"}, "Voice", "did you mean voice?"),
@@ -98,6 +172,45 @@ def test_what_is_wrong_is_told(params: dict[str, Any], param: str, message: str)
     assert caught.value.param == param
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+ODD: list[Any] = [5, "none", b"x", {}, [], [5], {"type": "x"}, {"x": 1}, None, True, object()]
+OF_PYDANTIC = re.compile(r"Input|valid |instance|dictionary|discriminator|union|Sequence|Error")
+
+
+def odd_parameters(typed_dict: type) -> Iterator[dict[str, Any]]:
+    """Yield parameters with one odd value, at every place below a TypedDict."""
+    hints = get_type_hints(typed_dict, include_extras=True)
+    kind: Any = hints.get("type")
+    while get_args(kind):  # Required[Literal["realtime"]]
+        kind = get_args(kind)[0]
+    rest = {"type": kind} if kind is not None else {}
+    for name, hint in hints.items():
+        yield from ({**rest, name: odd} for odd in ODD)
+        for _, inner in parameter_errors._typed_dicts(hint):
+            for odd in odd_parameters(inner):
+                yield from ({**rest, name: odd}, {**rest, name: [odd]})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "typed_dict"),
+    [
+        (CREATE.parameters, SessionParameters),
+        (transcription_sessions.CREATE.parameters, TranscriptionSessionParameters),
+        (client_secrets.CREATE.parameters, ClientSecretParameters),
+        (translations.CREATE.parameters, TranslationParameters),
+        (ACTIONS["accept"], CallAcceptParameters),
+    ],
+)
+def test_no_message_has_the_words_of_pydantic(parameters: Parameters, typed_dict: type) -> None:
+    messages: set[str] = set()
+    for odd in odd_parameters(typed_dict):
+        try:
+            parameters.validate(odd)
+        except ParameterError as error:
+            messages.add(str(error))
+    assert len(messages) > 20
+    assert [message for message in messages if OF_PYDANTIC.search(message)] == []
 
 
 @pytest.mark.parametrize(
@@ -311,6 +424,12 @@ def test_a_wrong_value_is_not_quoted() -> None:
         ({"extra_query": 5}, "extra_query must be a mapping"),
         ({"extra_query": {"a": 5}}, "extra_query must be a mapping"),
         ({"extra_query": {"a": "\ud800"}}, "extra_query must be a mapping"),
+        *[
+            ({name: openai.omit}, f"^{name} is omit or NOT_GIVEN: leave it out instead$")
+            for name in ("timeout", "strict", "extra_headers", "extra_body", "safety_identifier")
+        ],
+        ({"safety_identifier": SecretStr("x")}, "not a SecretStr: call .get_secret_value"),
+        ({"extra_headers": {"X-A": SecretStr("x")}}, "not a SecretStr: call .get_secret_value"),
         ({"safety_identifier": "a\nb"}, "safety_identifier must be visible ASCII text"),
     ],
 )
@@ -391,10 +510,10 @@ def test_nested_tools_are_dicts_made_from_functions_or_mcp_servers() -> None:
     [
         (
             {"turn_detection": {"type": "x"}},
-            'turn_detection must be an object whose type is "server',
+            'turn_detection must be a dict whose type is "server',
         ),
-        ({"turn_detection": {}}, "turn_detection must be an object whose type"),
-        ({"turn_detection": "x"}, "turn_detection must be an object whose type"),
+        ({"turn_detection": {}}, "turn_detection must be a dict whose type"),
+        ({"turn_detection": "x"}, "turn_detection must be a dict whose type"),
         (
             {"turn_detection": {"type": "server_vad", "threshold": 2}},
             "session.audio.input.turn_detection.threshold must be a number from 0 to 1",

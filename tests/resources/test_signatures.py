@@ -64,7 +64,7 @@ def test_a_signature_names_every_keyword(client: str, path: str) -> None:
     parameters = dict(inspect.signature(method_of(client, path)).parameters)
     if "create" not in path:
         first = parameters.pop("model" if path == "models.retrieve" else "call_id")
-        assert (first.kind, first.annotation) == (first.POSITIONAL_ONLY, str)
+        assert (first.kind, first.annotation) == (first.POSITIONAL_OR_KEYWORD, str)
     assert parameters.keys() == params.__annotations__.keys()
     for name, parameter in parameters.items():
         assert parameter.kind is parameter.KEYWORD_ONLY

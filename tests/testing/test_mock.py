@@ -228,7 +228,7 @@ def test_compatible_servers_respond_in_their_own_shape() -> None:
 @pytest.mark.parametrize("provider", ["azur", "azure-preview", ["azure"]])
 def test_the_error_for_an_unknown_provider_lists_the_known_ones(provider: Any) -> None:
     with pytest.raises(
-        ConfigurationError, match="unusable: the mock simulates openai, azure, azure_p"
+        ConfigurationError, match="unusable: it must be one of openai, azure, azure_p"
     ):
         MockRealtimeServer(provider=provider)
 
