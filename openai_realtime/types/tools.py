@@ -24,18 +24,27 @@ from openai_realtime.types.annotations import JsonParam, TaggedUnion, members_of
 from openai_realtime.types.base import WireModel
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-# The description ends before the first section or field list.
+_ARGUMENTS = "Args|Arguments|Keyword Arg(?:ument)?s|(?:Other )?Parameters"
+_OTHERS = "Returns?|Yields?|Receives|Raises|Examples?|Notes?|Warn(?:ing)?s?|See Also|References"
+# The description ends before the first section, of Google's or NumPy's style, or field list.
 _END_OF_DESCRIPTION = re.compile(
-    r"^(?:(?:Args|Arguments|Parameters|Returns?|Yields?|Raises|Examples?|Notes?|Warns?|See Also):[ ]*$"
+    rf"^(?:(?:{_ARGUMENTS}|{_OTHERS})(?::[ ]*$|[ ]*\n-{{3,}}[ ]*$)"
     r"|:(?:param|arg|returns?|rtype|raises?|type)\b)",
     re.MULTILINE,
 )
 _GOOGLE_SECTION = re.compile(
-    r"^(?:Args|Arguments|Parameters):[ ]*\n((?:[ ]+\S.*(?:\n|\Z)|[ ]*\n)*)", re.MULTILINE
+    rf"^(?:{_ARGUMENTS}):[ ]*\n((?:[ ]+\S.*(?:\n|\Z)|[ ]*\n)*)", re.MULTILINE
 )
 # An entry, and the lines below it that are indented deeper than it.
 _GOOGLE_ENTRY = re.compile(
     r"^( +)\*{0,2}(\w+)(?: ?\([^)\n]*\))?:[ ]*(.*(?:\n\1 +\S.*)*)", re.MULTILINE
+)
+_NUMPY_SECTION = re.compile(
+    rf"^(?:{_ARGUMENTS})[ ]*\n-{{3,}}[ ]*\n(.*?)(?=^\S[^\n]*\n-{{3,}}[ ]*$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_NUMPY_ENTRY = re.compile(
+    r"^(\*{0,2}\w+(?:, *\*{0,2}\w+)*) *(?::.*)?((?:\n+ +\S.*)+)", re.MULTILINE
 )
 _REST_ENTRY = re.compile(r"^:(?:param|arg)(?: [^:\n]*)? (\w+):[ ]*(.*(?:\n +\S.*)*)", re.MULTILINE)
 
@@ -158,7 +167,8 @@ class FunctionTool(WireModel):
         The tool has the function's name; its description is the docstring before the section of
         arguments; its parameters are pydantic's JSON Schema of the annotations, in which
         `Annotated[int, Field(ge=0)]` works. The description of an argument comes from
-        `Field(description=…)`, or from the docstring (`Args:` in Google style, or `:param name:`).
+        `Field(description=…)`, or from the docstring, in Google's (`Args:`, `Keyword Args:`) or NumPy's
+        style, or as `:param name:`.
 
         Raises `ParameterError` for a function that cannot be called with named arguments, or whose
         parameters are not all annotated.
@@ -334,4 +344,7 @@ def read_docstring(text: str) -> tuple[str, dict[str, str]]:
     entries = [(name, words) for name, words in _REST_ENTRY.findall(text)]
     for section in _GOOGLE_SECTION.findall(text):
         entries += [(name, words) for _, name, words in _GOOGLE_ENTRY.findall(section)]
+    for section in _NUMPY_SECTION.findall(text):
+        for names, words in _NUMPY_ENTRY.findall(section):
+            entries += [(name.strip(" *"), words) for name in names.split(",")]
     return description.strip(), {name: " ".join(words.split()) for name, words in entries}

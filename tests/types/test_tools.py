@@ -123,6 +123,39 @@ def test_what_cannot_be_a_tool(function: Any, why: str) -> None:
     assert caught.value.param == "tools"
 
 
+NUMPY = """Tell the weather.
+
+    Titles
+    ------
+    are prose.
+
+    Parameters
+    ----------
+    place : Place
+        Where: a city,
+        with its country.
+    days : int, optional
+        How far
+
+        ahead.
+    low, high : float
+        Limits.
+    untold : int
+
+    Other Parameters
+    ----------------
+    unit : {"C", "F"}
+        Celsius or Fahrenheit.
+    **rest
+        Ignored.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+
+
 @pytest.mark.parametrize(
     ("docstring", "prose", "arguments"),
     [
@@ -133,6 +166,12 @@ def test_what_cannot_be_a_tool(function: Any, why: str) -> None:
         ("Does.\n\n:param a: one\n    more\n:param int b: two\n:returns: x", "Does.", {"a": "one more", "b": "two"}),
         ("Does.\n:return: x", "Does.", {}),
         ("\nArgs:\n    *args: many\n    **named: more\n\n    c: after a gap", "", {"args": "many", "named": "more", "c": "after a gap"}),
+        ("Does.\n\nArgs:\n    a: one\n\nKeyword Args:\n    b (int): two,\n        more\n\nRaises:\n    x: y", "Does.", {"a": "one", "b": "two, more"}),
+        ("Does.\n\nKeyword Arguments:\n  a: b\nNot indented", "Does.", {"a": "b"}),
+        (NUMPY, "Tell the weather.\n\nTitles\n------\nare prose.", {"place": "Where: a city, with its country.", "days": "How far ahead.", "low": "Limits.", "high": "Limits.", "unit": "Celsius or Fahrenheit.", "rest": "Ignored."}),
+        ("Parameters\n----------\na\n    one", "", {"a": "one"}),
+        ("Parameters\n----------\na : int", "", {}),
+        ("Returns\n-------\nx : int\n    no argument\n", "", {}),
         ("Note: this is prose.\n\nArguments:\n  a(int): b\nNot indented", "Note: this is prose.", {"a": "b"}),
     ],
 )  # fmt: skip
