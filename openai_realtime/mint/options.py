@@ -7,11 +7,11 @@ from typing import Required, cast
 
 from typing_extensions import TypedDict
 
+from openai_realtime.core.base_url import URLObject, url_text
 from openai_realtime.errors import ConfigurationError, suggestion, wrapper_hint
 from openai_realtime.mint.authorization import Authorize
 from openai_realtime.mint.request_body import Choice
 from openai_realtime.mint.secret_issuer import SecretSource
-from openai_realtime.core.base_url import URLObject, url_text
 from openai_realtime.secret_pool import SyncSecretPool
 from openai_realtime.secrets import RedactedStr
 from openai_realtime.types.nested_session import (

@@ -13,9 +13,9 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from openai_realtime.core.base_url import URLObject, masked_url
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import ConfigurationError, wrapper_hint
-from openai_realtime.core.base_url import URLObject, masked_url
 from openai_realtime.secrets import ApiKey
 from openai_realtime.transports.connection import Connection
 
