@@ -56,8 +56,9 @@ class Credential:
         given = cast("object", api_key)
         if given is not None and not isinstance(given, str):
             message = (
-                f"api_key is unusable: {type(given).__name__} is no API key; pass a text, a "
-                "callable, workload_identity(…) or, on Azure, AzureManagedIdentity()"
+                "api_key is unusable: it must be a text, a callable, workload_identity(…) or, on "
+                "Azure, AzureManagedIdentity()"
+                + (wrapper_hint(given) or f", not a {type(given).__name__}")
             )
             raise ConfigurationError(message)
         key = _masked(api_key if api_key is not None else environment_key(*provider.key_variables))

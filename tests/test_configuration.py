@@ -1,6 +1,7 @@
 """Settings: where they come from, and which are refused when the client is made."""
 
 import copy
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import HttpUrl, SecretStr
 from openai_realtime import ConfigurationError, RetryPolicy, SyncRealtimeSessionsClient, Timeout
 from openai_realtime.configuration import Configuration
 from openai_realtime.core.base_url import check_base_url, is_loopback
+from openai_realtime.core.deadline import Deadline
 from openai_realtime.providers import azure, compatible, litellm
 from openai_realtime.secrets import Authorization
 from openai_realtime.transports.proxies import Proxy
@@ -181,7 +183,10 @@ SECRET = SecretStr("sk-0123456789")
     ("make", "name"),
     [
         (lambda: settings(api_key=SECRET), "api_key"),
-        (settings(api_key=lambda: SECRET).credential.get, "api_key"),
+        (
+            lambda: settings(api_key=lambda: SECRET).credential.get(Deadline(9.0, time.monotonic)),
+            "api_key",
+        ),
         (lambda: settings(organization=SECRET), "organization"),
         (lambda: settings(base_url=SECRET), "base_url"),
         (lambda: settings(default_headers={"X-Key": SECRET}), "default_headers: X-Key"),

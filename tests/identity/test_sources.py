@@ -343,7 +343,10 @@ RIGHT: dict[str, Any] = {
         ({"refresh_buffer_seconds": -1}, "refresh_buffer_seconds must be"),
         ({"refresh_buffer_seconds": "1"}, "refresh_buffer_seconds must be"),
         ({"refresh_buffer_seconds": float("inf")}, "refresh_buffer_seconds must be"),
-        ({"token_url": "http://auth.openai.com/oauth/token"}, "token_url is unusable: plain http"),
+        (
+            {"token_url": "http://auth.openai.com/oauth/token"},
+            "token_url is unusable: it must be https, because plain http",
+        ),
     ],
 )
 def test_an_unusable_identity(wrong: dict[str, Any], message: str) -> None:
@@ -385,8 +388,12 @@ def test_an_unusable_source(kind: Any, wrong: dict[str, Any], message: str) -> N
             "takes no access tokens",
         ),
         (AzureManagedIdentity(), providers.openai(), "OpenAI takes no Entra tokens"),
-        (GcpMetadata(), providers.openai(), "GcpMetadata is no API key"),
-        (SubjectTokenFile(), providers.openai(), "SubjectTokenFile is no API key"),
+        (GcpMetadata(), providers.openai(), r"AzureManagedIdentity\(\), not a GcpMetadata$"),
+        (
+            SubjectTokenFile(),
+            providers.openai(),
+            r"AzureManagedIdentity\(\), not a SubjectTokenFile$",
+        ),
     ],
 )
 def test_a_provider_that_does_not_take_the_tokens(
