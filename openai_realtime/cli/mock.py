@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from openai_realtime.cli import output
 from openai_realtime.cli.failures import ListenError
-from openai_realtime.cli.options import ProviderName, option, profile_name, with_options
+from openai_realtime.cli.options import option, with_options
+from openai_realtime.cli.provider_choice import ProviderName, profile_name
 from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.credentials import check_header_value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -16,7 +16,6 @@ from typing import (
     Final,
     Literal,
     Unpack,
-    cast,
     get_args,
     get_type_hints,
 )
@@ -32,16 +31,28 @@ from openai_realtime.cli.parameters import (
     read_api_key,
     read_headers,
 )
-from openai_realtime.core.base_url import check_base_url
+from openai_realtime.cli.provider_choice import (
+    COMPATIBLE,
+    PROVIDERS,
+    ProviderName,
+    check_with_provider,
+    check_without_provider,
+    listed,
+    profile_name,
+    provider_options,
+)
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
 
-    from openai_realtime import SyncRealtimeSessionsClient
+    from openai_realtime import (
+        SubjectTokenSource,
+        SyncRealtimeSessionsClient,
+        WorkloadIdentity,
+    )
     from openai_realtime.configuration import ClientOptions, SyncClientOptions
-    from openai_realtime.testing import profiles
 
 SESSION = "Session"
 OUTPUT = "Output"
@@ -178,9 +189,9 @@ def _flattened(signature: inspect.Signature, hints: dict[str, Any]) -> Iterator[
             )
 
 
-ProviderName = Literal["openai", "azure", "azure-preview", "xai", "elevenlabs", "litellm"]
 _PROVIDER = "Provider"
 _CONNECTION = "Connection"
+_IDENTITY: Final = ("identity_provider_id", "service_account_id", "subject_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,14 +241,14 @@ class ProviderOptions:
         """
         given = self.given()
         if self.provider is None:
-            _check_without_provider([name for name in given if name not in _COMPATIBLE])
+            check_without_provider([name for name in given if name not in COMPATIBLE])
             return None
         endpoint = read_variable("AZURE_OPENAI_ENDPOINT")
-        if endpoint and "endpoint" in _provider_options(self.provider):
+        if endpoint and "endpoint" in provider_options(self.provider):
             given.setdefault("endpoint", endpoint)
-        _check_with_provider(self.provider, given)
+        check_with_provider(self.provider, given)
         arguments = {name.removeprefix("azure_"): value for name, value in given.items()}
-        return _PROVIDERS[self.provider](**arguments)
+        return PROVIDERS[self.provider](**arguments)
 
     def given(self) -> dict[str, object]:
         """Return the given options of this class but `--provider`, in the order of the fields."""
@@ -255,6 +266,21 @@ class ConnectionOptions(ProviderOptions):
         "Read the API key from this file (- is stdin). Default: OPENAI_API_KEY, or the provider's own "
         "variable, which the error names when it is missing. There is no option for the key itself: "
         "other users could read it in the process list.",
+    )
+    identity_provider_id: str | None = option(
+        _CONNECTION,
+        "ID",
+        "In place of an API key, use a workload identity: the id of its provider at OpenAI, with "
+        "--service-account-id and --subject-token.",
+    )
+    service_account_id: str | None = option(
+        _CONNECTION, "ID", "Workload identity: the id of the service account at OpenAI."
+    )
+    subject_token: str | None = option(
+        _CONNECTION,
+        "SOURCE",
+        "Workload identity: where the subject token is: a file, azure (managed identity), or gcp "
+        "(metadata service). Default: the file of a pod's service account in Kubernetes.",
     )
     headers_file: str | None = option(
         _CONNECTION,
@@ -324,77 +350,41 @@ class ConnectionOptions(ProviderOptions):
     def _real_server(self) -> SyncClientOptions:
         provider = self.resolve()
         variables = ("OPENAI_API_KEY",) if provider is None else provider.key_variables
-        api_key = read_api_key(self.api_key_file, *variables)
+        api_key = self._identity() or read_api_key(self.api_key_file, *variables)
         if provider is None:
             return {"api_key": api_key, "base_url": self.base_url, "allow_http": self.allow_http}
         return {"api_key": api_key, "provider": provider}
 
+    def _identity(self) -> WorkloadIdentity | None:
+        """Return the workload identity; None without its options."""
+        given = [name for name in _IDENTITY if getattr(self, name) is not None]
+        if not given:
+            return None
+        if self.api_key_file is not None:
+            message = f"a workload identity takes no {option_name('api_key_file')}"
+            raise ParameterError(message)
+        if self.identity_provider_id is None or self.service_account_id is None:
+            message = f"a workload identity needs {listed(_IDENTITY[:2], ' and ')}"
+            raise ParameterError(message)
+        source: SubjectTokenSource
+        match self.subject_token:
+            case None:
+                source = openai_realtime.SubjectTokenFile()
+            case "azure":
+                source = openai_realtime.AzureManagedIdentity()
+            case "gcp":
+                source = openai_realtime.GcpMetadata()
+            case path:
+                source = openai_realtime.SubjectTokenFile(path)
+        return openai_realtime.workload_identity(
+            identity_provider_id=self.identity_provider_id,
+            service_account_id=self.service_account_id,
+            subject_token=source,
+        )
+
     def _check_mock(self) -> None:
         given = [name for name in self.given() if name != "allow_http"]  # it selects no server
-        if self.api_key_file is not None:
-            given.append("api_key_file")
+        given += [name for name in ("api_key_file", *_IDENTITY) if getattr(self, name) is not None]
         if given:
-            message = f"--mock has its own server and key: it takes no {_listed(given, ', no ')}"
+            message = f"--mock has its own server and key: it takes no {listed(given, ', no ')}"
             raise ParameterError(message)
-
-
-def profile_name(provider: str | None) -> profiles.ProviderName | None:
-    """Return the mock server's name for a provider."""
-    return cast("profiles.ProviderName", provider.replace("-", "_")) if provider else None
-
-
-def _xai(base_url: str | None = None, *, allow_http: bool = False) -> providers.Provider:
-    """Return xAI, or a gateway to it at `base_url`."""
-    provider = providers.xai()
-    url = provider.base_url if base_url is None else base_url
-    return replace(provider, base_url=check_base_url(url, allow_http=allow_http))
-
-
-_PROVIDERS: Final[Mapping[ProviderName, Callable[..., providers.Provider]]] = {
-    "openai": providers.openai,
-    "azure": providers.azure,
-    "azure-preview": providers.azure_preview,
-    "xai": _xai,
-    "elevenlabs": providers.elevenlabs,
-    "litellm": providers.litellm,
-}
-"""The function that makes each provider. Its parameters are the options that the provider takes."""
-_COMPATIBLE: Final = frozenset({"base_url", "allow_http"})
-"""The options that need no `--provider`."""
-
-
-def _provider_options(name: ProviderName) -> dict[str, bool]:
-    """Return the options that a provider takes, each with whether it is required."""
-    parameters = inspect.signature(_PROVIDERS[name]).parameters.values()
-    return {
-        "azure_auth" if each.name == "auth" else each.name: (
-            each.default is each.empty or each.name == "endpoint"
-        )
-        for each in parameters
-        if each.kind is not each.VAR_KEYWORD
-    }
-
-
-def _check_with_provider(name: ProviderName, given: Mapping[str, object]) -> None:
-    options = _provider_options(name)
-    missing = [each for each, is_required in options.items() if is_required and each not in given]
-    unwanted = [each for each in given if each not in options]
-    problems = [f"needs {_listed(missing, ' and ')}"] if missing else []
-    if unwanted:
-        problems.append(f"takes no {_listed(unwanted, ', no ')}")
-    if problems:
-        message = f"--provider {name} {' and '.join(problems)}"
-        raise ParameterError(message)
-
-
-def _check_without_provider(unwanted: list[str]) -> None:
-    if not unwanted:
-        return
-    names = [name for name in _PROVIDERS if {*unwanted} <= _provider_options(name).keys()]
-    problem = f"needs --provider {' or '.join(names)}" if names else "fits no provider"
-    message = f"{_listed(unwanted, ' with ')} {problem}"
-    raise ParameterError(message)
-
-
-def _listed(options: Iterable[str], separator: str) -> str:
-    return separator.join(map(option_name, options))

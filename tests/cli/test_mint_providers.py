@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from openai_realtime.cli.options import ProviderName
+from openai_realtime.cli.provider_choice import ProviderName
 from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from cli.command_runners import started
 from openai_realtime import SyncRealtimeSessionsClient
 from openai_realtime.cli import mock
 from openai_realtime.cli.mock import MockProviderName, logging_server
-from openai_realtime.cli.options import profile_name
+from openai_realtime.cli.provider_choice import profile_name
 from openai_realtime.core.wire import Headers
 from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer, RecordedRequest
 from openai_realtime.testing.profiles import PROFILES

@@ -8,8 +8,21 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from openai_realtime import providers
-from openai_realtime.cli.options import ProviderOptions, given_options, option, with_options
+from openai_realtime import (
+    AzureManagedIdentity,
+    GcpMetadata,
+    SubjectTokenFile,
+    SubjectTokenSource,
+    providers,
+    workload_identity,
+)
+from openai_realtime.cli.options import (
+    ConnectionOptions,
+    ProviderOptions,
+    given_options,
+    option,
+    with_options,
+)
 from openai_realtime.cli.parameters import option_name
 from openai_realtime.errors import ConfigurationError, ParameterError
 from openai_realtime.providers import Provider
@@ -197,3 +210,38 @@ def test_an_unusable_url_is_named_by_its_parameter(options: dict[str, Any], prob
     with pytest.raises(ConfigurationError) as refused:
         ProviderOptions(**options).resolve()
     assert str(refused.value) == problem
+
+
+IDENTITY: dict[str, Any] = {"identity_provider_id": "idp", "service_account_id": "sa"}
+
+
+@pytest.mark.parametrize(
+    ("subject_token", "source"),
+    [
+        (None, SubjectTokenFile()),
+        ("/run/token", SubjectTokenFile("/run/token")),
+        ("azure", AzureManagedIdentity()),
+        ("gcp", GcpMetadata()),
+    ],
+)
+def test_a_workload_identity_in_place_of_a_key(
+    subject_token: str | None, source: SubjectTokenSource
+) -> None:
+    options = ConnectionOptions(**IDENTITY, subject_token=subject_token)
+    with options.settings() as settings:
+        expected = workload_identity(**IDENTITY, subject_token=source)
+        assert settings["api_key"] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"subject_token": "gcp"}, "needs --identity-provider-id and --service-account-id"),
+        ({"service_account_id": "sa"}, "needs --identity-provider-id and --service-account-id"),
+        ({**IDENTITY, "api_key_file": "-"}, "takes no --api-key-file"),
+        ({**IDENTITY, "mock": True}, "it takes no --identity-provider-id, no --service-account-id"),
+    ],
+)
+def test_a_workload_identity_that_is_not_whole(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ParameterError, match=problem), ConnectionOptions(**options).settings():
+        pytest.fail("the options are not usable")
