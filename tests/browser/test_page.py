@@ -321,6 +321,7 @@ def test_every_error_is_shown_in_plain_words(
         mock.respond_next(MockResponse(400))
         person.page.click("#call")
         problem = person.problem()
+        assert person.page.inner_text("#status") == "Not connected"
     assert "too many secrets were requested" in problem
     service.process.terminate()
     service.process.wait(15)

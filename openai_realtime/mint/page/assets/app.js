@@ -35,7 +35,7 @@ function showState(state) {
   const isLive = LIVE.has(state);
   keepFocus(() => {
     document.body.dataset.state = state;
-    byId("status").textContent = state === "failed" && wasConnected ? STATES.ended : STATES[state];
+    byId("status").textContent = STATES[state];
     for (const id of ["mute", "message", "send"]) byId(id).disabled = !isLive;
     byId("token").disabled = !WITHOUT_CALL.has(state);
     byId("call-label").textContent = isLive ? "Hang up"
@@ -118,14 +118,15 @@ function connect() {
 }
 
 function endCall(state) {
-  call?.end();
-  call = null;
+  call.end();
   clock.stop();
   statistics.stop();
   levels.stop();
   byId("audio").srcObject = null;
   showMuted(false);
   showState(state);
+  if (call.wasConnected) byId("status").textContent = STATES.ended;
+  call = null;
 }
 
 const HANDLERS = {
@@ -163,7 +164,7 @@ const HANDLERS = {
 
 byId("call-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (byId("call").ariaDisabled === "true") return;
+  if (byId("call").getAttribute("aria-disabled") === "true") return;
   if (call === null) connect();
   else endCall(call.wasConnected ? "ended" : "idle");
 });
@@ -180,4 +181,4 @@ byId("composer").addEventListener("submit", (event) => {
   call.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
   call.send({ type: "response.create" });
 });
-window.addEventListener("pagehide", () => call?.end());
+window.addEventListener("pagehide", () => { if (call !== null) endCall("ended"); });
