@@ -255,19 +255,25 @@ class _Conversation:
     def _speak(self, text: str) -> Iterator[JsonObject]:
         response: JsonObject = {"id": new_id("resp"), "object": "realtime.response"}
         item: JsonObject = {"id": new_id("item"), "type": "message", "role": "assistant"}
-        part: JsonObject = {
-            "response_id": response["id"],
-            "item_id": item["id"],
-            "output_index": 0,
-            "content_index": 0,
-        }
+        of_item: JsonObject = {"response_id": response["id"], "output_index": 0}
+        of_part: JsonObject = {**of_item, "item_id": item["id"], "content_index": 0}
         yield _event("response.created", response={**response, "status": "in_progress"})
+        yield _event("response.output_item.added", **of_item, item={**item, "content": []})
         yield from self._add_item({**item, "content": []})
+        yield _event("response.content_part.added", **of_part, part={"type": "audio"})
+        yield _event("output_audio_buffer.started", response_id=response["id"])
         for word in text.replace(" ", " \0").split("\0"):
-            yield _event("response.output_audio_transcript.delta", **part, delta=word)
-        yield _event("response.output_audio_transcript.done", **part, transcript=text)
-        content: Json = [{"type": "output_audio", "transcript": text}]
-        output: Json = [{**item, "content": content}]
+            yield _event("response.output_audio_transcript.delta", **of_part, delta=word)
+        yield _event("response.output_audio.done", **of_part)
+        yield _event("response.output_audio_transcript.done", **of_part, transcript=text)
+        yield _event(
+            "response.content_part.done", **of_part, part={"type": "audio", "transcript": text}
+        )
+        item["content"] = [{"type": "output_audio", "transcript": text}]
+        item["status"] = "completed"
+        yield _event("response.output_item.done", **of_item, item=item)
+        yield _event("output_audio_buffer.stopped", response_id=response["id"])
+        output: Json = [item]
         yield _event(
             "response.done", response={**response, "status": "completed", "output": output}
         )

@@ -41,6 +41,19 @@ CLIENT_EVENTS = [
     {"type": "input_audio_buffer.clear"},
     {"type": "unheard.of"},
 ]
+IN_ORDER = [
+    "response.created",
+    "response.output_item.added",
+    "response.content_part.added",
+    "output_audio_buffer.started",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "output_audio_buffer.stopped",
+    "response.done",
+]
+"""The events of one response that happen once."""
 
 
 class Caller:
@@ -123,6 +136,7 @@ def test_audio_flows_both_ways_and_events_get_responses() -> None:
             assert updated["session"]["instructions"] == "Be brief."
             for transcript in ("You said: How are you?", "Hello, I am the mock server."):
                 events = await caller.until("response.done")
+                assert [event["type"] for event in events if event["type"] in IN_ORDER] == IN_ORDER
                 deltas = [event["delta"] for event in events if "delta" in event]
                 assert "".join(deltas) == transcript
                 assert events[-1]["response"]["output"][0]["content"][0]["transcript"] == transcript
