@@ -82,7 +82,7 @@ def test_the_phone_block_accepts_and_rejects(realtime_server: MockRealtimeServer
 
 
 def test_the_mint_block_returns_a_secret(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in PYTHON if "mint_app(" in code]
+    (code,) = [code for code in PYTHON if "mint_app(" in code and "max_duration" not in code]
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(code, "README.md", "exec"), names)
     with TestClient(names["app"]) as page:
@@ -100,6 +100,24 @@ def test_the_identity_block_makes_a_client_that_mints(realtime_server: MockRealt
     identity = replace(names["identity"], token_url=realtime_server.token_url, subject_token=source)
     asyncio.run(names["client"].with_options(api_key=identity).sessions.create())
     assert len(realtime_server.identity.requests) == 2
+
+
+def test_the_calls_block_begins_and_ends_a_call(
+    realtime_server: MockRealtimeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = [code for code in PYTHON if "max_duration" in code]
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+    with TestClient(names["app"]) as page:
+        headers = {"x-user": "ann", "origin": "https://app.example"}
+        response = page.post("/voice/calls", json={"sdp": "v=0\r\n"}, headers=headers)
+        assert (response.status_code, response.headers["x-max-duration"]) == (201, "900")
+        assert page.post("/logout", params={"user": "ann"}).json() == 1
+    assert [request.path.rpartition("/")[2] for request in realtime_server.requests] == [
+        "calls",
+        "hangup",
+    ]
+    assert "ended ann server 0.0" in capsys.readouterr().out
 
 
 def test_the_test_block_passes(pytester: pytest.Pytester) -> None:

@@ -59,7 +59,7 @@ app: typer.Typer = typer.Typer(
     # `CommandGroup` prints failures.
     pretty_exceptions_enable=False,
 )
-_calls_app = typer.Typer(help="Begin WebRTC calls; accept, reject, refer and hang up phone calls.")
+_calls_app = typer.Typer(help="Begin WebRTC calls; accept, reject, refer, hang up and list calls.")
 
 
 def _show_version(requested: bool) -> None:
@@ -95,6 +95,6 @@ def _help_without_command(context: typer.Context) -> None:
 app.command(cls=Command)(mint)
 app.add_typer(_calls_app, name="calls")
 for _command in calls.COMMANDS:
-    _calls_app.command(cls=Command)(_command)
+    _calls_app.command(_command.__name__.rstrip("_"), cls=Command)(_command)
 app.command(cls=Command)(mock)
 app.command(cls=Command, context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX})(serve)

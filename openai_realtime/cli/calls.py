@@ -1,11 +1,12 @@
-"""The commands `openai-realtime calls …`: create, accept, reject, refer and hang up calls."""
+"""The commands `openai-realtime calls …`: create, accept, reject, refer, hang up and list calls."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, dataclass
-from typing import Annotated, Any
+from dataclasses import MISSING, asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
+import anyio
 import typer
 
 from openai_realtime.cli import output, parameters
@@ -19,7 +20,12 @@ from openai_realtime.cli.options import (
     param_option,
     with_options,
 )
+from openai_realtime.errors import ParameterError
 
+if TYPE_CHECKING:
+    from openai_realtime.mint import RunningCall
+
+_STORAGE_VARIABLE = "OPENAI_REALTIME_STORAGE"
 CallId = Annotated[
     str,
     typer.Argument(
@@ -124,12 +130,77 @@ def refer(
     output.write(f"Referred {call_id}\n")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangupOptions:
+    """The options that only `calls hangup` has."""
+
+    storage: str | None = option(
+        None,
+        "URL",
+        "Let the mint service with this storage, redis://…, hang up the call, and tell its on_call. "
+        "No API key is needed.",
+        envvar=_STORAGE_VARIABLE,
+    )
+
+
 @with_options
-def hangup(*, call_id: CallId, connection: ConnectionOptions) -> None:
+def hangup(*, call_id: CallId, options: HangupOptions, connection: ConnectionOptions) -> None:
     """Hang up a call that came by phone or by WebRTC."""
+    if options.storage is not None:
+        if not anyio.run(_request_end, options.storage, call_id):
+            message = "The mint service has no call with this id"
+            raise ParameterError(message)
+        output.write(f"Asked the mint service to hang up {call_id}\n")
+        return
     with connection.client() as client:
         client.calls.hangup(call_id)
     output.write(f"Hung up {call_id}\n")
 
 
-COMMANDS = (create, accept, reject, refer, hangup)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """The options that only `calls list` has."""
+
+    storage: str = option(
+        None,
+        "URL",
+        "The storage of the mint service: redis://…; set a URL with a password in the environment, "
+        f"as {_STORAGE_VARIABLE}.",
+        default=MISSING,
+        envvar=_STORAGE_VARIABLE,
+    )
+    json: bool = json_option("the calls")
+
+
+@with_options
+def list_(*, options: ListOptions) -> None:
+    """List the running calls of a mint service whose calls are in Redis, the oldest first.
+
+    The principals are pseudonyms.
+    """
+    calls = anyio.run(_running, options.storage)
+    if options.json:
+        output.write_json(json.dumps([asdict(call) for call in calls], indent=2))
+        return
+    for call in calls:
+        seconds = f"{call.seconds:8.0f} s  {call.seconds_left:8.0f} s left"
+        output.write(f"{call.call_id}  {seconds}  {call.pseudonym}\n")
+
+
+async def _running(storage: str) -> list[RunningCall]:
+    from openai_realtime.mint.broker.calls import running_call  # noqa: PLC0415 - needs the extra `mint`
+    from openai_realtime.mint.broker.redis_registry import operators_registry  # noqa: PLC0415
+
+    async with operators_registry(storage) as registry:
+        calls = await registry.running(None)
+    return [running_call(call) for call in calls if call.provider_id is not None]
+
+
+async def _request_end(storage: str, call_id: str) -> int:
+    from openai_realtime.mint.broker.redis_registry import operators_registry  # noqa: PLC0415 - needs the extra `mint`
+
+    async with operators_registry(storage) as registry:
+        return await registry.request_end(call_id)
+
+
+COMMANDS = (create, accept, reject, refer, hangup, list_)

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import typer
 
@@ -34,7 +34,9 @@ _NOT_IN_A_FILE = {"config", "param", "help"}
 _DEFAULT_MODEL = "gpt-realtime-2.1"
 _LISTEN = "Where it listens"
 _SECRETS = "Secrets and limits"
+_CALLS = "Calls"
 _RUN = "Running it"
+_PAGE_HEARTBEAT = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,50 @@ class SecretOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallsOptions:
+    """The options of calls that the service begins."""
+
+    broker: bool = flag(
+        _CALLS,
+        "--broker",
+        "Begin calls with the service's key, by POST /calls, and end them; the page uses it.",
+    )
+    max_duration: float | None = option(
+        _CALLS,
+        "SECONDS",
+        "Hang up each call after so long, 1 to 3600; includes --broker. Default: 3600.",
+    )
+    max_concurrent: int | None = option(
+        _CALLS, "NUMBER", "How many calls each principal may have at once. Default: 1."
+    )
+    global_max_concurrent: int | None = option(
+        _CALLS,
+        "NUMBER",
+        "How many calls all principals together may have at once. Default: any number.",
+    )
+    at_limit: Literal["refuse", "end_oldest"] | None = option(
+        _CALLS,
+        "ACTION",
+        "What happens to one call more: refuse it (refuse, the default), or hang up the principal's "
+        "oldest call (end_oldest).",
+    )
+    heartbeat: float | None = option(
+        _CALLS,
+        "SECONDS",
+        "Hang up a call without a heartbeat for so long. Default: 90 with the page, which sends one "
+        "every 15 s; otherwise none is needed.",
+    )
+
+    def settings(self, *, has_page: bool) -> dict[str, object]:
+        """Return the given settings by the names that `mint_app` uses."""
+        given = given_options(self)
+        has_broker = self.broker or self.max_duration is not None
+        if has_broker and has_page:
+            given.setdefault("heartbeat", _PAGE_HEARTBEAT)
+        return given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """The options for the service's address, page, metrics and log."""
 
@@ -192,21 +238,23 @@ class RunOptions:
 
 
 @with_options
-def serve(
+def serve(  # noqa: PLR0913 - a group of options each
     *,
     run: RunOptions,
     auth: AuthOptions,
     session: ServiceSessionOptions,
     secrets: SecretOptions,
+    calls: CallsOptions,
     connection: ConnectionOptions,
 ) -> None:
     """Run the mint service until Ctrl-C or SIGTERM. A page gets its secret by POST /client-secret.
 
-    openai-realtime serve --mock needs no key, and serves a page to try it on. Every option can also
+    With --broker the service begins the calls itself, and ends them. openai-realtime serve --mock needs no key, and serves a page to try it on. Every option can also
     be set in the environment, such as OPENAI_REALTIME_SERVE_PORT, or in a TOML file.
     OPENAI_REALTIME_SERVE_TOKENS may hold bearer tokens, line by line as in --token-file.
     """
     file = run.config or ServeFile()
+    has_page = run.page or connection.mock
     settings = {
         "session": session.session(file.session),
         "allow": session.choices(file.allow),
@@ -216,6 +264,7 @@ def serve(
         "trusted_proxies": auth.trusted_proxies,
         "metrics": run.metrics,
         **secrets.settings(),
+        **calls.settings(has_page=has_page),
     }
     for package in ("prometheus_client", "starlette", "uvicorn"):
         if not _is_installed(package):
@@ -238,7 +287,7 @@ def serve(
                 listening,
                 client,
                 cast("ServiceOptions", settings),
-                page=page if run.page or connection.mock else None,
+                page=page if has_page else None,
                 log=run.log,
             )
 

@@ -26,6 +26,7 @@ from openai_realtime.cli.options import LogFormat
 from openai_realtime.cli.parameters import nested, overlay
 from openai_realtime.core.peer_text import visible
 from openai_realtime.mint import mint_app
+from openai_realtime.mint.options import has_broker
 from openai_realtime.mint.page import DEFAULT_TRANSCRIPTION_MODEL, PageSettings, page_routes
 from openai_realtime.mint.telemetry import AccessEntry, logger
 
@@ -95,13 +96,15 @@ class PageOptions:
         default = nested(f"{_transcription_name(session)}.model", DEFAULT_TRANSCRIPTION_MODEL)
         return cast("dict[str, object]", overlay(default, session))
 
-    def settings(self, session: Mapping[str, object], connect_url: str) -> PageSettings:
+    def settings(
+        self, session: Mapping[str, object], connect_url: str, *, has_broker: bool = False
+    ) -> PageSettings:
         """Return the page's settings for a session."""
         value: object = session
         for name in [*_transcription_name(session).split("."), "model"]:
             value = cast("JsonObject", value).get(name) if isinstance(value, dict) else None
         model = value if isinstance(value, str) else None
-        return PageSettings(connect_url, self.asks_for_token, self.mock, model)
+        return PageSettings(connect_url, self.asks_for_token, self.mock, has_broker, model)
 
 
 def _transcription_name(session: Mapping[str, object]) -> str:
@@ -155,7 +158,7 @@ def _app_with_page(
 ) -> tuple[Starlette, PageSettings]:
     session = page.session(cast("JsonObject", options["session"]), client.provider)
     connect_url = options.get("connect_url") or client.provider.connect_url()
-    settings = page.settings(session, connect_url)
+    settings = page.settings(session, connect_url, has_broker=has_broker(options))
     with_page: ServiceOptions = {
         **options,
         "session": cast("SessionParameters", session),
@@ -231,6 +234,8 @@ def _stopped_by_signals(server: _Server) -> Generator[None]:
 def _introduction(listening: ListeningSocket, options: ServiceOptions) -> str:
     url = listening.url
     lines = [f"Listening  {url}", f"Secrets    POST {url}/client-secret"]
+    if has_broker(options):
+        lines.append(f"Calls      POST {url}/calls")
     lines.append(f"Health     {url}/healthz, {url}/readyz")
     if options.get("metrics"):
         lines.append(f"Metrics    {url}/metrics")

@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING
 from openai_realtime.lazy_imports import lazy_names, missing_package
 
 try:
-    from openai_realtime.mint.app import mint_app, mint_endpoint
+    from openai_realtime.mint.app import CallEndpoint, call_endpoint, mint_app, mint_endpoint
     from openai_realtime.mint.authorization import Authorize, Refused
+    from openai_realtime.mint.broker.calls import Calls, RunningCall
+    from openai_realtime.mint.broker.events import CallEvent, OnCall
+    from openai_realtime.mint.broker.registry import RegistryUnavailableError
     from openai_realtime.mint.client_source import ClientOrFactory
     from openai_realtime.mint.endpoint import MintEndpoint
-    from openai_realtime.mint.options import EndpointOptions, MintOptions, ServiceOptions
+    from openai_realtime.mint.options import (
+        CallOptions,
+        EndpointOptions,
+        MintOptions,
+        ServiceOptions,
+    )
     from openai_realtime.mint.secret_issuer import PooledResponse, SecretSource
     from openai_realtime.mint.wsgi import wsgi_endpoint
 except ModuleNotFoundError as _error:
@@ -35,14 +43,22 @@ else:  # pragma: no branch
 
 __all__ = [
     "Authorize",
+    "CallEndpoint",
+    "CallEvent",
+    "CallOptions",
+    "Calls",
     "ClientOrFactory",
     "EndpointOptions",
     "MintEndpoint",
     "MintOptions",
+    "OnCall",
     "PooledResponse",
     "Refused",
+    "RegistryUnavailableError",
+    "RunningCall",
     "SecretSource",
     "ServiceOptions",
+    "call_endpoint",
     "django_view",
     "mint_app",
     "mint_endpoint",

@@ -1,4 +1,4 @@
-"""`mint_app` and `mint_endpoint`: the mint service, its routes and its lifespan."""
+"""`mint_app`, `mint_endpoint` and `call_endpoint`: the mint service, its routes and its lifespan."""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from openai_realtime.asgi import LingeringClose
 from openai_realtime.mint.authorization import Authorizer, Pseudonyms
+from openai_realtime.mint.broker.broker import Broker, CallSettings
+from openai_realtime.mint.broker.calls import Calls
+from openai_realtime.mint.broker.events import CallListener, CallMetrics
+from openai_realtime.mint.broker.provider_calls import ProviderCalls
+from openai_realtime.mint.broker.registry import CallLimits, registry_of
+from openai_realtime.mint.broker.routes import call_routes
 from openai_realtime.mint.client_source import ClientOrFactory, ClientSource
 from openai_realtime.mint.cors import CorsPolicy
 from openai_realtime.mint.endpoint import MintEndpoint
+from openai_realtime.mint.http_endpoint import EndpointSettings
 from openai_realtime.mint.limiter import DEFAULT_GLOBAL_LIMITS, DEFAULT_LIMITS, Limiter
-from openai_realtime.mint.options import MintOptions, ServiceOptions, check_options
+from openai_realtime.mint.options import (
+    CallOptions,
+    MintOptions,
+    ServiceOptions,
+    check_call_options,
+    check_options,
+    has_broker,
+)
 from openai_realtime.mint.readiness import Readiness, is_ready
 from openai_realtime.mint.request_body import Choices
 from openai_realtime.mint.secret_issuer import SecretIssuer, SessionPlan, check_pool, connect_url
-from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE
+from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE, Metrics
 from openai_realtime.providers import MAX_LIFETIME
 
 _DEFAULT_LIFETIME = 60
@@ -37,7 +52,9 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
     Routes: `POST /client-secret` responds with `{value, expires_at, connect_url, model}` or
     `{error, message, request_id}`; `GET /healthz` responds with 200 while the process runs; `GET
     /readyz` shows, without minting, whether the service could mint, and if not (503) which part
-    fails; `GET /metrics` exists with `metrics=True`. `ServiceOptions` documents every option.
+    fails; `GET /metrics` exists with `metrics=True`. With `max_duration=900` or `broker=True` there
+    are the routes of `call_endpoint` too, and `app.state.calls` has the running calls.
+    `ServiceOptions` documents every option.
 
     `client` is a client, which you close unless `close_client=True`; or a callable that makes one,
     such as `RealtimeSessionsClient` itself, so that the module can be imported without an API key.
@@ -50,11 +67,10 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
     the session is unusable.
     """
     check_options(options, ServiceOptions)
-    service = dict(options)
-    has_metrics = bool(service.pop("metrics", False))
-    closes_client = bool(service.pop("close_client", False))
     clients = ClientSource(client)
-    endpoint = _endpoint(clients, cast("MintOptions", service))
+    parts = _Parts(clients, options)
+    endpoint = _mint_endpoint(parts, options)
+    calls = _call_endpoint(parts, options) if has_broker(options) else None
     readiness = Readiness(clients, endpoint.limiter)
 
     async def healthz(_: Request) -> Response:
@@ -72,21 +88,28 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
-            if closes_client and clients.passed is not None:
+            if options.get("close_client", False) and clients.passed is not None:
                 stack.push_async_callback(clients.passed.aclose)
             stack.push_async_callback(endpoint.aclose)
             await endpoint.open()
+            if calls is not None:
+                stack.push_async_callback(calls.aclose)
+                await calls.open()
             yield
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/client-secret", endpoint),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
     ]
-    if has_metrics:
+    if options.get("metrics", False):
         routes.append(Route("/metrics", metrics, methods=["GET"]))
+    if calls is not None:
+        routes.extend(calls.routes)
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(LingeringClose)])
     app.router.redirect_slashes = False  # the target would depend on the client's Host header
+    if calls is not None:
+        app.state.calls = calls.calls
     return app
 
 
@@ -100,34 +123,125 @@ def mint_endpoint(client: ClientOrFactory, **options: Unpack[MintOptions]) -> Mi
     endpoint.aclose()` closes both.
     """
     check_options(options, MintOptions)
-    return _endpoint(ClientSource(client), options)
+    return _mint_endpoint(_Parts(ClientSource(client), options), options)
 
 
-def _endpoint(clients: ClientSource, options: MintOptions) -> MintEndpoint:
-    choices = Choices(options.get("allow", {}))
-    session = cast("dict[str, object]", options["session"])
-    lifetime = options.get("lifetime", _DEFAULT_LIFETIME)
-    longest = clients.passed.provider.max_lifetime if clients.passed else MAX_LIFETIME
-    plan = SessionPlan.of(session, lifetime, choices, longest)
-    pool = options.get("pool")
-    check_pool(pool, plan)
-    url = options.get("connect_url") or None
-    if url is None and clients.passed is not None:
-        url = connect_url(clients.passed)
-    return MintEndpoint(
-        cors=CorsPolicy.of(
-            options.get("origins", ()), credentials=options.get("credentials", False)
-        ),
-        authorizer=Authorizer(options["authorize"]),
-        pseudonyms=Pseudonyms(options.get("safety_key")),
-        choices=choices,
-        limiter=Limiter(
+def call_endpoint(client: ClientOrFactory, **options: Unpack[CallOptions]) -> CallEndpoint:
+    """Return the routes of calls alone, an ASGI app, for an app that has its own health checks.
+
+        app.mount("/voice", calls := call_endpoint(client, …))    # POST /voice/calls
+        app.router.routes.extend(calls.routes)                    # or: POST /calls
+
+    `POST /calls` takes an SDP offer, as `application/sdp` or in JSON, and begins a call with the
+    server's key; `?dcid=N` is the id of a data channel that the page made with `negotiated: true`.
+    It responds with 201, the SDP answer, and the call's own address in `Location`: `DELETE` there,
+    or `POST …/hangup`, hangs up, and `POST …/heartbeat` is the heartbeat.
+    `calls.calls` has the running calls.
+
+    Options and errors are those of `mint_app`. `await calls.open()` starts to end calls in time,
+    which the first request would do otherwise; `await calls.aclose()` hangs up this process' calls,
+    or with Redis leaves them to the other processes.
+    """
+    check_options(options, CallOptions)
+    return _call_endpoint(_Parts(ClientSource(client), options), options)
+
+
+class CallEndpoint:
+    """The routes of calls, an ASGI app. Made by `call_endpoint`."""
+
+    def __init__(self, routes: list[Route], calls: Calls, broker: Broker, parts: _Parts) -> None:
+        self.routes: list[Route] = routes
+        """The routes: `/calls`, and those of one call below it."""
+        self.calls: Calls = calls
+        """The running calls."""
+        self.metrics: Metrics = parts.settings.metrics
+        """The metrics of requests and calls: `metrics.text()` is what `/metrics` returns."""
+        self._broker = broker
+        self._parts = parts
+        self._router = Router(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        await self._router(scope, receive, send)
+
+    async def open(self) -> None:
+        """Make the client, and start to end calls in time: the first request does it otherwise.
+
+        Raises what the client's factory raises, and `ConfigurationError` for Redis on trio, which
+        cannot work.
+        """
+        self._parts.clients.get()
+        await self._broker.open()
+
+    async def aclose(self) -> None:
+        """Hang up this process' calls, or with Redis leave them to the others, within 5 s.
+
+        May be called again. If all processes stop, nothing ends the calls that Redis has.
+        """
+        await self._broker.aclose()
+        await self._parts.limiter.aclose()
+        await self._parts.clients.aclose()
+
+
+class _Parts:
+    """What the endpoints of one service share."""
+
+    def __init__(self, clients: ClientSource, options: CallOptions | MintOptions) -> None:
+        self.clients = clients
+        self.choices = Choices(options.get("allow", {}))
+        session = cast("dict[str, object]", options["session"])
+        lifetime = cast("MintOptions", options).get("lifetime", _DEFAULT_LIFETIME)
+        longest = clients.passed.provider.max_lifetime if clients.passed else MAX_LIFETIME
+        self.plan = SessionPlan.of(session, lifetime, self.choices, longest)
+        self.limiter = Limiter(
             options.get("storage", "memory://"),
             options.get("limits", DEFAULT_LIMITS),
             options.get("global_limits", DEFAULT_GLOBAL_LIMITS),
-        ),
-        issuer=SecretIssuer(clients, plan, pool),
+        )
+        self.sends_safety_identifier = options.get("safety_key") is not None
+        self.settings = EndpointSettings(
+            cors=CorsPolicy.of(
+                options.get("origins", ()), credentials=options.get("credentials", False)
+            ),
+            authorizer=Authorizer(options["authorize"]),
+            pseudonyms=Pseudonyms(options.get("safety_key")),
+            metrics=Metrics(),
+            trusted_proxies=options.get("trusted_proxies", 0),
+        )
+
+
+def _mint_endpoint(parts: _Parts, options: MintOptions) -> MintEndpoint:
+    pool = options.get("pool")
+    check_pool(pool, parts.plan)
+    url = options.get("connect_url") or None
+    if url is None and parts.clients.passed is not None:
+        url = connect_url(parts.clients.passed)
+    return MintEndpoint(
+        parts.settings,
+        choices=parts.choices,
+        limiter=parts.limiter,
+        issuer=SecretIssuer(parts.clients, parts.plan, pool),
         connect_url=url,
-        trusted_proxies=options.get("trusted_proxies", 0),
-        sends_safety_identifier=options.get("safety_key") is not None,
+        sends_safety_identifier=parts.sends_safety_identifier,
     )
+
+
+def _call_endpoint(parts: _Parts, options: CallOptions) -> CallEndpoint:
+    provider = ProviderCalls(parts.clients, parts.plan)
+    check_call_options(options, provider.maximum)
+    limits = CallLimits(
+        options.get("max_concurrent", 1),
+        options.get("global_max_concurrent"),
+        ends_oldest=options.get("at_limit") == "end_oldest",
+    )
+    registry = registry_of(parts.limiter.storage, limits)
+    settings = CallSettings(
+        options.get("max_duration", provider.maximum),
+        options.get("heartbeat"),
+        parts.sends_safety_identifier,
+    )
+    metrics = CallMetrics(parts.settings.metrics, registry.table)
+    listener = CallListener(options.get("on_call"))
+    broker = Broker(provider, registry, settings, listener, metrics)
+    routes = call_routes(parts.settings, broker, parts.choices)
+    return CallEndpoint(routes, Calls(broker, parts.settings.pseudonyms), broker, parts)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.errors import METHOD, ORIGIN, EndpointError
+from openai_realtime.mint.errors import ORIGIN, EndpointError, method_not_allowed
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -33,6 +33,8 @@ _MAX_PORT = 65535
 # The origin of a page at such a URL is "null", or that of the page that opened it.
 _NOT_ORIGINS = frozenset({"about", "blob", "data", "file", "javascript", "ws", "wss"})
 _PREFLIGHT_SECONDS = "600"
+EXPOSED: Final = "Retry-After, X-Request-Id"
+"""The headers of a response that allowed pages can read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +62,32 @@ class CorsPolicy:
         if origins and (len(origins) > 1 or origins[0] not in self.allowed):
             raise EndpointError(ORIGIN)
 
-    def response_headers(self, headers: Headers) -> dict[str, str]:
-        """Return the headers of every response; only allowed pages can read a response."""
+    def response_headers(self, headers: Headers, exposed: str = EXPOSED) -> dict[str, str]:
+        """Return the headers of every response; only allowed pages can read a response.
+
+        `exposed` lists the headers that they can read.
+        """
         origins = headers.getlist("origin")
         response = {"Vary": "Origin"}
         if len(origins) == 1 and origins[0] in self.allowed:
             response["Access-Control-Allow-Origin"] = origins[0]
-            response["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
+            response["Access-Control-Expose-Headers"] = exposed
             if self.credentials:
                 response["Access-Control-Allow-Credentials"] = "true"
         return response
 
-    def preflight_headers(self, headers: Headers) -> dict[str, str]:
+    def preflight_headers(self, headers: Headers, method: str = "POST") -> dict[str, str]:
         """Return the additional headers of a preflight's response.
 
         Raises `EndpointError` when the page or the method is not allowed.
 
-        The headers are always the same: they allow POST, with JSON and a token.
+        The headers are always the same: they allow `method`, with JSON and a token.
         """
         self.check(headers)
-        if headers.get("origin") is None or headers.get("access-control-request-method") != "POST":
-            raise EndpointError(METHOD, headers={"Allow": "POST"})
+        if headers.get("origin") is None or headers.get("access-control-request-method") != method:
+            raise method_not_allowed(method)
         return {
-            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Methods": method,
             "Access-Control-Allow-Headers": "Authorization, Content-Type",
             "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
         }

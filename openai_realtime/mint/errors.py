@@ -34,7 +34,6 @@ class ErrorCode:
     """For people: the response's `message`."""
 
 
-METHOD: Final = ErrorCode(405, "method_not_allowed", "Use POST.")
 ORIGIN: Final = ErrorCode(403, "origin_not_allowed", "This page may not start a voice session.")
 CONTENT_TYPE: Final = ErrorCode(415, "not_json", "Send JSON, as application/json.")
 TOO_LARGE: Final = ErrorCode(413, "body_too_large", "The request is too large.")
@@ -51,6 +50,14 @@ TOO_BUSY: Final = ErrorCode(
     429, "busy", "Too many people are starting voice sessions. Wait a moment."
 )
 LIMITER_DOWN: Final = ErrorCode(503, "limiter_unavailable", "Voice sessions are not available now.")
+TOO_MANY_CALLS: Final = ErrorCode(429, "too_many_calls", "You have a call already. End it first.")
+OFFER_TYPE: Final = ErrorCode(
+    415, "not_an_offer", "Send an SDP offer, as application/sdp or application/json."
+)
+OFFER: Final = ErrorCode(400, "offer_not_valid", "The body is not an SDP offer.")
+CALL_ENDED: Final = ErrorCode(409, "call_ended", "The call was ended before it began.")
+NOT_RECORDED: Final = ErrorCode(503, "call_not_recorded", "Voice sessions are not available now.")
+OTHER_PRINCIPAL: Final = ErrorCode(403, "forbidden", "This is not your call.")
 PROVIDER_BUSY: Final = ErrorCode(429, "provider_busy", "The voice service is busy. Wait a moment.")
 PROVIDER_DOWN: Final = ErrorCode(503, "provider_unavailable", "The voice service does not respond.")
 PROVIDER_FAILED: Final = ErrorCode(502, "provider_failed", "No voice session could be started.")
@@ -82,6 +89,12 @@ class EndpointError(Exception):
         if retry_after is not None:
             seconds = min(max(1, math.ceil(retry_after)), _MAX_RETRY_AFTER)
             self.headers["Retry-After"] = str(seconds)
+
+
+def method_not_allowed(method: str) -> EndpointError:
+    """Return the error for every method except `method`."""
+    code = ErrorCode(405, "method_not_allowed", f"Use {method}.")
+    return EndpointError(code, headers={"Allow": method})
 
 
 def endpoint_error_for(error: RealtimeError) -> EndpointError:

@@ -85,16 +85,23 @@ class LimitExceeded:
     """Seconds until the next mint is allowed."""
 
 
+def longest_wait(waits: Sequence[float], codes: Sequence[ErrorCode]) -> LimitExceeded | None:
+    """Return the limit with the longest of `waits`, in seconds; None if all are 0."""
+    wait, code = max(zip(waits, codes, strict=True), key=lambda pair: pair[0])
+    return LimitExceeded(code, wait) if wait > 0 else None
+
+
 class Limiter:
     """Counts mints, and refuses them when a limit is reached."""
 
     def __init__(self, storage: str | URLObject, limits: str, global_limits: str) -> None:
         rates = parse_rates("limits", limits), parse_rates("global_limits", global_limits)
-        self._storage = _storage(storage, *rates)
+        self.storage: MemoryStorage | RedisStorage = _storage(storage, *rates)
+        """Where the counts are."""
 
     async def open(self) -> None:
         """Raise `ConfigurationError` for Redis on trio, which cannot work."""
-        await self._storage.open()
+        await self.storage.open()
 
     async def hit(self, pseudonym: str) -> LimitExceeded | None:
         """Count one mint and return None; or count nothing and return the limit that is reached.
@@ -102,22 +109,21 @@ class Limiter:
         Raises `LimiterUnavailableError` within 2 seconds when the storage does not work.
         """
         try:
-            waits = await self._storage.hit(pseudonym)
+            waits = await self.storage.hit(pseudonym)
         except Exception as error:  # noqa: BLE001 - whatever the cause, the mint is refused
             raise LimiterUnavailableError(describe(error)) from None
-        wait, code = max(zip(waits, _CODES, strict=True), key=lambda pair: pair[0])
-        return LimitExceeded(code, wait) if wait > 0 else None
+        return longest_wait(waits, _CODES)
 
     async def check(self) -> None:
         """Raise `LimiterUnavailableError`, within 2 seconds, when `hit` would."""
         try:
-            await self._storage.check()
+            await self.storage.check()
         except Exception as error:  # noqa: BLE001 - whatever the cause, mints are refused
             raise LimiterUnavailableError(describe(error)) from None
 
     async def aclose(self) -> None:
         """Close the storage's connections. May be called again."""
-        await self._storage.aclose()
+        await self.storage.aclose()
 
 
 class MovingWindows:
@@ -166,7 +172,7 @@ class MovingWindows:
             del self._events[oldest]
 
 
-class _MemoryStorage:
+class MemoryStorage:
     """Counts the mints of this process, as `RedisStorage` does. Safe to share between threads."""
 
     def __init__(self, limits: Rates, global_limits: Rates) -> None:
@@ -175,31 +181,36 @@ class _MemoryStorage:
         self._lock = threading.Lock()
 
     async def open(self) -> None:
-        pass
+        """Do nothing."""
 
-    async def hit(self, principal: str) -> Sequence[float]:
+    async def hit(self, principal: str, more_waits: Sequence[float] = ()) -> Sequence[float]:
+        """Return the seconds to wait; when all are 0, and `more_waits` too, the mint is counted."""
         with self._lock:
             now = time.monotonic()
-            waits = self._principals.wait(principal, now), self._global.wait("", now)
+            waits = (
+                self._principals.wait(principal, now),
+                self._global.wait("", now),
+                *more_waits,
+            )
             if not any(waits):
                 self._principals.count(principal, now)
                 self._global.count("", now)
             return waits
 
     async def check(self) -> None:
-        pass
+        """Do nothing."""
 
     async def aclose(self) -> None:
-        pass
+        """Do nothing."""
 
 
-def _storage(url: object, limits: Rates, global_limits: Rates) -> _MemoryStorage | RedisStorage:
+def _storage(url: object, limits: Rates, global_limits: Rates) -> MemoryStorage | RedisStorage:
     """Return the storage.
 
     Raises `ConfigurationError`, which does not quote `url`: it may hold a password.
     """
     if url == _MEMORY:
-        return _MemoryStorage(limits, global_limits)
+        return MemoryStorage(limits, global_limits)
     rule = "memory:// or a URL such as redis://127.0.0.1:6379/0"
     if isinstance(url, str) and _REDIS.fullmatch(url):
         try:

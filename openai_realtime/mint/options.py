@@ -1,15 +1,16 @@
-"""The options of `mint_app` and `mint_endpoint`: their defaults, ranges and checks."""
+"""The options of `mint_app`, `mint_endpoint` and `call_endpoint`: defaults, ranges and checks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Required, cast
+from typing import Literal, Required, cast
 
 from typing_extensions import TypedDict
 
 from openai_realtime.core.base_url import URLObject, url_text
 from openai_realtime.errors import ConfigurationError, suggestion, wrapper_hint
 from openai_realtime.mint.authorization import Authorize
+from openai_realtime.mint.broker.events import OnCall
 from openai_realtime.mint.request_body import Choice
 from openai_realtime.mint.secret_issuer import SecretSource
 from openai_realtime.secret_pool import SyncSecretPool
@@ -21,12 +22,23 @@ from openai_realtime.types.nested_session import (
 from openai_realtime.types.session import SessionParameters
 
 
-class EndpointOptions(TypedDict, total=False):
-    """The options of every endpoint, `authorize` apart."""
+class AuthorizeOptions(TypedDict):
+    """The option that says who sends a request."""
+
+    authorize: Authorize
+    """Takes the Starlette `Request` and returns the principal (a text that is stable for one
+    person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse with
+    another status. It is async, or a plain function, which runs on a thread. After 15 s the request
+    is refused with 503. Required. `request.client.host` is the client's address, as
+    `trusted_proxies` determines it."""
+
+
+class CommonOptions(TypedDict, total=False):
+    """The options of secrets and of calls, `authorize` apart."""
 
     session: Required[SessionParameters | RealtimeSessionParam | TranscriptionSessionParam]
-    """The session that is minted, as `client.sessions.create` takes its parameters, or (with
-    `type`) as `client.client_secrets.create` takes its `session`."""
+    """The session of each secret and call, as `client.sessions.create` takes its parameters, or
+    (with `type`) as `client.client_secrets.create` takes its `session`."""
     origins: Iterable[str]
     """The origins of the web pages that may get a secret, exactly as browsers send them:
     `https://app.example`. Web views and browser extensions have origins too:
@@ -37,8 +49,6 @@ class EndpointOptions(TypedDict, total=False):
     allow: Mapping[str, Iterable[Choice]]
     """The parameters of `client.sessions.create` that the page may choose, each with its allowed
     values: `{"voice": ["verse", "marin"]}`. Default: none."""
-    lifetime: int
-    """Seconds for which a secret is valid, 10–7200. Default: 60."""
     limits: str
     """How often each principal may mint: rates separated by `;`, all of which apply, in sliding
     windows. A rate is 1 to 1,000,000 in a number of seconds, minutes, hours or days, at most 31
@@ -57,6 +67,13 @@ class EndpointOptions(TypedDict, total=False):
     trusted_proxies: int
     """How many of your own proxies are in front; each must append to `X-Forwarded-For`.
     Default: 0, and the header is ignored. (uvicorn has its own setting: `proxy_headers=False`.)"""
+
+
+class EndpointOptions(CommonOptions, total=False):
+    """The options of every endpoint of secrets, `authorize` apart."""
+
+    lifetime: int
+    """Seconds for which a secret is valid, 10–7200. Default: 60."""
     connect_url: str | None
     """Where the page sends its SDP offer. Default: the provider's calls endpoint."""
     pool: SecretSource | None
@@ -68,20 +85,40 @@ class EndpointOptions(TypedDict, total=False):
     the event loop. Default: none."""
 
 
-class MintOptions(EndpointOptions, total=False):
+class MintOptions(EndpointOptions, AuthorizeOptions):
     """The options of `mint_endpoint`, and of `mint_app` as well."""
 
-    authorize: Required[Authorize]
-    """Takes the Starlette `Request` and returns the principal (a text that is stable for one
-    person), or None to refuse with 401; raises `Refused` or an `HTTPException` to refuse with
-    another status. It is async, or a plain function, which runs on a thread. After 15 s the request
-    is refused with 503. Required. `request.client.host` is the client's address, as
-    `trusted_proxies` determines it."""
+
+class CallOptions(CommonOptions, AuthorizeOptions, total=False):
+    """The options of `call_endpoint`, and of `mint_app` as well."""
+
+    max_duration: float
+    """Seconds after which a call is hung up, from the provider's response to its offer: 1–3,600.
+    Default: 3600, when the provider ends it anyway."""
+    max_concurrent: int
+    """How many calls each principal may have at once, 1 or more. Default: 1."""
+    global_max_concurrent: int | None
+    """How many calls all principals together may have at once, 1 or more. Beyond that, a call is
+    refused with 429. Default, and None: any number."""
+    at_limit: Literal["refuse", "end_oldest"]
+    """What happens when a principal has `max_concurrent` calls: another one is refused with 429
+    (`refuse`, the default), or the oldest one is hung up for it (`end_oldest`)."""
+    heartbeat: float | None
+    """Seconds without a heartbeat after which a call is hung up, 1–3,600: the page must send `POST
+    …/heartbeat` to the call's address, at least three times as often. Default, and None: no
+    heartbeat is needed."""
+    on_call: OnCall | None
+    """Is told when a call begins and when it ends, in the process that began or ended it. It is
+    async, or a plain function, which runs on a thread. What it raises is logged, and after 5 s it
+    is cancelled. Default: none."""
 
 
-class ServiceOptions(MintOptions, total=False):
+class ServiceOptions(MintOptions, CallOptions, total=False):
     """The options of `mint_app`."""
 
+    broker: bool
+    """Whether there are the routes of `call_endpoint`, below `/calls`. Default: whether
+    `max_duration` is given."""
     metrics: bool
     """Whether there is `/metrics`, for everyone who can reach the port. Default: no."""
     close_client: bool
@@ -94,13 +131,14 @@ _REQUIRED = {
     "authorize": "without it, anyone could mint at your expense",
     "session": "the parameters of the session, chosen by the server",
 }
+_CALL_OPTIONS = CallOptions.__annotations__.keys() - MintOptions.__annotations__.keys()
 _MAPPINGS = {
     "session": 'the parameters {"model": "gpt-realtime-2.1"}',
     "allow": '{"voice": ["verse", "marin"]}',
 }
 
 
-def check_options(arguments: MintOptions, known: type) -> None:
+def check_options(arguments: CommonOptions, known: type) -> None:
     """Raise `ConfigurationError` when an option is unknown or missing, or contradicts another.
 
     It masks the secrets in `arguments`, so that no frame of a traceback shows them.
@@ -132,6 +170,47 @@ def check_options(arguments: MintOptions, known: type) -> None:
             "trusted_proxies is unusable: it must be the number of proxies in front, 0 or more"
         )
         raise ConfigurationError(message)
+
+
+def has_broker(options: ServiceOptions) -> bool:
+    """Return whether the service has the routes of calls.
+
+    Raises `ConfigurationError` when an option of calls is given without them.
+    """
+    needing = sorted(_CALL_OPTIONS & options.keys())
+    has_routes = options.get("broker", "max_duration" in options)
+    if needing and not has_routes:
+        message = f"{needing[0]} needs broker=True"
+        raise ConfigurationError(message)
+    return has_routes
+
+
+def check_call_options(options: CallOptions, provider_maximum: float) -> None:
+    """Raise `ConfigurationError` when an option of calls is unusable."""
+    problem = None
+    at_limit: object = options.get("at_limit", "refuse")
+    if not _is_number(options.get("max_duration", 1), 1, provider_maximum):
+        problem = f"max_duration is unusable: it must be 1 to {provider_maximum:g} seconds"
+    elif not _is_count(options.get("max_concurrent", 1)):
+        problem = "max_concurrent is unusable: it must be a whole number, 1 or more"
+    elif not _is_count(options.get("global_max_concurrent") or 1):
+        problem = "global_max_concurrent is unusable: it must be a whole number, 1 or more, or None"
+    elif at_limit not in {"refuse", "end_oldest"}:
+        problem = 'at_limit is unusable: it must be "refuse" or "end_oldest"'
+    elif not _is_number(options.get("heartbeat") or 1, 1, provider_maximum):
+        problem = f"heartbeat is unusable: it must be 1 to {provider_maximum:g} seconds, or None"
+    elif not (options.get("on_call") is None or callable(options.get("on_call"))):
+        problem = "on_call must be a callable: it takes a CallEvent"
+    if problem is not None:
+        raise ConfigurationError(problem)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_number(value: object, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 def _mask_secrets(options: dict[str, object]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -22,15 +22,14 @@ _SECONDS = 2.0
 _CONNECTIONS = 8
 """How many runs are under way at most, and so how many connections a process has to Redis."""
 # The braces keep all keys in one hash slot, as a Redis cluster requires of one script.
-_PREFIX = "{openai_realtime:mint}:"
-_MICROSECONDS = 1_000_000
+PREFIX: Final = "{openai_realtime:mint}:"
+MICROSECONDS: Final = 1_000_000
 _Rates: TypeAlias = Sequence[tuple[int, int]]
 """Pairs of a limit and its seconds, as in `limiter.Rate`."""
 
-# KEYS has one key for each counter, ARGV[1] the counters as JSON. Returns for each counter the wait
-# in microseconds; when all are 0, each counter has counted one event. Times are whole microseconds,
-# which Lua's numbers hold exactly.
-_SCRIPT = """
+# The beginning of a script: a function that returns the wait for a counter in microseconds, and a
+# function that counts events. Times are whole microseconds, which Lua's numbers hold exactly.
+MOVING_WINDOWS: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -58,7 +57,12 @@ local function moving_windows(key, counter)
   end
   return wait, count
 end
-
+"""
+# KEYS has one key for each counter, ARGV[1] the counters as JSON. Returns for each counter the wait
+# in microseconds; when all are 0, each counter has counted one event.
+_SCRIPT = (
+    MOVING_WINDOWS
+    + """
 local waits, counts, is_allowed = {}, {}, true
 for number, counter in ipairs(cjson.decode(ARGV[1])) do
   waits[number], counts[number] = moving_windows(KEYS[number], counter)
@@ -69,48 +73,48 @@ if is_allowed then
 end
 return waits
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Connections:
     """The connections of one event loop."""
 
-    script: AsyncScript
+    client: Redis
     slots: asyncio.Semaphore
     closing: AsyncGenerator[None]
+    scripts: dict[str, AsyncScript] = field(default_factory=dict[str, "AsyncScript"])
 
 
-class RedisStorage:
-    """Counts the mints of all processes that use the same Redis (5 or newer) or Valkey.
+class RedisConnections:
+    """Runs scripts in the same Redis (5 or newer) or Valkey.
 
     Each event loop has its own connections. `aclose` or the end of the loop closes them.
     """
 
-    def __init__(self, url: str, limits: _Rates, global_limits: _Rates) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url.replace("redis+unix://", "unix://", 1)
         # Raises when the URL or its query is wrong. It does not connect.
         self._client().connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
-        self._counters = json.dumps([_counter(limits), _counter(global_limits)])
-        self._readiness = json.dumps([_counter([(1000, 1)])])
         self._connections: dict[asyncio.AbstractEventLoop, _Connections] = {}
 
     async def open(self) -> None:
         """Raise `ConfigurationError` on trio."""
         _event_loop()
 
-    async def hit(self, principal: str) -> Sequence[float]:
-        """Return the seconds to wait for the principal's limits, and for the limits for all.
+    async def run(self, script: str, keys: list[str], *arguments: str) -> object:
+        """Return what a script returns.
 
-        When both are 0, the mint is counted. Raises `ConfigurationError` on trio, `TimeoutError`
-        after 2 seconds, and what redis-py raises: after these two, the mint may have been counted.
+        Raises `ConfigurationError` on trio, `TimeoutError` after 2 seconds, and what redis-py
+        raises: after these two, the script may have run.
         """
-        keys = [f"{_PREFIX}principal:{principal}", f"{_PREFIX}everybody"]
-        waits = await self._run(keys, self._counters)
-        return [wait / _MICROSECONDS for wait in waits]
-
-    async def check(self) -> None:
-        """Run the script on a key that only this check uses; raises what `hit` raises."""
-        await self._run([f"{_PREFIX}readiness"], self._readiness)
+        connections = await self._connected()
+        if script not in connections.scripts:
+            connections.scripts[script] = connections.client.register_script(script)
+        async with asyncio.timeout(_SECONDS), connections.slots:
+            # redis-py types a script's result as None.
+            run = connections.scripts[script](keys=keys, args=arguments)
+            return await cast("Awaitable[object]", run)
 
     async def aclose(self) -> None:
         """Close this event loop's connections. May be called again."""
@@ -118,22 +122,13 @@ class RedisStorage:
         if connections is not None:
             await connections.closing.aclose()
 
-    async def _run(self, keys: list[str], counters: str) -> list[int]:
-        connections = await self._connected()
-        async with asyncio.timeout(_SECONDS), connections.slots:
-            # redis-py types a script's result as None.
-            waits = cast("Awaitable[list[int]]", connections.script(keys=keys, args=[counters]))
-            return await waits
-
     async def _connected(self) -> _Connections:
         event_loop = _event_loop()
         connections = self._connections.get(event_loop)
         if connections is None:
             client = self._client()
             connections = self._connections[event_loop] = _Connections(
-                client.register_script(_SCRIPT),
-                asyncio.Semaphore(_CONNECTIONS),
-                self._close_with(event_loop, client),
+                client, asyncio.Semaphore(_CONNECTIONS), self._close_with(event_loop, client)
             )
             await anext(connections.closing)
         return connections
@@ -158,6 +153,44 @@ class RedisStorage:
         )
 
 
+class RedisStorage:
+    """Counts the mints of all processes that use the same Redis."""
+
+    def __init__(self, url: str, limits: _Rates, global_limits: _Rates) -> None:
+        self.connections: RedisConnections = RedisConnections(url)
+        self.counters: str = json.dumps([_counter(limits), _counter(global_limits)])
+        """The rates of each principal and those of all, as the script takes them."""
+        self._readiness = json.dumps([_counter([(1000, 1)])])
+
+    async def open(self) -> None:
+        """Raise `ConfigurationError` on trio."""
+        await self.connections.open()
+
+    async def hit(self, principal: str) -> Sequence[float]:
+        """Return the seconds to wait for the principal's limits, and for the limits for all.
+
+        When both are 0, the mint is counted. Raises what `RedisConnections.run` raises.
+        """
+        waits = await self._run(rate_keys(principal), self.counters)
+        return [wait / MICROSECONDS for wait in waits]
+
+    async def check(self) -> None:
+        """Run the script on a key that only this check uses; raises what `hit` raises."""
+        await self._run([f"{PREFIX}readiness"], self._readiness)
+
+    async def aclose(self) -> None:
+        """Close this event loop's connections. May be called again."""
+        await self.connections.aclose()
+
+    async def _run(self, keys: list[str], counters: str) -> list[int]:
+        return cast("list[int]", await self.connections.run(_SCRIPT, keys, counters))
+
+
+def rate_keys(principal: str) -> list[str]:
+    """Return the keys of the counters: the principal's, and the one of all."""
+    return [f"{PREFIX}principal:{principal}", f"{PREFIX}everybody"]
+
+
 def _event_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
@@ -168,7 +201,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 def _counter(rates: _Rates) -> dict[str, object]:
     return {
-        "rates": [[limit, seconds * _MICROSECONDS] for limit, seconds in rates],
+        "rates": [[limit, seconds * MICROSECONDS] for limit, seconds in rates],
         "needed": max(limit for limit, _ in rates),
         "lifetime": max(seconds for _, seconds in rates) * 1000,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from openai_realtime.asgi import BodyLimitError
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.errors import CHOICE, CONTENT_TYPE, MALFORMED, EndpointError
+from openai_realtime.mint.errors import CHOICE, CONTENT_TYPE, MALFORMED, EndpointError, ErrorCode
 from openai_realtime.types.session import SessionParameters
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ Choice: TypeAlias = str | int | float | bool | None
 _NAMES = SessionParameters.__annotations__.keys() - {"client_secret"}
 
 
-def check_content_type(headers: Headers) -> None:
-    """Raise `EndpointError` for a body that is not uncompressed JSON.
+def check_content_type(headers: Headers, code: ErrorCode = CONTENT_TYPE) -> None:
+    """Raise `EndpointError` with `code` for a body that is not uncompressed JSON.
 
     A page can send text/plain, forms, or a body without a type to another origin without a
     preflight: these are refused like every other type.
@@ -41,7 +41,14 @@ def check_content_type(headers: Headers) -> None:
         or charset not in {"", "charset=utf-8"}
         or any(each.lower() != "identity" for each in headers.getlist("content-encoding"))
     ):
-        raise EndpointError(CONTENT_TYPE)
+        raise EndpointError(code)
+
+
+def check_length(headers: Headers, max_bytes: int) -> None:
+    """Raise `BodyLimitError` for a body that is announced as too large, before it arrives."""
+    length = headers.get("content-length", "")
+    if re.fullmatch("[0-9]{1,18}", length) and int(length) > max_bytes:
+        raise BodyLimitError(413)
 
 
 async def read_object(request: Request) -> dict[str, Json]:
@@ -49,9 +56,6 @@ async def read_object(request: Request) -> dict[str, Json]:
 
     Raises `EndpointError`, `BodyLimitError`, or Starlette's `ClientDisconnect`.
     """
-    length = request.headers.get("content-length", "")
-    if re.fullmatch("[0-9]{1,18}", length) and int(length) > MAX_BODY_BYTES:
-        raise BodyLimitError(413)  # without waiting for the body
     body = await request.body()
     try:
         value = decode_json(body, unique_names=True)

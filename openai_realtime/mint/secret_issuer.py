@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
-
-import anyio
 
 from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS
 from openai_realtime.dialects import JsonObject, nested_request
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.mint.background import Background
 from openai_realtime.mint.client_source import ClientSource
 from openai_realtime.mint.request_body import Choice, Choices
 from openai_realtime.mint.telemetry import describe, logger
@@ -121,6 +118,13 @@ class SessionPlan:
             **session, client_secret={"expires_after": expires_after}, **options
         )
 
+    def nested(self, chosen: Mapping[str, Choice]) -> JsonObject:
+        """Return the session with these choices as `client.calls.create` takes it."""
+        session = self._with(chosen)
+        if self.is_nested:
+            return session
+        return cast("JsonObject", nested_request(session, "realtime").body["session"])
+
     def _with(self, chosen: Mapping[str, Choice]) -> JsonObject:
         flat: JsonObject = {**chosen}
         if not self.is_nested:
@@ -163,55 +167,6 @@ def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:
         raise ConfigurationError(message)
 
 
-class PoolOpener:
-    """Opens a pool that was not opened, also in an app whose lifespan does not run.
-
-    A separate task keeps the pool open until `aclose` or the end of the event loop.
-    """
-
-    def __init__(self, pool: SecretPool) -> None:
-        self._pool = pool
-        self._opened: anyio.Event | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self) -> None:
-        """Open the pool, unless it was opened."""
-        if self._opened is None:
-            if self._pool.was_opened:
-                return
-            self._opened, self._closing, self._closed = anyio.Event(), anyio.Event(), anyio.Event()
-            self._start(self._opened)
-        if not self._opened.is_set():
-            await self._opened.wait()
-
-    async def aclose(self) -> None:
-        """Close the pool, if it was opened here. May be called again."""
-        if self._opened is not None:
-            self._closing.set()
-            await self._closed.wait()
-
-    def _start(self, opened: anyio.Event) -> None:
-        async def keep_open() -> None:
-            try:
-                async with self._pool:
-                    opened.set()
-                    await self._closing.wait()
-            finally:
-                self._closed.set()
-
-        try:
-            event_loop = asyncio.get_running_loop()
-        except RuntimeError:
-            import trio  # noqa: PLC0415 - an app on asyncio may not have it
-
-            trio.lowlevel.spawn_system_task(keep_open)
-        else:
-            # In an empty context: the first request's context holds its span, for example.
-            self._task = event_loop.create_task(keep_open(), context=contextvars.Context())
-            # A task that is cancelled before it starts does not run its `finally`.
-            self._task.add_done_callback(lambda _: self._closed.set())
-
-
 class SecretIssuer:
     """Issues secrets for one session plan."""
 
@@ -219,18 +174,21 @@ class SecretIssuer:
         self._clients = clients
         self._plan = plan
         self._pool = pool
-        self._opener = PoolOpener(pool) if isinstance(pool, SecretPool) else None
+        self._background = Background(pool) if isinstance(pool, SecretPool) else None
 
     async def open(self) -> None:
         """Make the client, and open the pool if it is a `SecretPool` that was not opened."""
         self._clients.get()
-        if self._opener is not None:
-            await self._opener.open()
+        background, pool = self._background, self._pool
+        if background is not None and isinstance(pool, SecretPool):
+            if pool.was_opened and not background.was_started:
+                return
+            await background.open()
 
     async def aclose(self) -> None:
         """Close the pool if it was opened here, and the client if it was made here."""
-        if self._opener is not None:
-            await self._opener.aclose()
+        if self._background is not None:
+            await self._background.aclose()
         await self._clients.aclose()
 
     async def secret(

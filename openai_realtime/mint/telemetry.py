@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from openai_realtime.core.peer_text import visible
-from openai_realtime.errors import RealtimeError
+from openai_realtime.errors import APIError, RealtimeError
+
+if TYPE_CHECKING:
+    from openai_realtime.core.meta import ResponseMeta
 
 logger: logging.Logger = logging.getLogger("openai_realtime.mint")
 _MAX_CHARACTERS = 1000
@@ -51,7 +54,8 @@ class AccessEntry:
     http_method: str
     client_address: str | None
     outcome: str = "cancelled"
-    """`minted`, `preflight`, `disconnected`, `cancelled`, or the name of an `ErrorCode`."""
+    """`minted`, `call_began`, `hung_up`, `heartbeat`, `preflight`, `disconnected`, `cancelled`, or the
+    name of an `ErrorCode`."""
     status: int = 0
     """The HTTP status; 499: the client disconnected before there was a response."""
     seconds: float = 0.0
@@ -62,6 +66,16 @@ class AccessEntry:
     """How many requests the SDK sent to the provider."""
     error: str | None = None
     """The failure, for operators. The client does not get this text."""
+
+    def failed(self, error: RealtimeError) -> None:
+        """Take the facts of an error of the provider or the SDK."""
+        self.error = describe(error)
+        if isinstance(error, APIError):
+            self.attempts, self.provider_request_id = error.attempts, error.request_id
+
+    def succeeded(self, meta: ResponseMeta) -> None:
+        """Take the facts of the provider's response."""
+        self.attempts, self.provider_request_id = meta.attempts, meta.request_id
 
     def write(self) -> None:
         """Write the line: a warning when the service, the limiter or the provider failed."""
@@ -80,26 +94,29 @@ class AccessEntry:
 
 
 class Metrics:
-    """The metrics of one endpoint in one process, in a registry of their own."""
+    """The metrics of one service in one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self.registry: CollectorRegistry = CollectorRegistry()
+        """The registry, for the metrics of calls."""
+        self.samples: list[str] = [*_SAMPLES]
+        """The names of the samples that `text` returns."""
         self._requests = Counter(
             _REQUESTS,
-            "Requests for a client secret, by outcome.",
+            "Requests to the service, by outcome.",
             ["outcome"],
-            registry=self._registry,
+            registry=self.registry,
         )
         self._in_progress = Gauge(
             _IN_PROGRESS,
-            "Requests for a client secret that have no response yet.",
-            registry=self._registry,
+            "Requests to the service that have no response yet.",
+            registry=self.registry,
         )
         self._duration = Histogram(
             _DURATION,
             "Seconds from a request to its response.",
             buckets=_BUCKETS,
-            registry=self._registry,
+            registry=self.registry,
         )
 
     def began(self) -> None:
@@ -114,4 +131,4 @@ class Metrics:
 
     def text(self) -> str:
         """Return the metrics in Prometheus' text format, version 0.0.4."""
-        return generate_latest(self._registry.restricted_registry(_SAMPLES)).decode()
+        return generate_latest(self.registry.restricted_registry(self.samples)).decode()

@@ -279,3 +279,38 @@ def test_help_names_the_variables_once(invoke: Invoke) -> None:
 def test_help_names_the_tables_in_their_brackets(invoke: Invoke) -> None:
     page = invoke("serve", "--help").stdout
     assert "tables [session] and [allow]" in " ".join(page.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--mock", {}),
+        ("--mock --broker", {"broker": True, "heartbeat": 90.0}),
+        ("--mock --max-duration 900", {"max_duration": 900.0, "heartbeat": 90.0}),
+        ("--mock --broker --heartbeat 30", {"broker": True, "heartbeat": 30.0}),
+        (
+            (
+                "--anyone-on-this-machine --broker --at-limit end_oldest --max-concurrent 2 "
+                "--global-max-concurrent 50"
+            ),
+            {
+                "broker": True,
+                "at_limit": "end_oldest",
+                "max_concurrent": 2,
+                "global_max_concurrent": 50,
+            },
+        ),
+    ],
+)
+def test_the_options_of_calls(
+    invoke: Invoke,
+    served: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: str,
+    expected: dict[str, object],
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    assert invoke("serve", "--port", "0", *arguments.split()).exit_code == 0
+    names = {*expected, "broker", "max_duration", "heartbeat", "at_limit", "max_concurrent"}
+    (seen,) = served
+    assert {name: seen[name] for name in names & seen.keys()} == expected

@@ -28,6 +28,7 @@ SECRET = re.compile(r"\bek_[0-9a-f]{32}\b")
 EXPECTED_OUTPUT = {
     "concurrent_mints.py": "50 distinct secrets in",
     "django_view.py": 'signed in:  200 {"value":"ek_',
+    "fastapi_calls.py": "signed out: 1 call ended",
     "fastapi_endpoint.py": '200 {"value":"ek_',
     "fastapi_login.py": "no origin:  403",
     "flask_endpoint.py": 'signed in:  200 {"value":"ek_',
@@ -42,7 +43,7 @@ EXPECTED_OUTPUT = {
     "telephone_receptionist.py": "CallDecision(kind='referred', parameters={'target_uri': 'tel:+49",
     "transcription.py": "model:      gpt-transcribe",
 }
-MINTS_NOTHING = {"telephone_receptionist.py"}
+MINTS_NOTHING = {"fastapi_calls.py", "telephone_receptionist.py"}
 
 
 def run(example: Path, *arguments: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from openai_realtime.asgi import BodyReceive
-from openai_realtime.mint.endpoint import cancel_on_disconnect
+from openai_realtime.mint.http_endpoint import cancel_on_disconnect
 
 END_OF_BODY = {"type": "http.request", "body": b"", "more_body": False}
 

@@ -19,7 +19,7 @@ from mint.service import PATH, SESSION, app_for, browser, request_secret
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint import mint_app, mint_endpoint
-from openai_realtime.mint.secret_issuer import PoolOpener
+from openai_realtime.mint.background import Background
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
@@ -153,15 +153,15 @@ def test_closing_after_the_event_loop_ended_before_the_pool_was_open(
     provider: MockRealtimeServer,
 ) -> None:
     """Closing waits for the pool's end, and there is no pool."""
-    opener = PoolOpener(client_of(provider).secret_pool(**POOLED))
+    background = Background(client_of(provider).secret_pool(**POOLED))
 
     async def begin() -> None:
         with anyio.CancelScope() as scope:
             scope.cancel()
-            await opener.open()
+            await background.open()
 
     run("asyncio", begin)
-    run("asyncio", opener.aclose)
+    run("asyncio", background.aclose)
 
 
 def test_the_error_of_a_pool_is_logged_and_a_secret_is_minted(

@@ -3,7 +3,8 @@
     app = mint_app(client, …)
     app.router.routes.extend(page_routes(PageSettings(connect_url)))
 
-The page gets its secret from `./client-secret` and then sends its SDP offer to `connect_url`.
+The page gets its secret from `./client-secret` and then sends its SDP offer to `connect_url`. If the
+service begins the calls, it sends its offer to `./calls` instead, and gets no secret.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ class PageSettings:
     the service has refused the person. Default: no."""
     mock: Literal["none", "calls", "no-calls"] = "none"
     """Whether the provider is the mock server, and whether that takes part in calls."""
+    has_broker: bool = False
+    """Whether the service begins the calls: the page then sends its SDP offer to `./calls`, sends
+    heartbeats, and hangs up there. Default: no."""
     transcription_model: str | None = None
     """The model that transcribes what the person says, or None: the session has none."""
 
@@ -78,7 +82,7 @@ class PageSettings:
 
 def page_routes(settings: PageSettings) -> list[Route]:
     """Return the page's routes: `/`, and its files below `/page/`."""
-    policy = _content_security_policy(settings.connect_url)
+    policy = _content_security_policy(None if settings.has_broker else settings.connect_url)
     headers = {**_HEADERS, "Content-Security-Policy": policy}
     page = _index(settings)
 
@@ -94,9 +98,12 @@ def page_routes(settings: PageSettings) -> list[Route]:
     ]
 
 
-def _content_security_policy(connect_url: str) -> str:
-    parts = urlsplit(connect_url)
-    policy = {**_POLICY, "connect-src": f"'self' {parts.scheme}://{parts.netloc}"}
+def _content_security_policy(connect_url: str | None) -> str:
+    """Return the policy; `connect_url` is None if the page connects to its own service only."""
+    policy = {**_POLICY, "connect-src": "'self'"}
+    if connect_url is not None:
+        parts = urlsplit(connect_url)
+        policy["connect-src"] += f" {parts.scheme}://{parts.netloc}"
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 
@@ -105,6 +112,7 @@ def _index(settings: PageSettings) -> str:
     return Template(_assets()[_INDEX].decode()).substitute(
         access="token" if settings.asks_for_token else "open",
         mock=settings.mock,
+        broker="on" if settings.has_broker else "off",
         transcription="off" if model is None else "on",
         transcription_model=html.escape(model or ""),
         biller="The provider" if settings.mock == "none" else "A real provider",

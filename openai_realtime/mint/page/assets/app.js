@@ -113,12 +113,13 @@ function connect() {
   statistics.clear();
   clock.clear();
   levels.start();
-  call = new Call((name, detail) => HANDLERS[name](detail));
+  const isByService = document.body.dataset.broker === "on";
+  call = new Call((name, detail) => HANDLERS[name](detail), { isByService });
   call.start(token);
 }
 
-function endCall(state) {
-  call.end();
+function endCall(state, options) {
+  call.end(options);
   clock.stop();
   statistics.stop();
   levels.stop();
@@ -141,8 +142,9 @@ const HANDLERS = {
   microphone: (stream) => levels.show(stream, "level-out"),
   minted({ milliseconds, model }) {
     statistics.milliseconds("time-secret", milliseconds);
-    if (model) byId("model").textContent = `Model: ${model}`;
+    if (model) HANDLERS.model(model);
   },
+  model(name) { byId("model").textContent = `Model: ${name}`; },
   answered: ({ milliseconds }) => statistics.milliseconds("time-sdp", milliseconds),
   ready: ({ milliseconds }) => statistics.milliseconds("time-ready", milliseconds),
   limit: (seconds) => clock.limit(seconds),
@@ -181,4 +183,4 @@ byId("composer").addEventListener("submit", (event) => {
   call.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
   call.send({ type: "response.create" });
 });
-window.addEventListener("pagehide", () => { if (call !== null) endCall("ended"); });
+window.addEventListener("pagehide", () => { if (call !== null) endCall("ended", { isLeaving: true }); });

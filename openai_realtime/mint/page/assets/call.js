@@ -2,9 +2,9 @@
 // does not use the page.
 
 import {
-  CallError, HUNG_UP, NETWORK_LOST, NO_MICROPHONE_HERE, NO_PATH, answerError, microphoneError,
+  CallError, HUNG_UP, NETWORK_LOST, NO_MICROPHONE_HERE, NO_PATH, TIME_OVER, answerError, microphoneError,
 } from "./errors.js";
-import { TIMEOUT, beginCall } from "./signalling.js";
+import { TIMEOUT, beginCall, beginServiceCall } from "./signalling.js";
 
 const CHANNEL = "oai-events";
 
@@ -16,10 +16,15 @@ export class Call {
   #microphone = null;
   #startedAt = performance.now();
   #clockOffset = 0; // seconds by which the server's clock is ahead
+  #begin;
+  #address = null;
+  #endsAt = Infinity; // in performance.now()
 
   wasConnected = false;
 
-  constructor(emit) {
+  /** `isByService`: whether the service begins the call, or the page with a secret. */
+  constructor(emit, { isByService }) {
+    this.#begin = isByService ? beginServiceCall : beginCall;
     this.#emit = (name, detail) => { if (!this.#ended.signal.aborted) emit(name, detail); };
   }
 
@@ -33,9 +38,13 @@ export class Call {
       const connection = this.#createConnection();
       await connection.setLocalDescription(await connection.createOffer());
       const offer = connection.localDescription.sdp;
-      const begun = await beginCall(offer, token, { signal, report: this.#emit });
+      const begun = await this.#begin(offer, token, { signal, report: this.#emit });
+      this.#address = begun.address;
       this.#clockOffset = begun.clockOffset;
-      if (begun.limit !== null) this.#emit("limit", begun.limit);
+      if (begun.limit !== null) {
+        this.#endsAt = performance.now() + begun.limit * 1000;
+        this.#emit("limit", begun.limit);
+      }
       await acceptAnswer(connection, begun.answer);
       this.#emit("state", "connecting");
       setTimeout(() => { if (!this.wasConnected) this.#fail(NO_PATH); }, TIMEOUT);
@@ -58,8 +67,12 @@ export class Call {
     this.#emit("sent", event);
   }
 
-  end() {
+  /** End it; `isLeaving`: the page is being closed. */
+  end({ isLeaving = false } = {}) {
     this.#ended.abort();
+    if (isLeaving) this.#address?.hangUpOnLeaving();
+    else this.#address?.hangUp();
+    this.#address = null;
     this.#channel?.close();
     this.#connection?.close();
     for (const track of this.#microphone?.getTracks() ?? []) track.stop();
@@ -80,7 +93,7 @@ export class Call {
     connection.onconnectionstatechange = () => this.#changeState(connection.connectionState);
     const channel = this.#channel = connection.createDataChannel(CHANNEL);
     channel.onmessage = ({ data }) => this.#receive(data);
-    channel.onclose = () => this.#fail(HUNG_UP);
+    channel.onclose = () => this.#fail(performance.now() < this.#endsAt - 1000 ? HUNG_UP : TIME_OVER);
     return connection;
   }
 
@@ -100,6 +113,7 @@ export class Call {
     try { event = JSON.parse(data); } catch { return; }
     if (event.type === "session.created") {
       this.#emit("ready", { milliseconds: performance.now() - this.#startedAt });
+      if (event.session?.model) this.#emit("model", event.session.model);
       // The server's clock: the browser's may be wrong. Many servers send 0.
       const limit = event.session?.expires_at - Date.now() / 1000 - this.#clockOffset;
       if (limit > 0) this.#emit("limit", limit);

@@ -58,6 +58,27 @@ export function mintError(response, token) {
   return statusError(response, texts ?? ["The service refused to mint a secret.", "Try again shortly."], needsToken);
 }
 
+const SERVICE = {
+  400: "Try again.",
+  401: "Log in to the app first, or enter an access token.",
+  409: "Try again.",
+  429: "Wait a little.",
+  502: "See the service’s log: its key or session may be wrong.",
+};
+
+/** Return the error of a service that begins the calls itself: it has a text for people. */
+export async function serviceError(response, token) {
+  const { error, message } = await response.json().catch(() => ({}));
+  const needsToken = response.status === 401;
+  const texts = [message ?? "The call was refused.", SERVICE[response.status] ?? "Try again shortly."];
+  const refused = statusError(response, needsToken && token ? WRONG_TOKEN : texts, needsToken);
+  if (error === "too_many_calls") {
+    // It is the person who can end the other call, at once.
+    Object.assign(refused, { retryAfter: null, remedy: "Hang up in the other tab or on the other device, and try again." });
+  }
+  return refused;
+}
+
 export function callError(response) {
   return statusError(response, CALL[response.status] ?? ["The call was refused.", "Try again shortly."], false);
 }
@@ -85,6 +106,7 @@ export const NETWORK_LOST = new CallError(
   "The network was lost, so the call has ended.",
   "Check the network, and connect again.",
 );
+export const TIME_OVER = new CallError("The call’s time is over.", "Connect again to continue.");
 export const HUNG_UP = new CallError("The server ended the call.", "Connect again to continue.");
 
 export function answerError(sdp) {

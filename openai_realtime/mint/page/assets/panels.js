@@ -134,6 +134,7 @@ export class CallClock {
     this.#endsAt = Infinity;
     byId("elapsed").textContent = clockTime(0);
     byId("limit").textContent = "";
+    byId("left").textContent = "";
   }
 
   /** Start it; while it runs it does nothing. */
@@ -157,6 +158,7 @@ export class CallClock {
     byId("elapsed").textContent = clockTime((now - this.#startedAt) / 1000);
     if (this.#endsAt === Infinity) return;
     const total = (this.#endsAt - this.#startedAt) / 1000;
+    byId("left").textContent = `${clockTime(Math.max(0, Math.ceil((this.#endsAt - now) / 1000)))} left`;
     const isEnding = this.#endsAt - now < LAST_SECONDS * 1000 && total > LAST_SECONDS;
     const text = isEnding ? "ends in less than a minute" : `of ${clockTime(wholeMinutes(total))} at most`;
     // A status: it is announced at each change.
@@ -175,7 +177,7 @@ function clockTime(seconds) {
 /** Return seconds, rounded to whole minutes if they differ by less than the time of connecting. */
 function wholeMinutes(seconds) {
   const minutes = Math.round(seconds / 60) * 60;
-  return Math.abs(seconds - minutes) < CONNECTING_SECONDS ? minutes : Math.ceil(seconds);
+  return minutes > 0 && Math.abs(seconds - minutes) < CONNECTING_SECONDS ? minutes : Math.ceil(seconds);
 }
 
 export class StatisticsPanel {
