@@ -112,7 +112,7 @@ def test_the_calls_block_begins_and_ends_a_call(
         headers = {"x-user": "ann", "origin": "https://app.example"}
         response = page.post("/voice/calls", json={"sdp": "v=0\r\n"}, headers=headers)
         assert (response.status_code, response.headers["x-max-duration"]) == (201, "900")
-        assert page.post("/logout", params={"user": "ann"}).json() == 1
+        assert page.post("/logout", headers=headers).json() == 1
     assert [request.path.rpartition("/")[2] for request in realtime_server.requests] == [
         "calls",
         "hangup",
