@@ -74,11 +74,11 @@ def test_a_call_ends_at_its_maximum_duration(
 def test_a_call_whose_page_is_silent_ends(
     provider: MockRealtimeServer, told: list[CallEvent]
 ) -> None:
-    with caller(provider, heartbeat=1, max_concurrent=2, on_call=told.append) as page:
+    with caller(provider, heartbeat=2, max_concurrent=2, on_call=told.append) as page:
         response = begin(page)
-        assert response.headers["x-heartbeat"] == "1"
+        assert response.headers["x-heartbeat"] == "2"
         silent, beating = begun(page), response.headers["location"]
-        end = time.monotonic() + 2
+        end = time.monotonic() + 3
         while time.monotonic() < end:
             assert page.post(f"{beating}/heartbeat").status_code == 204
             time.sleep(0.1)
@@ -281,15 +281,11 @@ def test_a_404_is_final_only_when_the_call_must_be_set_up(
     monkeypatch.setattr(life, "SETUP_SECONDS", 2.0)
     with caller(provider, on_call=told.append) as page:
         location = begun(page)
-        provider.respond_next(NO_CALL)
+        provider.respond_next(NO_CALL, NO_CALL, NO_CALL)
         assert page.delete(location).status_code == 204
-        assert reasons(told) == []
-        # Another call may begin: its principal is not locked out.
-        begun(page)
-        # It is asked again after a second: not at once, however often the page asks.
-        provider.respond_next(NO_CALL)
-        assert page.delete(location).status_code == 204
-        assert len(hung_up(provider)) == 1
+        # Its principal is not locked out: another offer is traded, and the provider refuses it.
+        assert begin(page).json()["error"] == "provider_failed"
+        # It is hung up again a second later, and once more when it must be set up.
         until(lambda: reasons(told) == ["page"])
         assert len(hung_up(provider)) == 3
         assert metrics(page)['hang_ups_total{outcome="not_found"}'] == 2
@@ -379,14 +375,18 @@ def test_a_key_that_cannot_be_had_is_asked_for_again(
         begun(page)
 
 
-def test_a_call_that_cannot_be_hung_up_keeps_its_slot(provider: MockRealtimeServer) -> None:
+def test_a_call_that_cannot_be_hung_up_keeps_its_slot(
+    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "_SHUTDOWN_SECONDS", 0.1)
     with caller(provider) as page:
         location = begun(page)
-        provider.respond_next(HANG_UP_FAILS)
-        page.delete(location)
+        provider.respond_next(MockResponse(503, headers={"retry-after": "30"}))
+        # The provider is asked again after the 30 s that it wants, however often the page asks.
+        for _ in range(3):
+            assert page.delete(location).status_code == 204
+        assert len(hung_up(provider)) == 1
         assert begin(page).json()["error"] == "too_many_calls"
-        until(lambda: len(hung_up(provider)) == 2)
-        until(lambda: begin(page).status_code == 201)
 
 
 @pytest.mark.parametrize(
@@ -530,10 +530,10 @@ def test_a_process_that_was_stopped_ends_no_call_because_of_it(
 ) -> None:
     """The heartbeats that came meanwhile wait in its sockets."""
     monkeypatch.setattr(broker_module, "_PAUSE_SECONDS", 0.3)
-    with caller(provider, heartbeat=1, on_call=told.append) as page:
+    with caller(provider, heartbeat=2, on_call=told.append) as page:
         location = begun(page)
         assert page.portal is not None
-        page.portal.call(_block, 1.5)
+        page.portal.call(_block, 2.5)
         for _ in range(10):
             assert page.post(f"{location}/heartbeat").status_code == 204
             time.sleep(0.1)

@@ -65,7 +65,7 @@ def test_an_offer_is_traded_and_the_call_ends_when_asked(
         (call,) = running(page)
         assert call == running(page, "ann")[0] or isinstance(call, RunningCall)
         assert call.pseudonym == pseudonym
-        assert 3599 < call.seconds_left <= 3600
+        assert 3590 < call.seconds_left <= 3600
         assert running(page, "bob") == []
         assert call.call_id not in f"{response.headers}{response.text}"
         # Hanging up works once, and is always 204.
