@@ -65,7 +65,8 @@ class Credential:
         if not key:
             message = (
                 f"No API key for {provider.name}: pass api_key=… or set the environment variable "
-                f"{' or '.join(provider.key_variables)}"
+                f"{' or '.join(provider.key_variables)}; the mock server needs no key: "
+                "openai_realtime.testing.MockRealtimeServer, or --mock in the examples and the command"
             )
             raise ConfigurationError(message)
         scheme = BEARER if isinstance(key, BearerToken) else provider.auth

@@ -20,13 +20,18 @@ logger: logging.Logger = logging.getLogger("openai_realtime")
 
 @cache
 def set_up_from_environment() -> None:
-    """Write the log to stderr if `OPENAI_REALTIME_LOG` is `debug` or `info`; once per process."""
+    """Write the log at the level in `OPENAI_REALTIME_LOG`: `debug` or `info`; once per process.
+
+    It goes to stderr, unless the program has set up logging itself.
+    """
     level = (read_variable("OPENAI_REALTIME_LOG") or "").strip().upper()
-    if level in {"DEBUG", "INFO"}:
+    if level not in {"DEBUG", "INFO"}:
+        return
+    logger.setLevel(level)
+    if not logger.hasHandlers():  # otherwise each line would be written twice
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
-        logger.setLevel(level)
 
 
 def log_listener() -> Listener | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 from openai_realtime import __version__
@@ -18,10 +18,76 @@ from openai_realtime.cli.mock import mock
 from openai_realtime.cli.serve import ENVIRONMENT_PREFIX, serve
 
 _NO_COMMAND = 2
+_LARGEST_WIDTH = 100
+_INDENT = 6
 
 
-class CommandGroup(TyperGroup):
-    """The commands; a failure becomes one line on stderr and an exit code."""
+class HelpPage:
+    """The options of a help page by their panels, each description below its option.
+
+    Side by side, names and descriptions would be too narrow to read in a small window.
+    """
+
+    get_params: Callable[[Any], list[Any]]
+    help: str | None
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the description, and the example as it is."""
+        del ctx  # the text has no part that depends on it
+        for paragraph in (self.help or "").split("\n\n"):
+            formatter.write_paragraph()
+            with formatter.indentation():
+                is_example = paragraph.startswith("Example:")
+                lines = paragraph.splitlines() if is_example else _wrapped(formatter, paragraph)
+                _write_lines(formatter, lines)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and options."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            name, text = parameter.get_help_record(ctx)
+            panel = parameter.rich_help_panel if parameter.param_type_name == "option" else None
+            if parameter.param_type_name == "argument":
+                name, panel = parameter.metavar, "Arguments"
+            panels.setdefault(panel or "Options", []).append((name, text))
+        for panel, records in panels.items():
+            with formatter.section(panel):
+                for name, text in records:
+                    _write_lines(formatter, [name, *_wrapped(formatter, text, " " * _INDENT)])
+
+
+def _wrapped(formatter: Any, text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        formatter.width - formatter.current_indent,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _write_lines(formatter: Any, lines: list[str]) -> None:
+    formatter.write("".join(f"{' ' * formatter.current_indent}{line}\n" for line in lines))
+
+
+class CallsGroup(HelpPage, TyperGroup):
+    """A group of commands."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, and the commands below them."""
+        super().format_options(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(limit=_LARGEST_WIDTH))
+                    for name, command in self.commands.items()
+                ]
+            )
+
+
+class CommandGroup(CallsGroup):
+    """All commands; a failure becomes one line on stderr and an exit code."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the command and exit."""
@@ -31,14 +97,11 @@ class CommandGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page, and the table of exit codes below it."""
         super().format_help(ctx, formatter)
-        # Not as `epilog`, whose layout depends on the version of typer.
-        table = Table.grid(padding=(0, 2))
-        for number, meaning in exit_codes().items():
-            table.add_row(Text(f"{number:>4}", style="cyan"), Text(meaning))
-        output.write_rich(Text(" Exit codes", style="bold"), table, "")
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(f"{number:>3}", text) for number, text in exit_codes().items()])
 
 
-class Command(TyperCommand):
+class Command(HelpPage, TyperCommand):
     """A command that does not quote surplus arguments: one of them may be a key or a token."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -52,14 +115,19 @@ class Command(TyperCommand):
 
 app: typer.Typer = typer.Typer(
     cls=CommandGroup,
-    help="Mint ephemeral client secrets for OpenAI Realtime voice sessions.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="rich",
-    add_completion=False,
+    help="Mint ephemeral client secrets for OpenAI Realtime voice sessions.\n\n"
+    "Example:\n    openai-realtime mint --mock",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _LARGEST_WIDTH},
+    rich_markup_mode=None,
     # `CommandGroup` prints failures.
     pretty_exceptions_enable=False,
 )
-_calls_app = typer.Typer(help="Begin WebRTC calls; accept, reject, refer, hang up and list calls.")
+_calls_app = typer.Typer(
+    cls=CallsGroup,
+    help="Begin WebRTC calls; accept, reject, refer, hang up and list calls.\n\n"
+    "Example:\n    openai-realtime calls hangup rtc_123",
+    rich_markup_mode=None,
+)
 
 
 def _show_version(requested: bool) -> None:
@@ -88,7 +156,7 @@ def _calls(context: typer.Context) -> None:
 
 def _help_without_command(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        output.write(context.get_help())
+        output.write(f"{context.get_help()}\n")
         raise typer.Exit(_NO_COMMAND)
 
 

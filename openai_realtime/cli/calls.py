@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import anyio
 import typer
@@ -46,7 +47,10 @@ class CallSessionOptions(SessionOptions):
     def session(self) -> dict[str, Any]:
         """Return the nested session, without the type `realtime`, which the client adds."""
         given = parameters.option_parameters(given_options(self), parameters.CALL_PATHS)
-        session = parameters.assemble(parameters.read_config(self.config), given, self.param or ())
+        config = parameters.read_config(self.config)
+        if isinstance(config.get("session"), dict):  # as for a client secret
+            config = cast("Mapping[str, object]", config["session"])
+        session = parameters.assemble(config, given, self.param or ())
         if session.get("type") == "realtime":
             del session["type"]
         return session
@@ -67,6 +71,9 @@ def create(
     """Begin a WebRTC call: print the SDP answer, and the call's id on stderr.
 
     With an ephemeral key no session option can be given: its session is already configured.
+
+    Example:
+        openai-realtime calls create --sdp offer.sdp
     """
     parameters.check_stdin_is_read_once(options.sdp, session.config, *connection.files)
     offer, given = parameters.read_sdp(options.sdp), session.session()
@@ -83,7 +90,11 @@ def create(
 
 @with_options
 def accept(*, call_id: CallId, session: CallSessionOptions, connection: ConnectionOptions) -> None:
-    """Accept a phone call."""
+    """Accept a phone call.
+
+    Example:
+        openai-realtime calls accept rtc_123 --voice marin
+    """
     parameters.check_stdin_is_read_once(session.config, *connection.files)
     given = session.session()
     with connection.client() as client:
@@ -104,7 +115,11 @@ class RejectOptions:
 
 @with_options
 def reject(*, call_id: CallId, options: RejectOptions, connection: ConnectionOptions) -> None:
-    """Reject a phone call."""
+    """Reject a phone call.
+
+    Example:
+        openai-realtime calls reject rtc_123 --status-code 486
+    """
     with connection.client() as client:
         client.calls.reject(call_id, **given_options(options))
     output.write(f"Rejected {call_id}\n")
@@ -124,7 +139,11 @@ def refer(
     ],
     connection: ConnectionOptions,
 ) -> None:
-    """Transfer a phone call."""
+    """Transfer a phone call.
+
+    Example:
+        openai-realtime calls refer rtc_123 tel:+14155550123
+    """
     with connection.client() as client:
         client.calls.refer(call_id, target_uri=target_uri)
     output.write(f"Referred {call_id}\n")
@@ -145,7 +164,11 @@ class HangupOptions:
 
 @with_options
 def hangup(*, call_id: CallId, options: HangupOptions, connection: ConnectionOptions) -> None:
-    """Hang up a call that came by phone or by WebRTC."""
+    """Hang up a call that came by phone or by WebRTC.
+
+    Example:
+        openai-realtime calls hangup rtc_123
+    """
     if options.storage is not None:
         if not anyio.run(_request_end, options.storage, call_id):
             message = "The mint service has no call with this id"
@@ -177,6 +200,9 @@ def list_(*, options: ListOptions) -> None:
     """List the running calls of a mint service whose calls are in Redis, the oldest first.
 
     The principals are pseudonyms.
+
+    Example:
+        openai-realtime calls list
     """
     calls = anyio.run(_running, options.storage)
     if options.json:

@@ -6,12 +6,12 @@ import signal
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import typer
 
 from openai_realtime import errors
-from openai_realtime.cli.output import BROKEN_PIPE, one_line, print_message
+from openai_realtime.cli.output import BROKEN_PIPE, discard_stdout, one_line, print_message
 from openai_realtime.cli.parameters import OPTION_OF
 from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.logs import logger, set_up_from_environment
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_CHARACTERS = 4000
+_KINDS = {"bool": "true or false", "float": "a number", "int": "a whole number"}
+FILE = "openai_realtime.cli.file"
+"""The key of the settings file's name in a context's `meta`."""
 
 # click's class; newer versions of typer include a copy of click with a class of its own.
 UsageError: type = typer.BadParameter.__bases__[0]
@@ -98,6 +101,12 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
         return command() or 0
     except typer.Abort:  # Ctrl-C in older versions of typer; newer ones return the exit code
         return INTERRUPTED
+    except SystemExit as ending:
+        # typer, when it could not print a help page or a completion script.
+        if not isinstance(ending.__context__, BrokenPipeError):
+            raise
+        discard_stdout()
+        return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the process ends here: every failure becomes a message
         if is_bug(error):
             set_up_from_environment()
@@ -133,12 +142,46 @@ def _text(error: Exception) -> str:
         location = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         return f"Unexpected {type(error).__name__}{location}: this is a bug in openai-realtime"
     if isinstance(error, UsageError):
-        return cast("typer.BadParameter", error).format_message()
+        return _usage_text(cast("typer.BadParameter", error))
     if isinstance(error, errors.APIError):
         return str(error).removesuffix(f". {error.hint}")
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return str(error)
+
+
+def _usage_text(error: typer.BadParameter) -> str:
+    parameter, context = getattr(error, "param", None), error.ctx
+    if parameter is None or context is None or not error.message:
+        return error.format_message()
+    where = given_as(context, parameter)
+    return f"Invalid value for {repr(where) if where[0] == '-' else where}: {_problem(error)}"
+
+
+def given_as(context: Any, parameter: Any) -> str:
+    """Return how the value of `parameter` was given: by an option, a variable or a file."""
+    source = context.get_parameter_source(parameter.name)
+    if source is not None and source.name == "ENVIRONMENT":
+        return f"{context.auto_envvar_prefix}_{parameter.name}".upper()
+    if source is not None and source.name == "DEFAULT_MAP":
+        return f"{context.meta[FILE]}: {parameter.name}"
+    return str(parameter.opts[0])
+
+
+def _problem(error: typer.BadParameter) -> str:
+    """Return what is wrong with a value; newer versions of typer quote pydantic."""
+    from pydantic import ValidationError  # noqa: PLC0415 - slow to import
+
+    if not isinstance(error.__cause__, ValidationError):
+        return error.message
+    problem = error.__cause__.errors()[0]
+    bounds = problem.get("ctx", {})
+    if "le" in bounds:
+        return f"it must be {bounds['le']} or less"
+    if "ge" in bounds:
+        return f"it must be {bounds['ge']} or more"
+    kind = _KINDS.get(problem["type"].partition("_")[0])
+    return f"it must be {kind}" if kind else error.message
 
 
 def _hint(error: Exception) -> str | None:

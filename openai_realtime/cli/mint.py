@@ -56,6 +56,11 @@ TRANSLATION_SECRET = SecretKind(
     parameters.TRANSLATION_PATHS,
     defaults={"session": {"model": "gpt-realtime-translate"}},
 )
+NESTED_SECRET = SecretKind(
+    "--config with a nested session",
+    lambda client: client.client_secrets.create,
+    parameters.NESTED_PATHS,
+)
 _KIND_OPTIONS = parameters.SESSION_PATHS.keys() | parameters.TRANSLATION_PATHS.keys()
 """The options that set a parameter of any kind."""
 
@@ -93,7 +98,9 @@ class MintSessionOptions(SecretSessionOptions):
         "ID",
         "A pseudonymous id of the person who will speak: a hash, never an e-mail address.",
     )
-    config: str | None = config_option("parameters")
+    config: str | None = config_option(
+        'parameters, or with OpenAI\'s nested shape, {"session": …}, which is minted by client_secrets'
+    )
     dialect: Dialect | None = option(
         SESSION,
         "DIALECT",
@@ -108,16 +115,18 @@ class MintSessionOptions(SecretSessionOptions):
         show_default=False,
     )
 
-    def kind(self) -> SecretKind:
+    def kind(self, config: Mapping[str, object]) -> SecretKind:
         """Return the selected kind; raises `ParameterError` when two are selected."""
         if self.transcription and self.translate is not None:
             message = "--transcription and --translate are two different sessions: choose one"
             raise ParameterError(message)
         if self.transcription:
             return TRANSCRIPTION_SECRET
-        return SESSION_SECRET if self.translate is None else TRANSLATION_SECRET
+        if self.translate is not None:
+            return TRANSLATION_SECRET
+        return NESTED_SECRET if "session" in config else SESSION_SECRET
 
-    def assemble(self, kind: SecretKind) -> dict[str, object]:
+    def assemble(self, kind: SecretKind, config: Mapping[str, object]) -> dict[str, object]:
         """Return the parameters of `kind`: `--param` over the options, over `--config`.
 
         Raises `ParameterError` on an option of another kind.
@@ -130,9 +139,8 @@ class MintSessionOptions(SecretSessionOptions):
             raise ParameterError(message)
         if self.max_tokens is not None:
             given["max_tokens"] = parameters.parse_value(self.max_tokens)
-        config = parameters.overlay(kind.defaults, parameters.read_config(self.config))
         return parameters.assemble(
-            cast("Mapping[str, object]", config),
+            cast("Mapping[str, object]", parameters.overlay(kind.defaults, config)),
             parameters.option_parameters(given, kind.paths),
             self.param or (),
         )
@@ -155,16 +163,22 @@ def mint(
     """Mint a client secret for a session, and print it.
 
     The exit code shows the kind of failure; openai-realtime --help lists the codes.
+
+    Example:
+        openai-realtime mint --voice verse --ttl 120
     """
     if form.json and form.quiet:
         message = "--json and --quiet are two different outputs: choose one"
         raise ParameterError(message)
-    kind = session.kind()
+    parameters.check_stdin_is_read_once(session.config, *connection.files)
+    config = parameters.read_config(session.config)
+    if "type" in config:
+        config = {"session": config}
+    kind = session.kind(config)
     if session.dialect is not None and kind is TRANSLATION_SECRET:
         message = "--translate takes no --dialect: translation has only one"
         raise ParameterError(message)
-    parameters.check_stdin_is_read_once(session.config, *connection.files)
-    assembled = session.assemble(kind)
+    assembled = session.assemble(kind, config)
     options: ClientOptions = {"strict": session.strict}
     if session.dialect is not None:
         options["dialect"] = session.dialect

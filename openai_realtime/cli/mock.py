@@ -55,7 +55,11 @@ class MockOptions:
 
 @with_options
 def mock(*, options: MockOptions) -> None:
-    """Run a mock realtime server on this machine until Ctrl-C or SIGTERM."""
+    """Run a mock realtime server on this machine until Ctrl-C or SIGTERM.
+
+    Example:
+        openai-realtime mock --port 8001
+    """
     from openai_realtime.testing import MOCK_API_KEY  # noqa: PLC0415 - slow to import
 
     if options.api_key is not None:

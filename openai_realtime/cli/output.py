@@ -43,6 +43,7 @@ BROKEN_PIPE = 141
 # These include C1 and bidirectional controls, which change a terminal's output. JSON can escape
 # them.
 _NOT_ASCII = re.compile(r"[^\x00-\x7e]")
+_AT_THE_END = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _SECRET = "client_secret"  # noqa: S105 - the name of a field
 _PADDING = 2
 _MAX_VALUE_CHARACTERS = 64 * 1024
@@ -97,7 +98,7 @@ def write_rich(*renderables: RenderableType, minimum_width: int = 0) -> None:
     with console.capture() as capture:
         for renderable in renderables:
             console.print(renderable)
-    write(capture.get())
+    write(_AT_THE_END.sub(r"\1", capture.get()))
 
 
 @contextmanager
@@ -108,12 +109,16 @@ def _stdout_errors() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        # At its exit Python would write the rest of the buffer, and fail again.
-        with suppress(OSError):  # stdout is not a file
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         if isinstance(error, BrokenPipeError):
             raise typer.Exit(BROKEN_PIPE) from None
         raise
+
+
+def discard_stdout() -> None:
+    """Drop what stdout still holds: at its exit Python would write it, and fail again."""
+    with suppress(OSError):  # stdout is not a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_message(label: str, text: str) -> None:

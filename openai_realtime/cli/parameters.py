@@ -67,6 +67,20 @@ TRANSLATION_PATHS = {
 }
 """The same for `translations.client_secrets.create`."""
 
+NESTED_PATHS = {
+    "model": "session.model",
+    "modality": "session.output_modalities",
+    "instructions": "session.instructions",
+    "voice": "session.audio.output.voice",
+    "speed": "session.audio.output.speed",
+    "max_tokens": "session.max_output_tokens",
+    "turn_detection": "session.audio.input.turn_detection",
+    "transcription_model": "session.audio.input.transcription.model",
+    "ttl": "expires_after.seconds",
+    "safety_identifier": "safety_identifier",
+}
+"""The same for `client_secrets.create`."""
+
 CALL_PATHS = {"model": "model", "instructions": "instructions", "voice": "audio.output.voice"}
 """The same for `calls.accept`, and for the session of `calls.create`."""
 
@@ -78,6 +92,7 @@ OPTION_OF = {
         for prefix, paths in (
             ("", SESSION_PATHS),
             ("", TRANSLATION_PATHS),
+            ("", NESTED_PATHS),
             ("", CALL_PATHS),
             ("session.", CALL_PATHS),
         )
@@ -103,9 +118,8 @@ class NoApiKeyError(ConfigurationError):
 def option_parameters(options: Mapping[str, object], paths: Mapping[str, str]) -> dict[str, object]:
     """Return the values of `options` that have a path, by their paths."""
     parameters = {paths[name]: value for name, value in options.items() if name in paths}
-    if "turn_detection" in parameters:
-        kind = parameters["turn_detection"]
-        parameters["turn_detection"] = None if kind == "none" else {"type": kind}
+    if kind := options.get("turn_detection"):
+        parameters[paths["turn_detection"]] = None if kind == "none" else {"type": kind}
     transcription = paths.get("transcription_model", "")
     if parameters.get(transcription) == "none":
         del parameters[transcription]
@@ -213,8 +227,8 @@ def read_api_key(path: str | None, *variables: str) -> str:
 def read_secret_file(option: str, path: str) -> str:
     """Return the text in the file `path`, without space around it; errors name `option`.
 
-    Warns when every user of this machine can read the file. Raises `ConfigurationError` when there
-    is no text.
+    Warns when every user of this machine can read the file. Raises `ParameterError` when it cannot
+    be read, and `ConfigurationError` when there is no text in it.
     """
     try:
         content = _content(path)
@@ -222,7 +236,7 @@ def read_secret_file(option: str, path: str) -> str:
     except (OSError, ValueError) as error:  # a ValueError: no file can have such a name
         problem = getattr(error, "strerror", None) or "no such file"
         message = f"{option}: {problem}: it takes the name of a file, or - for stdin"
-        raise ConfigurationError(message) from None
+        raise ParameterError(message) from None
     if is_readable_by_all:
         warning = f"{option} {path}: every user of this machine can read it: chmod 600"
         output.print_message("warning", output.one_line(warning))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -13,6 +14,7 @@ import typer
 
 from openai_realtime.cli import output, parameters
 from openai_realtime.cli.auth import AuthOptions
+from openai_realtime.cli.failures import FILE, given_as
 from openai_realtime.cli.options import (
     ConnectionOptions,
     LogFormat,
@@ -43,6 +45,7 @@ _PAGE_HEARTBEAT = 90.0
 class ServeFile:
     """The settings in a TOML file."""
 
+    path: str = ""
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     """By the names of the options."""
     session: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -68,7 +71,7 @@ def read_serve_file(path: str) -> ServeFile:
             message = f"{path}: {name} must be a table: [{name}]"
             raise typer.BadParameter(message)
     settings = {name.replace("-", "_"): value for name, value in content.items()}
-    return ServeFile(settings, **cast("dict[str, Any]", tables))
+    return ServeFile(path, settings, **cast("dict[str, Any]", tables))
 
 
 def use_as_defaults(context: typer.Context, file: ServeFile | None) -> ServeFile | None:
@@ -89,7 +92,35 @@ def use_as_defaults(context: typer.Context, file: ServeFile | None) -> ServeFile
             message = f"{name} is not a known setting{suggestion(name, known)}"
         raise typer.BadParameter(message)
     context.default_map = dict(file.settings)
+    context.meta[FILE] = file.path
     return file
+
+
+_OPTION_OF_SETTING = {"lifetime": "ttl", "origins": "origin", "safety_key": "safety_key_file"}
+_OPTION_OF_PARAMETER = {path: name for name, path in parameters.SESSION_PATHS.items()}
+
+
+@contextmanager
+def _errors_name_their_source(context: typer.Context, file: ServeFile) -> Generator[None]:
+    """Put the option, the variable or the line of the file before an error of the service."""
+    try:
+        yield
+    except (ConfigurationError, ParameterError) as error:
+        setting = str(error).partition(" ")[0].rstrip(":")
+        name = _OPTION_OF_SETTING.get(setting, setting)
+        if isinstance(error, ParameterError):
+            name = _OPTION_OF_PARAMETER.get(error.param or "", setting)
+        given = next((each for each in context.command.params if each.name == name), None)
+        if setting == "allow" and file.allow:
+            where = file.path
+        elif given is not None and context.params.get(name) is not None:
+            where = given_as(context, given)
+        elif setting.removeprefix("session.").partition(".")[0] in file.session:
+            where = f"{file.path}: [session]"
+        else:
+            raise
+        message = f"{where}: {error}"
+        raise type(error)(message) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +260,7 @@ class RunOptions:
     config: ServeFile | None = option(
         _RUN,
         "FILE",
-        "A TOML file with these settings by name, and the tables \\[session] and \\[allow]. The "
+        "A TOML file with these settings by name, and the tables [session] and [allow]. The "
         "environment and the options override it.",
         parser=read_serve_file,
         callback=use_as_defaults,
@@ -240,6 +271,7 @@ class RunOptions:
 @with_options
 def serve(  # noqa: PLR0913 - a group of options each
     *,
+    context: typer.Context,
     run: RunOptions,
     auth: AuthOptions,
     session: ServiceSessionOptions,
@@ -249,7 +281,11 @@ def serve(  # noqa: PLR0913 - a group of options each
 ) -> None:
     """Run the mint service until Ctrl-C or SIGTERM. A page gets its secret by POST /client-secret.
 
-    With --broker the service begins the calls itself, and ends them. openai-realtime serve --mock needs no key, and serves a page to try it on. Every option can also
+    Example:
+        openai-realtime serve --token-file tokens.txt
+
+    With --broker the service begins the calls itself, and ends them. openai-realtime serve --mock
+    needs no key, and serves a page to try it on. Every option can also
     be set in the environment, such as OPENAI_REALTIME_SERVE_PORT, or in a TOML file.
     OPENAI_REALTIME_SERVE_TOKENS may hold bearer tokens, line by line as in --token-file.
     """
@@ -268,7 +304,10 @@ def serve(  # noqa: PLR0913 - a group of options each
     }
     for package in ("prometheus_client", "starlette", "uvicorn"):
         if not _is_installed(package):
-            message = f"serve needs {package}: pip install 'openai-realtime[cli,mint]'"
+            message = (
+                f"The Python package {package} is not installed, which serve needs: "
+                "pip install 'openai-realtime[cli,mint]'"
+            )
             raise ConfigurationError(message)
     from openai_realtime.cli import service  # noqa: PLC0415 - needs the extra `mint`
 
@@ -277,7 +316,7 @@ def serve(  # noqa: PLR0913 - a group of options each
         asks_for_token=auth.asks_for_token,
         mock="none" if not connection.mock else "calls" if has_webrtc else "no-calls",
     )
-    with service.listen(run.host, run.port) as listening:
+    with _errors_name_their_source(context, file), service.listen(run.host, run.port) as listening:
         if connection.mock and not has_webrtc:
             output.print_message(
                 "hint", "the mock only mints; it takes part in calls after pip install aiortc"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 import anyio
+import typer
 import uvicorn
 from typing_extensions import override
 
@@ -21,11 +22,12 @@ from openai_realtime import RealtimeSessionsClient
 from openai_realtime.cli import output
 from openai_realtime.cli.acceptor import ConnectionAcceptor, connection_limit
 from openai_realtime.cli.auth import is_loopback
-from openai_realtime.cli.failures import ListenError
+from openai_realtime.cli.failures import INTERRUPTED, ListenError
 from openai_realtime.cli.options import LogFormat
 from openai_realtime.cli.parameters import nested, overlay
 from openai_realtime.core.peer_text import visible
 from openai_realtime.mint import mint_app
+from openai_realtime.mint.limiter import storage_problem
 from openai_realtime.mint.options import has_broker
 from openai_realtime.mint.page import DEFAULT_TRANSCRIPTION_MODEL, PageSettings, page_routes
 from openai_realtime.mint.telemetry import AccessEntry, logger
@@ -131,10 +133,13 @@ def run(
     page: PageOptions | None,
     log: LogFormat,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM, with a page unless `page` is None."""
+    """Serve until Ctrl-C or SIGTERM, with a page unless `page` is None.
+
+    Raises typer's `Exit` unless SIGTERM has stopped it.
+    """
     log_to_stderr(log)
 
-    async def serve() -> None:
+    async def serve() -> int:
         async with RealtimeSessionsClient(**client) as opened:
             introduction = _introduction(listening, options)
             if page is None:
@@ -143,11 +148,16 @@ def run(
                 app, settings = _app_with_page(listening, opened, options, page)
                 introduction += _page_introduction(listening, settings)
             introduction += _LAST_LINES
+            if problem := await storage_problem(options.get("storage", "memory://")):
+                message = f"no secret is minted until --storage can be reached: {problem}"
+                output.print_message("warning", output.one_line(message))
             server = _Server(app, listening.socket, introduction=introduction)
             with _stopped_by_signals(server):
                 await server.serve(sockets=[])
+            return server.exit_code
 
-    anyio.run(serve)
+    if exit_code := anyio.run(serve):
+        raise typer.Exit(exit_code)
 
 
 def _app_with_page(
@@ -187,17 +197,21 @@ class _Server(uvicorn.Server):
                 ws="none",
             )
         )
+        self.exit_code: int = 0
         self._listening = listening
         self._introduction = introduction
 
-    @override
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        output.write(self._introduction)
+    def stop(self, exit_code: int) -> None:
+        """Stop after the requests that are being handled."""
+        self.exit_code, self.should_exit = exit_code, True
 
     @override
     async def main_loop(self) -> None:
         with self._listening:
+            try:
+                output.write(self._introduction)
+            except typer.Exit as closed:  # raised further, it would skip the shutdown
+                self.stop(closed.exit_code)
             async with asyncio.TaskGroup() as group:
                 accepting = group.create_task(
                     self._acceptor.accept(self._listening, self._protocol)
@@ -215,13 +229,13 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _stopped_by_signals(server: _Server) -> Generator[None]:
-    """Stop the server on SIGINT and SIGTERM, with exit code 0.
+    """Stop the server on SIGINT, with its exit code, and on SIGTERM, with exit code 0.
 
     Without this, uvicorn raises the signal again after it has stopped.
     """
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
+    def stop(number: int, _frame: FrameType | None) -> None:
+        server.stop(INTERRUPTED if number == signal.SIGINT else 0)
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -126,6 +126,21 @@ class Limiter:
         await self.storage.aclose()
 
 
+async def storage_problem(url: str) -> str | None:
+    """Return why mints cannot be counted at `url`, within 2 seconds, or None if they can.
+
+    Nothing is counted. Raises `ConfigurationError` when `url` is not a storage's URL.
+    """
+    limiter = Limiter(url, DEFAULT_LIMITS, DEFAULT_GLOBAL_LIMITS)
+    try:
+        await limiter.check()
+    except LimiterUnavailableError as error:
+        return str(error)
+    finally:
+        await limiter.aclose()
+    return None
+
+
 class MovingWindows:
     """The times of events by key, and how long each key must wait for its next event.
 

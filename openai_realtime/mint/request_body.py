@@ -96,11 +96,11 @@ class Choices:
         raise EndpointError(CHOICE)
 
 
-def _check(name: str, values: Iterable[object]) -> None:
+def _check(name: str, values: object) -> None:
     rule: str | None = None
     if name not in _NAMES:
         rule = f"be one of {', '.join(sorted(_NAMES))}"
-    elif isinstance(values, str):
+    elif isinstance(values, str) or not isinstance(values, Iterable):
         rule = 'have a list of values, such as ["verse", "marin"]'
     elif not all(value is None or isinstance(value, str | int | float) for value in values):
         rule = "have texts, numbers, True, False or None as values"

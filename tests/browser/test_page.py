@@ -338,11 +338,12 @@ def test_every_error_is_shown_in_plain_words(
 def test_an_error_of_the_session_is_a_line_of_the_transcript(
     serve: Served, tab: Opened, mock: MockRealtimeServer
 ) -> None:
-    person: Tab = tab(serve_for(serve, mock, "--transcription-model=whisper-1").url)
+    person: Tab = tab(serve_for(serve, mock, "--transcription-model=gpt-live-transcribe").url)
     person.connect()
     person.page.get_by_text("this is your own voice").wait_for()
-    assert "transcribed by whisper-1. The provider bills this in addition to the session." in (
-        person.page.inner_text("#transcribed")
+    assert (
+        "transcribed by gpt-live-transcribe. The provider bills this in addition to the session."
+        in (person.page.inner_text("#transcribed"))
     )
     # The page hears it from the server when its session differs from what was said before.
     person.page.evaluate(

@@ -96,6 +96,17 @@ def test_the_session_of_a_call(
     assert request.json == {"type": "realtime", **session}
 
 
+def test_a_config_for_client_secrets_is_taken_too(
+    config: str, invoke: Invoke, realtime_server: MockRealtimeServer
+) -> None:
+    wrapped = Path(config)
+    wrapped.write_text(json.dumps({"session": json.loads(wrapped.read_text())}))
+    assert invoke("calls", "accept", "rtc_1", "--config", config).exit_code == 0
+    sent = realtime_server.requests[-1].json
+    assert isinstance(sent, dict)
+    assert sent["audio"] == {"output": {"speed": 1.2, "voice": "a"}}
+
+
 def test_an_ephemeral_key_begins_a_call_whose_session_is_configured(
     offer: str, invoke: Invoke, realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,13 +39,54 @@ def test_the_version(shell: Shell) -> None:
     )
 
 
-def test_every_command_has_help(invoke: Invoke) -> None:
-    calls = ["calls", *(f"calls {command.__name__}" for command in COMMANDS)]
-    for command in ("", "mint", "mock", *calls):
-        result = invoke(*command.split(), "-h")
-        assert result.exit_code == 0
-        assert f"Usage: openai-realtime {command}" in result.stdout
-        assert result.stderr == ""
+ALL = ("", "mint", "mock", "serve", "calls", *(f"calls {each.__name__}" for each in COMMANDS))
+
+
+@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("command", ALL)
+def test_every_command_has_a_help_page_that_is_readable_in_a_small_window(
+    command: str, width: int, shell: Shell
+) -> None:
+    result = shell(*command.split(), "-h", COLUMNS=str(width))
+    assert result.returncode == 0
+    assert f"Usage: openai-realtime {command}" in result.stdout
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if len(line) > width or line != line.rstrip()] == []
+    assert re.findall(r"<\w+>", result.stdout) == []
+    example = lines[lines.index("  Example:") + 1]
+    assert example.startswith(f"      openai-realtime {command}".rstrip())
+    assert "  -h, --help" in lines
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_an_example_of_a_help_page_names_real_options(command: str, invoke: Invoke) -> None:
+    page = invoke(*command.split(), "-h").stdout.splitlines()
+    words = page[page.index("  Example:") + 1].split()[1:]
+    group = words[0] if words[0] != "calls" else f"calls {words[1]}"
+    options = {word for word in words if word.startswith("-")}
+    for option in options:
+        assert f"  {option}" in invoke(*group.split(), "-h").stdout
+
+
+def test_the_shells_completion(shell: Shell) -> None:
+    script = shell(_OPENAI_REALTIME_COMPLETE="source_bash")
+    assert (script.returncode, script.stderr) == (0, "")
+    assert "complete -o default -F _openai_realtime_completion openai-realtime" in script.stdout
+    words = shell(
+        _OPENAI_REALTIME_COMPLETE="complete_bash", COMP_WORDS="openai-realtime m", COMP_CWORD="1"
+    )
+    assert words.stdout.split() == ["mint", "mock"]
+    assert "--install-completion" in shell("--help").stdout
+
+
+def test_the_module_is_the_command() -> None:
+    executable = Path(sys.executable).with_name("openai-realtime")
+    versions = {
+        subprocess.run([*command, "--version"], capture_output=True, timeout=60, check=True).stdout
+        for command in ([str(executable)], [sys.executable, "-m", "openai_realtime"])
+    }
+    assert versions == {f"openai-realtime {__version__}\n".encode()}
 
 
 @pytest.mark.parametrize(
@@ -107,12 +149,22 @@ def test_ctrl_c_while_it_waits_for_a_response(realtime_server: MockRealtimeServe
     assert (process.returncode, stdout, stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("option", ["-q", "--json"])
-def test_a_closed_pipe_is_no_traceback(option: str) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "mint --mock -q",
+        "mint --mock --json",
+        "--help",
+        "calls hangup -h",
+        "mock",
+        "serve --mock --port 0",
+    ],
+)
+def test_a_closed_pipe_is_no_traceback(arguments: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with subprocess.Popen(
-        [*COMMAND, "mint", "--mock", option], stdout=writing, stderr=subprocess.PIPE
+        [*COMMAND, *arguments.split()], stdout=writing, stderr=subprocess.PIPE
     ) as process:
         os.close(writing)
         _, stderr = process.communicate(timeout=60)

@@ -140,12 +140,24 @@ def test_a_slow_server(invoke: Invoke, realtime_server: MockRealtimeServer) -> N
         (["--param", MOCK_API_KEY], ("error: --param takes NAME=VALUE",)),
         (["--param", f"api_key={MOCK_API_KEY}"], ("error: api_key is not a known parameter",)),
         (["--config", "nowhere.json"], ("error: --config nowhere.json: No such file",)),
+        (["--api-key-file", "nowhere"], ("error: --api-key-file: No such file or directory: it",)),
+        (["--headers-file", "nowhere"], ("error: --headers-file: No such file or directory: it",)),
         (["--json", "-q"], ("error: --json and --quiet are two different outputs",)),
         (
             ["--turn-detection", "sometimes"],
             ("error: Invalid value for '--turn-detection': ", "hint: openai-realtime mint --help"),
         ),
-        (["--speed", "fast"], ("error: Invalid value for '--speed'", "hint: openai-realtime mint")),
+        (
+            ["--speed", "fast"],
+            (
+                "error: Invalid value for '--speed': it must be a number",
+                "hint: openai-realtime mint",
+            ),
+        ),
+        (
+            ["--ttl", "1.5"],
+            ("error: Invalid value for '--ttl': it must be a whole number", "hint: "),
+        ),
         (["--no-such"], ("error: No such option", "hint: openai-realtime mint --help")),
         (
             [f"--api-key={MOCK_API_KEY}"],
@@ -184,7 +196,6 @@ def test_what_is_wrong_before_a_command(arguments: list[str], invoke: Invoke) ->
         (["--base-url", "nonsense"], "error: base_url is unusable"),
         (["--timeout", "nan"], "error: timeout: total must be a finite number of seconds above 0"),
         (["--max-retries", "-1"], "error: retry: max_retries must be a whole number, 0 or more"),
-        (["--api-key-file", "nowhere"], "error: --api-key-file: No such file or directory: it"),
     ],
 )
 def test_what_cannot_be_set(

@@ -246,3 +246,42 @@ def test_strict_makes_it_an_error(dialect: str, invoke: Invoke) -> None:
         "leave it out, or remove --strict\n"
         "hint: --temperature sets temperature\n"
     )
+
+
+@pytest.mark.parametrize("is_wrapped", [True, False])
+def test_a_config_in_openais_own_shape_is_minted_by_client_secrets(
+    is_wrapped: bool, invoke: Invoke, realtime_server: MockRealtimeServer, tmp_path: Path
+) -> None:
+    session = {"type": "realtime", "model": "gpt-realtime-2.1", "instructions": "Be brief."}
+    lifetime = {"expires_after": {"anchor": "created_at", "seconds": 600}}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"session": session, **lifetime} if is_wrapped else session))
+    options = (
+        "--voice marin --speed 1.2 --turn-detection none --modality text --max-tokens 7 --ttl 60"
+    )
+    result = invoke("mint", "-q", "--dialect", "ga", "--config", str(config), *options.split())
+    assert (result.exit_code, result.stderr) == (0, "")
+    (request,) = realtime_server.requests
+    assert request.path == "/v1/realtime/client_secrets"
+    assert request.json == {
+        "session": {
+            **session,
+            "output_modalities": ["text"],
+            "max_output_tokens": 7,
+            "audio": {
+                "input": {"turn_detection": None},
+                "output": {"voice": "marin", "speed": 1.2},
+            },
+        },
+        "expires_after": {**(lifetime["expires_after"] if is_wrapped else {}), "seconds": 60},
+    }
+
+
+def test_a_nested_config_takes_only_what_the_nested_shape_has(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"session": {"type": "realtime"}}')
+    result = invoke("mint", "--config", str(config), "--temperature", "0.7")
+    assert result.exit_code == 2
+    assert result.stderr == "error: --config with a nested session takes no --temperature\n"

@@ -233,7 +233,7 @@ def test_a_key_file_without_a_key_is_refused(content: bytes, tmp_path: Path) -> 
     ],
 )
 def test_a_key_typed_in_place_of_its_files_name_is_not_quoted(option: str, pasted: str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ParameterError) as refused:
         read_secret_file(option, pasted)
     message = str(refused.value)
     assert message.startswith(f"{option}: ")
@@ -244,7 +244,7 @@ def test_a_key_typed_in_place_of_its_files_name_is_not_quoted(option: str, paste
 
 def test_a_key_file_that_cannot_be_read(tmp_path: Path) -> None:
     for name, number in (("nowhere", errno.ENOENT), ("", errno.EISDIR)):
-        with pytest.raises(ConfigurationError, match=f"^--api-key-file: {os.strerror(number)}: "):
+        with pytest.raises(ParameterError, match=f"^--api-key-file: {os.strerror(number)}: "):
             read_api_key(str(tmp_path / name), VARIABLE)
 
 

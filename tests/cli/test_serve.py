@@ -130,12 +130,25 @@ def test_flags_override_the_environment_which_overrides_the_file(
         ("xyzzy = 1", "xyzzy is not a known setting\n"),
         ("config = 'other'", "config is not a known setting"),
         ("voice = 'verse'", "voice is a parameter of the session: write it below [session]"),
-        ("ttl = 'x'", "Invalid value for '--ttl'"),
+        ("ttl = 'x'", "serve.toml: ttl: it must be a whole number"),
         ("session = 1", "session must be a table: [session]"),
         ("port =", "is not a TOML file"),
         (None, "No such file or directory"),
         ("[session]\nvoise = 'x'\n", "did you mean voice?"),
-        ("[allow]\nvoise = ['x']\n", "allow: voise is unusable"),
+        ("[allow]\nvoise = ['x']\n", "serve.toml: allow: voise is unusable"),
+        (
+            "[allow]\nvoice = 3\n",
+            "serve.toml: allow: voice is unusable: it must have a list of values",
+        ),
+        ("ttl = 5", "serve.toml: ttl: lifetime is unusable: it must be 10 to 7200 seconds"),
+        ("limits = '5'", "serve.toml: limits: limits is unusable"),
+        ("trusted-proxies = -1", "serve.toml: trusted_proxies: it must be 0 or more"),
+        ("metrics = 'maybe'", "serve.toml: metrics: it must be true or false"),
+        ("log = 'xml'", "serve.toml: log: 'xml' is not one of 'text', 'json'"),
+        (
+            "[session]\nspeed = 9\n",
+            "serve.toml: [session]: speed must be a number from 0.25 to 1.5",
+        ),
     ],
 )
 def test_a_file_that_is_wrong(
@@ -242,7 +255,11 @@ def test_a_port_in_use(invoke: Invoke) -> None:
 @pytest.mark.parametrize(
     ("missing", "exit_code", "message"),
     [
-        ("uvicorn", 3, "serve needs uvicorn: pip install 'openai-realtime[cli,mint]'"),
+        (
+            "uvicorn",
+            3,
+            "error: The Python package uvicorn is not installed, which serve needs: pip install '",
+        ),
         (
             "aiortc",
             0,
@@ -314,3 +331,39 @@ def test_the_options_of_calls(
     names = {*expected, "broker", "max_duration", "heartbeat", "at_limit", "max_concurrent"}
     (seen,) = served
     assert {name: seen[name] for name in names & seen.keys()} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PORT", "abc", "Invalid value for OPENAI_REALTIME_SERVE_PORT: it must be a whole number"),
+        ("PORT", "99999", "Invalid value for OPENAI_REALTIME_SERVE_PORT: it must be 65535 or less"),
+        ("METRICS", "maybe", "Invalid value for OPENAI_REALTIME_SERVE_METRICS: it must be true or"),
+        ("TTL", "5", "OPENAI_REALTIME_SERVE_TTL: lifetime is unusable"),
+        ("SPEED", "9", "OPENAI_REALTIME_SERVE_SPEED: speed must be a number from 0.25 to 1.5"),
+        ("ORIGIN", "x", "OPENAI_REALTIME_SERVE_ORIGIN: origins: 'x' is unusable"),
+        (
+            "CONFIG",
+            "nowhere",
+            "Invalid value for OPENAI_REALTIME_SERVE_CONFIG: nowhere: No such file",
+        ),
+    ],
+)
+def test_a_variable_that_is_wrong_is_named(
+    name: str, value: str, message: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"OPENAI_REALTIME_SERVE_{name}", value)
+    port = [] if name == "PORT" else ["--port=0"]
+    result = invoke("serve", "--mock", *port)
+    assert result.exit_code in {2, 3}
+    assert result.stderr.startswith(f"error: {message}")
+
+
+def test_an_option_that_is_wrong_is_named(invoke: Invoke) -> None:
+    result = invoke("serve", "--mock", "--port=0", "--limits", "5")
+    assert result.stderr.startswith("error: --limits: limits is unusable: it must be written like")
+
+
+def test_an_error_without_a_setting_stays_as_it_is(invoke: Invoke) -> None:
+    result = invoke("serve", "--port=0", "--anyone-on-this-machine", "--timeout", "nan")
+    assert result.stderr.splitlines()[-1].startswith(("error: ", "hint: "))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ def stopped(process: subprocess.Popen[str], number: int) -> str:
     """Stop the service; return what it wrote to stderr."""
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    assert process.returncode == (130 if number == signal.SIGINT else 0), errors
     return errors
 
 
@@ -155,7 +156,7 @@ def test_no_request_forges_a_line_of_the_log() -> None:
 
 TRANSCRIBED = {"input_audio_transcription": {"model": "gpt-transcribe"}}
 NESTED = {"type": "realtime", "audio": {"input": {"transcription": {"model": "gpt-transcribe"}}}}
-OTHER = {"input_audio_transcription": {"model": "whisper-1"}}
+OTHER = {"input_audio_transcription": {"model": "gpt-live-transcribe"}}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ OTHER = {"input_audio_transcription": {"model": "whisper-1"}}
         (providers.compatible("http://127.0.0.1:1"), "calls", {}, TRANSCRIBED, "gpt-transcribe"),
         (providers.openai(), "none", {"type": "realtime"}, NESTED, "gpt-transcribe"),
         # The session's own choice is kept: a model, none, or a language without a model.
-        (providers.openai(), "none", OTHER, OTHER, "whisper-1"),
+        (providers.openai(), "none", OTHER, OTHER, "gpt-live-transcribe"),
         (
             providers.openai(),
             "none",
@@ -191,7 +192,13 @@ OTHER = {"input_audio_transcription": {"model": "whisper-1"}}
         # Another provider may not know the model.
         (providers.azure("https://a.openai.azure.com"), "none", {}, {}, None),
         (providers.compatible("https://api.openai.com.example/v1"), "none", {}, {}, None),
-        (providers.compatible("https://gateway.example/v1"), "none", OTHER, OTHER, "whisper-1"),
+        (
+            providers.compatible("https://gateway.example/v1"),
+            "none",
+            OTHER,
+            OTHER,
+            "gpt-live-transcribe",
+        ),
     ],
 )
 def test_the_pages_session_is_transcribed_unless_the_operator_decides_otherwise(
@@ -233,3 +240,24 @@ def test_the_urls_and_origins_of_a_socket() -> None:
             assert len(listening.origins()) == count
             other = service.ListeningSocket(listening.socket, "192.0.2.7")
             assert other.origins() == [f"http://192.0.2.7:{listening.port}"]
+
+
+def test_a_storage_that_cannot_be_reached_is_a_warning_at_the_start() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"redis://:password@127.0.0.1:{closed.getsockname()[1]}"
+        with serving("--mock", OPENAI_REALTIME_SERVE_STORAGE=url) as (process, _):
+            errors = stopped(process, signal.SIGTERM)
+    (warning,) = [line for line in errors.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith("warning: no secret is minted until --storage can be reached: ")
+    assert "password" not in errors
+
+
+def test_each_line_of_the_debug_log_is_written_once(realtime_server: MockRealtimeServer) -> None:
+    environment = {"OPENAI_REALTIME_LOG": "debug"}
+    with serving("--anyone-on-this-machine", **environment) as (process, introduction):
+        httpx.post(f"{introduction['Listening']}/client-secret", json={})
+        errors = stopped(process, signal.SIGTERM)
+    lines = [line.partition(" DEBUG ")[2] for line in errors.splitlines() if " DEBUG " in line]
+    attempts = [line for line in lines if "attempt 1: POST" in line]
+    assert len(attempts) == 1, errors

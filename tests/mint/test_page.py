@@ -65,7 +65,7 @@ def test_the_browser_lets_it_talk_to_this_service_and_the_provider_alone(page: T
         ({"asks_for_token": True}, {"access": "token"}),
         ({"mock": "calls"}, {"mock": "calls"}),
         ({"mock": "no-calls"}, {"mock": "no-calls"}),
-        ({"transcription_model": "whisper-1"}, {"transcription": "on"}),
+        ({"transcription_model": "gpt-live-transcribe"}, {"transcription": "on"}),
     ],
     ids=str,
 )
