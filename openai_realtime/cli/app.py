@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from openai_realtime import __version__
 from openai_realtime.cli import calls, output
+from openai_realtime.cli.doctor import doctor
 from openai_realtime.cli.failures import exit_code_of, exit_codes
 from openai_realtime.cli.mint import mint
 from openai_realtime.cli.mock import mock
@@ -164,5 +165,6 @@ app.command(cls=Command)(mint)
 app.add_typer(_calls_app, name="calls")
 for _command in calls.COMMANDS:
     _calls_app.command(_command.__name__.rstrip("_"), cls=Command)(_command)
+app.command(cls=Command)(doctor)
 app.command(cls=Command)(mock)
 app.command(cls=Command, context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX})(serve)

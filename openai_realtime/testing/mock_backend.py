@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, cast
 from urllib.parse import parse_qs
 
+from openai_realtime.core.retirements import find_retirements
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.dialects import JsonObject, nested_response
 from openai_realtime.errors import ParameterError
@@ -35,7 +36,6 @@ _MODEL: JsonObject = {
     "object": "model",
     "created": 1_700_000_000,
     "owned_by": "mock",
-    "shutdown_date": None,
 }
 # A page of any origin may send what it asks for and read every response. The rules are those of the
 # Fetch standard: https://fetch.spec.whatwg.org/#http-cors-protocol.
@@ -195,7 +195,9 @@ class MockBackend:
 
     def _act(self, request: RecordedRequest, endpoint: str, below: list[str]) -> MockResponse:
         if endpoint == "models":
-            return MockResponse(200, {"id": below[0], **_MODEL})
+            (model,) = below
+            day = next((str(row.day) for row in find_retirements({"model": model})), None)
+            return MockResponse(200, {"id": model, **_MODEL, "shutdown_date": day})
         if below:
             return self._act_on_call(request, *below)
         if endpoint == "calls":

@@ -39,7 +39,15 @@ def test_the_version(shell: Shell) -> None:
     )
 
 
-ALL = ("", "mint", "mock", "serve", "calls", *(f"calls {each.__name__}" for each in COMMANDS))
+ALL = (
+    "",
+    "mint",
+    "doctor",
+    "mock",
+    "serve",
+    "calls",
+    *(f"calls {each.__name__}" for each in COMMANDS),
+)
 
 
 @pytest.mark.parametrize("width", [60, 100])

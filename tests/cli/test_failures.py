@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -308,3 +309,24 @@ def test_the_help_page_lists_the_exit_codes(invoke: Invoke) -> None:
     for number, meaning in exit_codes().items():
         assert f" {number}  {meaning}" in result.stdout
     assert exit_codes().keys() == {*range(14), 130, 141}
+
+
+def test_a_name_that_is_shut_down_is_a_warning_in_one_line(shell: Shell) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        result = shell(*QUICK, "--model=gpt-realtime", OPENAI_API_KEY="sk-1", HTTPS_PROXY=proxy)
+    warning, error = result.stderr.splitlines()[:2]
+    assert result.returncode == 12
+    assert warning.startswith("warning: OpenAI shut")
+    assert " the model gpt-realtime on 2027-01-20: use gpt-realtime-2.1 instead (" in warning
+    assert error.startswith("error: Could not connect")
+
+
+def test_other_warnings_are_shown_as_usual(capsys: pytest.CaptureFixture[str]) -> None:
+    def warn() -> None:
+        warnings.warn("Careful", UserWarning, stacklevel=1)
+
+    with pytest.warns(UserWarning, match="Careful"):
+        assert exit_code_of(warn) == 0
+    assert capsys.readouterr().err == ""
