@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import signal
 import traceback
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import typer
 
@@ -19,7 +17,7 @@ from openai_realtime.core.peer_text import sanitize_text
 from openai_realtime.logs import logger, set_up_from_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
 _MAX_CHARACTERS = 4000
 _KINDS = {"bool": "true or false", "float": "a number", "int": "a whole number"}
@@ -100,8 +98,7 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
     Returns the exit code.
     """
     try:
-        with _readable_warnings():
-            return command() or 0
+        return command() or 0
     except typer.Abort:  # Ctrl-C in older versions of typer; newer ones return the exit code
         return INTERRUPTED
     except SystemExit as ending:
@@ -120,29 +117,6 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
         if failure.hint is not None:
             print_message("hint", failure.hint)
         return failure.exit_code
-
-
-@contextmanager
-def _readable_warnings() -> Generator[None]:
-    """Print a `RetiringWarning` as one line, without the place in the code."""
-    with warnings.catch_warnings():
-        show = warnings.showwarning
-
-        def show_readably(  # noqa: PLR0913, PLR0917 - as `warnings` calls it
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if issubclass(category, errors.RetiringWarning):
-                print_message("warning", one_line(str(message)))
-            else:
-                show(message, category, filename, lineno, file, line)
-
-        warnings.showwarning = show_readably
-        yield
 
 
 def failure_of(error: Exception) -> Failure:

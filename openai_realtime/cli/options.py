@@ -7,6 +7,7 @@ with better errors than typer's.
 from __future__ import annotations
 
 import inspect
+import warnings
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import (
@@ -24,6 +25,7 @@ import typer
 
 import openai_realtime
 from openai_realtime import providers
+from openai_realtime.cli import output
 from openai_realtime.cli.parameters import (
     check_stdin_is_read_once,
     option_name,
@@ -314,7 +316,10 @@ class ConnectionOptions(ProviderOptions):
         """Open a client of the server, real or mock."""
         with self.settings() as settings:
             merged: SyncClientOptions = {**settings, **options}
-            with openai_realtime.SyncRealtimeSessionsClient(**merged) as client:
+            with (
+                _readable_warnings(),
+                openai_realtime.SyncRealtimeSessionsClient(**merged) as client,
+            ):
                 yield client
 
     @contextmanager
@@ -388,3 +393,14 @@ class ConnectionOptions(ProviderOptions):
         if given:
             message = f"--mock has its own server and key: it takes no {listed(given, ', no ')}"
             raise ParameterError(message)
+
+
+@contextmanager
+def _readable_warnings() -> Generator[None]:
+    """Print each warning as one line, without its place in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            yield
+        finally:
+            for warning in caught:
+                output.print_message("warning", output.one_line(str(warning.message)))

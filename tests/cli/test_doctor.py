@@ -184,6 +184,7 @@ def test_the_shape_of_a_key(provider: Provider, key: str, state: str) -> None:
     check = check_key(provider, key)
     assert (check.name, check.state) == ("key", state)
     assert key not in check.text
+    assert check_key(provider, lambda: key).state == "ok"
 
 
 @pytest.mark.parametrize(

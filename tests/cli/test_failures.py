@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -321,12 +320,3 @@ def test_a_name_that_is_shut_down_is_a_warning_in_one_line(shell: Shell) -> None
     assert warning.startswith("warning: OpenAI shut")
     assert " the model gpt-realtime on 2027-01-20: use gpt-realtime-2.1 instead (" in warning
     assert error.startswith("error: Could not connect")
-
-
-def test_other_warnings_are_shown_as_usual(capsys: pytest.CaptureFixture[str]) -> None:
-    def warn() -> None:
-        warnings.warn("Careful", UserWarning, stacklevel=1)
-
-    with pytest.warns(UserWarning, match="Careful"):
-        assert exit_code_of(warn) == 0
-    assert capsys.readouterr().err == ""
