@@ -126,7 +126,7 @@ class Limiter:
         await self.storage.aclose()
 
 
-async def storage_problem(url: str) -> str | None:
+async def storage_problem(url: str | URLObject) -> str | None:
     """Return why mints cannot be counted at `url`, within 2 seconds, or None if they can.
 
     Nothing is counted. Raises `ConfigurationError` when `url` is not a storage's URL.
