@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from openai_realtime.asgi import BodyLimitError
 from openai_realtime.core.strict_json import decode_json
@@ -96,11 +96,11 @@ class Choices:
         raise EndpointError(CHOICE)
 
 
-def _check(name: str, values: object) -> None:
+def _check(name: str, values: Iterable[object]) -> None:
     rule: str | None = None
     if name not in _NAMES:
         rule = f"be one of {', '.join(sorted(_NAMES))}"
-    elif isinstance(values, str) or not isinstance(values, Iterable):
+    elif isinstance(values, str) or not isinstance(cast("object", values), Iterable):
         rule = 'have a list of values, such as ["verse", "marin"]'
     elif not all(value is None or isinstance(value, str | int | float) for value in values):
         rule = "have texts, numbers, True, False or None as values"
