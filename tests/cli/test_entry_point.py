@@ -46,7 +46,7 @@ ALL = (
     "mock",
     "serve",
     "calls",
-    *(f"calls {each.__name__}" for each in COMMANDS),
+    *(f"calls {each.__name__.rstrip('_')}" for each in COMMANDS),
 )
 
 
