@@ -95,6 +95,8 @@ class Request:
     """The longest time, in seconds, that its connection may have been idle before it."""
     loopback_only: Final[bool] = False
     """Whether it may be sent only to this machine, because the URL is plain http."""
+    is_upgrade: Final[bool] = False
+    """Whether it is a WebSocket's handshake: a response with status 101 keeps the connection."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.display_url}>"
@@ -112,7 +114,15 @@ class Request:
     def with_header(self, header: Header) -> Request:
         """Return a copy of the request with one more header, before the others."""
         headers = (header, *self.headers)
-        return Request(self.method, self.url, headers, self.body, self.max_idle, self.loopback_only)
+        return Request(
+            self.method,
+            self.url,
+            headers,
+            self.body,
+            self.max_idle,
+            self.loopback_only,
+            self.is_upgrade,
+        )
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import sys
@@ -48,6 +49,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
     _read_timeout: float = 0.0
     _active_at: float = 0.0
     _unsent: int = 0
+    _drained: asyncio.Event | None = None
     _buffer: bytearray
 
     def __init__(self, connection: Connection, connected: socket.socket) -> None:
@@ -86,6 +88,38 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         if self._unsent and self.unsent:
             self.connection.is_closed = True  # the response came before the whole request was sent
         return self.connection.response()
+
+    async def receive(self, seconds: float) -> None:
+        """Receive until a WebSocket has a message or is closed, at most `seconds`."""
+        if not self.connection.is_busy:
+            return
+        if not self._transport.is_reading() and not self._transport.is_closing():
+            self._transport.resume_reading()
+        waiter = self._begin_to_wait(math.inf, seconds)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    async def write_out(self, data: bytes, seconds: float) -> None:
+        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
+        self._transport.write(data)
+        if self._drained is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._drained.wait()
+                    return
+            raise timed_out("send")
+
+    def pause_writing(self) -> None:
+        """Record that the transport holds much that it could not send yet."""
+        self._drained = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """Record that the transport has sent most of it."""
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.set()
 
     @property
     def unsent(self) -> int:
@@ -154,7 +188,8 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
                     self._pass_on(data)
         while self._is_waited_for and self.connection.is_backlogged:
             self._pass_on(b"")
-        self.connection.is_closed = True
+        self.connection.lose()
+        self.resume_writing()
         cause = exc if isinstance(exc, OSError) else None
         error = lost(self.phase, cause)
         error.__cause__ = cause
@@ -180,6 +215,8 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         elif self._waiter is None:
             if connection.is_closed:
                 self._transport.abort()
+            elif connection.is_full:
+                self._transport.pause_reading()
         elif connection.is_open and not connection.is_busy:
             self._settle()
 
@@ -324,9 +361,11 @@ class AsyncioEngine(LoopEngine[asyncio.AbstractEventLoop, AsyncioConnection]):
             for _ in range(count):
                 tasks.create_task(work())
 
-    async def _open(self, origin: Origin, limit: float) -> AsyncioConnection:
+    async def _open(
+        self, origin: Origin, limit: float, *, is_websocket: bool = False
+    ) -> AsyncioConnection:
         end_at = monotonic() + limit
-        route = self._rules.route(origin)
+        route = self._rules.route(origin, is_websocket=is_websocket)
         try:
             async with asyncio.timeout(limit):
                 lookup = look_up(route.host, route.port)

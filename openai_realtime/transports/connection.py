@@ -90,21 +90,24 @@ class Connection:
     __slots__ = (
         "_has_ended",
         "_is_reusable",
-        "_layers",
         "_opened",
         "_reader",
+        "_rest",
         "_waiting",
         "is_closed",
+        "layers",
         "was_idle",
     )
 
     def __init__(self, layers: Sequence[Layer] = ()) -> None:
-        self._layers = layers
+        self.layers: Sequence[Layer] = layers
+        """From the socket upwards: TLS, tunnels."""
         self._opened = 0
         # An idle connection holds no part of its last response.
         self._reader = _NO_RESPONSE
         self._is_reusable = True
         self._waiting = b""
+        self._rest = b""  # what came after a response with status 101
         self._has_ended = False
         self.is_closed: bool = False
         """Whether no more bytes can be sent or received."""
@@ -114,12 +117,17 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether every layer is open, so that a request can be sent."""
-        return self._opened == len(self._layers)
+        return self._opened == len(self.layers)
 
     @property
     def is_busy(self) -> bool:
         """Whether a request was sent and its response is not complete."""
         return not self._reader.is_complete
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the engine must not read now, because too much waits to be taken."""
+        return False
 
     @property
     def has_begun(self) -> bool:
@@ -136,11 +144,11 @@ class Connection:
         """Whether another request may be sent: no bytes came after the response, in any layer."""
         if self.is_closed or self._waiting or not self._is_reusable:
             return False
-        return not self._layers or all(layer.is_between_records for layer in self._layers)
+        return not self.layers or all(layer.is_between_records for layer in self.layers)
 
     def start(self) -> bytes:
         """Return the first bytes to send."""
-        return self._layers[0].start() if self._layers else b""
+        return self.layers[0].start() if self.layers else b""
 
     def send(self, request: Request) -> bytes:
         """Return the bytes of a request; the connection is busy until its response is complete.
@@ -149,12 +157,13 @@ class Connection:
         """
         if self.is_closed:
             self._fail_to_open()
-        self._reader, self._is_reusable = ResponseReader(), False
-        if not self._layers:
+        self._reader = ResponseReader(is_upgrade=request.is_upgrade)
+        self._is_reusable = False
+        if not self.layers:
             return encode_request(request)
         # A memoryview, because a traceback that shows local variables would show the API key.
         data = memoryview(encode_request(request))
-        return self._wrapped(data, len(self._layers)) or self._fail_to_open()
+        return self._wrapped(data, len(self.layers)) or self._fail_to_open()
 
     def receive(self, data: bytes | bytearray) -> bytes:
         """Take received bytes, and return the bytes to send.
@@ -162,7 +171,7 @@ class Connection:
         Bytes that come while the connection is idle close it, because no request waits for them.
         Raises `APIConnectionError` if opening has failed, or the response cannot be used.
         """
-        if self._layers and (self.is_backlogged or len(data) > _MOST_AT_ONCE):
+        if self.layers and (self.is_backlogged or len(data) > _MOST_AT_ONCE):
             self._waiting += data
             data = b""
             if not self._reader.is_backlogged:
@@ -185,11 +194,16 @@ class Connection:
         if not self._waiting:
             self._end(0)
 
+    def lose(self) -> None:
+        """Record that the socket has failed."""
+        self.is_closed = True
+
     def response(self) -> Response:
         """Return the complete response; raises `APIConnectionError` if it cannot be decoded."""
         reader, self._reader = self._reader, _NO_RESPONSE
         response = reader.response()
         self._is_reusable = reader.is_reusable
+        self._rest = reader.rest
         return response
 
     def close(self) -> bytes:
@@ -197,19 +211,15 @@ class Connection:
         is_idle = self.is_open and not self.is_busy and not self.is_closed
         self.is_closed = True
         last = b""
-        for layer in reversed(self._layers[: self._opened + 1]):
+        for layer in reversed(self.layers[: self._opened + 1]):
             last = (layer.send(last) if last else b"") + layer.close(with_close_notify=is_idle)
         return last
 
     def _pass_up(self, position: int, data: bytes | bytearray) -> bytes:
         """Pass `data` to a layer, and its output to those above; return the bytes to send."""
-        if position == len(self._layers):
-            if not self._reader.is_complete:
-                self._reader.receive(data)
-            elif data:
-                self.is_closed = True
-            return b""
-        layer = self._layers[position]
+        if position == len(self.layers):
+            return self._take(data)
+        layer = self.layers[position]
         if not data:
             return self._pass_up(position + 1, data)
         reply, above = layer.receive(data)
@@ -219,7 +229,7 @@ class Connection:
         if position == self._opened:
             self._opened += 1
             if not self.is_open:
-                outgoing += self._wrapped(self._layers[self._opened].start(), self._opened)
+                outgoing += self._wrapped(self.layers[self._opened].start(), self._opened)
         if above:
             outgoing += self._pass_up(position + 1, above)
         if layer.has_ended or layer.failure is not None:
@@ -227,9 +237,17 @@ class Connection:
             self._end(position + 1, layer.failure)
         return outgoing
 
+    def _take(self, data: bytes | bytearray) -> bytes:
+        """Take the bytes that the layers have passed up, and return the bytes to send."""
+        if not self._reader.is_complete:
+            self._reader.receive(data)
+        elif data:
+            self.is_closed = True
+        return b""
+
     def _end(self, position: int, failure: ssl.SSLError | None = None) -> None:
         """Record the end of the input, and its cause, in the layers from `position`."""
-        for layer in self._layers[position:]:
+        for layer in self.layers[position:]:
             if failure is None:
                 layer.receive_eof()
                 failure = layer.failure
@@ -241,7 +259,7 @@ class Connection:
     def _fail_to_open(self) -> NoReturn:
         """Raise the error of a connection that cannot carry a request: the top layer's failure."""
         self.is_closed = True
-        for layer in reversed(self._layers):
+        for layer in reversed(self.layers):
             if layer.failure is not None:
                 raise tls_failed(layer.failure, "connect")
         raise lost("connect")
@@ -249,6 +267,6 @@ class Connection:
     def _wrapped(self, data: bytes | memoryview, position: int) -> bytes:
         """Return `data` as the layers below `position` carry it."""
         if data:
-            for layer in reversed(self._layers[:position]):
+            for layer in reversed(self.layers[:position]):
                 data = layer.send(data)
         return bytes(data)

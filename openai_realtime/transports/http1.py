@@ -48,7 +48,7 @@ _END_OF_LINE = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
-_WITHOUT_BODY = frozenset({204, 304})
+_WITHOUT_BODY = frozenset({101, 204, 304})
 _WHITE_SPACE = " \t"
 # The parsers' own messages would quote the response.
 _REFUSED = "it cannot be parsed"
@@ -131,6 +131,9 @@ class HeadReader:
     _searched = 0
     _interim = 0
 
+    def __init__(self, *, is_upgrade: bool = False) -> None:
+        self._is_upgrade = is_upgrade
+
     def read(self, buffer: bytearray) -> Head | None:
         """Return the head, or None while it is incomplete; drop the interim responses before it.
 
@@ -147,9 +150,9 @@ class HeadReader:
                     return None
                 raise MalformedResponseError("its status line or a header is malformed")
             status = int(head[2])
-            if status == _SWITCHING_PROTOCOLS:
+            if status == _SWITCHING_PROTOCOLS and not self._is_upgrade:
                 raise MalformedResponseError("it switches to a protocol that was not requested")
-            if status >= _FIRST_FINAL_STATUS:
+            if status >= _FIRST_FINAL_STATUS or status == _SWITCHING_PROTOCOLS:
                 return Head(status, head[1] == b"1", end)
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
@@ -205,9 +208,9 @@ class ResponseReader:
     _headers: list[tuple[str, str]]
     _step: Callable[[ResponseReader, int], bool]
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_upgrade: bool = False) -> None:
         self._buffer = bytearray()
-        self._head = HeadReader()
+        self._head = HeadReader(is_upgrade=is_upgrade)
         self._body: list[bytearray] = []
         self._step = ResponseReader._read_head
 
@@ -258,6 +261,12 @@ class ResponseReader:
             and not _says_close(headers.get("connection"))
         )
         return response
+
+    @property
+    def rest(self) -> bytes:
+        """What came after a response with status 101, which ends HTTP on the connection."""
+        is_switched = self._status == _SWITCHING_PROTOCOLS
+        return bytes(self._buffer[self._position :]) if is_switched else b""
 
     def _parse_slice(self) -> None:
         start = self._position

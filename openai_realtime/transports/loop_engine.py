@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from openai_realtime.errors import RealtimeError
 from openai_realtime.transports import pool as pools
 from openai_realtime.transports.pool import Lease, Pool
+from openai_realtime.transports.proxies import origin_of
 from openai_realtime.transports.sockets import SocketConnection
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ class LoopConnection(SocketConnection, ABC):
     @abstractmethod
     async def exchange(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Send a request and return its response; raises `APIConnectionError` if none comes."""
+
+    @abstractmethod
+    async def receive(self, seconds: float) -> None:
+        """Receive until a WebSocket has a message or is closed.
+
+        Raises `APITimeoutError` if nothing comes for `seconds`, and `APIConnectionError` if the
+        connection fails.
+        """
+
+    @abstractmethod
+    async def write_out(self, data: bytes, seconds: float) -> None:
+        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
 
 
 class Slots:
@@ -114,6 +127,8 @@ class LoopEngine(ABC, Generic[K, C]):
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
+        if request.is_upgrade:
+            return await self._upgrade(request, limits, deadline)
         pool = self._pool()
         if not pool.slots.take():
             await self._wait_for_slot(pool.slots, deadline.clamp(limits.pool))
@@ -126,6 +141,16 @@ class LoopEngine(ABC, Generic[K, C]):
             lease.response = await lease.connection.exchange(request, limits, deadline)
             pool.is_closed = pool.is_closed or self.is_closed
         return lease.response
+
+    async def _upgrade(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response to a handshake; with status 101 it has the open connection."""
+        from openai_realtime.transports.websocket import upgraded  # noqa: PLC0415 - few programs use it
+
+        origin = origin_of(request.url, loopback_only=request.loopback_only)
+        opened = await self._open(origin, deadline.clamp(limits.connect), is_websocket=True)
+        with upgraded(opened, request) as handshake:
+            handshake.response = await opened.exchange(request, limits, deadline)
+        return handshake.response
 
     async def _settle_reads(self, slots: Slots) -> None:
         """Let the loop pass on bytes that it has read: later they would count as the response."""
@@ -197,5 +222,5 @@ class LoopEngine(ABC, Generic[K, C]):
         """Run `work` `count` times, concurrently."""
 
     @abstractmethod
-    async def _open(self, origin: Origin, limit: float) -> C:
+    async def _open(self, origin: Origin, limit: float, *, is_websocket: bool = False) -> C:
         """Return a new connection, open within `limit` seconds; raises `APIConnectionError`."""

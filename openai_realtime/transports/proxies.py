@@ -146,8 +146,16 @@ class ProxyRules:
                 return _parsed(url, source)
         return None
 
-    def route(self, origin: Origin) -> Route:
+    def route(self, origin: Origin, *, is_websocket: bool = False) -> Route:
         """Return the route to an origin, with a connection that is not open yet."""
+        route = self._route(origin)
+        if not is_websocket:
+            return route
+        from openai_realtime.transports.websocket import WebSocketConnection  # noqa: PLC0415 - few programs use it
+
+        return route._replace(connection=WebSocketConnection(route.connection))
+
+    def _route(self, origin: Origin) -> Route:
         if origin.scheme == "http":
             return Route(origin.host, origin.port, Connection())
         from openai_realtime.transports.tls import TlsLayer, trusted_context  # noqa: PLC0415 - 12 ms

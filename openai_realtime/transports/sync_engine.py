@@ -14,6 +14,7 @@ from openai_realtime.errors import APIConnectionError, RealtimeError
 from openai_realtime.transports import pool as pools
 from openai_realtime.transports.exceptions import pool_timed_out, timed_out
 from openai_realtime.transports.pool import Lease, Pool
+from openai_realtime.transports.proxies import origin_of
 from openai_realtime.transports.sockets import (
     STAGGER_SECONDS,
     Address,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
+    from openai_realtime.transports.connection import Connection
     from openai_realtime.transports.proxies import Origin, ProxyRules
 
     _SyncPool = Pool["SyncConnection", threading.Semaphore]
@@ -38,6 +40,11 @@ class SyncConnection(PolledConnection):
     """A connection that one thread uses at a time."""
 
     unsent: memoryview[int]
+
+    def __init__(self, connection: Connection, sock: socket.socket) -> None:
+        super().__init__(connection, sock)
+        self.lock: threading.Lock = threading.Lock()
+        """Held to encode or to send, because one thread may send while another receives."""
 
     def open(self, limit: float) -> None:
         """Open the connection's layers on the connected socket, within `limit` seconds."""
@@ -54,6 +61,37 @@ class SyncConnection(PolledConnection):
         if self.unsent:
             self.connection.is_closed = True  # the response came before the whole request was sent
         return self.connection.response()
+
+    def receive(self, seconds: float) -> None:
+        """Receive until a WebSocket has a message or is closed.
+
+        Raises `APITimeoutError` if nothing comes for `seconds`, and `APIConnectionError` if the
+        connection fails.
+        """
+        while self.connection.is_busy or self.connection.is_backlogged:
+            if self.connection.is_backlogged:
+                with self.lock:
+                    self.pass_on(b"")
+                continue
+            self._readiness.watch(self.socket, to_read=True, to_write=bool(self.unsent))
+            if not self._readiness.wait(seconds):
+                raise timed_out("receive")
+            with self.lock:
+                self.write()
+                self.read()
+
+    def write_out(self, data: bytes, seconds: float) -> None:
+        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
+        end_at = monotonic() + seconds
+        with self.lock:
+            self.unsent = memoryview(bytes(self.unsent) + data)
+            self.write()
+            waiter = new_waiter()
+            waiter.watch(self.socket, to_read=False, to_write=True)
+            while self.unsent:
+                if not waiter.wait(max(0.0, end_at - monotonic())):
+                    raise timed_out("send")
+                self.write()
 
     def _transfer(self, seconds: float, read_timeout: float) -> None:
         """Send unsent bytes, and receive until the connection is open or its response complete."""
@@ -87,6 +125,8 @@ class ThreadEngine:
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
+        if request.is_upgrade:
+            return self._upgrade(request, limits, deadline)
         pool = self._pool()
         if not pool.slots.acquire(timeout=deadline.clamp(limits.pool)):
             raise pool_timed_out(pools.MAX_CONNECTIONS)
@@ -96,6 +136,16 @@ class ThreadEngine:
                 lease.check_new()
             lease.response = lease.connection.exchange(request, limits, deadline)
         return lease.response
+
+    def _upgrade(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
+        """Return the response to a handshake; with status 101 it has the open connection."""
+        from openai_realtime.transports.websocket import upgraded  # noqa: PLC0415 - few programs use it
+
+        origin = origin_of(request.url, loopback_only=request.loopback_only)
+        opened = self._open(origin, deadline.clamp(limits.connect), is_websocket=True)
+        with upgraded(opened, request) as handshake:
+            handshake.response = opened.exchange(request, limits, deadline)
+        return handshake.response
 
     def connect(self, origin: Origin, count: int, limits: Timeout, deadline: Deadline) -> None:
         """Open connections to an origin, concurrently, until `count` are idle."""
@@ -131,9 +181,9 @@ class ThreadEngine:
             self._current = _new_pool()
         return self._current
 
-    def _open(self, origin: Origin, limit: float) -> SyncConnection:
+    def _open(self, origin: Origin, limit: float, *, is_websocket: bool = False) -> SyncConnection:
         end_at = monotonic() + limit
-        route = self._rules.route(origin)
+        route = self._rules.route(origin, is_websocket=is_websocket)
         lookup = look_up(route.host, route.port)
         lookup.wait(limit)
         addresses = lookup.addresses(loopback_only=origin.loopback_only)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
+    from openai_realtime.transports.connection import Connection
     from openai_realtime.transports.proxies import Origin
 
     _TrioPool = LoopPool["TrioConnection"]
@@ -35,6 +36,10 @@ class TrioConnection(PolledConnection, LoopConnection):
     """A connection in a trio run, with one cancel scope for its time limits."""
 
     unsent: memoryview[int]
+
+    def __init__(self, connection: Connection, sock: socket.socket) -> None:
+        super().__init__(connection, sock)
+        self._writing = trio.Lock()
 
     async def open(self, limit: float) -> None:
         """Open the connection's layers on the connected socket, within `limit` seconds."""
@@ -51,6 +56,33 @@ class TrioConnection(PolledConnection, LoopConnection):
         if self.unsent:
             self.connection.is_closed = True  # the response came before the whole request was sent
         return self.connection.response()
+
+    async def receive(self, seconds: float) -> None:
+        """Receive until a WebSocket has a message or is closed, at most `seconds`."""
+        while self.connection.is_busy or self.connection.is_backlogged:
+            if self.connection.is_backlogged:
+                await trio.lowlevel.checkpoint()
+                self.pass_on(b"")
+                continue
+            if self.unsent:  # responses to pings
+                await self.write_out(b"", seconds)
+            with trio.move_on_after(seconds) as scope:
+                await trio.lowlevel.wait_readable(self.socket)
+            if scope.cancelled_caught:
+                raise timed_out("receive")
+            self.read()
+
+    async def write_out(self, data: bytes, seconds: float) -> None:
+        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
+        self.unsent = memoryview(bytes(self.unsent) + data)
+        self.write()
+        with trio.move_on_after(seconds):
+            async with self._writing:
+                while self.unsent:
+                    await trio.lowlevel.wait_writable(self.socket)
+                    self.write()
+                return
+        raise timed_out("send")
 
     def abandon(self) -> None:
         """Close this process's copy of the socket, and send nothing on it."""
@@ -118,9 +150,11 @@ class TrioEngine(LoopEngine[trio.lowlevel.TrioToken, TrioConnection]):
             for _ in range(count):
                 nursery.start_soon(work)
 
-    async def _open(self, origin: Origin, limit: float) -> TrioConnection:
+    async def _open(
+        self, origin: Origin, limit: float, *, is_websocket: bool = False
+    ) -> TrioConnection:
         end_at = trio.current_time() + limit
-        route = self._rules.route(origin)
+        route = self._rules.route(origin, is_websocket=is_websocket)
         with trio.move_on_at(end_at):
             lookup = look_up(route.host, route.port)
             if lookup.outcome is None:

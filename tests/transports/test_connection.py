@@ -587,7 +587,7 @@ def test_a_byte_that_was_changed_on_the_way(
 @pytest.mark.parametrize("stack", SECURE_STACKS)
 def test_a_request_that_tls_does_not_take(world: World, stack: str) -> None:
     connection, _ = world.opened(stack)
-    connection._layers[-1].close(with_close_notify=True)
+    connection.layers[-1].close(with_close_notify=True)
     with pytest.raises(APIConnectionError, match="The TLS handshake failed") as caught:
         connection.send(REQUEST)
     assert (caught.value.phase, caught.value.possibly_acted) == ("connect", False)

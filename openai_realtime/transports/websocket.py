@@ -1,0 +1,277 @@
+"""A WebSocket in HTTP's place on a connection, without I/O (RFC 6455).
+
+The handshake is one of this package's own requests and responses, with their checks and limits; the
+frames are read and written by `websockets` (extra `sideband`), of which only the protocol without
+I/O is used.
+
+Rules for this file: a message is text of at most 1 MiB; at most 1,000 messages wait to be read, and
+above that the engine stops reading, so that the server has to wait.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import secrets
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from openai_realtime.core.wire import Response
+from openai_realtime.transports.connection import Connection
+from openai_realtime.transports.exceptions import lost, not_http
+
+if TYPE_CHECKING:
+    import ssl
+
+    from websockets.frames import Frame
+    from websockets.protocol import Protocol
+
+    from openai_realtime.core.wire import Header, Request
+    from openai_realtime.transports.sockets import SocketConnection
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MAX_WAITING_MESSAGES: Final = 1000
+SWITCHING_PROTOCOLS: Final = 101
+NORMAL_CLOSURE: Final = 1000
+_INVALID_DATA = 1007
+ABNORMAL_CLOSURE: Final = 1006
+"""The code of a connection that ended without a close frame; it is never sent."""
+_DATA = frozenset({0x0, 0x1, 0x2})  # continuation, text, binary
+_MAX_WAITING_BYTES = 4 * MAX_MESSAGE_BYTES
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
+# `websockets` logs each frame at DEBUG, and frames hold instructions and what people say.
+_silent = logging.getLogger("openai_realtime.websocket")
+_silent.disabled = True
+
+
+@dataclass(slots=True)
+class UpgradedResponse(Response):
+    """A response with status 101, and the connection that is a WebSocket from now on."""
+
+    connection: Final[SocketConnection]
+
+    @property
+    def is_success(self) -> bool:
+        """True: the server has accepted the handshake."""
+        return True
+
+
+def handshake_headers() -> tuple[Header, ...]:
+    """Return the headers of a handshake, with a new key."""
+    key = base64.b64encode(secrets.token_bytes(16))
+    return (
+        (b"Upgrade", b"websocket"),
+        (b"Connection", b"Upgrade"),
+        (b"Sec-WebSocket-Version", b"13"),
+        (b"Sec-WebSocket-Key", key),
+    )
+
+
+def is_accepted(request: Request, response: Response) -> bool:
+    """Return whether a response with status 101 accepts the handshake (RFC 6455, section 4.1)."""
+    key = next(value for name, value in request.headers if name == b"Sec-WebSocket-Key")
+    digest = hashlib.sha1(key + _GUID).digest()  # noqa: S324 - the protocol's digest, not a secret's
+    connection = response.headers.get("connection", "").lower().split(",")
+    return (
+        response.headers.get("upgrade", "").lower() == "websocket"
+        and "upgrade" in [option.strip() for option in connection]
+        and response.headers.get("sec-websocket-accept") == base64.b64encode(digest).decode()
+        # None was offered.
+        and "sec-websocket-extensions" not in response.headers
+        and "sec-websocket-protocol" not in response.headers
+    )
+
+
+class Message(NamedTuple):
+    """A message that was not read yet."""
+
+    text: str
+    size: int
+    """Its length in bytes."""
+
+
+class Handshake:
+    """A handshake; `response` is set when the response has come."""
+
+    response: Response
+
+
+@contextmanager
+def upgraded(opened: SocketConnection, request: Request) -> Generator[Handshake]:
+    """Close the connection, unless the response that is set in the block accepts the handshake.
+
+    Then the response becomes an `UpgradedResponse`. Raises `APIConnectionError` if the server
+    switches to anything but the WebSocket that was requested.
+    """
+    handshake = Handshake()
+    connection = opened.connection
+    assert isinstance(connection, WebSocketConnection)  # noqa: S101 - the engine has made it
+    is_switched = False
+    try:
+        if not opened.is_usable():
+            raise lost("connect")
+        yield handshake
+        response = handshake.response
+        if response.status == SWITCHING_PROTOCOLS:
+            if not is_accepted(request, response):
+                raise not_http("it does not accept the WebSocket that was requested")
+            connection.switch()
+            handshake.response = UpgradedResponse(
+                response.status, response.headers, response.body, opened
+            )
+            is_switched = True
+    finally:
+        if not is_switched:
+            opened.close()
+
+
+class WebSocketConnection(Connection):
+    """A connection whose one request is a handshake, and that then carries messages.
+
+    It is busy while it has no message to read, and is open.
+    """
+
+    __slots__ = (
+        "_fragments",
+        "_messages",
+        "_protocol",
+        "_reply",
+        "_waiting_bytes",
+        "awaits_pong",
+        "close_code",
+        "close_reason",
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection.layers)
+        self._protocol: Protocol | None = None
+        self._fragments = bytearray()
+        self._reply = b""
+        self._waiting_bytes = 0
+        self._messages: deque[Message] = deque()
+        self.awaits_pong: bool = False
+        """Whether nothing has come since the last ping."""
+        self.close_code: int | None = None
+        """Why it closed (RFC 6455, section 7.4); None while it is open."""
+        self.close_reason: str = ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is no message to read, and one may come."""
+        if self._protocol is None:
+            return super().is_busy
+        return not self._messages and self.close_code is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many messages wait as may; read some before more bytes are received."""
+        return (
+            len(self._messages) >= MAX_WAITING_MESSAGES or self._waiting_bytes >= _MAX_WAITING_BYTES
+        )
+
+    def next_message(self) -> str | None:
+        """Remove and return the oldest message; None if there is none."""
+        if not self._messages:
+            return None
+        text, size = self._messages.popleft()
+        self._waiting_bytes -= size
+        return text
+
+    def switch(self) -> None:
+        """Begin to read frames, after a handshake's response.
+
+        Raises `ModuleNotFoundError` when `websockets` is not installed.
+        """
+        from websockets.protocol import Protocol, Side  # noqa: PLC0415 - the extra `sideband`
+
+        self._protocol = Protocol(Side.CLIENT, max_size=MAX_MESSAGE_BYTES, logger=_silent)
+        rest, self._rest = self._rest, b""
+        self._reply = self._take(rest)
+
+    def send_text(self, text: str) -> bytes:
+        """Return the bytes of a message; `b""` once it is closed."""
+        if self._protocol is None or self.close_code is not None:
+            return b""
+        self._protocol.send_text(text.encode())
+        return self._unsent_frames()
+
+    def ping(self) -> bytes:
+        """Return the bytes of a ping: any bytes that come after it count as its response."""
+        if self._protocol is None or self.close_code is not None:
+            return b""
+        self.awaits_pong = True
+        self._protocol.send_ping(b"")
+        return self._unsent_frames()
+
+    def send_close(self) -> bytes:
+        """Return the bytes of a close frame; the server's close frame ends the connection."""
+        if self._protocol is None or self.close_code is not None:
+            return b""
+        self._protocol.send_close(NORMAL_CLOSURE)
+        return self._unsent_frames()
+
+    def _take(self, data: bytes | bytearray) -> bytes:
+        protocol = self._protocol
+        if protocol is None:
+            return super()._take(data)
+        if self.close_code is not None or not data:
+            return b""
+        self.awaits_pong = False
+        protocol.receive_data(data)
+        self._read_frames(protocol)
+        reply, self._reply = self._reply, b""
+        return reply + b"".join(protocol.data_to_send())
+
+    def lose(self) -> None:
+        """Record that the socket has failed."""
+        super().lose()
+        if self._protocol is not None and self.close_code is None:
+            self._closed(self._protocol)
+
+    def _end(self, position: int, failure: ssl.SSLError | None = None) -> None:
+        if self._protocol is None:
+            super()._end(position, failure)
+        elif self.close_code is None:
+            self._protocol.receive_eof()
+            self._read_frames(self._protocol)
+            self._closed(self._protocol)
+
+    def _read_frames(self, protocol: Protocol) -> None:
+        for event in protocol.events_received():
+            frame = cast("Frame", event)  # after the handshake, every event is a frame
+            if frame.opcode not in _DATA:
+                continue
+            self._fragments += frame.data
+            if frame.fin:
+                self._append(protocol)
+        if protocol.close_rcvd is not None or protocol.parser_exc is not None:
+            self._closed(protocol)
+
+    def _append(self, protocol: Protocol) -> None:
+        size = len(self._fragments)
+        try:
+            message = self._fragments.decode()
+        except UnicodeDecodeError:
+            protocol.fail(_INVALID_DATA)
+            self._closed(protocol)
+        else:
+            self._messages.append(Message(message, size))
+            self._waiting_bytes += size
+        self._fragments.clear()
+
+    def _closed(self, protocol: Protocol) -> None:
+        self.is_closed = True
+        received, sent = protocol.close_rcvd, protocol.close_sent
+        closing = received or sent
+        self.close_code = closing.code if closing else ABNORMAL_CLOSURE
+        self.close_reason = closing.reason if closing else ""
+
+    def _unsent_frames(self) -> bytes:
+        assert self._protocol is not None  # noqa: S101 - the callers have checked it
+        data = self._reply + b"".join(self._protocol.data_to_send())
+        self._reply = b""
+        return self._wrapped(data, len(self.layers))
