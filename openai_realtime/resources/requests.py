@@ -86,6 +86,15 @@ class CallArguments(NamedTuple):
         """Return a GET request; raises `ParameterError` when an option is wrong."""
         return self._request("GET", url, b"", None, b"application/json")
 
+    def handshake(self, url: str) -> Request:
+        """Return a WebSocket's handshake; raises `ParameterError` when an option is wrong."""
+        from openai_realtime.transports.websocket import handshake_headers  # noqa: PLC0415 - few programs use it
+
+        request = self.get(url)
+        return replace(
+            request, headers=(*request.headers, *handshake_headers()), is_upgrade=True
+        )
+
     def post(
         self,
         url: str,

@@ -129,6 +129,10 @@ class AsyncDriver:
                 )
         return exchange.result()
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._connections.current().sleep(seconds)
+
     async def _awaited(
         self, key: Awaitable[str] | Work[IssuedToken], limits: Timeout, deadline: Deadline
     ) -> Authorization:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,7 +85,8 @@ def read_by_httptools(head: bytes) -> list[tuple[str, str]]:
 
     collector = _Collector()
     try:
-        httptools.HttpResponseParser(collector).feed_data(head)
+        with suppress(httptools.HttpParserUpgrade):  # the end of a head with status 101
+            httptools.HttpResponseParser(collector).feed_data(head)
     except httptools.HttpParserError:
         collector.is_complete = False
     if not collector.is_complete:
@@ -98,12 +100,15 @@ def read_by_h11(head: bytes) -> list[tuple[str, str]]:
 
     # h11 does not see the request, which `connection.py` encodes, and accepts its response.
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * MAX_HEAD_BYTES)
+    if head.startswith((b"HTTP/1.1 101", b"HTTP/1.0 101")):
+        upgrade = [("Host", ""), ("Connection", "upgrade"), ("Upgrade", "websocket")]
+        connection.send(h11.Request(method="GET", target="/", headers=upgrade))
     try:
         connection.receive_data(head)
         event = connection.next_event()
     except h11.RemoteProtocolError:
         event = h11.NEED_DATA
-    if not isinstance(event, h11.Response):
+    if not isinstance(event, h11.Response | h11.InformationalResponse):
         raise MalformedResponseError(_REFUSED) from None
     items = event.headers.raw_items()  # iterating over the headers takes twice as long
     return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in items]

@@ -1,0 +1,297 @@
+"""The sideband of a running call: a WebSocket over which a server sends events and receives them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from random import random
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+
+from openai_realtime.core.exchange import Call
+from openai_realtime.core.retry import backoff
+from openai_realtime.core.strict_json import Json
+from openai_realtime.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    ClientClosedError,
+    NotFoundError,
+    ParameterError,
+)
+from openai_realtime.logs import logger
+from openai_realtime.resources.parameters import encode_json
+from openai_realtime.transports.websocket import NORMAL_CLOSURE, UpgradedResponse, WebSocketConnection
+from openai_realtime.types.sideband import RECONNECTED, Reconnected, SidebandEvent, read_event
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import Configuration
+    from openai_realtime.transports.base import AsyncDriver, SyncDriver
+    from openai_realtime.transports.loop_engine import LoopConnection
+    from openai_realtime.transports.sockets import SocketConnection
+    from openai_realtime.transports.sync_engine import SyncConnection
+
+SETTLE_SECONDS: Final = 5.0
+"""How long a 404 of the first handshake is tried again: the call may not be set up yet."""
+RECONNECT_SECONDS: Final = 30.0
+"""How long a lost connection is opened again before its error is raised."""
+PING_SECONDS: Final = 20.0
+"""After this time without any bytes a ping is sent, and after as much again the connection is lost."""
+_SEND_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
+
+
+class _Session:
+    """What both sidebands share: what to send next, what to read, and what a lost connection means."""
+
+    def __init__(self, call: Call[UpgradedResponse], configuration: Configuration) -> None:
+        self.call = call
+        self._policy = configuration.retry
+        self._began = time.monotonic()
+        self._attempts = 0
+        self._lost_at: float | None = None
+        self._received_at = self._began
+        self._added: deque[SidebandEvent] = deque()
+        self.connection: WebSocketConnection | None = None
+
+    def connected(self, connection: WebSocketConnection) -> None:
+        """Take a new connection; after a lost one, add the event that says so."""
+        if self._lost_at is not None:
+            missed = time.monotonic() - self._received_at
+            self._added.append(Reconnected(type=RECONNECTED, seconds_missed=missed))
+        self._lost_at, self._attempts = None, 0
+        self.connection = connection
+
+    def delay_after(self, error: APIError) -> float:
+        """Return the seconds until the next handshake; raises `error` if there is none."""
+        now = time.monotonic()
+        is_first = self._lost_at is None
+        limit = SETTLE_SECONDS if is_first else RECONNECT_SECONDS
+        since = self._began if self._lost_at is None else self._lost_at
+        is_temporary = isinstance(error, NotFoundError) if is_first else error.retryable
+        if not is_temporary or now - since >= limit:
+            raise error
+        self._attempts += 1
+        return max(0.1, min(backoff(self._attempts, self._policy, random), limit / 4))
+
+    def next_event(self) -> SidebandEvent | None:
+        """Return the next event, or None if one must be waited for."""
+        if self._added:
+            return self._added.popleft()
+        connection = self.connection
+        while connection is not None and (message := connection.next_message()) is not None:
+            self._received_at = time.monotonic()
+            event = read_event(message)
+            if event is not None:
+                return event
+            logger.warning("A message of the sideband is not an event: it is ignored")
+        return None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the call has ended: the server closed the connection normally."""
+        return self.connection is not None and self.connection.close_code == NORMAL_CLOSURE
+
+    def lost(self) -> None:
+        """Record that the connection is lost."""
+        self._lost_at = time.monotonic()
+        self._attempts = 0
+
+    def ping(self, connection: WebSocketConnection) -> bytes:
+        """Return a ping to send after `PING_SECONDS` of silence; the second silence loses it."""
+        if connection.awaits_pong:
+            connection.lose()
+        return connection.ping()
+
+
+def encode_event(event: Mapping[str, object]) -> str:
+    """Return an event as JSON; raises `ParameterError` when it is not a JSON object with a type."""
+    given: object = event
+    if not isinstance(given, Mapping) or not isinstance(event.get("type"), str):
+        message = "event must be a mapping with a type, such as {'type': 'response.create'}"
+        raise ParameterError(message, param="event")
+    return encode_json(cast("Json", dict(event))).decode()
+
+
+class AsyncSideband:
+    """A running call's sideband: `async with client.calls.connect(call_id) as sideband`.
+
+    `async for event in sideband` yields events until the call ends; `await sideband.send({…})` sends
+    one. One task may iterate while others send. A connection that is lost is opened again while the
+    call lives; then the iterator yields a `Reconnected` event. It carries text only, no audio.
+    """
+
+    def __init__(
+        self, driver: AsyncDriver, configuration: Configuration, call: Call[UpgradedResponse]
+    ) -> None:
+        self._driver = driver
+        self._session = _Session(call, configuration)
+        self._socket: LoopConnection | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._connect()
+        return self
+
+    async def __aexit__(self, *_exc_info: object) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            try:
+                with suppress(APIConnectionError):
+                    await socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
+            finally:
+                socket.close()
+
+    def __aiter__(self) -> AsyncIterator[SidebandEvent]:
+        return self
+
+    async def __anext__(self) -> SidebandEvent:
+        while (event := self._session.next_event()) is None:
+            socket = _checked(self._socket)
+            connection = _websocket(socket)
+            if connection.close_code is None:
+                await self._receive(socket, connection)
+            elif self._session.has_ended or not await self._reconnects(socket):
+                raise StopAsyncIteration
+        return event
+
+    async def send(self, event: Mapping[str, object]) -> None:
+        """Send an event, such as `{"type": "response.create"}`.
+
+        Raises `ParameterError` for anything but a mapping with a type, and `APIConnectionError` when
+        the connection is lost: no event is sent twice.
+        """
+        socket = _checked(self._socket)
+        await socket.write_out(_text_frame(socket, event), _SEND_SECONDS)
+
+    async def _receive(self, socket: LoopConnection, connection: WebSocketConnection) -> None:
+        try:
+            await socket.receive(PING_SECONDS)
+        except APITimeoutError:
+            await socket.write_out(self._session.ping(connection), _SEND_SECONDS)
+        except APIConnectionError:
+            connection.lose()
+
+    async def _reconnects(self, lost: LoopConnection) -> bool:
+        """Open the connection again; return False if the call has ended meanwhile."""
+        lost.close()
+        self._session.lost()
+        with suppress(NotFoundError):
+            await self._connect()
+            return True
+        return False
+
+    async def _connect(self) -> None:
+        while True:
+            try:
+                response = await self._driver.run(self._session.call)
+            except APIError as error:
+                await self._driver.sleep(self._session.delay_after(error))
+            else:
+                self._socket = cast("LoopConnection", response.connection)
+                self._session.connected(_websocket(self._socket))
+                return
+
+
+class Sideband:
+    """A running call's sideband: `with client.calls.connect(call_id) as sideband`.
+
+    `for event in sideband` yields events until the call ends; `sideband.send({…})` sends one. One
+    thread may iterate while others send. A connection that is lost is opened again while the call
+    lives; then the iterator yields a `Reconnected` event. It carries text only, no audio.
+    """
+
+    def __init__(
+        self, driver: SyncDriver, configuration: Configuration, call: Call[UpgradedResponse]
+    ) -> None:
+        self._driver = driver
+        self._session = _Session(call, configuration)
+        self._socket: SyncConnection | None = None
+
+    def __enter__(self) -> Self:
+        self._connect()
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            try:
+                with suppress(APIConnectionError):
+                    socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
+            finally:
+                socket.close()
+
+    def __iter__(self) -> Iterator[SidebandEvent]:
+        return self
+
+    def __next__(self) -> SidebandEvent:
+        while (event := self._session.next_event()) is None:
+            socket = _checked(self._socket)
+            connection = _websocket(socket)
+            if connection.close_code is None:
+                self._receive(socket, connection)
+            elif self._session.has_ended or not self._reconnects(socket):
+                raise StopIteration
+        return event
+
+    def send(self, event: Mapping[str, object]) -> None:
+        """Send an event, such as `{"type": "response.create"}`.
+
+        Raises `ParameterError` for anything but a mapping with a type, and `APIConnectionError` when
+        the connection is lost: no event is sent twice.
+        """
+        socket = _checked(self._socket)
+        with socket.lock:
+            data = _text_frame(socket, event)
+        socket.write_out(data, _SEND_SECONDS)
+
+    def _receive(self, socket: SyncConnection, connection: WebSocketConnection) -> None:
+        try:
+            socket.receive(PING_SECONDS)
+        except APITimeoutError:
+            socket.write_out(self._session.ping(connection), _SEND_SECONDS)
+        except APIConnectionError:
+            connection.lose()
+
+    def _reconnects(self, lost: SyncConnection) -> bool:
+        """Open the connection again; return False if the call has ended meanwhile."""
+        lost.close()
+        self._session.lost()
+        with suppress(NotFoundError):
+            self._connect()
+            return True
+        return False
+
+    def _connect(self) -> None:
+        while True:
+            try:
+                response = self._driver.run(self._session.call)
+            except APIError as error:
+                time.sleep(self._session.delay_after(error))
+            else:
+                self._socket = cast("SyncConnection", response.connection)
+                self._session.connected(_websocket(self._socket))
+                return
+
+
+def _websocket(socket: SocketConnection) -> WebSocketConnection:
+    return cast("WebSocketConnection", socket.connection)
+
+
+def _text_frame(socket: SocketConnection, event: Mapping[str, object]) -> bytes:
+    text = encode_event(event)
+    connection = _websocket(socket)
+    if connection.close_code is not None:
+        message = "The sideband's connection is lost, and the event was not sent"
+        raise APIConnectionError(message, phase="send", retryable=True)
+    return connection.send_text(text)
+
+
+S = TypeVar("S", bound="SocketConnection")
+
+
+def _checked(socket: S | None) -> S:
+    if socket is None:
+        message = "The sideband is not open: use it inside its `with` block"
+        raise ClientClosedError(message)
+    return socket
