@@ -31,6 +31,7 @@ _PATHS: Final = {
     "client_secrets": "/realtime/client_secrets",
     "translations": "/realtime/translations/client_secrets",
     "calls": "/realtime/calls",
+    "sideband": "/realtime",
     "models": "/models",
 }
 # Azure's preview API (retired in April 2026, still deployed) has other paths below another root.

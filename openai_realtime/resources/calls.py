@@ -39,9 +39,13 @@ from openai_realtime.resources.parameters import (
 )
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
+from openai_realtime.resources.sideband import AsyncSideband, Sideband, read_upgrade
+from openai_realtime.transports.websocket import UpgradedResponse
 from openai_realtime.types.call import (
     CallAcceptParameters,
     CallAcceptParams,
+    CallConnectParameters,
+    CallConnectParams,
     CallCreateParams,
     CallHangupParameters,
     CallHangupParams,
@@ -72,6 +76,7 @@ ACTIONS = {
     "refer": Parameters(CallReferParameters),
     "hangup": Parameters(CallHangupParameters),
 }
+CONNECT = Parameters(CallConnectParameters)
 
 
 def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
@@ -154,10 +159,7 @@ def action_call(
     configuration: Configuration, action: str, call_id: str, params: Mapping[str, object]
 ) -> Call[None]:
     """Return the call of `calls.accept`, `.reject`, `.refer` or `.hangup`."""
-    checked = cast("object", call_id)
-    if not isinstance(checked, str) or not _CALL_ID.fullmatch(checked):
-        message = "call_id must be 1 to 128 letters, digits, _ and -, such as rtc_123"
-        raise ParameterError(message, param="call_id")
+    _check_call_id(call_id)
     arguments = CallArguments.split(configuration, params)
     parameters = ACTIONS[action].validate(arguments.parameters, arguments.extra_body)
     if action == "accept":
@@ -180,6 +182,31 @@ def action_call(
         },
         secrets=tool_credentials(parameters),
     )
+
+
+def connect_call(
+    configuration: Configuration, call_id: str, params: Mapping[str, object]
+) -> Call[UpgradedResponse]:
+    """Return the handshake of `calls.connect`."""
+    _check_call_id(call_id)
+    arguments = CallArguments.split(configuration, params)
+    if CONNECT.validate(arguments.parameters, arguments.extra_body):
+        message = "extra_body must be empty in calls.connect: a handshake has no body"
+        raise ParameterError(message, param="extra_body")
+    url = configuration.provider.url("sideband", query={"call_id": call_id})
+    return Call(
+        "calls.connect",
+        arguments.handshake(url),
+        read_upgrade,
+        arguments.timeout,
+        hints={404: "The call has ended, call_id is wrong, or the call belongs to another project"},
+    )
+
+
+def _check_call_id(call_id: object) -> None:
+    if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
+        message = "call_id must be 1 to 128 letters, digits, _ and -, such as rtc_123"
+        raise ParameterError(message, param="call_id")
 
 
 def _require_fresh_connection(request: Request) -> Request:
@@ -294,6 +321,25 @@ class AsyncCalls(AsyncResource):
         """
         await self._driver.run(action_call(self._configuration, "hangup", call_id, params))
 
+    @takes(CallConnectParams)
+    def connect(self, call_id: str, /, **params: Unpack[CallConnectParams]) -> AsyncSideband:
+        """Join a running call as a server: its sideband, `{base_url}/realtime?call_id=…`.
+
+            async with client.calls.connect(call_id) as sideband:
+                async for event in sideband:
+                    ...
+
+        Returns a context manager, which connects when its block begins: it sends events and iterates
+        over those that come (`AsyncSideband`). A 404 is tried again for 5 seconds, because the call
+        may not be set up yet. The options are those of `accept`, without `extra_body`; `timeout`
+        limits each handshake. Needs the extra `sideband`.
+
+        Raises `ParameterError` for an unusable `call_id`; its block raises what `sessions.create`
+        raises.
+        """
+        call = connect_call(self._configuration, call_id, params)
+        return AsyncSideband(self._driver, self._configuration, call)
+
 
 class Calls(SyncResource):
     """`client.calls` of the sync client."""
@@ -354,3 +400,22 @@ class Calls(SyncResource):
         The options and errors are those of `accept`.
         """
         self._driver.run(action_call(self._configuration, "hangup", call_id, params))
+
+    @takes(CallConnectParams)
+    def connect(self, call_id: str, /, **params: Unpack[CallConnectParams]) -> Sideband:
+        """Join a running call as a server: its sideband, `{base_url}/realtime?call_id=…`.
+
+            with client.calls.connect(call_id) as sideband:
+                for event in sideband:
+                    ...
+
+        Returns a context manager, which connects when its block begins: it sends events and iterates
+        over those that come (`Sideband`). A 404 is tried again for 5 seconds, because the call may
+        not be set up yet. The options are those of `accept`, without `extra_body`; `timeout` limits
+        each handshake. Needs the extra `sideband`.
+
+        Raises `ParameterError` for an unusable `call_id`; its block raises what `sessions.create`
+        raises.
+        """
+        call = connect_call(self._configuration, call_id, params)
+        return Sideband(self._driver, self._configuration, call)

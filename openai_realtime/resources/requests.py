@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import parse_qsl, urlencode
@@ -91,9 +92,7 @@ class CallArguments(NamedTuple):
         from openai_realtime.transports.websocket import handshake_headers  # noqa: PLC0415 - few programs use it
 
         request = self.get(url)
-        return replace(
-            request, headers=(*request.headers, *handshake_headers()), is_upgrade=True
-        )
+        return replace(request, headers=(*request.headers, *handshake_headers()), is_upgrade=True)
 
     def post(
         self,

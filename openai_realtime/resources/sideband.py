@@ -15,6 +15,7 @@ from openai_realtime.core.strict_json import Json
 from openai_realtime.errors import (
     APIConnectionError,
     APIError,
+    APIResponseValidationError,
     APITimeoutError,
     ClientClosedError,
     NotFoundError,
@@ -22,11 +23,17 @@ from openai_realtime.errors import (
 )
 from openai_realtime.logs import logger
 from openai_realtime.resources.parameters import encode_json
-from openai_realtime.transports.websocket import NORMAL_CLOSURE, UpgradedResponse, WebSocketConnection
+from openai_realtime.transports.websocket import (
+    NORMAL_CLOSURE,
+    UpgradedResponse,
+    WebSocketConnection,
+)
 from openai_realtime.types.sideband import RECONNECTED, Reconnected, SidebandEvent, read_event
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
+    from openai_realtime.core.meta import ResponseMeta
+    from openai_realtime.core.wire import Response
     from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.transports.loop_engine import LoopConnection
     from openai_realtime.transports.sockets import SocketConnection
@@ -103,6 +110,14 @@ class _Session:
         if connection.awaits_pong:
             connection.lose()
         return connection.ping()
+
+
+def read_upgrade(response: Response, _meta: ResponseMeta) -> UpgradedResponse:
+    """Return the response with its connection; raises `APIResponseValidationError` without one."""
+    if isinstance(response, UpgradedResponse):
+        return response
+    message = "The server responded to the handshake, but did not switch to WebSocket"
+    raise APIResponseValidationError(message)
 
 
 def encode_event(event: Mapping[str, object]) -> str:

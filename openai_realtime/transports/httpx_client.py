@@ -160,6 +160,7 @@ class AsyncHttpxEngine(_HttpxEngine):
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
+        _refuse_handshake(request)
         with anyio.move_on_after(deadline.remaining()):
             return await self._exchange(request, limits, deadline)
         raise deadline_passed(limits.total, possibly_acted=True)
@@ -212,6 +213,7 @@ class SyncHttpxEngine(_HttpxEngine):
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
+        _refuse_handshake(request)
         with translated() as errors:
             response: httpx.Response = self._send_request(self._outgoing(request, limits, deadline))
             errors.has_head = True
@@ -288,6 +290,15 @@ class PlainSyncEngine(_PlainEngine):
 
 _NO_PROXY = ProxyRules(None, trust_env=False)
 _AS_IT_IS: dict[str, Any] = {"stream": True, "auth": None, "follow_redirects": False}
+
+
+def _refuse_handshake(request: Request) -> None:
+    if request.is_upgrade:
+        message = (
+            "A sideband needs the client's own connections: make a client without http_client and "
+            "transport, and end what intercepts httpx"
+        )
+        raise ConfigurationError(message)
 
 
 def _library_of(option: str, argument: object, name: str) -> ModuleType:

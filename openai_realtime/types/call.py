@@ -85,6 +85,14 @@ class CallHangupParams(CallHangupParameters, RequestOptions, total=False):
     """The keyword arguments of `calls.hangup`."""
 
 
+class CallConnectParameters(TypedDict):
+    """`calls.connect` has no parameters."""
+
+
+class CallConnectParams(CallConnectParameters, RequestOptions, total=False):
+    """The keyword arguments of `calls.connect`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RealtimeCall(OfficialNames):
     """A WebRTC call that the server has accepted."""
