@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -75,3 +77,86 @@ def read_event(message: str) -> SidebandEvent | None:
         except ValidationError:
             continue
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class SidebandUsage:
+    """What a call has used so far, as the sideband heard it: what it missed is not counted.
+
+    The Realtime API bills tokens, and each response counts its context anew. The transcription of
+    what people say is billed besides, by its own model's price. GPT-Live bills seconds.
+    """
+
+    responses: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of `input_tokens` that were cached, and cost less."""
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+    transcription_tokens: int = 0
+    transcription_seconds: float = 0.0
+    seconds: float = 0.0
+    """GPT-Live: the length of the session that is billed."""
+    active_seconds: float = 0.0
+    paused_seconds: float = 0.0
+
+    def with_response(self, usage: object) -> Self:
+        """Add the `usage` of a response; it is None for one that was cancelled."""
+        counts = _numbers(usage)
+        inputs, outputs = (
+            _inner(usage, "input_token_details"),
+            _inner(usage, "output_token_details"),
+        )
+        return replace(
+            self,
+            responses=self.responses + 1,
+            input_tokens=self.input_tokens + int(counts.get("input_tokens", 0)),
+            output_tokens=self.output_tokens + int(counts.get("output_tokens", 0)),
+            input_text_tokens=self.input_text_tokens + int(inputs.get("text_tokens", 0)),
+            input_audio_tokens=self.input_audio_tokens + int(inputs.get("audio_tokens", 0)),
+            input_image_tokens=self.input_image_tokens + int(inputs.get("image_tokens", 0)),
+            cached_tokens=self.cached_tokens + int(inputs.get("cached_tokens", 0)),
+            output_text_tokens=self.output_text_tokens + int(outputs.get("text_tokens", 0)),
+            output_audio_tokens=self.output_audio_tokens + int(outputs.get("audio_tokens", 0)),
+        )
+
+    def with_transcription(self, usage: object) -> Self:
+        """Add the `usage` of a transcription: tokens or seconds."""
+        counts = _numbers(usage)
+        return replace(
+            self,
+            transcription_tokens=self.transcription_tokens + int(counts.get("total_tokens", 0)),
+            transcription_seconds=self.transcription_seconds + counts.get("seconds", 0.0),
+        )
+
+    def with_seconds(self, usage: object) -> Self:
+        """Take GPT-Live's `usage`, which is that of the whole session so far."""
+        counts = _numbers(usage)
+        return replace(
+            self,
+            seconds=max(self.seconds, counts.get("seconds", 0.0)),
+            active_seconds=max(self.active_seconds, counts.get("active_seconds", 0.0)),
+            paused_seconds=max(self.paused_seconds, counts.get("paused_seconds", 0.0)),
+        )
+
+
+def _numbers(value: object) -> Mapping[str, float]:
+    """Return the members of an object that are finite numbers, 0 or more."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {
+        str(name): number
+        for name, number in cast("Mapping[object, object]", value).items()
+        if isinstance(number, int | float)
+        and not isinstance(number, bool)
+        and 0 <= number < math.inf
+    }
+
+
+def _inner(value: object, name: str) -> Mapping[str, float]:
+    members = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+    return _numbers(members.get(name))

@@ -1,0 +1,130 @@
+"""What a server says over a sideband, in each API's way: a greeting, a tool's result; and what it reads.
+
+Function calls, in the Realtime API: `response.done` lists them; each is answered by an item, and then
+one `response.create` makes the model go on. In GPT-Live with Responses delegation, the same stands in
+a `response.event`, whose inner event is of the Responses API.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+
+from openai_realtime.types.sideband import ResponseDone, SidebandUsage
+
+if TYPE_CHECKING:
+    from openai_realtime.types.sideband import SidebandEvent
+
+Event: TypeAlias = Mapping[str, object]
+
+
+class FunctionCall(NamedTuple):
+    """A call of a function by the model."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+
+
+class SidebandProtocol(ABC):
+    """One API's events."""
+
+    @abstractmethod
+    def greeting(self, instructions: str) -> Event:
+        """Return the event that makes the model speak first."""
+
+    @abstractmethod
+    def function_calls(self, event: SidebandEvent) -> list[FunctionCall]:
+        """Return the function calls that an event completes."""
+
+    @abstractmethod
+    def output(self, call: FunctionCall, output: str) -> Event:
+        """Return the event that gives a function's result to the model."""
+
+    @abstractmethod
+    def count(self, event: SidebandEvent, usage: SidebandUsage) -> SidebandUsage:
+        """Return the usage with that of an event."""
+
+    def proceed(self) -> Event:
+        """Return the event that makes the model go on, after the results of all its calls."""
+        return {"type": "response.create"}
+
+
+class RealtimeProtocol(SidebandProtocol):
+    """The Realtime API."""
+
+    def greeting(self, instructions: str) -> Event:
+        """Return the event that makes the model speak first."""
+        return {"type": "response.create", "response": {"instructions": instructions}}
+
+    def function_calls(self, event: SidebandEvent) -> list[FunctionCall]:
+        """Return the function calls that an event completes."""
+        return _calls_in(event.response) if isinstance(event, ResponseDone) else []
+
+    def output(self, call: FunctionCall, output: str) -> Event:
+        """Return the event that gives a function's result to the model."""
+        return {"type": "conversation.item.create", "item": _output_item(call, output)}
+
+    def count(self, event: SidebandEvent, usage: SidebandUsage) -> SidebandUsage:
+        """Return the usage with that of an event."""
+        if isinstance(event, ResponseDone):
+            return usage.with_response(event.response.get("usage"))
+        if event.type == "conversation.item.input_audio_transcription.completed":
+            return usage.with_transcription((event.model_extra or {}).get("usage"))
+        return usage
+
+
+class LiveProtocol(SidebandProtocol):
+    """GPT-Live."""
+
+    def greeting(self, instructions: str) -> Event:
+        """Return the event that makes the model speak first."""
+        return {
+            "type": "session.instructions.append",
+            "content": instructions,
+            "delegation_id": None,
+        }
+
+    def function_calls(self, event: SidebandEvent) -> list[FunctionCall]:
+        """Return the function calls that an event completes."""
+        inner = _object((event.model_extra or {}).get("event"))
+        if event.type != "response.event" or inner.get("type") != "response.completed":
+            return []
+        return _calls_in(_object(inner.get("response")))
+
+    def output(self, call: FunctionCall, output: str) -> Event:
+        """Return the event that gives a function's result to the model."""
+        return {"type": "response.item.create", "item": _output_item(call, output)}
+
+    def count(self, event: SidebandEvent, usage: SidebandUsage) -> SidebandUsage:
+        """Return the usage with that of an event: its seconds are those since the session began."""
+        if event.type in {"session.usage.updated", "session.closed"}:
+            return usage.with_seconds(_object((event.model_extra or {}).get("usage")))
+        return usage
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+
+
+def _calls_in(response: Mapping[str, object]) -> list[FunctionCall]:
+    items = response.get("output")
+    calls: list[FunctionCall] = []
+    for item in map(_object, cast("list[object]", items) if isinstance(items, list) else []):
+        call_id, name = item.get("call_id"), item.get("name")
+        arguments = item.get("arguments", "")
+        if (
+            item.get("type") == "function_call"
+            and item.get("status", "completed") == "completed"
+            and isinstance(call_id, str)
+            and isinstance(name, str)
+            and isinstance(arguments, str)
+        ):
+            calls.append(FunctionCall(call_id, name, arguments))
+    return calls
+
+
+def _output_item(call: FunctionCall, output: str) -> Event:
+    return {"type": "function_call_output", "call_id": call.call_id, "output": output}
