@@ -82,6 +82,10 @@ class ClientClosedError(RealtimeError, RuntimeError):
     """The client was closed before this call began, or during it."""
 
 
+class ToolError(RealtimeError):
+    """Raised by a tool's function: the model gets the message as the function's result."""
+
+
 class WebhookVerificationError(RealtimeError, ValueError):
     """A webhook is forged, damaged, too old, or not what it claims to be. Respond with 400.
 

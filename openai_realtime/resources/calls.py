@@ -40,6 +40,7 @@ from openai_realtime.resources.parameters import (
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
 from openai_realtime.resources.sideband import AsyncSideband, Sideband, read_upgrade
+from openai_realtime.resources.sideband_protocol import RealtimeProtocol
 from openai_realtime.transports.websocket import UpgradedResponse
 from openai_realtime.types.call import (
     CallAcceptParameters,
@@ -338,7 +339,7 @@ class AsyncCalls(AsyncResource):
         raises.
         """
         call = connect_call(self._configuration, call_id, params)
-        return AsyncSideband(self._driver, self._configuration, call)
+        return AsyncSideband(self._driver, self._configuration, call, RealtimeProtocol())
 
 
 class Calls(SyncResource):
@@ -418,4 +419,4 @@ class Calls(SyncResource):
         raises.
         """
         call = connect_call(self._configuration, call_id, params)
-        return Sideband(self._driver, self._configuration, call)
+        return Sideband(self._driver, self._configuration, call, RealtimeProtocol())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from random import random
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
@@ -23,17 +23,25 @@ from openai_realtime.errors import (
 )
 from openai_realtime.logs import logger
 from openai_realtime.resources.parameters import encode_json
+from openai_realtime.resources.tool_runner import DEFAULT_TIMEOUT, ToolRunner, Tools
 from openai_realtime.transports.websocket import (
     NORMAL_CLOSURE,
     UpgradedResponse,
     WebSocketConnection,
 )
-from openai_realtime.types.sideband import RECONNECTED, Reconnected, SidebandEvent, read_event
+from openai_realtime.types.sideband import (
+    RECONNECTED,
+    Reconnected,
+    SidebandEvent,
+    SidebandUsage,
+    read_event,
+)
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.core.wire import Response
+    from openai_realtime.resources.sideband_protocol import SidebandProtocol
     from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.transports.loop_engine import LoopConnection
     from openai_realtime.transports.sockets import SocketConnection
@@ -52,7 +60,9 @@ _CLOSE_SECONDS = 1.0
 class _Session:
     """What both sidebands share: what to send next, what to read, and what a lost connection means."""
 
-    def __init__(self, call: Call[UpgradedResponse], configuration: Configuration) -> None:
+    def __init__(
+        self, call: Call[UpgradedResponse], configuration: Configuration, protocol: SidebandProtocol
+    ) -> None:
         self.call = call
         self._policy = configuration.retry
         self._began = time.monotonic()
@@ -61,6 +71,8 @@ class _Session:
         self._received_at = self._began
         self._added: deque[SidebandEvent] = deque()
         self.connection: WebSocketConnection | None = None
+        self.protocol = protocol
+        self.usage = SidebandUsage()
 
     def connected(self, connection: WebSocketConnection) -> None:
         """Take a new connection; after a lost one, add the event that says so."""
@@ -91,6 +103,7 @@ class _Session:
             self._received_at = time.monotonic()
             event = read_event(message)
             if event is not None:
+                self.usage = self.protocol.count(event, self.usage)
                 return event
             logger.warning("A message of the sideband is not an event: it is ignored")
         return None
@@ -138,10 +151,14 @@ class AsyncSideband:
     """
 
     def __init__(
-        self, driver: AsyncDriver, configuration: Configuration, call: Call[UpgradedResponse]
+        self,
+        driver: AsyncDriver,
+        configuration: Configuration,
+        call: Call[UpgradedResponse],
+        protocol: SidebandProtocol,
     ) -> None:
         self._driver = driver
-        self._session = _Session(call, configuration)
+        self._session = _Session(call, configuration, protocol)
         self._socket: LoopConnection | None = None
 
     async def __aenter__(self) -> Self:
@@ -178,6 +195,36 @@ class AsyncSideband:
         """
         socket = _checked(self._socket)
         await socket.write_out(_text_frame(socket, event), _SEND_SECONDS)
+
+    async def greet(self, instructions: str) -> None:
+        """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
+        await self.send(self._session.protocol.greeting(instructions))
+
+    @property
+    def usage(self) -> SidebandUsage:
+        """What the call has used, as far as the iterated events say."""
+        return self._session.usage
+
+    async def run_tools(
+        self,
+        tools: Tools,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - of each function, and the model is told
+        on_event: Callable[[SidebandEvent], object] | None = None,
+    ) -> None:
+        """Answer the model's function calls with Python functions, until the call ends.
+
+            tools = {"find_table": FunctionTool.from_function(find_table)}
+            await sideband.run_tools(tools)
+
+        An `async def` runs in this event loop, any other function on a thread. Arguments are
+        validated by the function's annotations. The model gets the result as text or JSON; of an
+        error only that the function failed, or the message of a `ToolError`. A function that takes
+        longer than `timeout` seconds (10) counts as failed. `on_event` gets every event; it may be
+        async. Raises what `on_event` raises, and what iterating raises.
+        """
+        runner = ToolRunner(self._session.protocol, tools, timeout)
+        await runner.answer_all(self, self.send, on_event)
 
     async def _receive(self, socket: LoopConnection, connection: WebSocketConnection) -> None:
         try:
@@ -217,10 +264,14 @@ class Sideband:
     """
 
     def __init__(
-        self, driver: SyncDriver, configuration: Configuration, call: Call[UpgradedResponse]
+        self,
+        driver: SyncDriver,
+        configuration: Configuration,
+        call: Call[UpgradedResponse],
+        protocol: SidebandProtocol,
     ) -> None:
         self._driver = driver
-        self._session = _Session(call, configuration)
+        self._session = _Session(call, configuration, protocol)
         self._socket: SyncConnection | None = None
 
     def __enter__(self) -> Self:
@@ -259,6 +310,37 @@ class Sideband:
         with socket.lock:
             data = _text_frame(socket, event)
         socket.write_out(data, _SEND_SECONDS)
+
+    def greet(self, instructions: str) -> None:
+        """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
+        self.send(self._session.protocol.greeting(instructions))
+
+    @property
+    def usage(self) -> SidebandUsage:
+        """What the call has used, as far as the iterated events say."""
+        return self._session.usage
+
+    def run_tools(
+        self,
+        tools: Tools,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        on_event: Callable[[SidebandEvent], object] | None = None,
+    ) -> None:
+        """Answer the model's function calls with Python functions, until the call ends.
+
+            tools = {"find_table": FunctionTool.from_function(find_table)}
+            sideband.run_tools(tools)
+
+        Each function runs on a thread, an `async def` in an event loop of its own. Arguments are
+        validated by the function's annotations. The model gets the result as text or JSON; of an
+        error only that the function failed, or the message of a `ToolError`. A function that takes
+        longer than `timeout` seconds (10) counts as failed. `on_event` gets every event. Raises what
+        `on_event` raises, and what iterating raises.
+        """
+        ToolRunner(self._session.protocol, tools, timeout).answer_all_on_threads(
+            self, self.send, on_event
+        )
 
     def _receive(self, socket: SyncConnection, connection: WebSocketConnection) -> None:
         try:

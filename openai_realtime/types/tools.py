@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     InstanceOf,
+    PrivateAttr,
     PydanticUserError,
     Tag,
     TypeAdapter,
@@ -159,6 +160,12 @@ class FunctionTool(WireModel):
     """What it does, when to call it, and what to tell the person while it runs."""
     parameters: dict[str, object] | None = None
     """Its parameters as a JSON Schema object."""
+    _function: Callable[..., object] | None = PrivateAttr(default=None)
+
+    @property
+    def function(self) -> Callable[..., object] | None:
+        """The Python function that the tool was made from; None for a tool of a response."""
+        return self._function
 
     @classmethod
     def from_function(cls, function: Callable[..., object]) -> Self:
@@ -175,6 +182,7 @@ class FunctionTool(WireModel):
         """
         name, description, schema = described(function)
         tool = cls(type="function", name=name, parameters=schema)
+        tool._function = function
         if description:
             tool.description = description
         return tool
