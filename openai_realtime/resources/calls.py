@@ -197,7 +197,7 @@ def connect_call(
     url = configuration.provider.url("sideband", query={"call_id": call_id})
     return Call(
         "calls.connect",
-        arguments.handshake(url),
+        arguments.get(url),
         read_upgrade,
         arguments.timeout,
         hints={404: "The call has ended, call_id is wrong, or the call belongs to another project"},

@@ -6,7 +6,6 @@ import inspect
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import parse_qsl, urlencode
@@ -86,13 +85,6 @@ class CallArguments(NamedTuple):
     def get(self, url: str) -> Request:
         """Return a GET request; raises `ParameterError` when an option is wrong."""
         return self._request("GET", url, b"", None, b"application/json")
-
-    def handshake(self, url: str) -> Request:
-        """Return a WebSocket's handshake; raises `ParameterError` when an option is wrong."""
-        from openai_realtime.transports.websocket import handshake_headers  # noqa: PLC0415 - few programs use it
-
-        request = self.get(url)
-        return replace(request, headers=(*request.headers, *handshake_headers()), is_upgrade=True)
 
     def post(
         self,

@@ -28,6 +28,7 @@ from openai_realtime.transports.websocket import (
     NORMAL_CLOSURE,
     UpgradedResponse,
     WebSocketConnection,
+    with_new_key,
 )
 from openai_realtime.types.sideband import (
     RECONNECTED,
@@ -63,7 +64,7 @@ class _Session:
     def __init__(
         self, call: Call[UpgradedResponse], configuration: Configuration, protocol: SidebandProtocol
     ) -> None:
-        self.call = call
+        self._call = call
         self._policy = configuration.retry
         self._began = time.monotonic()
         self._attempts = 0
@@ -73,6 +74,10 @@ class _Session:
         self.connection: WebSocketConnection | None = None
         self.protocol = protocol
         self.usage = SidebandUsage()
+
+    def handshake(self) -> Call[UpgradedResponse]:
+        """Return the call that opens the connection; each has a key of its own (RFC 6455)."""
+        return self._call._replace(request=with_new_key(self._call.request))
 
     def connected(self, connection: WebSocketConnection) -> None:
         """Take a new connection; after a lost one, add the event that says so."""
@@ -167,7 +172,7 @@ class AsyncSideband:
 
     async def __aexit__(self, *_exc_info: object) -> None:
         socket, self._socket = self._socket, None
-        if socket is not None:
+        if socket is not None and _websocket(socket).close_code is None:
             try:
                 with suppress(APIConnectionError):
                     await socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
@@ -183,8 +188,10 @@ class AsyncSideband:
             connection = _websocket(socket)
             if connection.close_code is None:
                 await self._receive(socket, connection)
-            elif self._session.has_ended or not await self._reconnects(socket):
-                raise StopAsyncIteration
+            else:
+                socket.close()
+                if self._session.has_ended or not await self._reconnects():
+                    raise StopAsyncIteration
         return event
 
     async def send(self, event: Mapping[str, object]) -> None:
@@ -234,9 +241,8 @@ class AsyncSideband:
         except APIConnectionError:
             connection.lose()
 
-    async def _reconnects(self, lost: LoopConnection) -> bool:
+    async def _reconnects(self) -> bool:
         """Open the connection again; return False if the call has ended meanwhile."""
-        lost.close()
         self._session.lost()
         with suppress(NotFoundError):
             await self._connect()
@@ -246,12 +252,14 @@ class AsyncSideband:
     async def _connect(self) -> None:
         while True:
             try:
-                response = await self._driver.run(self._session.call)
+                response = await self._driver.run(self._session.handshake())
             except APIError as error:
                 await self._driver.sleep(self._session.delay_after(error))
             else:
-                self._socket = cast("LoopConnection", response.connection)
-                self._session.connected(_websocket(self._socket))
+                socket = self._socket = cast("LoopConnection", response.connection)
+                self._session.connected(_websocket(socket))
+                if reply := _websocket(socket).reply():
+                    await socket.write_out(reply, _SEND_SECONDS)
                 return
 
 
@@ -280,7 +288,7 @@ class Sideband:
 
     def __exit__(self, *_exc_info: object) -> None:
         socket, self._socket = self._socket, None
-        if socket is not None:
+        if socket is not None and _websocket(socket).close_code is None:
             try:
                 with suppress(APIConnectionError):
                     socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
@@ -296,8 +304,10 @@ class Sideband:
             connection = _websocket(socket)
             if connection.close_code is None:
                 self._receive(socket, connection)
-            elif self._session.has_ended or not self._reconnects(socket):
-                raise StopIteration
+            else:
+                socket.close()
+                if self._session.has_ended or not self._reconnects():
+                    raise StopIteration
         return event
 
     def send(self, event: Mapping[str, object]) -> None:
@@ -350,9 +360,8 @@ class Sideband:
         except APIConnectionError:
             connection.lose()
 
-    def _reconnects(self, lost: SyncConnection) -> bool:
+    def _reconnects(self) -> bool:
         """Open the connection again; return False if the call has ended meanwhile."""
-        lost.close()
         self._session.lost()
         with suppress(NotFoundError):
             self._connect()
@@ -362,12 +371,14 @@ class Sideband:
     def _connect(self) -> None:
         while True:
             try:
-                response = self._driver.run(self._session.call)
+                response = self._driver.run(self._session.handshake())
             except APIError as error:
                 time.sleep(self._session.delay_after(error))
             else:
-                self._socket = cast("SyncConnection", response.connection)
-                self._session.connected(_websocket(self._socket))
+                socket = self._socket = cast("SyncConnection", response.connection)
+                self._session.connected(_websocket(socket))
+                if reply := _websocket(socket).reply():
+                    socket.write_out(reply, _SEND_SECONDS)
                 return
 
 

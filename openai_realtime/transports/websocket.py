@@ -17,7 +17,7 @@ import secrets
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from openai_realtime.core.wire import Response
@@ -60,15 +60,16 @@ class UpgradedResponse(Response):
         return True
 
 
-def handshake_headers() -> tuple[Header, ...]:
-    """Return the headers of a handshake, with a new key."""
-    key = base64.b64encode(secrets.token_bytes(16))
-    return (
+def with_new_key(request: Request) -> Request:
+    """Return a GET request as a handshake, with a new key."""
+    headers: tuple[Header, ...] = (
+        *request.headers,
         (b"Upgrade", b"websocket"),
         (b"Connection", b"Upgrade"),
         (b"Sec-WebSocket-Version", b"13"),
-        (b"Sec-WebSocket-Key", key),
+        (b"Sec-WebSocket-Key", base64.b64encode(secrets.token_bytes(16))),
     )
+    return replace(request, headers=headers, is_upgrade=True)
 
 
 def is_accepted(request: Request, response: Response) -> bool:
@@ -192,6 +193,11 @@ class WebSocketConnection(Connection):
         rest, self._rest = self._rest, b""
         self._reply = self._take(rest)
 
+    def reply(self) -> bytes:
+        """Return what must be sent in response to bytes that came with the handshake."""
+        reply, self._reply = self._reply, b""
+        return self._wrapped(reply, len(self.layers))
+
     def send_text(self, text: str) -> bytes:
         """Return the bytes of a message; `b""` once it is closed."""
         if self._protocol is None or self.close_code is not None:
@@ -223,8 +229,7 @@ class WebSocketConnection(Connection):
         self.awaits_pong = False
         protocol.receive_data(data)
         self._read_frames(protocol)
-        reply, self._reply = self._reply, b""
-        return reply + b"".join(protocol.data_to_send())
+        return b"".join(protocol.data_to_send())
 
     def lose(self) -> None:
         """Record that the socket has failed."""
@@ -272,6 +277,4 @@ class WebSocketConnection(Connection):
 
     def _unsent_frames(self) -> bytes:
         assert self._protocol is not None  # noqa: S101 - the callers have checked it
-        data = self._reply + b"".join(self._protocol.data_to_send())
-        self._reply = b""
-        return self._wrapped(data, len(self.layers))
+        return self._wrapped(b"".join(self._protocol.data_to_send()), len(self.layers))
