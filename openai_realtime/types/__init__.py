@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from openai_realtime.types.base import RequestOptions
     from openai_realtime.types.call import (
         CallAcceptParams,
+        CallConnectParams,
         CallCreateParams,
         CallHangupParams,
         CallReferParams,
@@ -85,6 +86,14 @@ if TYPE_CHECKING:
         TracingConfigurationParam,
         TranscriptionSessionCreateParams,
     )
+    from openai_realtime.types.sideband import (
+        ErrorEvent,
+        Reconnected,
+        ResponseDone,
+        SessionEvent,
+        SidebandEvent,
+        SidebandUsage,
+    )
     from openai_realtime.types.tools import (
         ConnectorId,
         FlatToolChoice,
@@ -135,6 +144,7 @@ __all__ = [
     "AudioOutputParam",
     "AudioParam",
     "CallAcceptParams",
+    "CallConnectParams",
     "CallCreateParams",
     "CallHangupParams",
     "CallReferParams",
@@ -146,6 +156,7 @@ __all__ = [
     "ConnectorId",
     "CustomVoice",
     "CustomVoiceParam",
+    "ErrorEvent",
     "ExpiresAfterParam",
     "FlatSecretResponse",
     "FlatToolChoice",
@@ -186,13 +197,18 @@ __all__ = [
     "RealtimeTranslationSession",
     "Reasoning",
     "ReasoningParam",
+    "Reconnected",
     "RequestOptions",
+    "ResponseDone",
     "RetentionRatioTruncation",
     "RetentionRatioTruncationParam",
     "SecretPoolParams",
     "SemanticVadParam",
     "ServerVadParam",
     "SessionCreateParams",
+    "SessionEvent",
+    "SidebandEvent",
+    "SidebandUsage",
     "SipHeader",
     "TokenLimits",
     "TokenLimitsParam",
@@ -250,6 +266,7 @@ if not TYPE_CHECKING:  # pragma: no branch
             "types.base": ("RequestOptions",),
             "types.call": (
                 "CallAcceptParams",
+                "CallConnectParams",
                 "CallCreateParams",
                 "CallHangupParams",
                 "CallReferParams",
@@ -303,6 +320,14 @@ if not TYPE_CHECKING:  # pragma: no branch
                 "TracingConfiguration",
                 "TracingConfigurationParam",
                 "TranscriptionSessionCreateParams",
+            ),
+            "types.sideband": (
+                "ErrorEvent",
+                "Reconnected",
+                "ResponseDone",
+                "SessionEvent",
+                "SidebandEvent",
+                "SidebandUsage",
             ),
             "types.tools": (
                 "ConnectorId",
