@@ -73,6 +73,14 @@ class Headers(Mapping[str, str]):
         # Faster than the inherited method, which raises and catches `KeyError`.
         return self._members.get(name.lower(), default)
 
+    @property
+    def says_close(self) -> bool:
+        """Whether the peer closes the connection after this message (RFC 9112, section 9.6)."""
+        connection = self._members.get("connection")
+        if connection is None or connection == "keep-alive":
+            return False
+        return "close" in [option.strip() for option in connection.lower().split(",")]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 

@@ -39,13 +39,16 @@ from openai_realtime.resources.parameters import (
 )
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
-from openai_realtime.resources.sideband import AsyncSideband, Sideband, read_upgrade
-from openai_realtime.resources.sideband_protocol import RealtimeProtocol
-from openai_realtime.transports.websocket import UpgradedResponse
+from openai_realtime.resources.sideband import AsyncSideband, Sideband
+from openai_realtime.resources.sideband_protocol import (
+    CALL_ID,
+    RealtimeProtocol,
+    check_call_id,
+    connect_call,
+)
 from openai_realtime.types.call import (
     CallAcceptParameters,
     CallAcceptParams,
-    CallConnectParameters,
     CallConnectParams,
     CallCreateParams,
     CallHangupParameters,
@@ -61,7 +64,6 @@ from openai_realtime.types.nested_session import ClientSecretCreateResponse
 
 _MAX_IDLE_SECONDS = 1.0
 _PART_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _OF_OFFER_ONLY = frozenset({"sdp", "webrtcfilter", "dcid", "extra_query"})
 _OFFER_HINTS = {
     **NESTED_HINTS,
@@ -77,7 +79,6 @@ ACTIONS = {
     "refer": Parameters(CallReferParameters),
     "hangup": Parameters(CallHangupParameters),
 }
-CONNECT = Parameters(CallConnectParameters)
 
 
 def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Call[RealtimeCall]:
@@ -160,7 +161,7 @@ def action_call(
     configuration: Configuration, action: str, call_id: str, params: Mapping[str, object]
 ) -> Call[None]:
     """Return the call of `calls.accept`, `.reject`, `.refer` or `.hangup`."""
-    _check_call_id(call_id)
+    check_call_id(call_id)
     arguments = CallArguments.split(configuration, params)
     parameters = ACTIONS[action].validate(arguments.parameters, arguments.extra_body)
     if action == "accept":
@@ -183,31 +184,6 @@ def action_call(
         },
         secrets=tool_credentials(parameters),
     )
-
-
-def connect_call(
-    configuration: Configuration, call_id: str, params: Mapping[str, object]
-) -> Call[UpgradedResponse]:
-    """Return the handshake of `calls.connect`."""
-    _check_call_id(call_id)
-    arguments = CallArguments.split(configuration, params)
-    if CONNECT.validate(arguments.parameters, arguments.extra_body):
-        message = "extra_body must be empty in calls.connect: a handshake has no body"
-        raise ParameterError(message, param="extra_body")
-    url = configuration.provider.url("sideband", query={"call_id": call_id})
-    return Call(
-        "calls.connect",
-        arguments.get(url),
-        read_upgrade,
-        arguments.timeout,
-        hints={404: "The call has ended, call_id is wrong, or the call belongs to another project"},
-    )
-
-
-def _check_call_id(call_id: object) -> None:
-    if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
-        message = "call_id must be 1 to 128 letters, digits, _ and -, such as rtc_123"
-        raise ParameterError(message, param="call_id")
 
 
 def _require_fresh_connection(request: Request) -> Request:
@@ -250,7 +226,7 @@ def _call_id(location: str) -> str | None:
     path, _, query = location.partition("?")
     parent, _, last = path.rstrip("/").rpartition("/")
     call_id = last if parent.endswith("calls") else dict(parse_qsl(query)).get("call_id", "")
-    return call_id if _CALL_ID.fullmatch(call_id) else None
+    return call_id if CALL_ID.fullmatch(call_id) else None
 
 
 def _read_nothing(response: Response, _meta: ResponseMeta) -> None:

@@ -7,22 +7,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from random import random
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, cast
 
 from openai_realtime.core.exchange import Call
 from openai_realtime.core.retry import backoff
-from openai_realtime.core.strict_json import Json
 from openai_realtime.errors import (
     APIConnectionError,
     APIError,
-    APIResponseValidationError,
     APITimeoutError,
     ClientClosedError,
     NotFoundError,
-    ParameterError,
 )
 from openai_realtime.logs import logger
-from openai_realtime.resources.parameters import encode_json
+from openai_realtime.resources.sideband_protocol import encode_event
 from openai_realtime.resources.tool_runner import DEFAULT_TIMEOUT, ToolRunner, Tools
 from openai_realtime.transports.websocket import (
     NORMAL_CLOSURE,
@@ -40,8 +37,6 @@ from openai_realtime.types.sideband import (
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
-    from openai_realtime.core.meta import ResponseMeta
-    from openai_realtime.core.wire import Response
     from openai_realtime.resources.sideband_protocol import SidebandProtocol
     from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.transports.loop_engine import LoopConnection
@@ -56,6 +51,9 @@ PING_SECONDS: Final = 20.0
 """After this time without any bytes a ping is sent, and after as much again the connection is lost."""
 _SEND_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
+
+
+S = TypeVar("S", bound="SocketConnection")
 
 
 class _Session:
@@ -123,28 +121,20 @@ class _Session:
         self._lost_at = time.monotonic()
         self._attempts = 0
 
+    def checked(self, socket: S | None) -> S:
+        """Return the open connection; raises `ClientClosedError` before it was ever opened."""
+        if socket is not None:
+            return socket
+        if self.connection is not None:
+            _not_sent()
+        message = "The sideband is not open: use it inside its `with` block"
+        raise ClientClosedError(message)
+
     def ping(self, connection: WebSocketConnection) -> bytes:
         """Return a ping to send after `PING_SECONDS` of silence; the second silence loses it."""
         if connection.awaits_pong:
             connection.lose()
         return connection.ping()
-
-
-def read_upgrade(response: Response, _meta: ResponseMeta) -> UpgradedResponse:
-    """Return the response with its connection; raises `APIResponseValidationError` without one."""
-    if isinstance(response, UpgradedResponse):
-        return response
-    message = "The server responded to the handshake, but did not switch to WebSocket"
-    raise APIResponseValidationError(message)
-
-
-def encode_event(event: Mapping[str, object]) -> str:
-    """Return an event as JSON; raises `ParameterError` when it is not a JSON object with a type."""
-    given: object = event
-    if not isinstance(given, Mapping) or not isinstance(event.get("type"), str):
-        message = "event must be a mapping with a type, such as {'type': 'response.create'}"
-        raise ParameterError(message, param="event")
-    return encode_json(cast("Json", dict(event))).decode()
 
 
 class AsyncSideband:
@@ -172,7 +162,7 @@ class AsyncSideband:
 
     async def __aexit__(self, *_exc_info: object) -> None:
         socket, self._socket = self._socket, None
-        if socket is not None and _websocket(socket).close_code is None:
+        if socket is not None:
             try:
                 with suppress(APIConnectionError):
                     await socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
@@ -184,11 +174,12 @@ class AsyncSideband:
 
     async def __anext__(self) -> SidebandEvent:
         while (event := self._session.next_event()) is None:
-            socket = _checked(self._socket)
+            socket = self._session.checked(self._socket)
             connection = _websocket(socket)
             if connection.close_code is None:
                 await self._receive(socket, connection)
             else:
+                self._socket = None
                 socket.close()
                 if self._session.has_ended or not await self._reconnects():
                     raise StopAsyncIteration
@@ -200,7 +191,7 @@ class AsyncSideband:
         Raises `ParameterError` for anything but a mapping with a type, and `APIConnectionError` when
         the connection is lost: no event is sent twice.
         """
-        socket = _checked(self._socket)
+        socket = self._session.checked(self._socket)
         await socket.write_out(_text_frame(socket, event), _SEND_SECONDS)
 
     async def greet(self, instructions: str) -> None:
@@ -288,7 +279,7 @@ class Sideband:
 
     def __exit__(self, *_exc_info: object) -> None:
         socket, self._socket = self._socket, None
-        if socket is not None and _websocket(socket).close_code is None:
+        if socket is not None:
             try:
                 with suppress(APIConnectionError):
                     socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
@@ -300,11 +291,12 @@ class Sideband:
 
     def __next__(self) -> SidebandEvent:
         while (event := self._session.next_event()) is None:
-            socket = _checked(self._socket)
+            socket = self._session.checked(self._socket)
             connection = _websocket(socket)
             if connection.close_code is None:
                 self._receive(socket, connection)
             else:
+                self._socket = None
                 socket.close()
                 if self._session.has_ended or not self._reconnects():
                     raise StopIteration
@@ -316,7 +308,7 @@ class Sideband:
         Raises `ParameterError` for anything but a mapping with a type, and `APIConnectionError` when
         the connection is lost: no event is sent twice.
         """
-        socket = _checked(self._socket)
+        socket = self._session.checked(self._socket)
         with socket.lock:
             data = _text_frame(socket, event)
         socket.write_out(data, _SEND_SECONDS)
@@ -388,18 +380,9 @@ def _websocket(socket: SocketConnection) -> WebSocketConnection:
 
 def _text_frame(socket: SocketConnection, event: Mapping[str, object]) -> bytes:
     text = encode_event(event)
-    connection = _websocket(socket)
-    if connection.close_code is not None:
-        message = "The sideband's connection is lost, and the event was not sent"
-        raise APIConnectionError(message, phase="send", retryable=True)
-    return connection.send_text(text)
+    return _websocket(socket).send_text(text) or _not_sent()
 
 
-S = TypeVar("S", bound="SocketConnection")
-
-
-def _checked(socket: S | None) -> S:
-    if socket is None:
-        message = "The sideband is not open: use it inside its `with` block"
-        raise ClientClosedError(message)
-    return socket
+def _not_sent() -> NoReturn:
+    message = "The sideband's connection is lost or closed: the event was not sent"
+    raise APIConnectionError(message, phase="send", retryable=True)

@@ -7,16 +7,74 @@ a `response.event`, whose inner event is of the Responses API.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
+from openai_realtime.core.exchange import Call
+from openai_realtime.errors import APIResponseValidationError, ParameterError
+from openai_realtime.resources.parameters import Parameters, encode_json
+from openai_realtime.resources.requests import CallArguments
+from openai_realtime.transports.websocket import UpgradedResponse
+from openai_realtime.types.call import CallConnectParameters
 from openai_realtime.types.sideband import ResponseDone, SidebandUsage
 
 if TYPE_CHECKING:
+    from openai_realtime.configuration import Configuration
+    from openai_realtime.core.meta import ResponseMeta
+    from openai_realtime.core.strict_json import Json
+    from openai_realtime.core.wire import Response
     from openai_realtime.types.sideband import SidebandEvent
 
 Event: TypeAlias = Mapping[str, object]
+CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_CONNECT = Parameters(CallConnectParameters)
+
+
+def connect_call(
+    configuration: Configuration, call_id: str, params: Mapping[str, object]
+) -> Call[UpgradedResponse]:
+    """Return the handshake of `calls.connect`."""
+    check_call_id(call_id)
+    url = configuration.provider.url("sideband", query={"call_id": call_id})
+    hint = "The call has ended, call_id is wrong, or the call belongs to another project"
+    return handshake_call("calls.connect", configuration, url, params, hint)
+
+
+def handshake_call(
+    operation: str, configuration: Configuration, url: str, params: Mapping[str, object], hint: str
+) -> Call[UpgradedResponse]:
+    """Return the call that opens a sideband; `hint` is for a 404."""
+    arguments = CallArguments.split(configuration, params)
+    if _CONNECT.validate(arguments.parameters, arguments.extra_body):
+        message = f"extra_body must be empty in {operation}: a handshake has no body"
+        raise ParameterError(message, param="extra_body")
+    return Call(operation, arguments.get(url), _read_upgrade, arguments.timeout, hints={404: hint})
+
+
+def check_call_id(call_id: object) -> None:
+    """Raise `ParameterError` for what cannot be a call's id."""
+    if not isinstance(call_id, str) or not CALL_ID.fullmatch(call_id):
+        message = "call_id must be 1 to 128 letters, digits, _ and -, such as rtc_123"
+        raise ParameterError(message, param="call_id")
+
+
+def _read_upgrade(response: Response, _meta: ResponseMeta) -> UpgradedResponse:
+    """Return the response with its connection; raises `APIResponseValidationError` without one."""
+    if isinstance(response, UpgradedResponse):
+        return response
+    message = "The server responded to the handshake, but did not switch to WebSocket"
+    raise APIResponseValidationError(message)
+
+
+def encode_event(event: Mapping[str, object]) -> str:
+    """Return an event as JSON; raises `ParameterError` when it is not a JSON object with a type."""
+    given: object = event
+    if not isinstance(given, Mapping) or not isinstance(event.get("type"), str):
+        message = "event must be a mapping with a type, such as {'type': 'response.create'}"
+        raise ParameterError(message, param="event")
+    return encode_json(cast("Json", dict(event))).decode()
 
 
 class FunctionCall(NamedTuple):

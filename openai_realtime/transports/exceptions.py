@@ -332,6 +332,10 @@ THIS_PACKAGE = str(Path(__file__).parents[1])
 """The directory of this package, with which the file names of its frames begin."""
 
 
+class MalformedResponseError(Exception):
+    """A response is not valid HTTP/1.1 (RFC 9112). The message quotes nothing of the response."""
+
+
 def _of_the_users_code(traceback: TracebackType | None) -> TracebackType | None:
     """Return a traceback without the frames of installed packages and of the standard library.
 

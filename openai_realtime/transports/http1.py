@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from openai_realtime.core.wire import MAX_BODY_BYTES, Headers, Response, whole_body
-from openai_realtime.transports.exceptions import lost, not_http, too_much
+from openai_realtime.transports.exceptions import MalformedResponseError, lost, not_http, too_much
 
 if TYPE_CHECKING:
     from openai_realtime.errors import APIConnectionError
@@ -55,10 +55,6 @@ _WHITE_SPACE = " \t"
 _REFUSED = "it cannot be parsed"
 
 
-class MalformedResponseError(Exception):
-    """A response is not valid HTTP/1.1 (RFC 9112). The message quotes nothing of the response."""
-
-
 class _Collector:
     """Collects the headers that httptools reads."""
 
@@ -67,12 +63,10 @@ class _Collector:
         self.is_complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
         text = value.decode("latin-1").rstrip(_WHITE_SPACE)
         self.headers.append((name.decode("latin-1").lower(), text))
 
     def on_headers_complete(self) -> None:
-        """Record that the head has ended."""
         self.is_complete = True
 
 
@@ -135,9 +129,8 @@ class HeadReader:
 
     _searched = 0
     _interim = 0
-
-    def __init__(self, *, is_upgrade: bool = False) -> None:
-        self._is_upgrade = is_upgrade
+    is_upgrade: bool = False
+    """Whether a response with status 101 is a final one."""
 
     def read(self, buffer: bytearray) -> Head | None:
         """Return the head, or None while it is incomplete; drop the interim responses before it.
@@ -155,7 +148,7 @@ class HeadReader:
                     return None
                 raise MalformedResponseError("its status line or a header is malformed")
             status = int(head[2])
-            if status == _SWITCHING_PROTOCOLS and not self._is_upgrade:
+            if status == _SWITCHING_PROTOCOLS and not self.is_upgrade:
                 raise MalformedResponseError("it switches to a protocol that was not requested")
             if status >= _FIRST_FINAL_STATUS or status == _SWITCHING_PROTOCOLS:
                 return Head(status, head[1] == b"1", end)
@@ -203,6 +196,8 @@ class ResponseReader:
     """Whether received bytes are still to be parsed: call `receive(b"")`."""
     is_reusable: bool = False
     """Whether the connection may carry another request; set by `response`."""
+    rest: bytes = b""
+    """What came after a response with status 101, which ends HTTP on the connection."""
     _position = _searched = _size = _body_size = _left = 0
     _slice = _SLICE
     _has_framing = True
@@ -215,7 +210,8 @@ class ResponseReader:
 
     def __init__(self, *, is_upgrade: bool = False) -> None:
         self._buffer = bytearray()
-        self._head = HeadReader(is_upgrade=is_upgrade)
+        self._head = HeadReader()
+        self._head.is_upgrade = is_upgrade
         self._body: list[bytearray] = []
         self._step = ResponseReader._read_head
 
@@ -263,15 +259,11 @@ class ResponseReader:
             self._position == len(self._buffer)
             and self._is_persistent
             and self._has_framing
-            and not _says_close(headers.get("connection"))
+            and not headers.says_close
         )
+        if self._status == _SWITCHING_PROTOCOLS:
+            self.rest = bytes(self._buffer[self._position :])
         return response
-
-    @property
-    def rest(self) -> bytes:
-        """What came after a response with status 101, which ends HTTP on the connection."""
-        is_switched = self._status == _SWITCHING_PROTOCOLS
-        return bytes(self._buffer[self._position :]) if is_switched else b""
 
     def _parse_slice(self) -> None:
         start = self._position
@@ -406,9 +398,3 @@ class ResponseReader:
                 raise MalformedResponseError("a trailer is malformed")
         self._position = end
         return self._end()
-
-
-def _says_close(connection: str | None) -> bool:
-    if connection is None or connection == "keep-alive":
-        return False
-    return "close" in [option.strip() for option in connection.lower().split(",")]

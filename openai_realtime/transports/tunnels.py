@@ -8,7 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from openai_realtime.errors import APIConnectionError
-from openai_realtime.transports.http1 import HeadReader, MalformedResponseError
+from openai_realtime.transports.exceptions import MalformedResponseError
+from openai_realtime.transports.http1 import HeadReader
 
 if TYPE_CHECKING:
     import ssl

@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from openai_realtime.core.strict_json import decode_json
+from openai_realtime.types.base import WireModel
 
 RECONNECTED = "sideband.reconnected"
 """The type of the event that the SDK itself adds after a connection was lost and opened again."""
 
 
-class SidebandEvent(BaseModel):
+class SidebandEvent(WireModel):
     """An event of a running call. `type` names it; every other field of the event is kept as it is."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-
     type: str
+    """The event's type, such as `response.done`."""
     event_id: str | None = None
+    """The server's id of the event."""
 
     def __getitem__(self, name: str) -> object:
         """Return a field by its name; raises `KeyError` if the event has no such field."""
@@ -33,18 +34,21 @@ class SessionEvent(SidebandEvent):
     """`session.created`, `session.started`, `session.updated`, `session.closed` and their like."""
 
     session: Mapping[str, object] | None = None
+    """The session as it is now, if the event says it."""
 
 
 class ResponseDone(SidebandEvent):
     """`response.done`: the model has finished a response, or it was cancelled or failed."""
 
     response: Mapping[str, object]
+    """The response: its `status`, its `output` items and its `usage`."""
 
 
 class ErrorEvent(SidebandEvent):
     """`error`: the server refuses an event, or the session fails."""
 
     error: Mapping[str, object]
+    """The error: its `type`, `code` and `message`."""
 
 
 class Reconnected(SidebandEvent):
@@ -88,21 +92,33 @@ class SidebandUsage:
     """
 
     responses: int = 0
+    """Responses of the model."""
     input_tokens: int = 0
+    """Tokens that the model read, of every kind."""
     output_tokens: int = 0
+    """Tokens that the model wrote, of every kind."""
     input_text_tokens: int = 0
+    """Those of `input_tokens` that were text."""
     input_audio_tokens: int = 0
+    """Those of `input_tokens` that were audio."""
     input_image_tokens: int = 0
+    """Those of `input_tokens` that were images."""
     cached_tokens: int = 0
     """Those of `input_tokens` that were cached, and cost less."""
     output_text_tokens: int = 0
+    """Those of `output_tokens` that were text."""
     output_audio_tokens: int = 0
+    """Those of `output_tokens` that were audio."""
     transcription_tokens: int = 0
+    """Tokens of the transcription of what people say."""
     transcription_seconds: float = 0.0
+    """Seconds of that transcription, where its model bills them."""
     seconds: float = 0.0
     """GPT-Live: the length of the session that is billed."""
     active_seconds: float = 0.0
+    """GPT-Live: those of `seconds` in which the session was active."""
     paused_seconds: float = 0.0
+    """GPT-Live: those of `seconds` in which it was paused."""
 
     def with_response(self, usage: object) -> Self:
         """Add the `usage` of a response; it is None for one that was cancelled."""

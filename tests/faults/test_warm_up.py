@@ -17,7 +17,7 @@ from openai_realtime import (
     ParameterError,
     Timeout,
 )
-from openai_realtime.transports.asyncio_engine import AsyncioConnection
+from openai_realtime.transports.asyncio_connection import AsyncioConnection
 from openai_realtime.transports.sync_engine import SyncConnection
 from openai_realtime.transports.trio_engine import TrioConnection
 

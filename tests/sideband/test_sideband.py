@@ -375,9 +375,12 @@ def test_a_server_that_does_not_read(backend: Backend, monkeypatch: pytest.Monke
         may_end.wait(20)
 
     async def body(sideband: Any) -> None:
-        with pytest.raises(APITimeoutError):
+        async def send_much() -> None:
             for _ in range(200):
                 await sideband.send({"type": "a", "payload": "x" * 1_000_000})
+
+        with pytest.raises(APITimeoutError):
+            await send_much()
         may_end.set()
 
     run(backend, script, body)

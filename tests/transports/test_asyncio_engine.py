@@ -15,7 +15,7 @@ from openai_realtime import APIConnectionError, APITimeoutError, Timeout
 from openai_realtime.core.deadline import Deadline
 from openai_realtime.core.wire import Request, Response
 from openai_realtime.transports import asyncio_engine, sockets, trio_engine
-from openai_realtime.transports.asyncio_engine import AsyncioConnection
+from openai_realtime.transports.asyncio_connection import AsyncioConnection
 from openai_realtime.transports.connection import Connection
 from openai_realtime.transports.sockets import Address, PolledConnection
 from openai_realtime.transports.sync_engine import SyncConnection

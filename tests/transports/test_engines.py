@@ -29,7 +29,7 @@ from openai_realtime import (
     Timeout,
 )
 from openai_realtime.testing import MockRealtimeServer, MockResponse
-from openai_realtime.transports import asyncio_engine
+from openai_realtime.transports import asyncio_connection, asyncio_engine
 from openai_realtime.transports.tls import trusted_context
 from transports.server_dialogue import served
 from transports.tls_server import RESPONSE, TlsServer
@@ -358,20 +358,20 @@ def test_nothing_is_read_while_a_process_forks(realtime_server: MockRealtimeServ
     async def body() -> None:
         async with RealtimeSessionsClient() as client:
             await client.sessions.create()
-            (open_one,) = asyncio_engine._open_connections
+            (open_one,) = asyncio_connection._open_connections
             transport = open_one._transport
             with ThreadPoolExecutor(1) as pool:
-                pool.submit(asyncio_engine._pause_reading).result()
+                pool.submit(asyncio_connection._pause_reading).result()
                 assert transport.is_reading(), "another thread's event loop is not its to touch"
-            asyncio_engine._pause_reading()
+            asyncio_connection._pause_reading()
             assert not transport.is_reading()
-            asyncio_engine._pause_reading()
-            asyncio_engine._resume_reading()
+            asyncio_connection._pause_reading()
+            asyncio_connection._resume_reading()
             assert transport.is_reading()
             await client.sessions.create()
             open_one.abandon()
             transport.close()
-            asyncio_engine._pause_reading()
+            asyncio_connection._pause_reading()
             await client.sessions.create()
 
     asyncio.run(body())

@@ -9,7 +9,7 @@ import pytest
 from openai_realtime.core.wire import Request
 from openai_realtime.transports import http1
 from openai_realtime.transports.connection import Connection, encode_request
-from openai_realtime.transports.http1 import MalformedResponseError
+from openai_realtime.transports.exceptions import MalformedResponseError
 from openai_realtime.transports.proxies import origin_of
 from transports.local_variables import recorded_local_variables
 from transports.outcomes import (
@@ -415,7 +415,9 @@ URLS = {
 def test_the_first_lines_of_a_request(url: str, expected: tuple[bytes, bytes]) -> None:
     first, host = expected
     lines = encode_request(Request("GET", url, (), b"")).split(b"\r\n")
-    assert lines == [first, b"Host: " + host, b"Content-Length: 0", b"", b""]
+    assert lines == [first, b"Host: " + host, b"", b""]
+    lines = encode_request(Request("POST", url, (), b"")).split(b"\r\n")
+    assert lines[1:] == [b"Host: " + host, b"Content-Length: 0", b"", b""]
 
 
 ORIGINS = {
