@@ -367,3 +367,26 @@ def test_an_option_that_is_wrong_is_named(invoke: Invoke) -> None:
 def test_an_error_without_a_setting_stays_as_it_is(invoke: Invoke) -> None:
     result = invoke("serve", "--port=0", "--anyone-on-this-machine", "--timeout", "nan")
     assert result.stderr.splitlines()[-1].startswith(("error: ", "hint: "))
+
+
+def test_a_gateways_header_is_one_setting(
+    invoke: Invoke, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers, settings = tmp_path / "headers", tmp_path / "serve.toml"
+    headers.touch(mode=0o600)
+    headers.write_text("cf-aig-authorization: Bearer gateway-key\n", "utf-8")
+    settings.write_text(f'headers-file = "{headers.as_posix()}"\nquery = ["tenant=a"]\n', "utf-8")
+    sent = {
+        "default_headers": {"cf-aig-authorization": "Bearer gateway-key"},
+        "default_query": {"tenant": "a"},
+    }
+    for arguments in (
+        ("--headers-file", str(headers), "--query", "tenant=a"),
+        ("--config", str(settings)),
+    ):
+        assert invoke("serve", "--mock", *arguments).exit_code == 0
+        assert sent.items() <= served[-1]["client"].items()
+    monkeypatch.setenv("OPENAI_REALTIME_SERVE_HEADERS_FILE", str(headers))
+    monkeypatch.setenv("OPENAI_REALTIME_SERVE_QUERY", "tenant=a")
+    assert invoke("serve", "--mock").exit_code == 0
+    assert sent.items() <= served[-1]["client"].items()
