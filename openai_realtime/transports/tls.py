@@ -7,6 +7,7 @@ the connection's end frames is complete only after `close_notify`.
 from __future__ import annotations
 
 import ssl
+import stat
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -150,9 +151,18 @@ def trusted_context() -> ssl.SSLContext:
 
 def _existing(file: str | None, folder: str | None) -> tuple[str | None, str | None]:
     """Return the file and the folder of authorities that exist; certifi's file if none does."""
-    file = file if file and Path(file).is_file() else None
-    folder = folder if folder and Path(folder).is_dir() else None
+    file = file if file and stat.S_ISREG(_mode(file)) else None
+    folder = folder if folder and stat.S_ISDIR(_mode(folder)) else None
     return (file, folder) if file or folder else (certifi.where(), None)
+
+
+def _mode(path: str) -> int:
+    """Return the mode of a file; 0 if there is none; raises `OSError` if that cannot be found out."""
+    # `Path.is_file` hides every error since Python 3.14: a file that exists would be passed over.
+    try:
+        return Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 @lru_cache(maxsize=4)
