@@ -167,7 +167,7 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
     Raises `ConfigurationError` when a setting is missing or unusable.
     """
 
-    __signature__ = ConstructorSignature(AsyncClientOptions)
+    __signature__: ConstructorSignature = ConstructorSignature(AsyncClientOptions)
 
     def __init__(
         self,
@@ -281,7 +281,7 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     callable. Threads may share one client. Close it with `with` or `client.close()`.
     """
 
-    __signature__ = ConstructorSignature(SyncClientOptions)
+    __signature__: ConstructorSignature = ConstructorSignature(SyncClientOptions)
 
     def __init__(
         self,

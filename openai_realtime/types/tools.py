@@ -181,7 +181,7 @@ class FunctionTool(WireModel):
         parameters are not all annotated.
         """
         name, description, schema = described(function)
-        tool = cls(type="function", name=name, parameters=schema)
+        tool: Self = cls(type="function", name=name, parameters=schema)
         tool._function = function
         if description:
             tool.description = description
