@@ -68,13 +68,13 @@ def _read_upgrade(response: Response, _meta: ResponseMeta) -> UpgradedResponse:
     raise APIResponseValidationError(message)
 
 
-def encode_event(event: Mapping[str, object]) -> str:
+def encode_event(event: object) -> str:
     """Return an event as JSON; raises `ParameterError` when it is not a JSON object with a type."""
-    given: object = event
-    if not isinstance(given, Mapping) or not isinstance(event.get("type"), str):
+    members = cast("Event", event) if isinstance(event, Mapping) else {}
+    if not isinstance(members.get("type"), str):
         message = "event must be a mapping with a type, such as {'type': 'response.create'}"
         raise ParameterError(message, param="event")
-    return encode_json(cast("Json", dict(event))).decode()
+    return encode_json(cast("Json", dict(members))).decode()
 
 
 class FunctionCall(NamedTuple):

@@ -174,5 +174,6 @@ def _numbers(value: object) -> Mapping[str, float]:
 
 
 def _inner(value: object, name: str) -> Mapping[str, float]:
-    members = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
-    return _numbers(members.get(name))
+    if not isinstance(value, Mapping):
+        return {}
+    return _numbers(cast("Mapping[str, object]", value).get(name))

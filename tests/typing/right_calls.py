@@ -121,6 +121,7 @@ async def async_clients() -> None:
         retry=RetryPolicy(base_delay=0.1, max_delay=2, statuses=frozenset({429})),
         allow_http=True,
     )
+    RealtimeSessionsClient(base_url=httpx.URL("https://example.com/v1"))
     RealtimeSessionsClient(api_key=None, base_url=None, organization=None, project=None)
     RealtimeSessionsClient(api_key=read_key)
     RealtimeSessionsClient(api_key=fetch_token)
@@ -422,6 +423,7 @@ async def webhooks(body: bytes, headers: dict[str, str], request: Request) -> No
     WebhookVerifier("whsec_…", replay_store=RedisReplayStore(redis.Redis()), clock=lambda: 1)
     verifier = WebhookVerifier(replay_store=AsyncRedisReplayStore(redis.asyncio.Redis()))
     event = verifier.verify(body, headers)
+    verifier.verify(body.decode(), [(b"webhook-id", b"1")])
     assert_type(event, RealtimeCallIncoming | WebhookEvent)
     if isinstance(event, RealtimeCallIncoming):
         assert_type(event.call_id, str)
