@@ -70,7 +70,7 @@ def _read_upgrade(response: Response, _meta: ResponseMeta) -> UpgradedResponse:
 
 def encode_event(event: object) -> str:
     """Return an event as JSON; raises `ParameterError` when it is not a JSON object with a type."""
-    members = cast("Event", event) if isinstance(event, Mapping) else {}
+    members: Event = cast("Event", event) if isinstance(event, Mapping) else {}
     if not isinstance(members.get("type"), str):
         message = "event must be a mapping with a type, such as {'type': 'response.create'}"
         raise ParameterError(message, param="event")
