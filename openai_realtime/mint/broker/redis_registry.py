@@ -61,6 +61,8 @@ class RedisRegistry:
         self._process = secrets.token_hex(8)
         self._unfinished: dict[str, CallRecord] = {}
         """The calls that ended while Redis was away."""
+        self._to_tell: list[CallRecord] = []
+        """The calls whose end this process tells of, and has not told yet."""
         self._ended: dict[str, float] = {}
         """When the last calls ended, by id."""
         self._epoch: str | None = None
@@ -154,7 +156,8 @@ class RedisRegistry:
 
     async def synchronize(self) -> list[CallRecord]:
         """As `Registry.synchronize`."""
-        told = await self._finish([*self._unfinished.values()][:_BATCH])
+        # Kept until they are returned: Redis may fail between the two steps.
+        self._to_tell += await self._finish([*self._unfinished.values()][:_BATCH])
         result = await self._run("synchronize", {})
         self._take_over(result["calls"])
         for call_id in result["gone"]:
@@ -162,6 +165,7 @@ class RedisRegistry:
         is_new, self._epoch = self._epoch not in {None, result["epoch"]}, result["epoch"]
         if is_new or result["owned"] < len(self.table):
             await self._restore()
+        told, self._to_tell = self._to_tell, []
         return told
 
     async def leave(self) -> None:

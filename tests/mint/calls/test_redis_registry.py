@@ -378,6 +378,34 @@ def test_an_end_that_no_other_process_knows_is_told_a_little_later(redis: RedisP
     run(body)
 
 
+def test_no_end_is_lost_when_redis_fails_between_two_steps(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(redis)
+
+    async def body() -> None:
+        where = registry(redis.url)
+        call = await recorded(where)
+        call.ask_to_end("page", time.monotonic())
+        where.table.remove(call.id)
+        where._unfinished[call.id] = call
+        run_command = RedisRegistry._run
+
+        async def fail(self: RedisRegistry, command: str, *arguments: Any) -> dict[str, Any]:
+            if command == "synchronize":
+                raise RegistryUnavailableError
+            return await run_command(self, command, *arguments)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(RedisRegistry, "_run", fail)
+            with pytest.raises(RegistryUnavailableError):
+                await where.synchronize()
+        assert ids(await where.synchronize()) == [call.id]
+        assert await where.synchronize() == []
+
+    run(body)
+
+
 def test_ends_are_remembered_for_a_while(redis: RedisProcess) -> None:
     settle(redis)
 
