@@ -163,23 +163,25 @@ class Broker:
         self._trades = 0
         self._wake = anyio.Event()
         self._limit = anyio.CapacityLimiter(_HANG_UPS_AT_ONCE)
-        async with anyio.create_task_group() as group:
-            self._group = group
-            group.start_soon(self._end_in_time)
-            group.start_soon(self._synchronize)
-            try:
-                yield
-            finally:
-                with anyio.move_on_after(_SHUTDOWN_SECONDS, shield=True):
-                    await self._shut_down()
-                group.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                group.start_soon(self._end_in_time)
+                group.start_soon(self._synchronize)
+                try:
+                    yield
+                finally:
+                    with anyio.move_on_after(_SHUTDOWN_SECONDS, shield=True):
+                        await self._shut_down()
+                    group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.registry.leave()
 
     async def _shut_down(self) -> None:
-        """Hang up every call of this process, or leave them to the others."""
+        """Hang up every call of this process, or, if others will do it, finish what is under way."""
         self._is_closing = True
-        if self.registry.is_shared:
-            await self.registry.leave()
-        else:
+        if not self.registry.is_shared:
             await self.registry.take([call.id for call in self.registry.table], "shutdown")
         # In a group of its own: at the end of an event loop, the other tasks are cancelled.
         async with anyio.create_task_group() as self._group:
