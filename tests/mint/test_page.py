@@ -118,3 +118,11 @@ def test_the_page_loads_nothing_from_other_hosts_and_has_no_inline_script(
         file = page.get(f"/{name}")
         assert file.status_code == 200
         assert not re.search("https?://(?!localhost|www.w3.org/2000/svg)", file.text)
+
+
+def test_a_service_that_begins_the_calls_is_all_that_its_page_talks_to() -> None:
+    response = page_with(has_broker=True).get("/")
+    policy = response.headers["content-security-policy"]
+    assert policy.endswith("connect-src 'self'")
+    assert "api.example" not in policy
+    assert 'data-broker="on"' in response.text
