@@ -41,11 +41,6 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", AsyncConnections, SyncConnections)
 
-RESOURCES = frozenset(
-    {"calls", "client_secrets", "models", "sessions", "transcription_sessions", "translations"}
-)
-"""The attributes of a client that are created on first use."""
-
 
 class BaseClient(OfficialNames, Generic[C]):
     """The base of both clients: settings, connections, and a repr that shows no key."""
@@ -94,8 +89,13 @@ class BaseClient(OfficialNames, Generic[C]):
 
     def _copied(self, options: AnyClientOptions) -> Self:
         copy: Self = self.__class__.__new__(self.__class__)
+        # The copy makes its own resources, when they are first used.
         copy.__dict__.update(
-            {name: value for name, value in self.__dict__.items() if name not in RESOURCES}
+            {
+                name: value
+                for name, value in self.__dict__.items()
+                if not isinstance(getattr(type(self), name, None), cached_property)
+            }
         )
         configuration = self._configuration.with_options(options)
         copy._begin(configuration, self._budget, self._connections, owns_connections=False)
@@ -215,6 +215,12 @@ class RealtimeSessionsClient(BaseClient[AsyncConnections]):
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT
+    def live(self) -> resources.AsyncLive:
+        """GPT-Live: `create`, `sessions`."""
+        return resources.AsyncLive(self._driver, self._configuration)
+
+    @cached_property
+    @DESCRIPTORS_TO_CONNECT
     def models(self) -> resources.AsyncModels:
         """The provider's models: `retrieve`."""
         return resources.AsyncModels(self._driver, self._configuration)
@@ -326,6 +332,12 @@ class SyncRealtimeSessionsClient(BaseClient[SyncConnections]):
     def calls(self) -> resources.Calls:
         """WebRTC and phone calls: `create`, `accept`, `reject`, `refer`, `hangup`."""
         return resources.Calls(self._driver, self._configuration)
+
+    @cached_property
+    @DESCRIPTORS_TO_CONNECT
+    def live(self) -> resources.Live:
+        """GPT-Live: `create`, `sessions`."""
+        return resources.Live(self._driver, self._configuration)
 
     @cached_property
     @DESCRIPTORS_TO_CONNECT

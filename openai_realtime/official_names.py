@@ -74,14 +74,17 @@ CLIENT: Final[Mapping[str, str]] = {
     **_same(
         "get post put patch delete request audio batches chat completions containers "
         "content_provenance_checks conversations decisions embeddings evals files fine_tuning images "
-        "live moderations responses safety skills uploads vector_stores videos admin",
+        "moderations responses safety skills uploads vector_stores videos admin",
         _OPENAI_ONLY,
     ),
     **_RESOURCES,
 }
 """The attributes of a client."""
 
-RESOURCE: Final[Mapping[str, str]] = _RESOURCES
+RESOURCE: Final[Mapping[str, str]] = {
+    **_same("forks fork download_recording", _OPENAI_ONLY),
+    **_RESOURCES,
+}
 """The attributes of a client's resource."""
 
 RESPONSE: Final[Mapping[str, str]] = {

@@ -32,6 +32,7 @@ _PATHS: Final = {
     "translations": "/realtime/translations/client_secrets",
     "calls": "/realtime/calls",
     "sideband": "/realtime",
+    "live": "/live/sessions",
     "models": "/models",
 }
 # Azure's preview API (retired in April 2026, still deployed) has other paths below another root.
@@ -39,6 +40,7 @@ _AZURE_PREVIEW_PATHS: Final = {
     "sessions": "/sessions",
     "transcription_sessions": "/transcription_sessions",
 }
+_LITELLM_PATHS: Final = {name: path for name, path in _PATHS.items() if name != "live"}
 _XAI_PATHS: Final = {name: _PATHS[name] for name in ("client_secrets", "models")}
 _ELEVENLABS_PATHS: Final = {"client_secrets": _PATHS["client_secrets"]}
 _UNSUPPORTED_BY_ELEVENLABS: Final = (
@@ -323,6 +325,7 @@ def litellm(
         check_base_url(base_url, allow_http=allow_http),
         dialect="ga",
         key_variable="LITELLM_API_KEY",
+        paths=_LITELLM_PATHS.copy(),
         has_top_level_model=True,
         allow_http=allow_http,
         **defaults,

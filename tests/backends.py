@@ -35,6 +35,7 @@ class AwaitedSyncClient:
         self.client_secrets = _Awaited(client.client_secrets)
         self.translations = _AwaitedTranslations(client)
         self.calls = _Awaited(client.calls)
+        self.live = _AwaitedLive(client)
         self.models = _Awaited(client.models)
 
     @property
@@ -82,6 +83,12 @@ class AwaitedSyncPool:
 class _AwaitedTranslations:
     def __init__(self, client: SyncRealtimeSessionsClient) -> None:
         self.client_secrets = _Awaited(client.translations.client_secrets)
+
+
+class _AwaitedLive:
+    def __init__(self, client: SyncRealtimeSessionsClient) -> None:
+        self.create = _Awaited(client.live).create
+        self.sessions = _Awaited(client.live.sessions)
 
 
 class _Awaited:

@@ -101,6 +101,7 @@ def test_every_type_of_a_parameter_or_response_can_be_imported() -> None:
     # These check a value, or are what a `FunctionTool` is sent as: no caller writes them.
     internal = {"AS_LIST", "Between", "DefaultWhenWrong", "Expect", "FloatWhenNull"}
     internal |= {"OmitWhenWrong", "SecretResponse", "SentFunctionTool", "_Expiry"}
+    internal |= {"LiveEventType", "LiveServerEvent", "SipStatus", "_Milliseconds"}
     public = {*openai_realtime.__all__, *types.__all__}
     assert named - internal - public == set()
 

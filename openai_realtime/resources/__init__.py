@@ -11,6 +11,7 @@ from openai_realtime.lazy_imports import lazy_names
 if TYPE_CHECKING:
     from openai_realtime.resources.calls import AsyncCalls, Calls
     from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
+    from openai_realtime.resources.live import AsyncLive, AsyncLiveSessions, Live, LiveSessions
     from openai_realtime.resources.models import AsyncModels, Models
     from openai_realtime.resources.sessions import AsyncSessions, Sessions
     from openai_realtime.resources.transcription_sessions import (
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncCalls",
     "AsyncClientSecrets",
+    "AsyncLive",
+    "AsyncLiveSessions",
     "AsyncModels",
     "AsyncSessions",
     "AsyncTranscriptionSessions",
     "AsyncTranslations",
     "Calls",
     "ClientSecrets",
+    "Live",
+    "LiveSessions",
     "Models",
     "Sessions",
     "TranscriptionSessions",
@@ -40,6 +45,7 @@ if not TYPE_CHECKING:  # pragma: no branch
         {
             "resources.calls": ("AsyncCalls", "Calls"),
             "resources.client_secrets": ("AsyncClientSecrets", "ClientSecrets"),
+            "resources.live": ("AsyncLive", "AsyncLiveSessions", "Live", "LiveSessions"),
             "resources.models": ("AsyncModels", "Models"),
             "resources.sessions": ("AsyncSessions", "Sessions"),
             "resources.transcription_sessions": (

@@ -18,7 +18,7 @@ from openai_realtime.configuration import Configuration
 from openai_realtime.core.error_responses import NO_ENDPOINT
 from openai_realtime.core.exchange import Call
 from openai_realtime.core.meta import ResponseMeta
-from openai_realtime.core.wire import Request, Response
+from openai_realtime.core.wire import Response
 from openai_realtime.credentials import bearer
 from openai_realtime.dialects import JsonObject
 from openai_realtime.errors import APIResponseValidationError, ParameterError
@@ -37,8 +37,9 @@ from openai_realtime.resources.parameters import (
     merge_extra_body,
     tool_credentials,
 )
-from openai_realtime.resources.requests import CallArguments
+from openai_realtime.resources.requests import CallArguments, require_fresh_connection
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
+from openai_realtime.resources.responses import read_nothing
 from openai_realtime.resources.sideband import AsyncSideband, Sideband
 from openai_realtime.resources.sideband_protocol import (
     CALL_ID,
@@ -62,7 +63,6 @@ from openai_realtime.types.call import (
 )
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
 
-_MAX_IDLE_SECONDS = 1.0
 _PART_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _OF_OFFER_ONLY = frozenset({"sdp", "webrtcfilter", "dcid", "extra_query"})
 _OFFER_HINTS = {
@@ -102,7 +102,7 @@ def begin_call(configuration: Configuration, params: Mapping[str, object]) -> Ca
     request = arguments.post(url, body, content_type, accept=b"application/sdp")
     offer = Call(
         "calls.create",
-        _require_fresh_connection(request),
+        require_fresh_connection(request),
         partial(_read_call, dropped=dropped),
         arguments.timeout,
         repeatable=False,
@@ -170,11 +170,11 @@ def action_call(
     if parameters:
         body, content_type = encode_json(parameters), b"application/json"
     url = configuration.provider.url("calls", call_id, action)
-    request = _require_fresh_connection(arguments.post(url, body, content_type))
+    request = require_fresh_connection(arguments.post(url, body, content_type))
     return Call(
         f"calls.{action}",
         request,
-        _read_nothing,
+        read_nothing,
         arguments.timeout,
         repeatable=False,
         hints={
@@ -184,14 +184,6 @@ def action_call(
         },
         secrets=tool_credentials(parameters),
     )
-
-
-def _require_fresh_connection(request: Request) -> Request:
-    """Return the request for a connection that was used less than a second ago.
-
-    A server may have closed an older one, and this request cannot be sent twice.
-    """
-    return replace(request, max_idle=_MAX_IDLE_SECONDS)
 
 
 def _multipart(sdp: bytes, parameters: JsonObject) -> tuple[bytes, bytes]:
@@ -227,15 +219,6 @@ def _call_id(location: str) -> str | None:
     parent, _, last = path.rstrip("/").rpartition("/")
     call_id = last if parent.endswith("calls") else dict(parse_qsl(query)).get("call_id", "")
     return call_id if CALL_ID.fullmatch(call_id) else None
-
-
-def _read_nothing(response: Response, _meta: ResponseMeta) -> None:
-    """Accept any body, except an HTML page and one that reports an error."""
-    if response.body.lstrip()[:1] == b"<" or b'"error"' in response.body:
-        message = (
-            "The server responded with success, but its body is an HTML page or reports an error"
-        )
-        raise APIResponseValidationError(message, possibly_acted=True)
 
 
 class AsyncCalls(AsyncResource):

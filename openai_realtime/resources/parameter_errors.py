@@ -29,6 +29,7 @@ _TYPES: Final = {
     "string_unicode": "Unicode text",
 }
 """What a parameter takes, by pydantic's type of the error."""
+_LENGTHS: Final = {"too_long": "at most", "too_short": "at least"}
 _OFF: Final = frozenset({"", "disabled", "none", "null", "off"})
 """What people write for a setting that None switches off, or as its `type`."""
 
@@ -68,6 +69,61 @@ CLIENT_SECRETS = {
     "session.temperature": ACCEPT["temperature"],
 }
 """`client_secrets.create`"""
+
+_IS_IN_SESSION = "is session.{} here"
+_DELEGATED = "is session.delegation.responses.{} here, with a delegation of type responses"
+_LIVE_SESSION = {
+    "voice": "is session.audio.output.voice here",
+    "tools": _DELEGATED.format("tools"),
+    "tool_choice": _DELEGATED.format("tool_choice"),
+    "parallel_tool_calls": _DELEGATED.format("parallel_tool_calls"),
+    "reasoning": _DELEGATED.format("reasoning"),
+    "max_output_tokens": _DELEGATED.format("max_output_tokens"),
+    "audio.output.format": "is negotiated by WebRTC and SIP: leave it out",
+    "audio.format": "is negotiated by WebRTC and SIP: leave it out",
+    "client_secret": "does not exist: GPT-Live has no client secrets",
+    **dict.fromkeys(
+        (
+            "audio.input",
+            "audio.output.speed",
+            "expires_after",
+            "include",
+            "modalities",
+            "output_modalities",
+            "prompt",
+            "speed",
+            "temperature",
+            "tracing",
+            "truncation",
+            "turn_detection",
+        ),
+        "does not exist in GPT-Live: leave it out",
+    ),
+}
+_LIVE = {
+    **{f"session.{name}": hint for name, hint in _LIVE_SESSION.items()},
+    **{
+        name: _IS_IN_SESSION.format(name)
+        for name in ("audio", "client", "delegation", "input", "instructions", "model", "store")
+    },
+}
+_OF_WEBRTC = "exists for WebRTC only: leave it out"
+
+LIVE = {
+    **_LIVE,
+    "sdp": "is transport={'type': 'webrtc', 'sdp': …} here",
+    "session.type": "is for phone calls only: leave it out",
+}
+"""`live.create`"""
+
+LIVE_ACCEPT = {
+    **_LIVE,
+    "session.client": _OF_WEBRTC,
+    "session.idle_timeout_s": _OF_WEBRTC,
+    "session.wake_policy": _OF_WEBRTC,
+    "transport": _OF_WEBRTC,
+}
+"""`live.sessions.accept`"""
 
 
 def parameter_error(
@@ -158,6 +214,11 @@ def _wrong_type_message(problem: ErrorDetails, typed_dict: type) -> str:
         return f"must be a list of {'texts' if is_text else 'dicts'}"
     if instance_of:
         return f"must be a {instance_of}"
+    if kind in _LENGTHS:
+        bound = problem.get("ctx", {})
+        return (
+            f"must have {_LENGTHS[kind]} {bound.get('max_length', bound.get('min_length'))} items"
+        )
     return problem["msg"].replace("Input should be", "must be")
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
+_DELEGATED_TOOLS = ("delegation", "responses", "tools")
 _MEMBERS: TypeAdapter[JsonObject] = TypeAdapter(
     cast("type[JsonObject]", JsonParam), config=ConfigDict(defer_build=True)
 )
@@ -101,9 +102,8 @@ def encode_text(name: str, text: str) -> bytes:
 def tool_credentials(parameters: JsonObject) -> tuple[str, ...]:
     """Return the OAuth tokens and the header values of a session's MCP tools."""
     session = parameters.get("session", parameters)
-    tools = session.get("tools") if isinstance(session, dict) else None
     found: list[Json] = []
-    for tool in tools if isinstance(tools, list) else ():
+    for tool in (*_list_at(session, "tools"), *_list_at(session, *_DELEGATED_TOOLS)):
         if isinstance(tool, dict):
             headers = tool.get("headers")
             found += [tool.get("authorization")]
@@ -112,6 +112,12 @@ def tool_credentials(parameters: JsonObject) -> tuple[str, ...]:
     return tuple(
         part for text in found if isinstance(text, str) for part in {text, text.split(" ")[-1]}
     )
+
+
+def _list_at(value: Json, *path: str) -> list[Json]:
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value if isinstance(value, list) else []
 
 
 def merge_objects(value: JsonObject, extra: JsonObject) -> JsonObject:

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import parse_qsl, urlencode
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 
+_MAX_IDLE_SECONDS = 1.0
 _MAX_SAFETY_IDENTIFIER = 64
 _SAFETY_IDENTIFIER = b"OpenAI-Safety-Identifier"
 NOTICES: Final = RetirementNotices(lambda: datetime.now(UTC).date())
@@ -144,7 +146,7 @@ class CallArguments(NamedTuple):
             )
         headers.update(encoded_headers(extra))
         if "safety_identifier" in self.options:
-            identifier = _safety_identifier(self.options["safety_identifier"])
+            identifier = safety_identifier(self.options["safety_identifier"]).encode("ascii")
             headers[_SAFETY_IDENTIFIER.lower()] = (_SAFETY_IDENTIFIER, identifier)
         return tuple(header for header in headers.values() if header is not None)
 
@@ -173,11 +175,20 @@ def _with_query(url: str, query: Additions) -> str:
     return f"{path}?{encoded}" if encoded else path
 
 
-def _safety_identifier(identifier: object) -> bytes:
+def require_fresh_connection(request: Request) -> Request:
+    """Return the request for a connection that was used less than a second ago.
+
+    A server may have closed an older one: that is for requests that cannot be sent twice.
+    """
+    return replace(request, max_idle=_MAX_IDLE_SECONDS)
+
+
+def safety_identifier(identifier: object) -> str:
+    """Return a checked safety identifier; raises `ParameterError`."""
     problem = VALUE_RULE
     if isinstance(identifier, str) and is_header_value(identifier):
         if 0 < len(identifier) <= _MAX_SAFETY_IDENTIFIER:
-            return identifier.encode("ascii")
+            return identifier
         problem = "must be 1 to 64 characters"
     message = f"safety_identifier {problem}{wrapper_hint(identifier)}"
     raise ParameterError(message, param="safety_identifier")

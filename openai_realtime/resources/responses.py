@@ -73,6 +73,15 @@ def parse_response(  # noqa: PLR0913 - a response, and facts about its request
     return parsed.with_meta(meta)
 
 
+def read_nothing(response: Response, _meta: ResponseMeta) -> None:
+    """Accept any body, except an HTML page and one that reports an error."""
+    if response.body.lstrip()[:1] == b"<" or b'"error"' in response.body:
+        message = (
+            "The server responded with success, but its body is an HTML page or reports an error"
+        )
+        raise APIResponseValidationError(message, possibly_acted=True)
+
+
 def _is_plain(body: bytes) -> bool:
     """Return whether pydantic's own parser, which allows NaN and deep nesting, may parse it."""
     return (

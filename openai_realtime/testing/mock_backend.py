@@ -19,6 +19,11 @@ from openai_realtime.errors import ParameterError
 from openai_realtime.providers import BEARER, AuthScheme
 from openai_realtime.resources import calls
 from openai_realtime.testing.mock_identity import MockIdentity
+from openai_realtime.testing.mock_live import (
+    RefusedError,
+    check_model,
+    checked_parameters,
+)
 from openai_realtime.testing.mock_sessions import (
     CREATE_SESSION,
     SDP_ANSWER,
@@ -26,7 +31,13 @@ from openai_realtime.testing.mock_sessions import (
     check_session,
     new_id,
 )
-from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockCall, MockPhone, unknown_call
+from openai_realtime.testing.phone import (
+    MOCK_WEBHOOK_SECRET,
+    MockCall,
+    MockPhone,
+    unknown_call,
+    unknown_session,
+)
 from openai_realtime.testing.profiles import MockResponse, Profile, RecordedRequest, error_response
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
@@ -159,6 +170,8 @@ class MockBackend:
             return error_response(404, f"Invalid URL ({request.method} {request.path})")
         try:
             return self._rejection(request, endpoint, below) or self._act(request, endpoint, below)
+        except RefusedError as error:
+            return error.response
         except ParameterError as error:
             # A server's message does not have the client's hint about extra_body.
             message = str(error).partition(" (extra_body")[0]
@@ -199,10 +212,14 @@ class MockBackend:
             day = next((str(row.day) for row in find_retirements({"model": model})), None)
             return MockResponse(200, {"id": model, **_MODEL, "shutdown_date": day})
         if below:
-            return self._act_on_call(request, *below)
+            return self._act_on_call(request, endpoint, *below)
         if endpoint == "calls":
             return self._create_call(request)
+        if endpoint == "live":
+            return self._create_live_session(request)
         parameters = self._profile.parse_request(_json_object(request.body), endpoint)
+        model = as_object(parameters.get("session", parameters)).get("model")
+        check_model(model, is_live=False)
         session = CREATE_SESSION[endpoint](parameters)
         body = self._profile.format_response(session)
         value, _ = _secret_in(body)
@@ -211,25 +228,47 @@ class MockBackend:
         self._secrets[value] = _MintedSecret(nested, expires_at)
         return MockResponse(self._profile.success, body)
 
-    def _act_on_call(self, request: RecordedRequest, call_id: str, action: str) -> MockResponse:
+    def _act_on_call(
+        self, request: RecordedRequest, endpoint: str, call_id: str, action: str
+    ) -> MockResponse:
         parameters = _json_object(request.body) if request.body else {}
-        if action == "accept":
-            check_session(parameters, "")
-            if parameters.pop("type") != "realtime":
-                message = "type must be realtime"
-                raise ParameterError(message, param="type")
-        parameters = calls.ACTIONS[action].validate(parameters, keep_unknown=True)
+        is_live = endpoint == "live"
+        if is_live:
+            parameters = checked_parameters(action, parameters, is_azure=self._is_azure)
+        else:
+            parameters = _checked_action(action, parameters)
         call = self._calls.get(call_id)
         if call is not None:
-            response = call.act(action, parameters)
+            response = call.act(action, parameters, is_live=is_live)
+        elif self._rejects_unknown_calls:
+            response = unknown_session() if is_live else unknown_call()
         else:
-            response = unknown_call() if self._rejects_unknown_calls else MockResponse(body=b"")
+            response = MockResponse(body=b"")
         if action == "hangup" and self._peers is not None:
             self._peers.hang_up(call_id)
         return response
 
+    def _create_live_session(self, request: RecordedRequest) -> MockResponse:
+        parameters = checked_parameters(
+            "create", _json_object(request.body), is_azure=self._is_azure
+        )
+        offer = str(as_object(parameters["transport"])["sdp"])
+        if not offer.startswith("v=0"):
+            return error_response(400, "The SDP offer is not valid", param="transport.sdp")
+        session_id = new_id("live")
+        answer = SDP_ANSWER.decode()
+        call = MockCall("", session_id=session_id)
+        call.act("accept", {}, is_live=True)
+        self._add_call(call)
+        transport: JsonObject = {"type": "webrtc", "sdp": answer}
+        return MockResponse(201, {"session": {"id": session_id}, "transport": transport})
+
+    @property
+    def _is_azure(self) -> bool:
+        return self._profile.provider.offer_needs_secret
+
     def _add_call(self, call: MockCall) -> None:
-        self._calls[call.call_id] = call
+        self._calls.update({each: call for each in (call.call_id, call.session_id) if each})
 
     def _create_call(self, request: RecordedRequest) -> MockResponse:
         session: JsonObject | None = None
@@ -242,6 +281,7 @@ class MockBackend:
                 session = _json_object(request.parts["session"][1].encode(), "session")
                 check_session(session, "session.")
                 parameters["session"] = session
+                check_model(session.get("model"), is_live=False)
             calls.CREATE.validate(parameters, keep_unknown=True)
         if not offer.startswith("v=0"):
             return error_response(400, "The SDP offer is not valid", param="sdp")
@@ -281,6 +321,17 @@ class MockBackend:
         """Return a request's API key or client secret, or an empty string."""
         schemes = self._profile.auth_schemes
         return next(filter(None, (_credential(request, scheme) for scheme in schemes)), "")
+
+
+def _checked_action(action: str, parameters: JsonObject) -> JsonObject:
+    """Return the parameters of an action on a Realtime call; raises what a server refuses."""
+    if action == "accept":
+        check_session(parameters, "")
+        check_model(parameters.get("model"), is_live=False)
+        if parameters.pop("type") != "realtime":
+            message = "type must be realtime"
+            raise ParameterError(message, param="type")
+    return calls.ACTIONS[action].validate(parameters, keep_unknown=True)
 
 
 def _credential(request: RecordedRequest, scheme: AuthScheme) -> str:

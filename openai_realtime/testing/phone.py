@@ -52,6 +52,8 @@ class CallDecision:
     """The request's parameters: a session, a status code, a target URI. `type` is left out."""
     seconds: float
     """The time of the decision, in seconds after the call began to ring."""
+    is_live: bool = False
+    """Whether it was made at GPT-Live's endpoints."""
 
 
 class MockCall:
@@ -66,9 +68,13 @@ class MockCall:
         call_id: str,
         answer_within: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        session_id: str = "",
     ) -> None:
         self.call_id = call_id
-        """The call's id, `rtc_…`."""
+        """The call's id at the Realtime API, `rtc_…`; empty if it is a GPT-Live call only."""
+        self.session_id = session_id
+        """The call's id at GPT-Live, `live_…`; empty if it is a Realtime call only."""
         self._answer_within = answer_within
         self._clock = clock
         self._began = clock()
@@ -105,19 +111,25 @@ class MockCall:
                 remaining = min(deadline, self._missed_at()) - self._clock()
                 self._changed.wait(max(0.0, remaining))
 
-    def act(self, action: str, parameters: dict[str, Json]) -> MockResponse:
+    def act(
+        self, action: str, parameters: dict[str, Json], *, is_live: bool = False
+    ) -> MockResponse:
         """Apply an action to the call, and return the endpoint's response."""
         with self._changed:
             self._note_missed()
             state = self._decisions[-1].kind if self._decisions else "ringing"
+            # The API whose request came first has the call.
+            if state not in {"ringing", "missed"} and is_live is not self._decisions[0].is_live:
+                return decision_already_made()
             if self._is_over():
-                return unknown_call()
+                return unknown_session() if is_live else unknown_call()
             if state != _REQUIRED_STATES[action]:
                 still_ringing = state == "ringing"
-                reason = "still ringing: accept it first" if still_ringing else "accepted already"
-                return error_response(400, f"The call is {reason}")
+                if not still_ringing:
+                    return decision_already_made()
+                return error_response(400, "The call is still ringing: accept it first")
             seconds = self._clock() - self._began
-            self._decisions.append(CallDecision(_KINDS[action], parameters, seconds))
+            self._decisions.append(CallDecision(_KINDS[action], parameters, seconds, is_live))
             self._changed.notify_all()
             return MockResponse(body=b"")
 
@@ -133,11 +145,23 @@ class MockCall:
         return bool(self._decisions) and self._decisions[-1].kind != "accepted"
 
 
+def decision_already_made() -> MockResponse:
+    """Return the error response for a call that was accepted or rejected, at this API or the other."""
+    message = "The call is accepted already, or rejected"
+    return error_response(400, message, code="decision_already_made")
+
+
 def unknown_call() -> MockResponse:
     """Return the error response for a call that is over or never existed."""
     return error_response(
         404, "No call with this id is ringing or active", code="call_id_not_found"
     )
+
+
+def unknown_session() -> MockResponse:
+    """Return the error response for a GPT-Live session that is over or never existed."""
+    message = "No session with this id is ringing or active"
+    return error_response(404, message, code="session_id_not_found")
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ _DISABLED = error_response(
     400, "The beta API shape is disabled; use the GA API instead", code="beta_api_shape_disabled"
 )
 _NOT_FOUND = error_response(404, "Invalid URL")
+_WITH_ACTIONS = frozenset({"calls", "live"})
 _CALL_ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})
 _HOST = "https://mock.invalid"
 _ELEVENLABS = providers.elevenlabs()
@@ -140,7 +141,7 @@ class Profile:
                 return (endpoint,)
             if endpoint == "models" and below.startswith(f"{endpoint_path}/"):
                 return (endpoint, below.removeprefix(f"{endpoint_path}/"))
-            if endpoint == "calls" and below.startswith(f"{endpoint_path}/"):
+            if endpoint in _WITH_ACTIONS and below.startswith(f"{endpoint_path}/"):
                 call_id, _, action = below.removeprefix(f"{endpoint_path}/").partition("/")
                 is_known = call_id != "" and action in _CALL_ACTIONS
                 return (endpoint, call_id, action) if is_known else (None,)

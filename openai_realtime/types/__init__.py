@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from openai_realtime.lazy_imports import lazy_names
 
 if TYPE_CHECKING:
-    from openai_realtime.types.annotations import JsonParam
+    from openai_realtime.types.annotations import (
+        JsonParam,
+    )
     from openai_realtime.types.audio import (
         AudioFormat,
         CustomVoice,
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
         TurnDetectionParam,
         VoiceName,
     )
-    from openai_realtime.types.base import RequestOptions
+    from openai_realtime.types.base import (
+        RequestOptions,
+    )
     from openai_realtime.types.call import (
         CallAcceptParams,
         CallConnectParams,
@@ -47,7 +51,53 @@ if TYPE_CHECKING:
         NestedSecretResponse,
         TranscriptionClientSecretParam,
     )
-    from openai_realtime.types.model import Model, ModelRetrieveParams
+    from openai_realtime.types.live import (
+        LiveAcceptParams,
+        LiveAcceptSessionParam,
+        LiveAssistantMessageParam,
+        LiveAudioOutputParam,
+        LiveAudioParam,
+        LiveClientParam,
+        LiveCreateParams,
+        LiveCreateResponse,
+        LiveCustomVoiceParam,
+        LiveDataChannelParam,
+        LiveHangupParams,
+        LiveInputMessageParam,
+        LiveInputTextParam,
+        LiveMessageParam,
+        LiveModel,
+        LiveOutputTextParam,
+        LiveReferParams,
+        LiveRejectParams,
+        LiveServerEventParam,
+        LiveSession,
+        LiveSessionParam,
+        LiveTransport,
+        LiveTransportParam,
+        LiveVoiceName,
+        LiveWakePolicyParam,
+    )
+    from openai_realtime.types.live_delegation import (
+        HostedTool,
+        LiveAllowedToolsParam,
+        LiveClientDelegationParam,
+        LiveDecisionsDelegationParam,
+        LiveDelegationParam,
+        LiveFunctionToolParam,
+        LiveReasoningParam,
+        LiveResponsesDelegationParam,
+        LiveResponsesParam,
+        LiveTextParam,
+        LiveToolChoiceFunctionParam,
+        LiveToolChoiceHostedParam,
+        LiveToolChoiceParam,
+        LiveToolParam,
+    )
+    from openai_realtime.types.model import (
+        Model,
+        ModelRetrieveParams,
+    )
     from openai_realtime.types.nested_session import (
         Audio,
         AudioEncoding,
@@ -163,9 +213,48 @@ __all__ = [
     "FlatToolParam",
     "FunctionTool",
     "FunctionToolParam",
+    "HostedTool",
     "Include",
     "IncomingCallData",
     "JsonParam",
+    "LiveAcceptParams",
+    "LiveAcceptSessionParam",
+    "LiveAllowedToolsParam",
+    "LiveAssistantMessageParam",
+    "LiveAudioOutputParam",
+    "LiveAudioParam",
+    "LiveClientDelegationParam",
+    "LiveClientParam",
+    "LiveCreateParams",
+    "LiveCreateResponse",
+    "LiveCustomVoiceParam",
+    "LiveDataChannelParam",
+    "LiveDecisionsDelegationParam",
+    "LiveDelegationParam",
+    "LiveFunctionToolParam",
+    "LiveHangupParams",
+    "LiveInputMessageParam",
+    "LiveInputTextParam",
+    "LiveMessageParam",
+    "LiveModel",
+    "LiveOutputTextParam",
+    "LiveReasoningParam",
+    "LiveReferParams",
+    "LiveRejectParams",
+    "LiveResponsesDelegationParam",
+    "LiveResponsesParam",
+    "LiveServerEventParam",
+    "LiveSession",
+    "LiveSessionParam",
+    "LiveTextParam",
+    "LiveToolChoiceFunctionParam",
+    "LiveToolChoiceHostedParam",
+    "LiveToolChoiceParam",
+    "LiveToolParam",
+    "LiveTransport",
+    "LiveTransportParam",
+    "LiveVoiceName",
+    "LiveWakePolicyParam",
     "MaxTokens",
     "McpApproval",
     "McpApprovalParam",
@@ -242,132 +331,51 @@ __all__ = [
 
 # Hidden from type checkers: with it, they would accept every misspelt name.
 if not TYPE_CHECKING:  # pragma: no branch
+    _MODULES = {
+        "types.annotations": "JsonParam",
+        "types.audio": "AudioFormat CustomVoice CustomVoiceParam Modality NestedTurnDetectionParam "
+        "NoiseReduction NoiseReductionParam SemanticVadParam ServerVadParam Transcription "
+        "TranscriptionModel TranscriptionParam TurnDetection TurnDetectionParam VoiceName",
+        "types.base": "RequestOptions",
+        "types.call": "CallAcceptParams CallConnectParams CallCreateParams CallHangupParams CallReferParams "
+        "CallRejectParams RealtimeCall",
+        "types.client_secret": "ClientSecret ClientSecretParam ExpiresAfterParam FlatSecretResponse "
+        "NestedSecretResponse TranscriptionClientSecretParam",
+        "types.live": "LiveAcceptParams LiveAcceptSessionParam LiveAssistantMessageParam "
+        "LiveAudioOutputParam LiveAudioParam LiveClientParam LiveCreateParams "
+        "LiveCreateResponse LiveCustomVoiceParam LiveDataChannelParam LiveHangupParams "
+        "LiveInputMessageParam LiveInputTextParam LiveMessageParam LiveModel "
+        "LiveOutputTextParam LiveReferParams LiveRejectParams LiveServerEventParam "
+        "LiveSession LiveSessionParam LiveTransport LiveTransportParam LiveVoiceName "
+        "LiveWakePolicyParam",
+        "types.live_delegation": "HostedTool LiveAllowedToolsParam LiveClientDelegationParam "
+        "LiveDecisionsDelegationParam LiveDelegationParam LiveFunctionToolParam "
+        "LiveReasoningParam LiveResponsesDelegationParam LiveResponsesParam LiveTextParam "
+        "LiveToolChoiceFunctionParam LiveToolChoiceHostedParam LiveToolChoiceParam "
+        "LiveToolParam",
+        "types.model": "Model ModelRetrieveParams",
+        "types.nested_session": "Audio AudioEncoding AudioEncodingParam AudioInput AudioInputParam AudioOutput "
+        "AudioOutputParam AudioParam ClientSecretCreateParams ClientSecretCreateResponse "
+        "NestedRealtimeSession NestedSession NestedTranscriptionSession RealtimeSessionParam "
+        "Reasoning ReasoningParam TranscriptionAudioParam TranscriptionSessionParam",
+        "types.session": "Include MaxTokens Prompt PromptParam RealtimeModel RealtimeSessionCreateResponse "
+        "RealtimeTranscriptionSessionCreateResponse RetentionRatioTruncation "
+        "RetentionRatioTruncationParam SecretPoolParams SessionCreateParams TokenLimits "
+        "TokenLimitsParam TracingConfiguration TracingConfigurationParam "
+        "TranscriptionSessionCreateParams",
+        "types.sideband": "ErrorEvent Reconnected ResponseDone SessionEvent SidebandEvent SidebandUsage",
+        "types.tools": "ConnectorId FlatToolChoice FlatToolParam FunctionTool FunctionToolParam McpApproval "
+        "McpApprovalParam McpTool McpToolFilter McpToolFilterParam McpToolParam NestedTool "
+        "NestedToolChoice NestedToolParam ToolChoiceFunctionParam ToolChoiceMcpParam",
+        "types.translation": "RealtimeTranslationSession TranslationAudio TranslationAudioParam "
+        "TranslationClientSecretCreateParams TranslationClientSecretCreateResponse "
+        "TranslationInput TranslationInputParam TranslationNoiseReductionParam "
+        "TranslationOutput TranslationOutputParam TranslationSessionParam "
+        "TranslationTranscriptionParam",
+        "types.webhook": "IncomingCallData RealtimeCallIncoming SipHeader WebhookEvent",
+    }
     __getattr__ = lazy_names(
-        __name__,
-        {
-            "types.annotations": ("JsonParam",),
-            "types.audio": (
-                "AudioFormat",
-                "CustomVoice",
-                "CustomVoiceParam",
-                "Modality",
-                "NestedTurnDetectionParam",
-                "NoiseReduction",
-                "NoiseReductionParam",
-                "SemanticVadParam",
-                "ServerVadParam",
-                "Transcription",
-                "TranscriptionModel",
-                "TranscriptionParam",
-                "TurnDetection",
-                "TurnDetectionParam",
-                "VoiceName",
-            ),
-            "types.base": ("RequestOptions",),
-            "types.call": (
-                "CallAcceptParams",
-                "CallConnectParams",
-                "CallCreateParams",
-                "CallHangupParams",
-                "CallReferParams",
-                "CallRejectParams",
-                "RealtimeCall",
-            ),
-            "types.client_secret": (
-                "ClientSecret",
-                "ClientSecretParam",
-                "ConnectorId",
-                "ExpiresAfterParam",
-                "FlatSecretResponse",
-                "NestedSecretResponse",
-                "TranscriptionClientSecretParam",
-            ),
-            "types.model": ("Model", "ModelRetrieveParams"),
-            "types.nested_session": (
-                "Audio",
-                "AudioEncoding",
-                "AudioEncodingParam",
-                "AudioInput",
-                "AudioInputParam",
-                "AudioOutput",
-                "AudioOutputParam",
-                "AudioParam",
-                "ClientSecretCreateParams",
-                "ClientSecretCreateResponse",
-                "NestedRealtimeSession",
-                "NestedSession",
-                "NestedTranscriptionSession",
-                "RealtimeSessionParam",
-                "Reasoning",
-                "ReasoningParam",
-                "TranscriptionAudioParam",
-                "TranscriptionSessionParam",
-            ),
-            "types.session": (
-                "Include",
-                "MaxTokens",
-                "Prompt",
-                "PromptParam",
-                "RealtimeModel",
-                "RealtimeSessionCreateResponse",
-                "RealtimeTranscriptionSessionCreateResponse",
-                "RetentionRatioTruncation",
-                "RetentionRatioTruncationParam",
-                "SecretPoolParams",
-                "SessionCreateParams",
-                "TokenLimits",
-                "TokenLimitsParam",
-                "TracingConfiguration",
-                "TracingConfigurationParam",
-                "TranscriptionSessionCreateParams",
-            ),
-            "types.sideband": (
-                "ErrorEvent",
-                "Reconnected",
-                "ResponseDone",
-                "SessionEvent",
-                "SidebandEvent",
-                "SidebandUsage",
-            ),
-            "types.tools": (
-                "ConnectorId",
-                "FlatToolChoice",
-                "FlatToolParam",
-                "FunctionTool",
-                "FunctionToolParam",
-                "McpApproval",
-                "McpApprovalParam",
-                "McpTool",
-                "McpToolFilter",
-                "McpToolFilterParam",
-                "McpToolParam",
-                "NestedTool",
-                "NestedToolChoice",
-                "NestedToolParam",
-                "ToolChoiceFunctionParam",
-                "ToolChoiceMcpParam",
-            ),
-            "types.translation": (
-                "RealtimeTranslationSession",
-                "TranslationAudio",
-                "TranslationAudioParam",
-                "TranslationClientSecretCreateParams",
-                "TranslationClientSecretCreateResponse",
-                "TranslationInput",
-                "TranslationInputParam",
-                "TranslationNoiseReductionParam",
-                "TranslationOutput",
-                "TranslationOutputParam",
-                "TranslationSessionParam",
-                "TranslationTranscriptionParam",
-            ),
-            "types.webhook": (
-                "IncomingCallData",
-                "RealtimeCallIncoming",
-                "SipHeader",
-                "WebhookEvent",
-            ),
-        },
+        __name__, {module: names.split() for module, names in _MODULES.items()}
     )
 
 

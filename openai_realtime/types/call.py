@@ -13,6 +13,9 @@ from openai_realtime.types.annotations import STRICT, Between, Expect
 from openai_realtime.types.base import RequestOptions
 from openai_realtime.types.nested_session import NestedSessionParameters, RealtimeSessionParam
 
+SipStatus = Annotated[int, Field(ge=300, le=699), Expect("a SIP status code from 300 to 699")]
+"""The status with which a phone call is rejected."""
+
 
 @with_config(STRICT)
 class CallParameters(TypedDict, total=False):
@@ -50,9 +53,7 @@ class CallAcceptParams(CallAcceptParameters, RequestOptions, total=False):
 class CallRejectParameters(TypedDict):
     """Why a phone call is rejected."""
 
-    status_code: NotRequired[
-        Annotated[int, Field(ge=300, le=699), Expect("a SIP status code from 300 to 699")]
-    ]
+    status_code: NotRequired[SipStatus]
     """The SIP status sent to the caller, such as 486 (busy). Default: 603 (decline)."""
 
 

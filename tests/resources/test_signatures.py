@@ -27,6 +27,13 @@ from openai_realtime.types.call import (
     CallReferParams,
     CallRejectParams,
 )
+from openai_realtime.types.live import (
+    LiveAcceptParams,
+    LiveCreateParams,
+    LiveHangupParams,
+    LiveReferParams,
+    LiveRejectParams,
+)
 from openai_realtime.types.model import ModelRetrieveParams
 from openai_realtime.types.nested_session import ClientSecretCreateParams
 from openai_realtime.types.session import SessionCreateParams, TranscriptionSessionCreateParams
@@ -42,6 +49,11 @@ METHODS: dict[str, Any] = {
     "calls.reject": CallRejectParams,
     "calls.refer": CallReferParams,
     "calls.hangup": CallHangupParams,
+    "live.create": LiveCreateParams,
+    "live.sessions.accept": LiveAcceptParams,
+    "live.sessions.reject": LiveRejectParams,
+    "live.sessions.refer": LiveReferParams,
+    "live.sessions.hangup": LiveHangupParams,
     "models.retrieve": ModelRetrieveParams,
 }
 CLIENTS: dict[str, Any] = {
@@ -63,7 +75,8 @@ def test_a_signature_names_every_keyword(client: str, path: str) -> None:
     params = METHODS[path]
     parameters = dict(inspect.signature(method_of(client, path)).parameters)
     if "create" not in path:
-        first = parameters.pop("model" if path == "models.retrieve" else "call_id")
+        names = {"models": "model", "live": "session_id"}
+        first = parameters.pop(names.get(path.partition(".")[0], "call_id"))
         assert (first.kind, first.annotation) == (first.POSITIONAL_OR_KEYWORD, str)
     assert parameters.keys() == params.__annotations__.keys()
     for name, parameter in parameters.items():
