@@ -218,8 +218,8 @@ class MockBackend:
         if endpoint == "live":
             return self._create_live_session(request)
         parameters = self._profile.parse_request(_json_object(request.body), endpoint)
-        model = as_object(parameters.get("session", parameters)).get("model")
-        check_model(model, is_live=False)
+        named = as_object(parameters.get("session", parameters)).get("model")
+        check_model(named, is_live=False)
         session = CREATE_SESSION[endpoint](parameters)
         body = self._profile.format_response(session)
         value, _ = _secret_in(body)
