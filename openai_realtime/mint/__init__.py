@@ -1,4 +1,4 @@
-"""A mint service: the endpoint from which browsers and phones get a client secret (extra `mint`).
+"""A mint service: client secrets for browsers and phones, or calls that it ends (extra `mint`).
 
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import mint_app
@@ -8,6 +8,7 @@ app = mint_app(
     session={"model": "gpt-realtime-2.1", "voice": "verse"},
     authorize=signed_in_user,  # Request -> the principal, or None
     origins=["https://app.example"],
+    max_duration=900,  # with it, the service begins calls too, and ends them
 )
 """
 
