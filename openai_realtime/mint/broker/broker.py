@@ -6,10 +6,10 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVarTuple, Unpack
 
 import anyio
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from openai_realtime.mint.request_body import Choice
     from openai_realtime.mint.telemetry import AccessEntry
     from openai_realtime.types.call import RealtimeCall
+
+Arguments = TypeVarTuple("Arguments")
 
 _CODES = (TOO_OFTEN, TOO_BUSY, TOO_MANY_CALLS, TOO_BUSY)
 """The codes for the waits of `Registry.reserve`."""
@@ -178,6 +180,19 @@ class Broker:
             with anyio.CancelScope(shield=True):
                 await self.registry.leave()
 
+    def _start(
+        self, work: Callable[[Unpack[Arguments]], Awaitable[None]], *arguments: *Arguments
+    ) -> None:
+        """Start work for one call. If it fails, the other calls still end in time."""
+
+        async def run() -> None:
+            try:
+                await work(*arguments)
+            except Exception:  # noqa: BLE001 - whatever the cause, it concerns one call
+                logger.exception("The work for a call failed")
+
+        self._group.start_soon(run)
+
     async def _shut_down(self) -> None:
         """Hang up every call of this process, or, if others will do it, finish what is under way."""
         self._is_closing = True
@@ -192,8 +207,6 @@ class Broker:
     def _has_more_to_hang_up(self) -> bool:
         table = self.registry.table
         return not self.registry.is_shared and any(call.phase == "ending" for call in table)
-
-    # --- A trade ------------------------------------------------------------------------------
 
     async def _trade(self, trade: Trade) -> None:
         self._trades += 1
@@ -275,7 +288,7 @@ class Broker:
             self._end_here(call, "not_recorded")
             raise EndpointError(NOT_RECORDED)
         self._metrics.began()
-        self._group.start_soon(self._listener.tell, _event("began", call))
+        self._start(self._listener.tell, _event("began", call))
         if self._is_closing and not self.registry.is_shared:
             call.ask_to_end("shutdown", time.monotonic())
         elif trade.was_abandoned:
@@ -284,8 +297,6 @@ class Broker:
             self._end_here(call, call.reason)
             raise EndpointError(CALL_ENDED)
         self._wake.set()
-
-    # --- The end of calls ---------------------------------------------------------------------
 
     def _end_here(self, call: CallRecord, reason: EndReason) -> None:
         call.ask_to_end(reason, time.monotonic())
@@ -312,19 +323,21 @@ class Broker:
             if call.phase == "ending":
                 self._start_hang_up(call)
             else:
-                self._group.start_soon(self._finish_orphan, call)
+                self._start(self._finish_orphan, call)
 
     async def _synchronize(self) -> None:
         is_available = True
         while True:
             try:
                 for call in await self.registry.synchronize():
-                    self._group.start_soon(self._tell_end, call)
+                    self._start(self._tell_end, call)
                 is_available = True
             except RegistryUnavailableError as error:
                 if is_available:
                     logger.warning("The registry of calls is unusable: %s", error)
                 is_available = False
+            except Exception:  # noqa: BLE001 - the next exchange may work
+                logger.exception("The registry of calls failed")
             self._wake.set()
             await anyio.sleep(_SYNCHRONIZE_SECONDS)
 
@@ -334,7 +347,7 @@ class Broker:
         if attempt is None:
             attempt = self._hanging_up[call.id] = anyio.Event()
             call.next_attempt = math.inf
-            self._group.start_soon(self._hang_up_once, call, attempt)
+            self._start(self._hang_up_once, call, attempt)
         return attempt
 
     async def _hang_up_once(self, call: CallRecord, attempt: anyio.Event) -> None:

@@ -32,6 +32,7 @@ from openai_realtime.mint.broker import broker as broker_module
 from openai_realtime.mint.broker import events as events_module
 from openai_realtime.mint.broker import life
 from openai_realtime.mint.broker.provider_calls import Offer
+from openai_realtime.mint.broker.registry import MemoryRegistry
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 BACKENDS = ["asyncio", "trio"]
@@ -322,6 +323,32 @@ def test_a_provider_that_does_not_hang_up_is_asked_again(
         assert len(hung_up(provider)) == 4
         assert caplog.text.count("A call could not be hung up") == 3
         assert metrics(page)['hang_ups_total{outcome="failed"}'] == 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_failure_with_one_call_does_not_keep_the_others_from_ending(
+    provider: MockRealtimeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    backend: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def fail_to_synchronize(_: object) -> list[Any]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(MemoryRegistry, "synchronize", fail_to_synchronize)
+    with caller(provider, backend=backend, max_duration=1, max_concurrent=2) as page:
+        first = begun(page)
+        with monkeypatch.context() as patched:
+            patched.setattr(events_module.CallMetrics, "ended", fail)
+            assert page.delete(first).status_code == 204
+            until(lambda: "The work for a call failed" in caplog.text)
+        assert "The registry of calls failed" in caplog.text
+        begun(page)
+        until(lambda: len(hung_up(provider)) == 2)
+        until(lambda: metrics(page).get('ended_total{reason="max_duration"}') == 1)
 
 
 def test_all_who_hang_up_at_once_wait_for_one_attempt(provider: MockRealtimeServer) -> None:
