@@ -118,11 +118,12 @@ def test_the_oldest_call_ends_for_a_new_one(
 ) -> None:
     options: dict[str, Any] = {"at_limit": "end_oldest", "max_concurrent": 2}
     with caller(provider, backend=backend, on_call=told.append, **options) as page:
+        began: list[str] = []
         for _ in range(4):
             begun(page)
+            began.append(running(page, "ann")[-1].call_id)
         begun(page, "bob")
         until(lambda: reasons(told) == ["replaced", "replaced"])
-        began = [event.call_id for event in told if event.type == "began"]
         assert sorted(hung_up(provider)) == sorted(began[:2])
         assert [call.call_id for call in running(page, "ann")] == began[2:4]
 
