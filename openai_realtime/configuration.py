@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypedDict, cast
+from typing import Final, TypedDict, cast
 
 from openai_realtime import core
 from openai_realtime._version import __version__
@@ -237,12 +237,13 @@ _OF_ONE_PROVIDER = frozenset(
     {"api_key", "default_headers", "default_query", "organization", "project"}
 )
 """The settings that may hold a key, or that mean nothing to another provider."""
-_SETTING_NAMES = AsyncClientOptions.__annotations__.keys() | ClientOptions.__annotations__.keys()
+CLIENT_SETTINGS: Final = frozenset(AsyncClientOptions.__annotations__)
+"""The names of a client's settings."""
 
 
 def _check_names(options: AnyClientOptions) -> None:
-    for name in options.keys() - _SETTING_NAMES:
-        hint = official_hint(SETTINGS, name) or suggestion(name, _SETTING_NAMES)
+    for name in options.keys() - CLIENT_SETTINGS:
+        hint = official_hint(SETTINGS, name) or suggestion(name, CLIENT_SETTINGS)
         message = f"{name} is not a known setting{hint}"
         raise ConfigurationError(message)
     if (not_given := not_given_in(options)) is not None:

@@ -27,7 +27,7 @@ _MERGES = "with_options() merges them, and None as a value removes one"
 
 _RESOURCES: Final = {
     **_same("with_raw_response with_streaming_response", f"call create directly, {_META}"),
-    **_same("connect", _NO_CONNECTION),
+    **_same("connect", f"{_NO_CONNECTION}; client.calls.connect(call_id) joins its call"),
     **_same("list delete", _OPENAI_ONLY),
 }
 

@@ -55,7 +55,7 @@ def objects() -> dict[str, Any]:
         ("async client", "close", "aclose"),
         ("resource", "with_raw_response", r"\.meta"),
         ("resource", "with_streaming_response", r"\.meta"),
-        ("calls", "connect", "opens no voice connection"),
+        ("resource", "connect", r"client\.calls\.connect\(call_id\)"),
         ("translations", "with_raw_response", r"\.meta"),
         ("response", "_request_id", r"meta\.request_id"),
         ("response", "to_dict", r"model_dump\(\)"),

@@ -16,6 +16,7 @@ import typer
 
 import openai_realtime
 from openai_realtime.cli import output
+from openai_realtime.cli.failures import failure_of
 from openai_realtime.cli.options import (
     SESSION,
     ConnectionOptions,
@@ -100,7 +101,7 @@ def _checks_of_server(options: DoctorOptions, connection: ConnectionOptions) -> 
     except NoApiKeyError as error:
         yield Check("key", "fail", f"{error}. {error.hint}")
     except ConfigurationError as error:
-        yield Check("setup", "fail", str(error))
+        yield Check("setup", "fail", failure_of(error).text)
 
 
 def _checks_of_network(client: SyncRealtimeSessionsClient, model: str | None) -> Iterator[Check]:

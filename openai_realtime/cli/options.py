@@ -42,6 +42,7 @@ from openai_realtime.cli.provider_choice import (
     listed,
     profile_name,
     provider_options,
+    token_source,
 )
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import ParameterError
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from openai_realtime import (
-        SubjectTokenSource,
         SyncRealtimeSessionsClient,
         WorkloadIdentity,
     )
@@ -371,20 +371,10 @@ class ConnectionOptions(ProviderOptions):
         if self.identity_provider_id is None or self.service_account_id is None:
             message = f"a workload identity needs {listed(_IDENTITY[:2], ' and ')}"
             raise ParameterError(message)
-        source: SubjectTokenSource
-        match self.subject_token:
-            case None:
-                source = openai_realtime.SubjectTokenFile()
-            case "azure":
-                source = openai_realtime.AzureManagedIdentity()
-            case "gcp":
-                source = openai_realtime.GcpMetadata()
-            case path:
-                source = openai_realtime.SubjectTokenFile(path)
         return openai_realtime.workload_identity(
             identity_provider_id=self.identity_provider_id,
             service_account_id=self.service_account_id,
-            subject_token=source,
+            subject_token=token_source(self.subject_token),
         )
 
     def _check_mock(self) -> None:

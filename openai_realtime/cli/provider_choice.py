@@ -1,4 +1,4 @@
-"""The providers that a command can call, and the options that each of them takes."""
+"""The providers that a command can call, the options that each takes, and sources of tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+import openai_realtime
 from openai_realtime import providers
 from openai_realtime.cli.parameters import option_name
 from openai_realtime.core.base_url import check_base_url
@@ -14,6 +15,7 @@ from openai_realtime.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from openai_realtime import SubjectTokenSource
     from openai_realtime.testing import profiles
 
 ProviderName = Literal["openai", "azure", "azure-preview", "xai", "elevenlabs", "litellm"]
@@ -82,3 +84,19 @@ def check_without_provider(unwanted: list[str]) -> None:
 def listed(options: Iterable[str], separator: str) -> str:
     """Return the options of these fields as text."""
     return separator.join(map(option_name, options))
+
+
+def token_source(name: str | None) -> SubjectTokenSource:
+    """Return the source of a workload identity's subject tokens: `azure`, `gcp` or a file's path.
+
+    None is the file of a pod's service account.
+    """
+    match name:
+        case None:
+            return openai_realtime.SubjectTokenFile()
+        case "azure":
+            return openai_realtime.AzureManagedIdentity()
+        case "gcp":
+            return openai_realtime.GcpMetadata()
+        case path:
+            return openai_realtime.SubjectTokenFile(path)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeGuard, TypeVar,
 
 from openai_realtime.core.deadline import Deadline, deadline_passed
 from openai_realtime.core.error_responses import (
+    NO_ENDPOINT,
     find_hint,
     is_bare_404,
     shown_headers,
@@ -344,7 +345,8 @@ class Exchange(Generic[T]):
             return error
         first.attempts = self._attempts
         if is_bare_404(first.status_code, first.code):
-            first.hint = NO_ENDPOINT_HINT
+            hints = {NO_ENDPOINT: NO_ENDPOINT_HINT, **self.call.hints}
+            first.hint = find_hint(hints, first.status_code, first.code)
         return first
 
     def _abandon(self, error: BaseException) -> None:

@@ -91,6 +91,8 @@ _SECRET_MEMBERS = frozenset(
         "x_api_key",
     }
 )
+# The texts in an object of this name are secrets: an MCP server's headers.
+_HEADERS = "headers"
 _MAX_MEMBER_NAME = max(map(len, _SECRET_MEMBERS))
 
 
@@ -166,7 +168,7 @@ class Sanitizer:
     def json(self, value: Json, convert: Callable[[str, int], str] | None = None) -> Json:
         """Return a copy of a JSON value, safe to show: at most 8 KiB of texts and names.
 
-        Texts of members such as `token` are masked. `convert` makes other texts safe;
+        Texts of members such as `token`, and in an object `headers`, are masked. `convert` makes other texts safe;
         the default is `text`.
         """
         return _Copy(self, convert or self.text).of(value)
@@ -266,7 +268,7 @@ class _Copy:
         self._convert = convert
         self._room = MAX_BODY_CHARACTERS
 
-    def of(self, value: Json, depth: int = 1) -> Json:
+    def of(self, value: Json, depth: int = 1, name: str = "") -> Json:
         if isinstance(value, RedactedStr):  # its repr is masked
             return value
         if isinstance(value, str):
@@ -277,7 +279,7 @@ class _Copy:
         if isinstance(value, list):
             return self._items(value, depth)
         if isinstance(value, dict):
-            return self._members(value, depth)
+            return self._members(value, depth, are_headers=name == _HEADERS)
         return self._integer(value) if type(value) is int else value
 
     def _items(self, items: list[Json], depth: int) -> Json:
@@ -289,7 +291,7 @@ class _Copy:
             shown.append(self.of(item, depth + 1))
         return shown
 
-    def _members(self, members: dict[str, Json], depth: int) -> Json:
+    def _members(self, members: dict[str, Json], depth: int, *, are_headers: bool) -> Json:
         shown: dict[str, Json] = {}
         for name, member in members.items():
             if self._room <= 0:
@@ -297,8 +299,8 @@ class _Copy:
                 break
             shown_name = self._sanitizer.text(name, MAX_NAME_CHARACTERS)
             self._room -= len(shown_name)
-            is_secret = isinstance(member, str) and is_secret_name(name)
-            shown[shown_name] = MASK if is_secret else self.of(member, depth + 1)
+            is_secret = isinstance(member, str) and (are_headers or is_secret_name(name))
+            shown[shown_name] = MASK if is_secret else self.of(member, depth + 1, name)
         return shown
 
     def _text(self, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Literal, Required, cast
 
 from typing_extensions import TypedDict
 
+from openai_realtime.configuration import CLIENT_SETTINGS
 from openai_realtime.core.base_url import URLObject, url_text
 from openai_realtime.errors import ConfigurationError, suggestion, wrapper_hint
 from openai_realtime.mint.authorization import Authorize
@@ -131,6 +132,7 @@ _REQUIRED = {
     "authorize": "without it, anyone could mint at your expense",
     "session": "the parameters of the session, chosen by the server",
 }
+_OF_CLIENT = ": it is a setting of the client, such as RealtimeSessionsClient(timeout=10)"
 _CALL_OPTIONS = CallOptions.__annotations__.keys() - MintOptions.__annotations__.keys()
 _MAPPINGS = {
     "session": 'the parameters {"model": "gpt-realtime-2.1"}',
@@ -147,7 +149,8 @@ def check_options(arguments: CommonOptions, known: type) -> None:
     _mask_secrets(options)
     names = known.__annotations__.keys()
     for name in options.keys() - names:
-        message = f"{name} is not a known option{suggestion(name, names)}"
+        hint = _OF_CLIENT if name in CLIENT_SETTINGS else suggestion(name, names)
+        message = f"{name} is not a known option{hint}"
         raise ConfigurationError(message)
     for name, reason in _REQUIRED.items():
         if options.get(name) is None:

@@ -77,6 +77,14 @@ def test_nothing_is_set(shell: Shell) -> None:
     ("arguments", "environment", "failed"),
     [
         ("--base-url ftp://x", {}, {"setup": "base_url is unusable"}),
+        (
+            "--base-url http://a.example/v1",
+            {},
+            {
+                "setup": "base_url is unusable: it must be https, because plain http would show the "
+                "API key to the network; or pass --allow-http"
+            },
+        ),
         ("", {"OPENAI_WEBHOOK_SECRET": "whsec_1"}, {"webhook": "The webhook secret is unusable"}),
         ("--storage nonsense", {}, {"storage": "storage is unusable: it must be memory://"}),
         (

@@ -20,6 +20,7 @@ from openai_realtime import (
     RetryPolicy,
     Timeout,
 )
+from openai_realtime.core.error_responses import NO_ENDPOINT
 from openai_realtime.core.events import (
     AttemptFinished,
     AttemptSent,
@@ -441,6 +442,15 @@ def test_when_the_fallback_is_not_there_either() -> None:
         "check base_url (it ends in /v1 at most providers)"
     )
     assert world.events[-1] == CallFinished(1, OPERATION, 2, 2.0, caught.value, 500)
+
+
+def test_when_neither_is_there_the_calls_own_hint_stays() -> None:
+    world = with_fallback()
+    own = world.call._replace(hints={NO_ENDPOINT: "The model is gone"}, fallback=None)
+    world.call = own._replace(fallback=lambda _: own)
+    with pytest.raises(NotFoundError) as caught:
+        world.run(NOT_THERE, NOT_THERE)
+    assert caught.value.hint == "The model is gone"
 
 
 NO_DEPLOYMENT = Response(

@@ -229,6 +229,12 @@ def test_a_copy_keeps_what_is_no_text() -> None:
     assert Sanitizer().json([secret]) == [secret]
 
 
+def test_the_texts_of_headers_are_masked() -> None:
+    value: Json = {"headers": {"X-Tenant": "t", "n": 1}, "other": {"X-Tenant": "t"}}
+    shown = {"headers": {"X-Tenant": MASK, "n": 1}, "other": {"X-Tenant": "t"}}
+    assert Sanitizer().json([value]) == [shown]
+
+
 def test_what_follows_on_a_long_secret_is_shown() -> None:
     assert sanitize_text(f"{TOKEN} is not known here", (TOKEN,), 40) == f"{MASK} is not known here"
 

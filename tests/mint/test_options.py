@@ -55,6 +55,10 @@ def client() -> RealtimeSessionsClient:
         ({"session": {"speed": 9}}, "speed must be"),
         ({"origin": ["https://a.example"]}, "did you mean origins"),
         ({"nonsense": 1}, "nonsense is not a known option$"),
+        (
+            {"default_headers": {"x-tenant": "t"}},
+            "default_headers is .*: it is a setting of the client",
+        ),
         ({"origins": "https://a.example"}, "a list"),
         ({"origins": ["*"]}, "every page"),
         ({"origins": ["https://*.a.example"]}, "every page"),

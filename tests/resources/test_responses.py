@@ -125,7 +125,8 @@ def test_what_only_looks_suspicious_is_read(body: dict[str, Any]) -> None:
     [
         {"value": "ek_LEAKED_0123"},
         {"session": {"client_secret": {"value": "ek_LEAKED_0123"}}},
-        {"tools": [{"type": "mcp", "authorization": "LEAKED"}]},
+        {"tools": [{"type": "mcp", "authorization": "LEAKED", "headers": {"X": "LEAKED"}}]},
+        {"new": {"headers": {"X": "LEAKED"}}},
         {"note": ["sk-LEAKED_0123"]},
     ],
 )
