@@ -55,7 +55,7 @@ _UNSUPPORTED_BY_ELEVENLABS: Final = (
 MAX_LIFETIME: Final = 7200
 NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 _OPENAI = re.compile(
-    r"https://(?:[a-z]{2,8}\.)?api\.openai\.com(?![^:/])", re.ASCII | re.IGNORECASE
+    r"https://(?:[a-z]{2,8}(?:-[a-z]{2,8})?\.)?api\.openai\.com(?![^:/])", re.ASCII | re.IGNORECASE
 )
 _REGION = re.compile(r"[a-z]{2,8}", re.ASCII)
 

@@ -166,6 +166,7 @@ def test_the_warning_points_at_the_callers_line(is_sync: bool, on: Callable[[dat
         (providers.openai(region="eu"), True),
         (providers.compatible("https://API.openai.com:443/v1/"), True),
         (providers.compatible("https://api.openai.com"), True),
+        (providers.compatible("https://mtls-eu.api.openai.com/v1"), True),
         (providers.compatible("https://api.openai.com.example/v1"), False),
         (providers.compatible("https://gateway.example/api.openai.com/v1"), False),
         (providers.azure("https://mine.openai.azure.com"), False),

@@ -61,7 +61,7 @@ RESPONSES = {
 }
 NOT_COMPARED = {
     "calls.hangup": "it has no parameters",
-    "connect": "a WebSocket, which this package does not open",
+    "connect": "a WebSocket, whose events are not compared; here it is calls.connect",
     "translations.connect": "a WebSocket, which this package does not open",
 }
 """The methods of the official `client.realtime` that are not compared, and why."""
