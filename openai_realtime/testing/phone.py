@@ -177,15 +177,25 @@ class SignedWebhook:
 
 
 class MockPhoneCall(MockCall):
-    """A phone call whose webhook is sent to your URL."""
+    """A phone call whose webhook is sent to your URL; for a call at both APIs there are two."""
 
-    def __init__(self, call_id: str, answer_within: float, webhook: SignedWebhook) -> None:
-        super().__init__(call_id, answer_within)
-        self.webhook: SignedWebhook = webhook
+    def __init__(
+        self,
+        call_id: str,
+        answer_within: float,
+        *webhooks: SignedWebhook,
+        session_id: str = "",
+    ) -> None:
+        super().__init__(call_id, answer_within, session_id=session_id)
+        self.webhooks: tuple[SignedWebhook, ...] = webhooks
+        """The webhooks that announced the call: for a call at both APIs, Realtime's comes first."""
+        self._deliveries: list[int | Exception] = []
+        """The statuses of your responses to the webhooks, or why there was no response."""
+
+    @property
+    def webhook(self) -> SignedWebhook:
         """The webhook that announced the call: `phone.deliver(call.webhook)` replays it."""
-        self._delivered = threading.Event()
-        self._delivery: int | Exception | None = None
-        """The status of your response to the webhook, or why there was no response."""
+        return self.webhooks[0]
 
     def wait_for_decision(
         self, kind: DecisionKind | None = None, *, timeout: float = 5
@@ -197,7 +207,7 @@ class MockPhoneCall(MockCall):
         """
         decision = self._first_decision(kind, timeout)
         if decision is None:
-            delivery = "none yet" if self._delivery is None else self._delivery
+            delivery = ", ".join(map(str, self._deliveries)) or "none yet"
             message = (
                 f"The call was not {kind or 'decided'}: it is {self.state}, "
                 f"and the response to its webhook was: {delivery}"
@@ -206,25 +216,32 @@ class MockPhoneCall(MockCall):
         return decision
 
     def wait_for_delivery(self, *, timeout: float = 5) -> int:
-        """Return the HTTP status of your response to the webhook. Blocks.
+        """Return the HTTP status of your response to the webhook; of two, the greater. Blocks.
 
         Raises `TimeoutError` when there is no response within `timeout` seconds, and `OSError` or
         `http.client.HTTPException` when the webhook cannot be delivered.
         """
-        if not self._delivered.wait(timeout) or self._delivery is None:
+        with self._changed:
+            is_complete = self._changed.wait_for(
+                lambda: len(self._deliveries) == len(self.webhooks), timeout
+            )
+        if not is_complete:
             message = f"There was no response to the webhook in {timeout:g} s"
             raise TimeoutError(message)
-        if isinstance(self._delivery, Exception):
-            raise self._delivery
-        return self._delivery
+        for delivery in self._deliveries:
+            if isinstance(delivery, Exception):
+                raise delivery
+        return max(status for status in self._deliveries if isinstance(status, int))
 
-    def deliver(self, send: Callable[[SignedWebhook], int]) -> None:
-        """Send the webhook with `send`, and store the status or the error."""
+    def deliver(self, send: Callable[[SignedWebhook], int], webhook: SignedWebhook) -> None:
+        """Send a webhook with `send`, and store the status or the error."""
         try:
-            self._delivery = send(self.webhook)
+            delivery: int | Exception = send(webhook)
         except (OSError, http.client.HTTPException) as error:
-            self._delivery = error
-        self._delivered.set()
+            delivery = error
+        with self._changed:
+            self._deliveries.append(delivery)
+            self._changed.notify_all()
 
 
 class MockPhone:
@@ -235,7 +252,7 @@ class MockPhone:
         self._key = SigningKey.read(secret)
         self._register = register
 
-    def ring(
+    def ring(  # noqa: PLR0913 - options, by name
         self,
         *,
         from_: str = "+4930123456",
@@ -243,22 +260,32 @@ class MockPhone:
         sip_headers: Mapping[str, str] | None = None,
         answer_within: float = 5,
         age: float = 0,
+        api: Literal["realtime", "live", "both"] = "realtime",
     ) -> MockPhoneCall:
         """Begin a call, and return it at once. Another thread sends the webhook.
+
+        `api` says where it rings: `live` sends `live.transport.incoming` in place of
+        `realtime.call.incoming`, and `both` sends both, as OpenAI may for one call.
 
         `from_` and `to` are numbers or whole SIP URIs; `sip_headers` are added to From and To. A
         call that is neither accepted nor rejected within `answer_within` seconds is missed. The
         webhook's timestamp is `age` seconds in the past; 600 is too old for a verifier.
         """
-        call_id = new_id("rtc")
+        call_id = "" if api == "live" else new_id("rtc")
+        session_id = "" if api == "realtime" else new_id("live")
         headers = {"From": _sip_address(from_), "To": _sip_address(to), **(sip_headers or {})}
-        data = {
-            "call_id": call_id,
-            "sip_headers": [{"name": name, "value": headers[name]} for name in headers],
-        }
-        call = MockPhoneCall(call_id, answer_within, self.sign(data, age=age))
+        data = {"sip_headers": [{"name": name, "value": headers[name]} for name in headers]}
+        webhooks: list[SignedWebhook] = []
+        if call_id:
+            webhooks.append(self.sign({"call_id": call_id, **data}, age=age))
+        if session_id:
+            live = {"type": "sip", "session_id": session_id, **data}
+            webhooks.append(self.sign(live, type="live.transport.incoming", age=age))
+        call = MockPhoneCall(call_id, answer_within, *webhooks, session_id=session_id)
         self._register(call)
-        threading.Thread(target=call.deliver, args=(self.deliver,), daemon=True).start()
+        for webhook in webhooks:
+            arguments = (self.deliver, webhook)
+            threading.Thread(target=call.deliver, args=arguments, daemon=True).start()
         return call
 
     def sign(

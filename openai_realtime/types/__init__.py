@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from openai_realtime.lazy_imports import lazy_names
 
 if TYPE_CHECKING:
-    from openai_realtime.types.annotations import (
-        JsonParam,
-    )
+    from openai_realtime.types.annotations import JsonParam
     from openai_realtime.types.audio import (
         AudioFormat,
         CustomVoice,
@@ -31,9 +29,7 @@ if TYPE_CHECKING:
         TurnDetectionParam,
         VoiceName,
     )
-    from openai_realtime.types.base import (
-        RequestOptions,
-    )
+    from openai_realtime.types.base import RequestOptions
     from openai_realtime.types.call import (
         CallAcceptParams,
         CallConnectParams,
@@ -94,10 +90,7 @@ if TYPE_CHECKING:
         LiveToolChoiceParam,
         LiveToolParam,
     )
-    from openai_realtime.types.model import (
-        Model,
-        ModelRetrieveParams,
-    )
+    from openai_realtime.types.model import Model, ModelRetrieveParams
     from openai_realtime.types.nested_session import (
         Audio,
         AudioEncoding,
@@ -177,13 +170,22 @@ if TYPE_CHECKING:
         TranslationTranscriptionParam,
     )
     from openai_realtime.types.webhook import (
+        AnyWebhookEvent,
+        IncomingCall,
         IncomingCallData,
+        LiveConnectedData,
+        LiveIncomingData,
+        LiveTransportConnected,
+        LiveTransportIncoming,
         RealtimeCallIncoming,
+        SafetyIdentifierBlocked,
+        SafetyIdentifierBlockedData,
         SipHeader,
         WebhookEvent,
     )
 
 __all__ = [
+    "AnyWebhookEvent",
     "Audio",
     "AudioEncoding",
     "AudioEncodingParam",
@@ -215,6 +217,7 @@ __all__ = [
     "FunctionToolParam",
     "HostedTool",
     "Include",
+    "IncomingCall",
     "IncomingCallData",
     "JsonParam",
     "LiveAcceptParams",
@@ -225,6 +228,7 @@ __all__ = [
     "LiveAudioParam",
     "LiveClientDelegationParam",
     "LiveClientParam",
+    "LiveConnectedData",
     "LiveCreateParams",
     "LiveCreateResponse",
     "LiveCustomVoiceParam",
@@ -233,6 +237,7 @@ __all__ = [
     "LiveDelegationParam",
     "LiveFunctionToolParam",
     "LiveHangupParams",
+    "LiveIncomingData",
     "LiveInputMessageParam",
     "LiveInputTextParam",
     "LiveMessageParam",
@@ -252,6 +257,8 @@ __all__ = [
     "LiveToolChoiceParam",
     "LiveToolParam",
     "LiveTransport",
+    "LiveTransportConnected",
+    "LiveTransportIncoming",
     "LiveTransportParam",
     "LiveVoiceName",
     "LiveWakePolicyParam",
@@ -291,6 +298,8 @@ __all__ = [
     "ResponseDone",
     "RetentionRatioTruncation",
     "RetentionRatioTruncationParam",
+    "SafetyIdentifierBlocked",
+    "SafetyIdentifierBlockedData",
     "SecretPoolParams",
     "SemanticVadParam",
     "ServerVadParam",
@@ -372,7 +381,9 @@ if not TYPE_CHECKING:  # pragma: no branch
         "TranslationInput TranslationInputParam TranslationNoiseReductionParam "
         "TranslationOutput TranslationOutputParam TranslationSessionParam "
         "TranslationTranscriptionParam",
-        "types.webhook": "IncomingCallData RealtimeCallIncoming SipHeader WebhookEvent",
+        "types.webhook": "AnyWebhookEvent IncomingCall IncomingCallData LiveConnectedData LiveIncomingData "
+        "LiveTransportConnected LiveTransportIncoming RealtimeCallIncoming "
+        "SafetyIdentifierBlocked SafetyIdentifierBlockedData SipHeader WebhookEvent",
     }
     __getattr__ = lazy_names(
         __name__, {module: names.split() for module, names in _MODULES.items()}

@@ -1,8 +1,11 @@
-"""The events that a webhook delivers: an incoming phone call, or another event."""
+"""The events that a webhook delivers: an incoming phone call, a GPT-Live session, or another event."""
 
 import re
+from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
 from urllib.parse import unquote
 
 from pydantic import Field, PrivateAttr
@@ -48,6 +51,47 @@ class IncomingCallData(WireModel):
     """How the call's audio is sent: `srtp` (encrypted), `rtp` (not encrypted), or None: unknown."""
 
 
+class LiveIncomingData(WireModel):
+    """The data of a phone call that may be accepted as a GPT-Live session."""
+
+    type: Annotated[Literal["sip"] | str, DefaultWhenWrong("sip")] = "sip"
+    """Always `sip`."""
+    session_id: Annotated[str, Field(min_length=1)]
+    """The session's id (`live_…`), for `client.live.sessions`."""
+    sip_headers: Annotated[
+        list[Annotated[SipHeader, OmitWhenWrong()]], DefaultWhenWrong(list[SipHeader]())
+    ] = Field(default_factory=list[SipHeader])
+    """The headers of the SIP INVITE in their order. The caller wrote them: do not trust them."""
+    sip_media_security: Annotated[Literal["srtp", "rtp"] | str | None, DefaultWhenWrong(None)] = (
+        None
+    )
+    """How the call's audio is sent: `srtp` (encrypted), `rtp` (not encrypted), or None: unknown."""
+
+
+class LiveConnectedData(WireModel):
+    """The data of a GPT-Live session that has begun by WebRTC."""
+
+    type: Annotated[Literal["webrtc"] | str, DefaultWhenWrong("webrtc")] = "webrtc"
+    """Always `webrtc`."""
+    session_id: Annotated[str, Field(min_length=1)]
+    """The session's id (`live_…`)."""
+
+
+class SafetyIdentifierBlockedData(WireModel):
+    """The data of a request that was blocked for its safety identifier."""
+
+    safety_identifier: str
+    """The identifier with which the request was sent."""
+    safety_category: str
+    """Why it was blocked, such as `bio` or `cyber`."""
+    model: Annotated[str | None, DefaultWhenWrong(None)] = None
+    """The request's model; None: unknown."""
+    project_id: Annotated[str | None, DefaultWhenWrong(None)] = None
+    """The request's project; None: unknown."""
+    request_id: Annotated[str | None, DefaultWhenWrong(None)] = None
+    """The provider's id of the request; None: unknown."""
+
+
 class _Event(WireModel):
     _webhook_id: str = PrivateAttr(default="")
 
@@ -74,7 +118,7 @@ class _Event(WireModel):
 
 
 class WebhookEvent(_Event):
-    """A verified event of another type than `realtime.call.incoming`."""
+    """A verified event of a type that has no class of its own."""
 
     type: str
     """What happened, such as `batch.completed`."""
@@ -82,27 +126,17 @@ class WebhookEvent(_Event):
     """What the event is about, as decoded JSON."""
 
 
-class RealtimeCallIncoming(_Event):
-    """An incoming phone call: accept, reject or refer it with `client.calls` and `call_id`.
+class _IncomingCall(_Event):
+    """A phone call, with its SIP headers."""
 
-    The signature proves that the provider sent the event. The caller's number comes from the
-    telephone network, where a caller can fake it: do not use a number as a password.
-    """
-
-    type: Literal["realtime.call.incoming"]
-    """Always `realtime.call.incoming`."""
-    data: IncomingCallData
-    """The call."""
-
-    @property
-    def call_id(self) -> str:
-        """The call's id, for `client.calls`."""
-        return self.data.call_id
+    @abstractmethod
+    def _sip_headers(self) -> list[SipHeader]:
+        """Return the headers of the SIP INVITE."""
 
     @property
     def sip_headers(self) -> list[SipHeader]:
         """The headers of the SIP INVITE."""
-        return self.data.sip_headers
+        return self._sip_headers()
 
     def sip_header(self, name: str) -> str | None:
         """Return the value of the first SIP header with this name; None if there is none.
@@ -131,6 +165,87 @@ class RealtimeCallIncoming(_Event):
     def to_number(self) -> str | None:
         """The called number, such as `+14155550123`; None if missing, or not a number."""
         return _phone_number(self.to_uri)
+
+
+class RealtimeCallIncoming(_IncomingCall):
+    """An incoming phone call: accept, reject or refer it with `client.calls` and `call_id`.
+
+    The signature proves that the provider sent the event. The caller's number comes from the
+    telephone network, where a caller can fake it: do not use a number as a password.
+    """
+
+    type: Literal["realtime.call.incoming"]
+    """Always `realtime.call.incoming`."""
+    data: IncomingCallData
+    """The call."""
+
+    @property
+    def call_id(self) -> str:
+        """The call's id, for `client.calls`."""
+        return self.data.call_id
+
+    def _sip_headers(self) -> list[SipHeader]:
+        return self.data.sip_headers
+
+
+class LiveTransportIncoming(_IncomingCall):
+    """An incoming phone call: accept, reject or refer it with `client.live.sessions` and `session_id`.
+
+    The same call may come as a `RealtimeCallIncoming` too, with an id of its own: the first accept
+    decides. What `RealtimeCallIncoming` says about the caller's number is true here too.
+    """
+
+    type: Literal["live.transport.incoming", "live.call.incoming"]
+    """`live.transport.incoming`, or its older name `live.call.incoming`."""
+    data: LiveIncomingData
+    """The call."""
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, for `client.live.sessions`."""
+        return self.data.session_id
+
+    def _sip_headers(self) -> list[SipHeader]:
+        return self.data.sip_headers
+
+
+class LiveTransportConnected(_Event):
+    """A GPT-Live session that has begun by WebRTC."""
+
+    type: Literal["live.transport.connected"]
+    """Always `live.transport.connected`."""
+    data: LiveConnectedData
+    """The session."""
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, for `client.live.sessions`."""
+        return self.data.session_id
+
+
+class SafetyIdentifierBlocked(_Event):
+    """A request that was blocked for its safety identifier."""
+
+    type: Literal["safety_identifier.blocked"]
+    """Always `safety_identifier.blocked`."""
+    data: SafetyIdentifierBlockedData
+    """The request."""
+
+
+IncomingCall = RealtimeCallIncoming | LiveTransportIncoming
+"""A phone call that rings."""
+AnyWebhookEvent = IncomingCall | LiveTransportConnected | SafetyIdentifierBlocked | WebhookEvent
+"""A verified event."""
+EVENTS: Final[Mapping[str, type[AnyWebhookEvent]]] = MappingProxyType(
+    {
+        "realtime.call.incoming": RealtimeCallIncoming,
+        "live.transport.incoming": LiveTransportIncoming,
+        "live.call.incoming": LiveTransportIncoming,
+        "live.transport.connected": LiveTransportConnected,
+        "safety_identifier.blocked": SafetyIdentifierBlocked,
+    }
+)
+"""The class of each type; other types are a `WebhookEvent`."""
 
 
 def _uri(header: str | None) -> str | None:

@@ -13,7 +13,14 @@
 from typing import TYPE_CHECKING
 
 from openai_realtime.lazy_imports import lazy_names
-from openai_realtime.types.webhook import RealtimeCallIncoming, SipHeader, WebhookEvent
+from openai_realtime.types.webhook import (
+    LiveTransportConnected,
+    LiveTransportIncoming,
+    RealtimeCallIncoming,
+    SafetyIdentifierBlocked,
+    SipHeader,
+    WebhookEvent,
+)
 from openai_realtime.webhooks.handling import Handling
 from openai_realtime.webhooks.replay_stores import (
     AsyncRedisReplayStore,
@@ -35,10 +42,13 @@ __all__ = [
     "AsyncReplayStore",
     "ClaimOnlyReplayStore",
     "Handling",
+    "LiveTransportConnected",
+    "LiveTransportIncoming",
     "MemoryReplayStore",
     "RealtimeCallIncoming",
     "RedisReplayStore",
     "ReplayStore",
+    "SafetyIdentifierBlocked",
     "SipHeader",
     "WebhookEvent",
     "WebhookVerifier",

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from openai_realtime.errors import ConfigurationError, WebhookReplayedError
 from openai_realtime.logs import logger
-from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+from openai_realtime.types.webhook import AnyWebhookEvent
 from openai_realtime.webhooks.replay_stores import (
     AnyReplayStore,
     AsyncReplayStore,
@@ -40,7 +40,7 @@ class Handling:
 
     def __init__(
         self,
-        event: RealtimeCallIncoming | WebhookEvent,
+        event: AnyWebhookEvent,
         store: AnyReplayStore | None,
         *,
         claim_seconds: int,
@@ -55,7 +55,7 @@ class Handling:
         self._remembered_seconds = remembered_seconds
         self._token = ""
 
-    def __enter__(self) -> RealtimeCallIncoming | WebhookEvent:
+    def __enter__(self) -> AnyWebhookEvent:
         self.claim()
         return self.event
 
@@ -63,7 +63,7 @@ class Handling:
         with _log_errors(self.event.webhook_id):
             _returned(self._end(succeeded=kind is None))
 
-    async def __aenter__(self) -> RealtimeCallIncoming | WebhookEvent:
+    async def __aenter__(self) -> AnyWebhookEvent:
         await self.aclaim()
         return self.event
 

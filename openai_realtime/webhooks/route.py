@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import anyio
 import anyio.to_thread
@@ -14,6 +14,7 @@ from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose,
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import (
+    APIStatusError,
     ConfigurationError,
     WebhookInProgressError,
     WebhookReplayedError,
@@ -21,7 +22,11 @@ from openai_realtime.errors import (
 )
 from openai_realtime.lazy_imports import missing_package
 from openai_realtime.logs import logger
-from openai_realtime.types.webhook import RealtimeCallIncoming
+from openai_realtime.types.webhook import (
+    IncomingCall,
+    LiveTransportIncoming,
+    RealtimeCallIncoming,
+)
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
 from openai_realtime.webhooks.replay_stores import MemoryReplayStore
 from openai_realtime.webhooks.verifier import MAX_BODY_BYTES, SECRET_VARIABLE, WebhookVerifier
@@ -38,11 +43,23 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-CallHandler = Callable[[RealtimeCallIncoming], object]
+CallHandler = (
+    Callable[[RealtimeCallIncoming], object]
+    | Callable[[LiveTransportIncoming], object]
+    | Callable[[IncomingCall], object]
+)
 """Called when a call rings: an `async def`, or a function, which runs on a thread."""
+CallAPI = Literal["realtime", "live", "both"]
+"""Which events of a phone call run a route's handler."""
 WhenHandled = Literal["after_response", "before_response"]
 """When a route runs its handler."""
 
+_CALLS: Mapping[CallAPI, tuple[type[IncomingCall], ...]] = {
+    "realtime": (RealtimeCallIncoming,),
+    "live": (LiveTransportIncoming,),
+    "both": (RealtimeCallIncoming, LiveTransportIncoming),
+}
+_DECIDED = "decision_already_made"
 _RETRY_AFTER_SECONDS = 5
 _BODY_LIMITS = {408: "The body did not arrive in time", 413: "The body is too large"}
 
@@ -50,6 +67,7 @@ _BODY_LIMITS = {408: "The body did not arrive in time", 413: "The body is too la
 def on_call_incoming(  # noqa: PLR0913 - options, by name
     handler: CallHandler,
     *,
+    api: CallAPI = "realtime",
     verifier: WebhookVerifier | Callable[[], WebhookVerifier] | None = None,
     path: str = "/webhooks/openai",
     handle: WhenHandled = "after_response",
@@ -61,6 +79,13 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
         app = Starlette(routes=[on_call_incoming(answer)])
         app.router.routes.append(on_call_incoming(answer))  # FastAPI
 
+    With `api="realtime"` (the default) the handler gets a `RealtimeCallIncoming`, whose `call_id` is
+    for `client.calls`. With `api="live"` it gets a `LiveTransportIncoming`, whose `session_id` is
+    for `client.live.sessions`. With `api="both"` it gets either, and asks by `isinstance`: a call
+    that rings at both APIs runs it twice, and the first successful accept decides. The accept that
+    comes too late raises `APIStatusError` with the code `decision_already_made`: if the handler
+    raises that, the webhook counts as handled, and only an info is logged.
+
     `handle="after_response"` (the default) sends 200 before the handler begins, so the handler has
     no time limit. After a 200 the provider does not deliver the call again; if it does, the call is
     handled again only when the handler failed. `handle="before_response"` sends 200 when the
@@ -69,7 +94,7 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     The handler then has only the few seconds for which the provider waits.
 
     What the handler raises is logged to `openai_realtime`. The statuses without a run of the
-    handler: 200 for a call that was handled before and for an event that is not a call; 503 with
+    handler: 200 for a call that was handled before and for an event that is not a call of `api`; 503 with
     `Retry-After` for a call that is being handled, and when the replay store fails; 400 for a
     webhook that is not genuine; 413 for more than 256 KiB; 408 for a body that takes longer than
     `body_timeout` seconds; 405 for other methods. A response that is sent before the body was read
@@ -85,15 +110,17 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     runs at the first webhook. So the module can be imported without a secret. The handler's client
     is yours: make it when it is first needed (`functools.cache`), and close it when the app ends.
 
-    Raises `ConfigurationError` for an unusable secret, `handle` or `claim_timeout`.
+    Raises `ConfigurationError` for an unusable secret, `api`, `handle` or `claim_timeout`.
     """
-    if handle not in get_args(WhenHandled):
-        message = f"handle is unusable: it must be one of {', '.join(get_args(WhenHandled))}"
-        raise ConfigurationError(message)
+    for name, value, known in (("api", api, CallAPI), ("handle", handle, WhenHandled)):
+        if value not in get_args(known):
+            message = f"{name} is unusable: it must be one of {', '.join(get_args(known))}"
+            raise ConfigurationError(message)
     claim_seconds(claim_timeout)
     endpoint = CallIncomingEndpoint(
         handler,
         _VerifierSource(verifier),
+        calls=_CALLS[api],
         when_handled=handle,
         claim_timeout=claim_timeout,
         body_timeout=body_timeout,
@@ -104,16 +131,18 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
 class CallIncomingEndpoint:
     """The ASGI application of the route. It does not need Starlette."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options, by name
         self,
         handler: CallHandler,
         verifiers: _VerifierSource,
         *,
+        calls: tuple[type[IncomingCall], ...],
         when_handled: WhenHandled,
         claim_timeout: float,
         body_timeout: float,
     ) -> None:
-        self._handler = handler
+        self._handler = cast("Callable[[IncomingCall], object]", handler)
+        self._calls = calls
         self._verifiers = verifiers
         self._when_handled = when_handled
         self._claim_timeout = claim_timeout
@@ -157,9 +186,9 @@ class CallIncomingEndpoint:
     async def _claim(self, verifier: WebhookVerifier, body: bytes, headers: _Headers) -> _Claim:
         try:
             handling = verifier.handling(body, headers, claim_timeout=self._claim_timeout)
-            if not isinstance(handling.event, RealtimeCallIncoming):
+            if not isinstance(handling.event, self._calls):
                 kind = sanitize_text(handling.event.type, limit=MAX_NAME_CHARACTERS)
-                logger.debug("A webhook of type %s is not an incoming call: it is ignored", kind)
+                logger.debug("A webhook of type %s is not a call of this route: ignored", kind)
                 return _Response(), None
             await handling.aclaim()
         except WebhookReplayedError as error:
@@ -188,7 +217,8 @@ class CallIncomingEndpoint:
     async def _run(self, handling: Handling, outcomes: list[bool]) -> None:
         succeeded = False
         event = handling.event
-        assert isinstance(event, RealtimeCallIncoming)  # noqa: S101 - `_claim` returns no other
+        assert isinstance(event, IncomingCall)  # noqa: S101 - `_claim` returns no other
+        call_id = event.session_id if isinstance(event, LiveTransportIncoming) else event.call_id
         try:
             is_async = inspect.iscoroutinefunction(self._handler)
             result = (
@@ -199,12 +229,17 @@ class CallIncomingEndpoint:
             if inspect.isawaitable(result):
                 await result
             succeeded = True
-        except Exception:  # noqa: BLE001 - no caller gets the error: it is logged here
-            logger.exception(
-                "The handler of incoming calls failed at call %s (webhook-id %s)",
-                event.call_id,
-                event.webhook_id,
-            )
+        except Exception as error:  # noqa: BLE001 - no caller gets the error: it is logged here
+            # The other API's accept came first, or an earlier delivery's: the call is in good hands.
+            succeeded = isinstance(error, APIStatusError) and error.code == _DECIDED
+            if succeeded:
+                logger.info("Call %s was decided before (%s)", call_id, event.webhook_id)
+            else:
+                logger.exception(
+                    "The handler of incoming calls failed at call %s (webhook-id %s)",
+                    call_id,
+                    event.webhook_id,
+                )
         finally:
             await handling.afinish(succeeded=succeeded)
         outcomes.append(succeeded)

@@ -30,7 +30,7 @@ from openai_realtime.errors import (
     wrapper_hint,
 )
 from openai_realtime.secrets import MASK, RedactedBytes, WebhookSecret
-from openai_realtime.types.webhook import RealtimeCallIncoming, WebhookEvent
+from openai_realtime.types.webhook import EVENTS, AnyWebhookEvent, WebhookEvent
 from openai_realtime.webhooks.handling import CLAIM_TIMEOUT, Handling, claim_seconds
 from openai_realtime.webhooks.replay_stores import AnyReplayStore, check_has_method
 
@@ -47,7 +47,6 @@ _MIN_KEY_BYTES = 16
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _ID = re.compile(r"[!-~]{1,256}", re.ASCII)
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
-_CALL_INCOMING = "realtime.call.incoming"
 # OpenAI delivers again for 72 hours, with a new timestamp and the same id.
 _REMEMBERED_SECONDS = 72 * 3600
 
@@ -197,9 +196,7 @@ class WebhookVerifier:
         verifier._replay_store = store
         return verifier
 
-    def verify(
-        self, body: Body, headers: HeaderItems | HeaderPairs
-    ) -> RealtimeCallIncoming | WebhookEvent:
+    def verify(self, body: Body, headers: HeaderItems | HeaderPairs) -> AnyWebhookEvent:
         """Return the event in a request; `body` is the request's raw body, `headers` a dict or pairs.
 
         Raises `WebhookVerificationError` for a webhook that is not genuine, and its subclasses
@@ -213,9 +210,7 @@ class WebhookVerifier:
         handling.confirm()
         return handling.event
 
-    async def averify(
-        self, body: Body, headers: HeaderItems | HeaderPairs
-    ) -> RealtimeCallIncoming | WebhookEvent:
+    async def averify(self, body: Body, headers: HeaderItems | HeaderPairs) -> AnyWebhookEvent:
         """As `verify`, also for a replay store that must be awaited."""
         handling = self.handling(body, headers)
         await handling.aclaim()
@@ -252,9 +247,7 @@ class WebhookVerifier:
             remembered_seconds=remembered,
         )
 
-    def _read(
-        self, body: Body, headers: HeaderItems | HeaderPairs
-    ) -> RealtimeCallIncoming | WebhookEvent:
+    def _read(self, body: Body, headers: HeaderItems | HeaderPairs) -> AnyWebhookEvent:
         body = _raw(body)
         if len(body) > MAX_BODY_BYTES:
             _refuse(f"its body is larger than {MAX_BODY_BYTES // 1024} KiB")
@@ -340,7 +333,7 @@ def _signed_headers(headers: HeaderItems | HeaderPairs) -> tuple[str, str, str]:
     return webhook_id, timestamp, signatures
 
 
-def _event(body: bytes, webhook_id: str) -> RealtimeCallIncoming | WebhookEvent:
+def _event(body: bytes, webhook_id: str) -> AnyWebhookEvent:
     """Return the event in a body; its signature has been checked."""
     try:
         value = decode_json(body, unique_names=True)
@@ -350,7 +343,7 @@ def _event(body: bytes, webhook_id: str) -> RealtimeCallIncoming | WebhookEvent:
         problem = "its body is not a JSON object"
     if not isinstance(value, dict):
         _refuse(problem, webhook_id)
-    model = RealtimeCallIncoming if value.get("type") == _CALL_INCOMING else WebhookEvent
+    model = EVENTS.get(str(value.get("type")), WebhookEvent)
     event, problem = _validated(value, model)
     if event is None:
         _refuse(problem, webhook_id)
@@ -358,8 +351,8 @@ def _event(body: bytes, webhook_id: str) -> RealtimeCallIncoming | WebhookEvent:
 
 
 def _validated(
-    value: dict[str, Json], model: type[RealtimeCallIncoming | WebhookEvent]
-) -> tuple[RealtimeCallIncoming | WebhookEvent | None, str]:
+    value: dict[str, Json], model: type[AnyWebhookEvent]
+) -> tuple[AnyWebhookEvent | None, str]:
     try:
         return model.model_validate(value, strict=True), ""
     except ValidationError as error:

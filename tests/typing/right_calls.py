@@ -63,12 +63,16 @@ from openai_realtime.testing import (
     mock_realtime,
 )
 from openai_realtime.testing.phone import CallDecision
+from openai_realtime.types import AnyWebhookEvent
 from openai_realtime.types.audio import CustomVoice, Transcription, TurnDetection, VoiceName
 from openai_realtime.types.tools import ToolChoiceFunctionParam
 from openai_realtime.webhooks import (
     AsyncRedisReplayStore,
+    LiveTransportConnected,
+    LiveTransportIncoming,
     MemoryReplayStore,
     RedisReplayStore,
+    SafetyIdentifierBlocked,
     on_call_incoming,
 )
 
@@ -424,18 +428,25 @@ async def webhooks(body: bytes, headers: dict[str, str], request: Request) -> No
     verifier = WebhookVerifier(replay_store=AsyncRedisReplayStore(redis.asyncio.Redis()))
     event = verifier.verify(body, headers)
     verifier.verify(body.decode(), [(b"webhook-id", b"1")])
-    assert_type(event, RealtimeCallIncoming | WebhookEvent)
+    assert_type(event, AnyWebhookEvent)
     if isinstance(event, RealtimeCallIncoming):
         assert_type(event.call_id, str)
         assert_type(event.from_number, str | None)
+    elif isinstance(event, LiveTransportIncoming):
+        assert_type(event.session_id, str)
+        assert_type(event.from_number, str | None)
+    elif isinstance(event, LiveTransportConnected):
+        assert_type(event.session_id, str)
+    elif isinstance(event, SafetyIdentifierBlocked):
+        assert_type(event.data.safety_category, str)
     else:
         assert_type(event, WebhookEvent)
         assert_type(event.data, object)
-    assert_type(await verifier.averify(body, request.headers), RealtimeCallIncoming | WebhookEvent)
+    assert_type(await verifier.averify(body, request.headers), AnyWebhookEvent)
     with verifier.handling(body, headers, claim_timeout=30) as event:
-        assert_type(event, RealtimeCallIncoming | WebhookEvent)
+        assert_type(event, AnyWebhookEvent)
     async with verifier.handling(body, request.headers) as event:
-        assert_type(event, RealtimeCallIncoming | WebhookEvent)
+        assert_type(event, AnyWebhookEvent)
 
 
 class OnlyClaims:
@@ -479,9 +490,17 @@ async def answer(call: RealtimeCallIncoming) -> None: ...
 def answer_in_a_thread(call: RealtimeCallIncoming) -> None: ...
 
 
+async def answer_live(call: LiveTransportIncoming) -> None: ...
+
+
+async def answer_both(call: RealtimeCallIncoming | LiveTransportIncoming) -> None: ...
+
+
 def phone_calls(verifier: WebhookVerifier, server: MockRealtimeServer) -> None:
     assert_type(on_call_incoming(answer, verifier=verifier, path="/calls"), Route)
     assert_type(on_call_incoming(answer_in_a_thread), Route)
+    assert_type(on_call_incoming(answer_live, api="live"), Route)
+    assert_type(on_call_incoming(answer_both, api="both"), Route)
     assert_type(on_call_incoming(answer, handle="before_response", claim_timeout=5), Route)
     call = server.phone(webhook_url="http://…", secret="whsec_…").ring(from_="+49", to="+1")
     assert_type(call.wait_for_decision("accepted", timeout=1), CallDecision)
