@@ -188,7 +188,7 @@ class CallIncomingEndpoint:
             handling = verifier.handling(body, headers, claim_timeout=self._claim_timeout)
             if not isinstance(handling.event, self._calls):
                 kind = sanitize_text(handling.event.type, limit=MAX_NAME_CHARACTERS)
-                logger.debug("A webhook of type %s is not a call of this route: ignored", kind)
+                logger.debug("A webhook of type %s is not an incoming call here: ignored", kind)
                 return _Response(), None
             await handling.aclaim()
         except WebhookReplayedError as error:
