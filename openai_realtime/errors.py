@@ -9,6 +9,7 @@ No exception holds an API key or an ephemeral key.
     ├── WebhookVerificationError          a webhook is rejected: respond with 400
     │   ├── WebhookReplayedError          it was handled before: respond with 200
     │   └── WebhookInProgressError        it is being handled now: respond with 503
+    ├── ToolError                         raised by your tool's function: the model gets the message
     └── APIError                          the call was made and got no usable response
         ├── APIConnectionError            no response arrived
         │   ├── APITimeoutError           no response arrived in time

@@ -371,7 +371,7 @@ def test_azures_token_comes_before_its_key(make: Any, monkeypatch: pytest.Monkey
     assert header(argument) == ("api-key", "key-1")
     monkeypatch.delenv("AZURE_OPENAI_AD_TOKEN")
     monkeypatch.delenv("AZURE_OPENAI_API_KEY")
-    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY$"):
+    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY; "):
         SyncRealtimeSessionsClient(provider=make(ENDPOINT))
 
 

@@ -43,7 +43,7 @@ def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
 
 
 def test_the_fastapi_block_returns_a_secret(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in PYTHON if "FastAPI(lifespan" in code]
+    (code,) = [code for code in PYTHON if "FastAPI(lifespan=lifespan" in code]
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(code, "README.md", "exec"), names)
 

@@ -187,19 +187,19 @@ class _Parts:
     """What the endpoints of one service share."""
 
     def __init__(self, clients: ClientSource, options: CallOptions | MintOptions) -> None:
-        self.clients = clients
-        self.choices = Choices(options.get("allow", {}))
+        self.clients: ClientSource = clients
+        self.choices: Choices = Choices(options.get("allow", {}))
         session = cast("dict[str, object]", options["session"])
         lifetime = cast("MintOptions", options).get("lifetime", _DEFAULT_LIFETIME)
         longest = clients.passed.provider.max_lifetime if clients.passed else MAX_LIFETIME
-        self.plan = SessionPlan.of(session, lifetime, self.choices, longest)
-        self.limiter = Limiter(
+        self.plan: SessionPlan = SessionPlan.of(session, lifetime, self.choices, longest)
+        self.limiter: Limiter = Limiter(
             options.get("storage", "memory://"),
             options.get("limits", DEFAULT_LIMITS),
             options.get("global_limits", DEFAULT_GLOBAL_LIMITS),
         )
-        self.sends_safety_identifier = options.get("safety_key") is not None
-        self.settings = EndpointSettings(
+        self.sends_safety_identifier: bool = options.get("safety_key") is not None
+        self.settings: EndpointSettings = EndpointSettings(
             cors=CorsPolicy.of(
                 options.get("origins", ()), credentials=options.get("credentials", False)
             ),

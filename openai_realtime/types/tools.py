@@ -10,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     InstanceOf,
-    PrivateAttr,
     PydanticUserError,
     Tag,
     TypeAdapter,
@@ -160,12 +159,13 @@ class FunctionTool(WireModel):
     """What it does, when to call it, and what to tell the person while it runs."""
     parameters: dict[str, object] | None = None
     """Its parameters as a JSON Schema object."""
-    _function: Callable[..., object] | None = PrivateAttr(default=None)
+    # Not a private attribute of pydantic, which would cost a call into Python for each tool read.
+    __slots__ = ("_function",)
 
     @property
     def function(self) -> Callable[..., object] | None:
         """The Python function that the tool was made from; None for a tool of a response."""
-        return self._function
+        return getattr(self, "_function", None)
 
     @classmethod
     def from_function(cls, function: Callable[..., object]) -> Self:
@@ -182,7 +182,7 @@ class FunctionTool(WireModel):
         """
         name, description, schema = described(function)
         tool: Self = cls(type="function", name=name, parameters=schema)
-        tool._function = function
+        object.__setattr__(tool, "_function", function)
         if description:
             tool.description = description
         return tool
