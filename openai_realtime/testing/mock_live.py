@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING
 
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import live
-from openai_realtime.resources.parameters import merge_objects
 from openai_realtime.testing.mock_sessions import as_object
 from openai_realtime.testing.profiles import MockResponse, error_response
 
@@ -46,16 +44,7 @@ _VOICES = frozenset(
     ]
 )
 _MAX_INSTRUCTION_TOKENS = 16_384
-_SESSION_SECONDS = 7200
 _TRIGGERS = frozenset({"session.input_transcript.delta", "session.output_transcript.delta"})
-_DEFAULTS: JsonObject = {
-    "status": "active",
-    "instructions": None,
-    "audio": {"output": {"voice": "marin"}},
-    "delegation": {"type": "client", "acknowledgement_delay_ms": 0},
-    "triggers": [],
-    "store": False,
-}
 
 
 class RefusedError(Exception):
@@ -85,17 +74,6 @@ def checked_parameters(action: str, parameters: JsonObject, *, is_azure: bool) -
         message = "session.type must be live"
         raise ParameterError(message, param="session.type")
     return checked
-
-
-def started_session(session_id: str, parameters: JsonObject) -> JsonObject:
-    """Return a session's resource, as `session.started` shows it."""
-    session = {
-        name: value
-        for name, value in as_object(parameters["session"]).items()
-        if name != "type" and not (name == "delegation" and value is None)
-    }
-    expires_at = int(time.time()) + _SESSION_SECONDS
-    return merge_objects({"id": session_id, "expires_at": expires_at, **_DEFAULTS}, session)
 
 
 def _strictly(types: Parameters, parameters: JsonObject) -> JsonObject:
