@@ -42,6 +42,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 3 // 2
 
 
+def pytest_sessionfinish() -> None:
+    """Save the measurement now: xdist kills a worker that takes more than 10 s to leave."""
+    measurement = coverage.Coverage.current()
+    if measurement is not None:
+        measurement.save()
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if MEASURED.isdisjoint((request.path.parent.name, request.path.stem)):
