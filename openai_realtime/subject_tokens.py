@@ -45,6 +45,7 @@ GCP_METADATA: Final = "http://metadata.google.internal"
 
 REFRESH_BUFFER_SECONDS: Final = 1200.0
 _MAX_FILE_BYTES: Final = 64 * 1024
+_MAX_LIFETIME: Final = 1e9  # seconds: JSON's numbers have no limit, and Python's floats have one
 _HINTS: Final = {
     "invalid_grant": "No mapping of the identity provider fits this token: check the mappings, "
     "identity_provider_id and service_account_id",
@@ -278,7 +279,7 @@ def read_access_token(response: Response) -> tuple[ApiKey, float]:
     if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or lifetime <= 0:
         message = "expires_in of the response is not a number of seconds above 0"
         raise APIResponseValidationError(message, status_code=response.status)
-    return token, lifetime
+    return token, min(lifetime, _MAX_LIFETIME)
 
 
 def _json_object(response: Response) -> dict[str, Json]:

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import suppress
-from random import random
-from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from openai_realtime.core.exchange import Call
-from openai_realtime.core.retry import backoff
 from openai_realtime.errors import (
     APIConnectionError,
     APIError,
     APITimeoutError,
-    ClientClosedError,
     NotFoundError,
 )
-from openai_realtime.logs import logger
 from openai_realtime.resources.sideband_protocol import encode_event
+from openai_realtime.resources.sideband_session import SidebandSession, not_sent
 from openai_realtime.resources.tool_runner import DEFAULT_TIMEOUT, ToolRunner, Tools
-from openai_realtime.transports.websocket import (
-    NORMAL_CLOSURE,
-    UpgradedResponse,
-    WebSocketConnection,
-    with_new_key,
-)
+from openai_realtime.transports.websocket import UpgradedResponse, WebSocketConnection
 from openai_realtime.types.sideband import (
-    RECONNECTED,
-    Reconnected,
     SidebandEvent,
     SidebandUsage,
-    read_event,
 )
 
 if TYPE_CHECKING:
@@ -43,98 +32,10 @@ if TYPE_CHECKING:
     from openai_realtime.transports.sockets import SocketConnection
     from openai_realtime.transports.sync_engine import SyncConnection
 
-SETTLE_SECONDS: Final = 5.0
-"""How long a 404 of the first handshake is tried again: the call may not be set up yet."""
-RECONNECT_SECONDS: Final = 30.0
-"""How long a lost connection is opened again before its error is raised."""
 PING_SECONDS: Final = 20.0
 """After this time without any bytes a ping is sent, and after as much again the connection is lost."""
 _SEND_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
-
-
-S = TypeVar("S", bound="SocketConnection")
-
-
-class _Session:
-    """What both sidebands share: what to send next, what to read, and what a lost connection means."""
-
-    def __init__(
-        self, call: Call[UpgradedResponse], configuration: Configuration, protocol: SidebandProtocol
-    ) -> None:
-        self._call = call
-        self._policy = configuration.retry
-        self._began = time.monotonic()
-        self._attempts = 0
-        self._lost_at: float | None = None
-        self._received_at = self._began
-        self._added: deque[SidebandEvent] = deque()
-        self.connection: WebSocketConnection | None = None
-        self.protocol = protocol
-        self.usage = SidebandUsage()
-
-    def handshake(self) -> Call[UpgradedResponse]:
-        """Return the call that opens the connection; each has a key of its own (RFC 6455)."""
-        return self._call._replace(request=with_new_key(self._call.request))
-
-    def connected(self, connection: WebSocketConnection) -> None:
-        """Take a new connection; after a lost one, add the event that says so."""
-        if self._lost_at is not None:
-            missed = time.monotonic() - self._received_at
-            self._added.append(Reconnected(type=RECONNECTED, seconds_missed=missed))
-        self._lost_at, self._attempts = None, 0
-        self.connection = connection
-
-    def delay_after(self, error: APIError) -> float:
-        """Return the seconds until the next handshake; raises `error` if there is none."""
-        now = time.monotonic()
-        is_first = self._lost_at is None
-        limit = SETTLE_SECONDS if is_first else RECONNECT_SECONDS
-        since = self._began if self._lost_at is None else self._lost_at
-        is_temporary = isinstance(error, NotFoundError) if is_first else error.retryable
-        if not is_temporary or now - since >= limit:
-            raise error
-        self._attempts += 1
-        return max(0.1, min(backoff(self._attempts, self._policy, random), limit / 4))
-
-    def next_event(self) -> SidebandEvent | None:
-        """Return the next event, or None if one must be waited for."""
-        if self._added:
-            return self._added.popleft()
-        connection = self.connection
-        while connection is not None and (message := connection.next_message()) is not None:
-            self._received_at = time.monotonic()
-            event = read_event(message)
-            if event is not None:
-                self.usage = self.protocol.count(event, self.usage)
-                return event
-            logger.warning("A message of the sideband is not an event: it is ignored")
-        return None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the call has ended: the server closed the connection normally."""
-        return self.connection is not None and self.connection.close_code == NORMAL_CLOSURE
-
-    def lost(self) -> None:
-        """Record that the connection is lost."""
-        self._lost_at = time.monotonic()
-        self._attempts = 0
-
-    def checked(self, socket: S | None) -> S:
-        """Return the open connection; raises `ClientClosedError` before it was ever opened."""
-        if socket is not None:
-            return socket
-        if self.connection is not None:
-            _not_sent()
-        message = "The sideband is not open: use it inside its `with` block"
-        raise ClientClosedError(message)
-
-    def ping(self, connection: WebSocketConnection) -> bytes:
-        """Return a ping to send after `PING_SECONDS` of silence; the second silence loses it."""
-        if connection.awaits_pong:
-            connection.lose()
-        return connection.ping()
 
 
 class AsyncSideband:
@@ -153,37 +54,46 @@ class AsyncSideband:
         protocol: SidebandProtocol,
     ) -> None:
         self._driver = driver
-        self._session = _Session(call, configuration, protocol)
+        self._session = SidebandSession(call, configuration, protocol)
         self._socket: LoopConnection | None = None
 
     async def __aenter__(self) -> Self:
-        await self._connect()
+        self._session.begin()
+        try:
+            await self._connect()
+        except BaseException:
+            self._close()
+            raise
         return self
 
     async def __aexit__(self, *_exc_info: object) -> None:
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            try:
+        socket = self._socket
+        try:
+            if socket is not None and not self._session.is_inherited:
                 with suppress(APIConnectionError):
-                    await socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
-            finally:
-                socket.close()
+                    await socket.write_out(_websocket(socket).send_close, _CLOSE_SECONDS)
+        finally:
+            self._close()
 
     def __aiter__(self) -> AsyncIterator[SidebandEvent]:
         return self
 
     async def __anext__(self) -> SidebandEvent:
-        while (event := self._session.next_event()) is None:
-            socket = self._session.checked(self._socket)
-            connection = _websocket(socket)
-            if connection.close_code is None:
-                await self._receive(socket, connection)
-            else:
-                self._socket = None
-                socket.close()
-                if self._session.has_ended or not await self._reconnects():
+        session = self._session
+        with session.iterating():
+            while (event := session.next_event()) is None:
+                if session.has_ended:
                     raise StopAsyncIteration
-        return event
+                socket = self._socket
+                if socket is None:
+                    await self._reconnect()
+                elif _websocket(socket).close_code is None:
+                    await self._receive(socket)
+                else:
+                    self._socket = None
+                    socket.close()
+                    session.lost()
+            return event
 
     async def send(self, event: Mapping[str, object]) -> None:
         """Send an event, such as `{"type": "response.create"}`.
@@ -192,7 +102,9 @@ class AsyncSideband:
         the connection is lost: no event is sent twice.
         """
         socket = self._session.checked(self._socket)
-        await socket.write_out(_text_frame(socket, event), _SEND_SECONDS)
+        text = encode_event(event)
+        with _lost_if_late(socket):
+            await socket.write_out(lambda: _text_frame(socket, text), _SEND_SECONDS)
 
     async def greet(self, instructions: str) -> None:
         """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
@@ -224,33 +136,38 @@ class AsyncSideband:
         runner = ToolRunner(self._session.protocol, tools, timeout)
         await runner.answer_all(self, self.send, on_event)
 
-    async def _receive(self, socket: LoopConnection, connection: WebSocketConnection) -> None:
-        try:
-            await socket.receive(PING_SECONDS)
-        except APITimeoutError:
-            await socket.write_out(self._session.ping(connection), _SEND_SECONDS)
-        except APIConnectionError:
-            connection.lose()
+    async def _receive(self, socket: LoopConnection) -> None:
+        with _lost_on_error(socket):
+            try:
+                await socket.receive(PING_SECONDS)
+            except APITimeoutError:
+                await socket.write_out(lambda: _ping(socket), _SEND_SECONDS)
 
-    async def _reconnects(self) -> bool:
-        """Open the connection again; return False if the call has ended meanwhile."""
-        self._session.lost()
-        with suppress(NotFoundError):
+    async def _reconnect(self) -> None:
+        """Open the connection again, unless the call has ended meanwhile."""
+        await self._driver.sleep(self._session.delay)
+        try:
             await self._connect()
-            return True
-        return False
+        except NotFoundError:
+            self._session.has_ended = True
+
+    def _close(self) -> None:
+        socket, self._socket = self._socket, None
+        self._session.is_closed = True
+        if socket is not None and not self._session.is_inherited:
+            socket.close()
 
     async def _connect(self) -> None:
         while True:
             try:
-                response = await self._driver.run(self._session.handshake())
+                response = await self._driver.run(self._session.call)
             except APIError as error:
                 await self._driver.sleep(self._session.delay_after(error))
             else:
                 socket = self._socket = cast("LoopConnection", response.connection)
                 self._session.connected(_websocket(socket))
-                if reply := _websocket(socket).reply():
-                    await socket.write_out(reply, _SEND_SECONDS)
+                with _lost_on_error(socket):
+                    await socket.write_out(_websocket(socket).reply, _SEND_SECONDS)
                 return
 
 
@@ -270,37 +187,46 @@ class Sideband:
         protocol: SidebandProtocol,
     ) -> None:
         self._driver = driver
-        self._session = _Session(call, configuration, protocol)
+        self._session = SidebandSession(call, configuration, protocol)
         self._socket: SyncConnection | None = None
 
     def __enter__(self) -> Self:
-        self._connect()
+        self._session.begin()
+        try:
+            self._connect()
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(self, *_exc_info: object) -> None:
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            try:
+        socket = self._socket
+        try:
+            if socket is not None and not self._session.is_inherited:
                 with suppress(APIConnectionError):
-                    socket.write_out(_websocket(socket).send_close(), _CLOSE_SECONDS)
-            finally:
-                socket.close()
+                    socket.write_out(_websocket(socket).send_close, _CLOSE_SECONDS)
+        finally:
+            self._close()
 
     def __iter__(self) -> Iterator[SidebandEvent]:
         return self
 
     def __next__(self) -> SidebandEvent:
-        while (event := self._session.next_event()) is None:
-            socket = self._session.checked(self._socket)
-            connection = _websocket(socket)
-            if connection.close_code is None:
-                self._receive(socket, connection)
-            else:
-                self._socket = None
-                socket.close()
-                if self._session.has_ended or not self._reconnects():
+        session = self._session
+        with session.iterating():
+            while (event := session.next_event()) is None:
+                if session.has_ended:
                     raise StopIteration
-        return event
+                socket = self._socket
+                if socket is None:
+                    self._reconnect()
+                elif _websocket(socket).close_code is None:
+                    self._receive(socket)
+                else:
+                    self._socket = None
+                    socket.close()
+                    session.lost()
+            return event
 
     def send(self, event: Mapping[str, object]) -> None:
         """Send an event, such as `{"type": "response.create"}`.
@@ -309,9 +235,9 @@ class Sideband:
         the connection is lost: no event is sent twice.
         """
         socket = self._session.checked(self._socket)
-        with socket.lock:
-            data = _text_frame(socket, event)
-        socket.write_out(data, _SEND_SECONDS)
+        text = encode_event(event)
+        with _lost_if_late(socket):
+            socket.write_out(lambda: _text_frame(socket, text), _SEND_SECONDS)
 
     def greet(self, instructions: str) -> None:
         """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
@@ -344,33 +270,38 @@ class Sideband:
             self, self.send, on_event
         )
 
-    def _receive(self, socket: SyncConnection, connection: WebSocketConnection) -> None:
-        try:
-            socket.receive(PING_SECONDS)
-        except APITimeoutError:
-            socket.write_out(self._session.ping(connection), _SEND_SECONDS)
-        except APIConnectionError:
-            connection.lose()
+    def _receive(self, socket: SyncConnection) -> None:
+        with _lost_on_error(socket):
+            try:
+                socket.receive(PING_SECONDS)
+            except APITimeoutError:
+                socket.write_out(lambda: _ping(socket), _SEND_SECONDS)
 
-    def _reconnects(self) -> bool:
-        """Open the connection again; return False if the call has ended meanwhile."""
-        self._session.lost()
-        with suppress(NotFoundError):
+    def _reconnect(self) -> None:
+        """Open the connection again, unless the call has ended meanwhile."""
+        time.sleep(self._session.delay)
+        try:
             self._connect()
-            return True
-        return False
+        except NotFoundError:
+            self._session.has_ended = True
+
+    def _close(self) -> None:
+        socket, self._socket = self._socket, None
+        self._session.is_closed = True
+        if socket is not None and not self._session.is_inherited:
+            socket.close()
 
     def _connect(self) -> None:
         while True:
             try:
-                response = self._driver.run(self._session.handshake())
+                response = self._driver.run(self._session.call)
             except APIError as error:
                 time.sleep(self._session.delay_after(error))
             else:
                 socket = self._socket = cast("SyncConnection", response.connection)
                 self._session.connected(_websocket(socket))
-                if reply := _websocket(socket).reply():
-                    socket.write_out(reply, _SEND_SECONDS)
+                with _lost_on_error(socket):
+                    socket.write_out(_websocket(socket).reply, _SEND_SECONDS)
                 return
 
 
@@ -378,11 +309,34 @@ def _websocket(socket: SocketConnection) -> WebSocketConnection:
     return cast("WebSocketConnection", socket.connection)
 
 
-def _text_frame(socket: SocketConnection, event: Mapping[str, object]) -> bytes:
-    text = encode_event(event)
-    return _websocket(socket).send_text(text) or _not_sent()
+def _text_frame(socket: SocketConnection, text: str) -> bytes:
+    return _websocket(socket).send_text(text) or not_sent()
 
 
-def _not_sent() -> NoReturn:
-    message = "The sideband's connection is lost or closed: the event was not sent"
-    raise APIConnectionError(message, phase="send", retryable=True)
+def _ping(socket: SocketConnection) -> bytes:
+    """Return a ping to send after `PING_SECONDS` of silence; the second silence loses it."""
+    connection = _websocket(socket)
+    if connection.awaits_pong:
+        connection.lose()
+    return connection.ping()
+
+
+@contextmanager
+def _lost_on_error(socket: SocketConnection) -> Generator[None]:
+    """Lose the connection when reading or a response to the server fails."""
+    try:
+        yield
+    except APIConnectionError:
+        _websocket(socket).lose()
+
+
+@contextmanager
+def _lost_if_late(socket: SocketConnection) -> Generator[None]:
+    """Lose the connection when it does not take an event in time, which must not be sent later."""
+    try:
+        yield
+    except APITimeoutError:
+        _websocket(socket).lose()
+        with suppress(OSError):
+            socket.socket.shutdown(SHUT_RDWR)  # it wakes the task or thread that reads
+        raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from openai_realtime.core.exchange import Call
@@ -50,7 +51,8 @@ def handshake_call(
     if _CONNECT.validate(arguments.parameters, arguments.extra_body):
         message = f"extra_body must be empty in {operation}: a handshake has no body"
         raise ParameterError(message, param="extra_body")
-    return Call(operation, arguments.get(url), _read_upgrade, arguments.timeout, hints={404: hint})
+    request = replace(arguments.get(url), is_upgrade=True)
+    return Call(operation, request, _read_upgrade, arguments.timeout, hints={404: hint})
 
 
 def check_call_id(call_id: object) -> None:

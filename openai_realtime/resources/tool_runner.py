@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import math
 import threading
 from collections.abc import (
     AsyncIterable,
@@ -31,6 +33,8 @@ from openai_realtime.logs import logger
 from openai_realtime.types.tools import FunctionTool
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
     from openai_realtime.resources.sideband_protocol import Event, FunctionCall, SidebandProtocol
     from openai_realtime.types.sideband import SidebandEvent
 
@@ -39,6 +43,9 @@ Tools = Mapping[str, FunctionTool]
 DEFAULT_TIMEOUT: Final = 10.0
 _MAX_OUTPUT_CHARACTERS = 100_000
 _MAX_ERROR_CHARACTERS = 500
+_MAX_RUNNING = 64
+"""Functions that run at once, those included that were too slow and still occupy a thread."""
+_REMEMBERED_CALLS = 1000
 
 
 class ToolRunner:
@@ -52,12 +59,18 @@ class ToolRunner:
         if not isinstance(cast("object", tools), Mapping) or not tools:
             message = "tools must be a mapping of names to FunctionTool.from_function(…)"
             raise ParameterError(message, param="tools")
+        seconds = cast("object", timeout)
+        if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+            message = "timeout must be a finite number of seconds above 0"
+            raise ParameterError(message, param="timeout")
         self._timeout = timeout
         self._functions = {name: _function_of(name, tool) for name, tool in tools.items()}
         self._adapters: dict[str, TypeAdapter[Any]] = {
-            name: TypeAdapter(cast("type[Any]", function))
+            name: TypeAdapter(cast("type[Any]", _bound(function)))
             for name, function in self._functions.items()
         }
+        self._free = threading.Semaphore(_MAX_RUNNING)
+        self._known: dict[str, None] = {}
 
     async def answer_all(
         self,
@@ -69,12 +82,13 @@ class ToolRunner:
         import anyio  # noqa: PLC0415 - slow to import, and few sidebands have tools
 
         errors: list[Exception] = []
+        threads = anyio.CapacityLimiter(_MAX_RUNNING)
 
         async def answer(calls: list[FunctionCall]) -> None:
             outputs: dict[str, str] = {}
 
             async def run(call: FunctionCall) -> None:
-                outputs[call.call_id] = await self._output(call)
+                outputs[call.call_id] = await self._output(call, threads)
 
             async with anyio.create_task_group() as running:
                 for call in calls:
@@ -86,7 +100,7 @@ class ToolRunner:
         async with anyio.create_task_group() as group:
             try:
                 async for event in events:
-                    if calls := self._protocol.function_calls(event):
+                    if calls := self._new_calls(event):
                         group.start_soon(answer, calls)
                     result = on_event(event) if on_event is not None else None
                     if inspect.isawaitable(result):
@@ -111,12 +125,23 @@ class ToolRunner:
                     send(event)
 
         for event in events:
-            if calls := self._protocol.function_calls(event):
+            if calls := self._new_calls(event):
                 threading.Thread(target=answer, args=(calls,), daemon=True).start()
             if on_event is not None:
                 on_event(event)
 
-    async def _output(self, call: FunctionCall) -> str:
+    def _new_calls(self, event: SidebandEvent) -> list[FunctionCall]:
+        """Return the calls that an event completes, each id once: a function may book or charge."""
+        calls: list[FunctionCall] = []
+        for call in self._protocol.function_calls(event):
+            if call.call_id not in self._known:
+                self._known[call.call_id] = None
+                calls.append(call)
+        while len(self._known) > _REMEMBERED_CALLS:
+            del self._known[next(iter(self._known))]
+        return calls
+
+    async def _output(self, call: FunctionCall, threads: CapacityLimiter) -> str:
         """Return what the model gets for a call; raises only a cancellation."""
         import anyio  # noqa: PLC0415 - slow to import, and few sidebands have tools
         import anyio.to_thread  # noqa: PLC0415
@@ -124,11 +149,11 @@ class ToolRunner:
         try:
             with anyio.fail_after(self._timeout):
                 if inspect.iscoroutinefunction(self._functions.get(call.name)):
-                    result = self._call(call)
-                else:
-                    result = await anyio.to_thread.run_sync(
-                        self._call, call, abandon_on_cancel=True
-                    )
+                    with self._counted():
+                        return _as_text(await cast("Awaitable[object]", self._call(call)))
+                result = await anyio.to_thread.run_sync(
+                    self._counted_call, call, abandon_on_cancel=True, limiter=threads
+                )
                 return _as_text(await result if inspect.isawaitable(result) else result)
         except Exception as error:  # noqa: BLE001 - the model gets what it may know
             return self._failure(call, error)
@@ -141,20 +166,40 @@ class ToolRunner:
             try:
                 result = self._call(call)
                 outputs[call.call_id] = _as_text(
-                    _run(result) if inspect.isawaitable(result) else result
+                    _run(result, self._timeout) if inspect.isawaitable(result) else result
                 )
             except Exception as error:  # noqa: BLE001 - the model gets what it may know
                 outputs[call.call_id] = self._failure(call, error)
+            finally:
+                self._free.release()
 
-        threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
-        for thread in threads:
-            thread.start()
+        threads: list[threading.Thread] = []
+        for call in calls:
+            if self._free.acquire(blocking=False):
+                threads.append(threading.Thread(target=run, args=(call,), daemon=True))
+                threads[-1].start()
+            else:
+                outputs[call.call_id] = self._failure(call, _too_many())
         end = monotonic() + self._timeout
         for thread in threads:
             thread.join(max(0.0, end - monotonic()))
         ended = dict(outputs)
         late = [call for call in calls if call.call_id not in ended]
         return ended | {call.call_id: self._failure(call, TimeoutError()) for call in late}
+
+    @contextmanager
+    def _counted(self) -> Generator[None]:
+        """Raise `ToolError` if as many functions run as may."""
+        if not self._free.acquire(blocking=False):
+            raise _too_many()
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    def _counted_call(self, call: FunctionCall) -> object:
+        with self._counted():
+            return self._call(call)
 
     def _call(self, call: FunctionCall) -> object:
         """Call the function, and return its result, or an awaitable; raises what it raises."""
@@ -163,9 +208,11 @@ class ToolRunner:
             message = f"There is no function {_shown(call)}"
             raise ToolError(message)
         try:
-            return adapter.validate_json(call.arguments or "{}")
+            function: Callable[[], object] = adapter.validate_json(call.arguments or "{}")
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False, include_context=False)
+        else:
+            return function()
         raise ToolError(
             "; ".join(
                 f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}"
@@ -192,17 +239,37 @@ class ToolRunner:
         yield self._protocol.proceed()
 
 
-def _run(awaitable: Awaitable[object]) -> object:
+def _bound(function: Callable[..., object]) -> Callable[..., object]:
+    """Return a function of the same arguments that returns the call: what validates does not call.
+
+    So an error that the function raises, a `ValidationError` too, is not one of its arguments.
+    """
+
+    @functools.wraps(function)
+    def bound(*args: object, **kwargs: object) -> Callable[[], object]:
+        return functools.partial(function, *args, **kwargs)
+
+    return bound
+
+
+def _too_many() -> ToolError:
+    return ToolError(f"{_MAX_RUNNING} functions are running: try again later")
+
+
+def _run(awaitable: Awaitable[object], seconds: float) -> object:
     import anyio  # noqa: PLC0415 - slow to import, and few sidebands have tools
 
     async def result() -> object:
-        return await awaitable
+        with anyio.fail_after(seconds):
+            return await awaitable
 
     return anyio.run(result)
 
 
 def _as_text(result: object) -> str:
-    text = result if isinstance(result, str) else to_json(result).decode()
+    # JSON has no NaN and no Infinity: they become texts.
+    text = result if isinstance(result, str) else to_json(result, inf_nan_mode="strings").decode()
+    text.encode()  # raises what a lone surrogate raises, while it is the tool's error
     return text[:_MAX_OUTPUT_CHARACTERS]
 
 

@@ -15,11 +15,11 @@ from weakref import WeakSet
 from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.exceptions import lost, timed_out
 from openai_realtime.transports.loop_engine import LoopConnection
-from openai_realtime.transports.sockets import (
-    READ_BYTES,
-)
+from openai_realtime.transports.sockets import READ_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
     from openai_realtime.errors import Phase
@@ -41,6 +41,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
     _active_at: float = 0.0
     _unsent: int = 0
     _drained: asyncio.Event | None = None
+    _goes_on: bool = False
     _buffer: bytearray
 
     def __init__(self, connection: Connection, connected: socket.socket) -> None:
@@ -84,7 +85,9 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         """Receive until a WebSocket has a message or is closed, at most `seconds`."""
         if not self.connection.is_busy:
             return
-        if not self._transport.is_reading() and not self._transport.is_closing():
+        if self.connection.is_backlogged:
+            self._go_on_later()
+        elif not self._transport.is_reading() and not self._transport.is_closing():
             self._transport.resume_reading()
         waiter = self._begin_to_wait(math.inf, seconds)
         try:
@@ -92,22 +95,26 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         finally:
             self._waiter = None
 
-    async def write_out(self, data: bytes, seconds: float) -> None:
-        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
-        self._transport.write(data)
+    async def write_out(self, encode: Callable[[], bytes], seconds: float) -> None:
+        """Send what `encode` returns, within `seconds`; raises `APIConnectionError` otherwise."""
+        self._transport.write(encode())
         if self._drained is not None:
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(seconds):
                     await self._drained.wait()
-                    return
-            raise timed_out("send")
+            except TimeoutError:
+                raise timed_out("send") from None
+            if self._transport.is_closing():
+                raise lost("send")
 
     def pause_writing(self) -> None:
         """Record that the transport holds much that it could not send yet."""
         self._drained = asyncio.Event()
+        self.connection.is_congested = True
 
     def resume_writing(self) -> None:
         """Record that the transport has sent most of it."""
+        self.connection.is_congested = False
         drained, self._drained = self._drained, None
         if drained is not None:
             drained.set()
@@ -202,7 +209,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         if connection.is_backlogged:
             if not self._transport.is_closing():
                 self._transport.pause_reading()
-                self._loop.call_soon(self._go_on)
+                self._go_on_later()
         elif self._waiter is None:
             if connection.is_closed:
                 self._transport.abort()
@@ -211,15 +218,22 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         elif connection.is_open and not connection.is_busy:
             self._settle()
 
+    def _go_on_later(self) -> None:
+        if not self._goes_on:
+            self._goes_on = True
+            self._loop.call_soon(self._go_on)
+
     def _go_on(self) -> None:
         """Parse the next slice of a backlog, after other tasks have run."""
+        self._goes_on = False
         if self._transport.is_closing():
             return
         if self._waiter is not None and monotonic() >= self._end_at:
             self._settle(timed_out("receive"))
             return
         self._pass_on(b"")
-        if not self.connection.is_backlogged and not self._transport.is_closing():
+        connection = self.connection
+        if not (connection.is_backlogged or connection.is_full or self._transport.is_closing()):
             self._transport.resume_reading()
 
     def _begin_to_wait(self, seconds: float, read_timeout: float) -> asyncio.Future[None]:

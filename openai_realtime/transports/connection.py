@@ -95,6 +95,7 @@ class Connection:
         "_rest",
         "_waiting",
         "is_closed",
+        "is_congested",
         "layers",
         "was_idle",
     )
@@ -111,6 +112,8 @@ class Connection:
         self._has_ended = False
         self.is_closed: bool = False
         """Whether no more bytes can be sent or received."""
+        self.is_congested: bool = False
+        """Whether the engine holds much that the peer has not taken: then pings get no response."""
         self.was_idle: bool = False
         """Whether it was idle before its request: the server may have closed it in that time."""
 

@@ -40,8 +40,11 @@ class LoopConnection(SocketConnection, ABC):
         """
 
     @abstractmethod
-    async def write_out(self, data: bytes, seconds: float) -> None:
-        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
+    async def write_out(self, encode: Callable[[], bytes], seconds: float) -> None:
+        """Send what `encode` returns, within `seconds`; raises `APIConnectionError` otherwise.
+
+        Nothing else is encoded before it is on its way: TLS records count.
+        """
 
 
 class Slots:
@@ -144,10 +147,14 @@ class LoopEngine(ABC, Generic[K, C]):
 
     async def _upgrade(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response to a handshake; with status 101 it has the open connection."""
-        from openai_realtime.transports.websocket import upgraded  # noqa: PLC0415 - few programs use it
+        from openai_realtime.transports.websocket import (  # noqa: PLC0415 - few programs use it
+            upgraded,
+            with_new_key,
+        )
 
         origin = origin_of(request.url, loopback_only=request.loopback_only)
         opened = await self._open(origin, deadline.clamp(limits.connect), is_websocket=True)
+        request = with_new_key(request)
         with upgraded(opened, request) as handshake:
             handshake.response = await opened.exchange(request, limits, deadline)
         return handshake.response

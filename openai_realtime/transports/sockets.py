@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 STAGGER_SECONDS = 0.25
 """How long to wait for an address before the next one is tried as well (RFC 8305 §5)."""
 READ_BYTES = 64 * 1024
+_MUCH_UNSENT = 64 * 1024
 _MAX_LOOKUPS = 64
 # The results of a non-blocking connect that has not failed.
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
@@ -381,9 +382,14 @@ class PolledConnection(SocketConnection):
 
     def pass_on(self, data: bytes) -> None:
         """Pass on `data` (`b""` continues with a backlog), and send the reply to it."""
+        self.connection.is_congested = len(self.unsent) >= _MUCH_UNSENT
         if reply := self.connection.receive(data):
-            self.unsent = memoryview(bytes(self.unsent) + reply)
-            self.write()
+            self.append(reply)
+
+    def append(self, data: bytes) -> None:
+        """Send bytes after those that are still unsent, as many as the socket takes at once."""
+        self.unsent = memoryview(bytes(self.unsent) + data)
+        self.write()
 
     def close(self) -> None:
         """Close the socket, without waiting for anything."""

@@ -27,6 +27,7 @@ from openai_realtime.transports.sockets import (
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
@@ -43,8 +44,8 @@ class SyncConnection(PolledConnection):
 
     def __init__(self, connection: Connection, sock: socket.socket) -> None:
         super().__init__(connection, sock)
-        self.lock: threading.Lock = threading.Lock()
-        """Held to encode or to send, because one thread may send while another receives."""
+        # Held to encode and send, because one thread may send while another receives.
+        self._lock = threading.Lock()
 
     def open(self, limit: float) -> None:
         """Open the connection's layers on the connected socket, within `limit` seconds."""
@@ -70,27 +71,33 @@ class SyncConnection(PolledConnection):
         """
         while self.connection.is_busy or self.connection.is_backlogged:
             if self.connection.is_backlogged:
-                with self.lock:
+                with self._lock:
                     self.pass_on(b"")
                 continue
             self._readiness.watch(self.socket, to_read=True, to_write=bool(self.unsent))
             if not self._readiness.wait(seconds):
                 raise timed_out("receive")
-            with self.lock:
+            with self._lock:
                 self.write()
                 self.read()
 
-    def write_out(self, data: bytes, seconds: float) -> None:
-        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
+    def write_out(self, encode: Callable[[], bytes], seconds: float) -> None:
+        """Send what `encode` returns, within `seconds`; raises `APIConnectionError` otherwise.
+
+        The lock is not held while it waits, so that another thread receives meanwhile: the server may
+        read only after it has sent.
+        """
         end_at = monotonic() + seconds
-        with self.lock:
-            self.unsent = memoryview(bytes(self.unsent) + data)
-            self.write()
-            waiter = new_waiter()
-            waiter.watch(self.socket, to_read=False, to_write=True)
-            while self.unsent:
-                if not waiter.wait(max(0.0, end_at - monotonic())):
-                    raise timed_out("send")
+        with self._lock:
+            self.append(encode())
+        if not self.unsent:
+            return
+        waiter = new_waiter()
+        waiter.watch(self.socket, to_read=False, to_write=True)
+        while self.unsent:
+            if not waiter.wait(max(0.0, end_at - monotonic())):
+                raise timed_out("send")
+            with self._lock:
                 self.write()
 
     def _transfer(self, seconds: float, read_timeout: float) -> None:
@@ -139,10 +146,14 @@ class ThreadEngine:
 
     def _upgrade(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response to a handshake; with status 101 it has the open connection."""
-        from openai_realtime.transports.websocket import upgraded  # noqa: PLC0415 - few programs use it
+        from openai_realtime.transports.websocket import (  # noqa: PLC0415 - few programs use it
+            upgraded,
+            with_new_key,
+        )
 
         origin = origin_of(request.url, loopback_only=request.loopback_only)
         opened = self._open(origin, deadline.clamp(limits.connect), is_websocket=True)
+        request = with_new_key(request)
         with upgraded(opened, request) as handshake:
             handshake.response = opened.exchange(request, limits, deadline)
         return handshake.response

@@ -9,7 +9,7 @@ import trio
 
 from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports import pool as pools
-from openai_realtime.transports.exceptions import pool_timed_out, timed_out
+from openai_realtime.transports.exceptions import lost, pool_timed_out, timed_out
 from openai_realtime.transports.loop_engine import LoopConnection, LoopEngine, LoopPool, Slots
 from openai_realtime.transports.sockets import (
     STAGGER_SECONDS,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from openai_realtime.core.deadline import Deadline, Timeout
     from openai_realtime.core.wire import Request, Response
+    from openai_realtime.errors import Phase
     from openai_realtime.transports.connection import Connection
     from openai_realtime.transports.proxies import Origin
 
@@ -64,22 +65,24 @@ class TrioConnection(PolledConnection, LoopConnection):
                 await trio.lowlevel.checkpoint()
                 self.pass_on(b"")
                 continue
-            if self.unsent:  # responses to pings
-                await self.write_out(b"", seconds)
             with trio.move_on_after(seconds) as scope:
-                await trio.lowlevel.wait_readable(self.socket)
+                if self.unsent and not self._writing.locked():  # responses to pings
+                    async with self._writing:
+                        await _wait_for_either(self.socket)
+                    self.write()
+                else:
+                    await _wait_until(trio.lowlevel.wait_readable, self.socket, "receive")
             if scope.cancelled_caught:
                 raise timed_out("receive")
             self.read()
 
-    async def write_out(self, data: bytes, seconds: float) -> None:
-        """Send bytes; raises `APITimeoutError` if the server does not take them in `seconds`."""
-        self.unsent = memoryview(bytes(self.unsent) + data)
-        self.write()
+    async def write_out(self, encode: Callable[[], bytes], seconds: float) -> None:
+        """Send what `encode` returns, within `seconds`; raises `APIConnectionError` otherwise."""
+        self.append(encode())
         with trio.move_on_after(seconds):
             async with self._writing:
                 while self.unsent:
-                    await trio.lowlevel.wait_writable(self.socket)
+                    await _wait_until(trio.lowlevel.wait_writable, self.socket, "send")
                     self.write()
                 return
         raise timed_out("send")
@@ -109,6 +112,16 @@ class TrioConnection(PolledConnection, LoopConnection):
                     scope.deadline = min(end_at, trio.current_time() + read_timeout)
             return
         raise timed_out(self.phase)
+
+
+async def _wait_until(
+    until_ready: Callable[[socket.socket], Awaitable[None]], awaited: socket.socket, phase: Phase
+) -> None:
+    """Wait until a socket is ready; raises `APIConnectionError` when another task closes it."""
+    try:
+        await until_ready(awaited)
+    except trio.ClosedResourceError:
+        raise lost(phase) from None
 
 
 async def _wait_for_either(either: socket.socket) -> None:

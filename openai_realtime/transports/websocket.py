@@ -5,7 +5,8 @@ frames are read and written by `websockets` (extra `sideband`), of which only th
 I/O is used.
 
 Rules for this file: a message is text of at most 1 MiB; at most 1,000 messages wait to be read, and
-above that the engine stops reading, so that the server has to wait.
+above that nothing more is parsed or read, so that the server has to wait. At most 500 frames are
+parsed before other tasks run. While the server does not take what is sent, its pings get no response.
 """
 
 from __future__ import annotations
@@ -42,10 +43,13 @@ ABNORMAL_CLOSURE: Final = 1006
 """The code of a connection that ended without a close frame; it is never sent."""
 _DATA = frozenset({0x0, 0x1, 0x2})  # continuation, text, binary
 _MAX_WAITING_BYTES = 4 * MAX_MESSAGE_BYTES
+_MAX_FRAMES_AT_ONCE = 500
+_BYTES_AT_ONCE = 1024  # `websockets` parses all that it is given, and a frame may have two bytes
+_PONG = b"\x8a"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
-# `websockets` logs each frame at DEBUG, and frames hold instructions and what people say.
-_silent = logging.getLogger("openai_realtime.websocket")
-_silent.disabled = True
+# `websockets` logs each frame at DEBUG, and frames hold instructions and what people say. This logger
+# is not one of `logging.getLogger`: `logging.config` would enable that one again.
+_silent = logging.Logger("openai_realtime.websocket", logging.CRITICAL + 1)  # noqa: LOG001
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class UpgradedResponse(Response):
 
 
 def with_new_key(request: Request) -> Request:
-    """Return a GET request as a handshake, with a new key."""
+    """Return a GET request as a handshake, with a key for one connection (RFC 6455, section 4.1)."""
     headers: tuple[Header, ...] = (
         *request.headers,
         (b"Upgrade", b"websocket"),
@@ -69,7 +73,7 @@ def with_new_key(request: Request) -> Request:
         (b"Sec-WebSocket-Version", b"13"),
         (b"Sec-WebSocket-Key", base64.b64encode(secrets.token_bytes(16))),
     )
-    return replace(request, headers=headers, is_upgrade=True)
+    return replace(request, headers=headers)
 
 
 def is_accepted(request: Request, response: Response) -> bool:
@@ -137,10 +141,12 @@ class WebSocketConnection(Connection):
     """
 
     __slots__ = (
+        "_early",
         "_fragments",
         "_messages",
         "_protocol",
         "_reply",
+        "_unparsed",
         "_waiting_bytes",
         "awaits_pong",
         "close_code",
@@ -150,6 +156,8 @@ class WebSocketConnection(Connection):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection.layers)
         self._protocol: Protocol | None = None
+        self._early = b""  # what came after the response, before `switch`
+        self._unparsed = bytearray()
         self._fragments = bytearray()
         self._reply = b""
         self._waiting_bytes = 0
@@ -166,6 +174,11 @@ class WebSocketConnection(Connection):
         if self._protocol is None:
             return super().is_busy
         return not self._messages and self.close_code is None
+
+    @property
+    def is_backlogged(self) -> bool:
+        """Whether received bytes are unparsed, and there is room for their messages."""
+        return not self.is_full and (bool(self._unparsed) or super().is_backlogged)
 
     @property
     def is_full(self) -> bool:
@@ -190,13 +203,13 @@ class WebSocketConnection(Connection):
         from websockets.protocol import Protocol, Side  # noqa: PLC0415 - the extra `sideband`
 
         self._protocol = Protocol(Side.CLIENT, max_size=MAX_MESSAGE_BYTES, logger=_silent)
-        rest, self._rest = self._rest, b""
+        rest, self._rest, self._early = self._rest + self._early, b"", b""
         self._reply = self._take(rest)
 
     def reply(self) -> bytes:
         """Return what must be sent in response to bytes that came with the handshake."""
         reply, self._reply = self._reply, b""
-        return self._wrapped(reply, len(self.layers))
+        return reply
 
     def send_text(self, text: str) -> bytes:
         """Return the bytes of a message; `b""` once it is closed."""
@@ -223,30 +236,42 @@ class WebSocketConnection(Connection):
     def _take(self, data: bytes | bytearray) -> bytes:
         protocol = self._protocol
         if protocol is None:
+            if self._has_response:
+                self._early += data
+                return b""
             return super()._take(data)
-        if self.close_code is not None or not data:
-            return b""
-        self.awaits_pong = False
-        protocol.receive_data(data)
-        self._read_frames(protocol)
-        return b"".join(protocol.data_to_send())
+        if data:
+            self.awaits_pong = False
+            self._unparsed += data
+        frames = 0
+        while frames < _MAX_FRAMES_AT_ONCE and not self.is_full and self._unparsed:
+            frames += self._parse(protocol, _BYTES_AT_ONCE)
+        return self._unsent_frames()
 
     def lose(self) -> None:
         """Record that the socket has failed."""
         super().lose()
         if self._protocol is not None and self.close_code is None:
+            self._parse(self._protocol, len(self._unparsed))
             self._closed(self._protocol)
 
     def _end(self, position: int, failure: ssl.SSLError | None = None) -> None:
         if self._protocol is None:
             super()._end(position, failure)
         elif self.close_code is None:
-            self._protocol.receive_eof()
-            self._read_frames(self._protocol)
+            self._parse(self._protocol, len(self._unparsed))
             self._closed(self._protocol)
 
-    def _read_frames(self, protocol: Protocol) -> None:
-        for event in protocol.events_received():
+    @property
+    def _has_response(self) -> bool:
+        return self._reader.is_complete and self._reader.has_begun
+
+    def _parse(self, protocol: Protocol, count: int) -> int:
+        """Parse unparsed bytes, `count` at most, and return how many frames they held."""
+        protocol.receive_data(self._unparsed[:count])
+        del self._unparsed[:count]
+        events = protocol.events_received()
+        for event in events:
             frame = cast("Frame", event)  # after the handshake, every event is a frame
             if frame.opcode not in _DATA:
                 continue
@@ -255,6 +280,7 @@ class WebSocketConnection(Connection):
                 self._append(protocol)
         if protocol.close_rcvd is not None or protocol.parser_exc is not None:
             self._closed(protocol)
+        return len(events)
 
     def _append(self, protocol: Protocol) -> None:
         size = len(self._fragments)
@@ -263,13 +289,16 @@ class WebSocketConnection(Connection):
         except UnicodeDecodeError:
             protocol.fail(_INVALID_DATA)
             self._closed(protocol)
-        else:
+        if self.close_code is None:
             self._messages.append(Message(message, size))
             self._waiting_bytes += size
         self._fragments.clear()
 
     def _closed(self, protocol: Protocol) -> None:
+        if self.close_code is not None:
+            return
         self.is_closed = True
+        self._unparsed.clear()
         received, sent = protocol.close_rcvd, protocol.close_sent
         closing = received or sent
         self.close_code = closing.code if closing else ABNORMAL_CLOSURE
@@ -277,4 +306,7 @@ class WebSocketConnection(Connection):
 
     def _unsent_frames(self) -> bytes:
         assert self._protocol is not None  # noqa: S101 - the callers have checked it
-        return self._wrapped(b"".join(self._protocol.data_to_send()), len(self.layers))
+        frames = self._protocol.data_to_send()
+        if self.is_congested:
+            frames = [frame for frame in frames if not frame.startswith(_PONG)]
+        return self._wrapped(b"".join(frames), len(self.layers))

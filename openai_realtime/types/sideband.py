@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self, cast
@@ -58,6 +57,7 @@ class Reconnected(SidebandEvent):
     """Seconds from the last received bytes until the new connection was open."""
 
 
+_MAX_NUMBER = 2.0**53  # JSON's numbers have no limit, and Python's floats have one
 _MODELS: Mapping[str, type[SidebandEvent]] = {
     "response.done": ResponseDone,
     "error": ErrorEvent,
@@ -161,7 +161,7 @@ class SidebandUsage:
 
 
 def _numbers(value: object) -> Mapping[str, float]:
-    """Return the members of an object that are finite numbers, 0 or more."""
+    """Return the members of an object that are numbers of which a sum can be made, 0 or more."""
     if not isinstance(value, Mapping):
         return {}
     return {
@@ -169,7 +169,7 @@ def _numbers(value: object) -> Mapping[str, float]:
         for name, number in cast("Mapping[object, object]", value).items()
         if isinstance(number, int | float)
         and not isinstance(number, bool)
-        and 0 <= number < math.inf
+        and 0 <= number <= _MAX_NUMBER
     }
 
 

@@ -29,6 +29,7 @@ from openai_realtime import (
     RedirectError,
 )
 from openai_realtime.resources import sideband as sidebands
+from openai_realtime.resources import sideband_session
 from openai_realtime.transports import tls
 from openai_realtime.transports.websocket import MAX_MESSAGE_BYTES
 from sideband.peer import (
@@ -53,8 +54,8 @@ KEY = "sk-sideband-0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sidebands, "SETTLE_SECONDS", 0.3)
-    monkeypatch.setattr(sidebands, "RECONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(sideband_session, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(sideband_session, "RECONNECT_SECONDS", 2.0)
 
 
 def sends(*data: bytes, then: Callable[[Peer], None] | None = None) -> Script:
@@ -333,7 +334,7 @@ def test_a_lost_connection_is_opened_again(backend: Backend) -> None:
 def test_a_connection_that_cannot_be_opened_again(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sidebands, "RECONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(sideband_session, "RECONNECT_SECONDS", 0.3)
     with ScriptedServer([sends(ONE, then=Peer.reset), *[refuses(503)] * 20]) as server:
         kinds, error = events_of(backend, server)
         assert kinds == ["session.updated"]

@@ -1,0 +1,179 @@
+"""What both sidebands share: what to read next, what a lost connection means, and who may use it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from random import random
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+
+from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
+from openai_realtime.core.retry import backoff
+from openai_realtime.errors import (
+    APIConnectionError,
+    APIError,
+    ClientClosedError,
+    NotFoundError,
+)
+from openai_realtime.logs import logger
+from openai_realtime.transports.websocket import (
+    NORMAL_CLOSURE,
+    UpgradedResponse,
+    WebSocketConnection,
+)
+from openai_realtime.types.sideband import (
+    RECONNECTED,
+    Reconnected,
+    SidebandEvent,
+    SidebandUsage,
+    read_event,
+)
+
+if TYPE_CHECKING:
+    from openai_realtime.configuration import Configuration
+    from openai_realtime.core.exchange import Call
+    from openai_realtime.resources.sideband_protocol import SidebandProtocol
+    from openai_realtime.transports.sockets import SocketConnection
+
+SETTLE_SECONDS: Final = 5.0
+"""How long a 404 of the first handshake is tried again: the call may not be set up yet."""
+RECONNECT_SECONDS: Final = 30.0
+"""How long a lost connection is opened again before its error is raised."""
+LASTING_SECONDS: Final = 10.0
+"""After this time a connection counts as working: only then is a lost one opened again at once."""
+
+S = TypeVar("S", bound="SocketConnection")
+
+
+class SidebandSession:
+    """What both sidebands share: what to send next, what to read, and what a lost connection means."""
+
+    def __init__(
+        self, call: Call[UpgradedResponse], configuration: Configuration, protocol: SidebandProtocol
+    ) -> None:
+        self.call: Final = call
+        self.protocol: Final = protocol
+        self.usage = SidebandUsage()
+        self._policy = configuration.retry
+        self._failing_since: float | None = None
+        self._attempts = 0
+        self._added: deque[SidebandEvent] = deque()
+        self._connected_at = self._received_at = 0.0
+        self._process = os.getpid()
+        self._reading = threading.Lock()
+        self._warned = False
+        self.connection: WebSocketConnection | None = None
+        self.is_closed = False
+        """Whether its `with` block has ended."""
+        self.has_ended = False
+        """Whether the call has ended: the server closed the connection normally, or says 404."""
+        self.delay = 0.0
+        """Seconds until a lost connection is opened again."""
+
+    def begin(self) -> None:
+        """Begin to open the first connection."""
+        if self.connection is not None:
+            message = "A sideband can be opened once: call connect(…) again for another one"
+            raise ClientClosedError(message)
+        self._failing_since = time.monotonic()
+        self._process = os.getpid()
+
+    def connected(self, connection: WebSocketConnection) -> None:
+        """Take a new connection; after a lost one, add the event that says so."""
+        self._connected_at = time.monotonic()
+        if self.connection is None:
+            self._received_at = self._connected_at
+            self._failing_since = None
+        else:
+            missed = self._connected_at - self._received_at
+            self._added.append(Reconnected(type=RECONNECTED, seconds_missed=missed))
+        self.connection = connection
+
+    def delay_after(self, error: APIError) -> float:
+        """Return the seconds until the next handshake; raises `error` if there is none."""
+        is_first = self.connection is None
+        limit = SETTLE_SECONDS if is_first else RECONNECT_SECONDS
+        is_temporary = isinstance(error, NotFoundError) if is_first else error.retryable
+        now = time.monotonic()
+        since = now if self._failing_since is None else self._failing_since
+        wait = error.retry_after or 0.0
+        if not is_temporary or now + wait - since >= limit:
+            raise error
+        self._attempts += 1
+        return max(0.1, wait, min(backoff(self._attempts, self._policy, random), limit / 4))
+
+    def lost(self) -> None:
+        """Set `has_ended`, or the `delay` until the connection is opened again: 0 if it had lasted.
+
+        Raises `APIConnectionError` if for `RECONNECT_SECONDS` none has lasted.
+        """
+        assert self.connection is not None  # noqa: S101 - one was lost
+        self.has_ended = self.connection.close_code == NORMAL_CLOSURE
+        self.delay = 0.0
+        now = time.monotonic()
+        if self.has_ended:
+            return
+        if self._failing_since is None or now - self._connected_at >= LASTING_SECONDS:
+            self._failing_since, self._attempts = now, 0
+            return
+        reason = sanitize_text(self.connection.close_reason, limit=MAX_NAME_CHARACTERS)
+        message = (
+            "The server accepts the sideband, and closes it at once: code "
+            f"{self.connection.close_code} {reason}"
+        ).rstrip()
+        self.delay = self.delay_after(APIConnectionError(message, phase="receive", retryable=True))
+
+    def next_event(self) -> SidebandEvent | None:
+        """Return the next event, or None if one must be waited for."""
+        if self._added:
+            return self._added.popleft()
+        connection = self.connection
+        while connection is not None and (message := connection.next_message()) is not None:
+            self._received_at = time.monotonic()
+            event = read_event(message)
+            if event is not None:
+                self.usage = self.protocol.count(event, self.usage)
+                return event
+            if not self._warned:
+                self._warned = True
+                logger.warning("A message of the sideband is not an event: such ones are ignored")
+        return None
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this process is a fork of the one that opened it, and still uses it."""
+        return self._process != os.getpid()
+
+    def check_open(self) -> None:
+        """Raise `ClientClosedError` outside the sideband's block, and in a forked process."""
+        if self.connection is None or self.is_closed or self.is_inherited:
+            message = (
+                "The sideband is not open: use it inside its `with` block, in the same process"
+            )
+            raise ClientClosedError(message)
+
+    def checked(self, socket: S | None) -> S:
+        """Return the connection to send on; raises `RealtimeError` if there is none."""
+        self.check_open()
+        return socket or not_sent()
+
+    @contextmanager
+    def iterating(self) -> Generator[None]:
+        """Raise `RuntimeError` if two tasks or threads iterate at once: each would miss events."""
+        self.check_open()
+        if not self._reading.acquire(blocking=False):
+            message = "Another task or thread is iterating over the sideband"
+            raise RuntimeError(message)
+        try:
+            yield
+        finally:
+            self._reading.release()
+
+
+def not_sent() -> NoReturn:
+    message = "The sideband's connection is lost or closed: the event was not sent"
+    raise APIConnectionError(message, phase="send", retryable=True)
