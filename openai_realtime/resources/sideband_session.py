@@ -175,5 +175,6 @@ class SidebandSession:
 
 
 def not_sent() -> NoReturn:
+    """Raise the error of an event that was not sent."""
     message = "The sideband's connection is lost or closed: the event was not sent"
     raise APIConnectionError(message, phase="send", retryable=True)

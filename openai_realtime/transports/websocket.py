@@ -66,19 +66,19 @@ class UpgradedResponse(Response):
 
 def with_new_key(request: Request) -> Request:
     """Return a GET request as a handshake, with a key for one connection (RFC 6455, section 4.1)."""
-    headers: tuple[Header, ...] = (
-        *request.headers,
+    added: tuple[Header, ...] = (
         (b"Upgrade", b"websocket"),
         (b"Connection", b"Upgrade"),
         (b"Sec-WebSocket-Version", b"13"),
         (b"Sec-WebSocket-Key", base64.b64encode(secrets.token_bytes(16))),
     )
-    return replace(request, headers=headers)
+    # No local variable holds the request's own headers: a traceback would show the API key.
+    return replace(request, headers=(*request.headers, *added))
 
 
 def is_accepted(request: Request, response: Response) -> bool:
     """Return whether a response with status 101 accepts the handshake (RFC 6455, section 4.1)."""
-    key = next(value for name, value in request.headers if name == b"Sec-WebSocket-Key")
+    _, key = request.headers[-1]  # `with_new_key` has added it last
     digest = hashlib.sha1(key + _GUID).digest()  # noqa: S324 - the protocol's digest, not a secret's
     connection = response.headers.get("connection", "").lower().split(",")
     return (

@@ -99,6 +99,11 @@ class Peer:
                 continue
             return
 
+    def discard(self, size: int) -> None:
+        """Read and discard `size` bytes."""
+        while size > 0 and (data := self.socket.recv(min(size, 1 << 20))):
+            size -= len(data)
+
     def _next(self) -> tuple[int, bytes] | None:
         data = self._buffer
         if len(data) < 2:
@@ -155,10 +160,12 @@ class ScriptedServer:
         self._listening.close()
         for peer in self.peers:
             with suppress(OSError):
-                peer.socket.shutdown(socket.SHUT_WR)
+                # `SSLSocket.shutdown` would make its reads return what is not decrypted.
+                socket.socket.shutdown(peer.socket, socket.SHUT_WR)
         for thread in self._threads:
             thread.join(20)
-        assert self.errors == []
+        if self.errors:
+            raise self.errors[0]
 
     def _accept(self) -> None:
         while True:

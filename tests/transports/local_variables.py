@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -16,7 +16,8 @@ def recorded_local_variables() -> Iterator[list[str]]:
 
     def watch(frame: FrameType, _event: str, _argument: object) -> Any:
         if "openai_realtime" in frame.f_code.co_filename:
-            seen.append(f"{frame.f_code.co_name}: {frame.f_locals!r}")
+            with suppress(AttributeError):  # an object that has no attributes yet has no repr
+                seen.append(f"{frame.f_code.co_name}: {frame.f_locals!r}")
         return watch
 
     before = sys.gettrace()
