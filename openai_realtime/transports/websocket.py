@@ -273,7 +273,7 @@ class WebSocketConnection(Connection):
         events = protocol.events_received()
         for event in events:
             frame = cast("Frame", event)  # after the handshake, every event is a frame
-            if frame.opcode not in _DATA:
+            if frame.opcode not in _DATA or self.close_code is not None:
                 continue
             self._fragments += frame.data
             if frame.fin:
@@ -289,7 +289,7 @@ class WebSocketConnection(Connection):
         except UnicodeDecodeError:
             protocol.fail(_INVALID_DATA)
             self._closed(protocol)
-        if self.close_code is None:
+        else:
             self._messages.append(Message(message, size))
             self._waiting_bytes += size
         self._fragments.clear()
