@@ -14,6 +14,8 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack, cast
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _CLOSE_SECONDS = 2.0
 _SCOPE_KEY = "openai_realtime.request"
+# These two are without HTTP_ in an environment (PEP 3333): so a client sent them with an underscore.
+_FORGED = frozenset({"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"})
 
 
 def wsgi_endpoint(
@@ -126,7 +130,8 @@ class ThreadedEndpoint:
         self._endpoint = make()  # raises now if an option is wrong
         self._loop: asyncio.AbstractEventLoop
         self._process = 0  # the process in which the event loop runs
-        self._lock = threading.Lock()
+        # By process, because a fork could copy a lock while it is held.
+        self._locks: dict[int, threading.Lock] = {}
 
     def respond(self, environ: Mapping[str, object], body: Body, request: object) -> Response:
         """Return the response to a request, on the request's thread.
@@ -142,7 +147,7 @@ class ThreadedEndpoint:
         return work.wait(asyncio.run_coroutine_threadsafe(response, loop))
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
             if self._process != os.getpid():  # the first request in this process
                 if self._process:  # it is a fork of a process that has served requests
                     self._endpoint = self._make()
@@ -157,7 +162,10 @@ class ThreadedEndpoint:
     def _close(self) -> None:
         if self._process == os.getpid():
             closed = asyncio.run_coroutine_threadsafe(self._endpoint.aclose(), self._loop)
-            closed.result(_CLOSE_SECONDS)
+            with suppress(
+                FutureTimeoutError
+            ):  # the event loop hangs: the process ends all the same
+                closed.result(_CLOSE_SECONDS)
 
 
 def _scope(environ: Mapping[str, object]) -> dict[str, object]:
@@ -165,7 +173,8 @@ def _scope(environ: Mapping[str, object]) -> dict[str, object]:
     headers = [
         (name.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1"), value)
         for name, value in ((name, _bytes(environ[name])) for name in environ)
-        if name.startswith("HTTP_") or (name in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value)
+        if (name.startswith("HTTP_") and name not in _FORGED)
+        or (name in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value)
     ]
     address = _text(environ, "REMOTE_ADDR")
     return {

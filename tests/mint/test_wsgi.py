@@ -64,9 +64,12 @@ def ask(
     def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> Any:
         started.extend((int(status[:3]), {name.lower(): value for name, value in headers}))
 
-    response = validator(app)(given, start_response)
+    # wsgiref refuses an environment with a header that a client sent with an underscore.
+    is_valid = given.keys().isdisjoint({"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"})
+    response = (validator(app) if is_valid else app)(given, start_response)
     content = b"".join(response)
-    response.close()  # type: ignore[attr-defined]  # wsgiref's validator has it
+    if is_valid:
+        response.close()  # type: ignore[attr-defined]  # wsgiref's validator has it
     status, headers = started
     return status, headers, json.loads(content) if content else None
 
@@ -80,6 +83,10 @@ def ask(
         ({"HTTP_ORIGIN": f"{PAGE},{PAGE}"}, b"{}", 403),
         ({"CONTENT_TYPE": "text/plain"}, b"{}", 415),
         ({"CONTENT_TYPE": None}, b"{}", 415),
+        # A client's header `Content_Type` is not the header Content-Type.
+        ({"CONTENT_TYPE": None, "HTTP_CONTENT_TYPE": "application/json"}, b"{}", 415),
+        ({"CONTENT_TYPE": "text/plain", "HTTP_CONTENT_TYPE": "application/json"}, b"{}", 415),
+        ({"HTTP_CONTENT_TYPE": "text/plain", "HTTP_CONTENT_LENGTH": "999999"}, b"{}", 200),
         ({"HTTP_X_USER": None}, b"{}", 401),
         ({}, b'{"voice": "verse"}', 400),
         ({}, b"{", 400),
@@ -314,6 +321,28 @@ print("parent", status, len(made))
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "child 200 2\nparent 200 1\n"
+
+
+def test_a_process_ends_although_its_event_loop_hangs(provider: MockRealtimeServer) -> None:
+    program = """
+import sys, time
+from openai_realtime import RealtimeSessionsClient
+from openai_realtime.mint import wsgi, wsgi_endpoint
+wsgi._CLOSE_SECONDS = 0.2
+app = wsgi_endpoint(RealtimeSessionsClient, session={}, authorize=lambda _: "ann", origins=["*"])
+endpoint = next(each.cell_contents for each in app.__closure__)
+endpoint._started().call_soon_threadsafe(time.sleep, 30)
+"""
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", program.replace('origins=["*"]', f"origins=[{PAGE!r}]")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert time.monotonic() - began < 25
 
 
 def test_without_django_it_says_what_to_install() -> None:
