@@ -26,7 +26,7 @@ from openai_realtime.errors import ParameterError
 if TYPE_CHECKING:
     from openai_realtime.mint import RunningCall
 
-_STORAGE_VARIABLE = "OPENAI_REALTIME_STORAGE"
+_STORAGE_VARIABLE = "OPENAI_REALTIME_SERVE_STORAGE"  # that of the service itself
 CallId = Annotated[
     str,
     typer.Argument(
@@ -202,7 +202,7 @@ def list_(*, options: ListOptions) -> None:
     The principals are pseudonyms.
 
     Example:
-        openai-realtime calls list
+        openai-realtime calls list --storage redis://127.0.0.1
     """
     calls = anyio.run(_running, options.storage)
     if options.json:

@@ -42,6 +42,7 @@ SESSIONS = {
     "max_output_tokens": "is max_response_output_tokens here",
     "output_modalities": "is modalities here",
     "session": _NESTED,
+    "type": _NESTED,
 }
 """`sessions.create`"""
 
@@ -50,6 +51,7 @@ TRANSCRIPTION_SESSIONS = {
     "expires_after": _LIFETIME,
     "model": "is set by input_audio_transcription={'model': …}",
     "session": _NESTED,
+    "type": _NESTED,
 }
 """`transcription_sessions.create`"""
 

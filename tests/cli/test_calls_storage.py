@@ -47,7 +47,7 @@ def test_an_operator_lists_calls_and_hangs_one_up(
             (call.call_id, call.pseudonym) for call in (first, second)
         ]
         assert re.search(r" (900|89\d) s left", listed.stdout)
-        monkeypatch.setenv("OPENAI_REALTIME_STORAGE", redis.url)
+        monkeypatch.setenv("OPENAI_REALTIME_SERVE_STORAGE", redis.url)
         (_, call) = json.loads(invoke("calls", "list", "--json").stdout)
         assert (call["call_id"], call["pseudonym"]) == (second.call_id, second.pseudonym)
         assert 890 < call["seconds_left"] <= 900
@@ -70,10 +70,11 @@ def test_without_redis(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
         result = invoke("calls", *words, "--storage", url)
         assert result.exit_code == 1
         assert result.stderr.startswith("error: Redis does not work: ")
+        assert result.stderr.endswith(". Check its URL, and that it runs\n")
         assert "hunter2" not in result.stderr
         for unusable in ("memory://", "redis://"):
             result = invoke("calls", *words, "--storage", unusable)
             assert (result.exit_code, result.stdout) == (3, "")
             assert result.stderr.startswith("error: storage is unusable: ")
-    monkeypatch.delenv("OPENAI_REALTIME_STORAGE", raising=False)
+    monkeypatch.delenv("OPENAI_REALTIME_SERVE_STORAGE", raising=False)
     assert invoke("calls", "list").exit_code == 2

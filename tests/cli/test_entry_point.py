@@ -68,13 +68,19 @@ def test_every_command_has_a_help_page_that_is_readable_in_a_small_window(
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_an_example_of_a_help_page_names_real_options(command: str, invoke: Invoke) -> None:
+def test_an_example_of_a_help_page_is_complete_and_names_real_options(
+    command: str, invoke: Invoke
+) -> None:
     page = invoke(*command.split(), "-h").stdout.splitlines()
     words = page[page.index("  Example:") + 1].split()[1:]
     group = words[0] if words[0] != "calls" else f"calls {words[1]}"
     options = {word for word in words if word.startswith("-")}
     for option in options:
         assert f"  {option}" in invoke(*group.split(), "-h").stdout
+    described = ""
+    for line in page:
+        described = line if line.startswith("  --") else described
+        assert "[required]" not in line or not described or described.split()[0] in options
 
 
 def test_the_shells_completion(shell: Shell) -> None:

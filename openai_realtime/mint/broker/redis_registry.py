@@ -224,7 +224,7 @@ class RedisRegistry:
                 _script(), [f"{PREFIX}calls:", *more_keys], command, everything
             )
         except Exception as error:  # noqa: BLE001 - whatever the cause, it cannot be used
-            message = f"Redis does not work: {describe(error)}"
+            message = f"Redis does not work: {describe(error)}. Check its URL, and that it runs"
             raise RegistryUnavailableError(message) from None
         members: dict[str, Any] = json.loads(cast("bytes", result))
         # Lua has one type for lists and objects: an empty list comes as an object.

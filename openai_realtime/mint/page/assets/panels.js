@@ -134,7 +134,6 @@ export class CallClock {
     this.#endsAt = Infinity;
     byId("elapsed").textContent = clockTime(0);
     byId("limit").textContent = "";
-    byId("left").textContent = "";
   }
 
   /** Start it; while it runs it does nothing. */
@@ -151,7 +150,10 @@ export class CallClock {
     if (this.#startedAt !== null) this.#show();
   }
 
-  stop() { clearInterval(this.#timer); }
+  stop() {
+    clearInterval(this.#timer);
+    byId("left").textContent = "";
+  }
 
   #show() {
     const now = performance.now();
