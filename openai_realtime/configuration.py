@@ -176,11 +176,11 @@ class Configuration:
         resolved = cast("AsyncClientOptions", {**options})
         resolved.pop("base_url", None)
         resolved["provider"], resolved["api_key"] = provider, credential.key_source
-        resolved["organization"] = options.get("organization") or _openai_variable(
-            "OPENAI_ORG_ID", provider
+        resolved["organization"] = _header_value(
+            "organization", options.get("organization"), "OPENAI_ORG_ID", provider
         )
-        resolved["project"] = options.get("project") or _openai_variable(
-            "OPENAI_PROJECT_ID", provider
+        resolved["project"] = _header_value(
+            "project", options.get("project"), "OPENAI_PROJECT_ID", provider
         )
         return cls(
             provider=provider,
@@ -256,6 +256,14 @@ def _openai_variable(name: ClientVariable, provider: Provider) -> str | None:
     return read_variable(name) if provider.key_variable == "OPENAI_API_KEY" else None
 
 
+def _header_value(
+    name: str, given: str | None, variable: ClientVariable, provider: Provider
+) -> str | None:
+    """Return the setting, else the variable's value; an error names the one that it is."""
+    value, source = (given, name) if given else (_openai_variable(variable, provider), variable)
+    return check_header_value(source, value) if value else None
+
+
 def _check_additions(options: AnyClientOptions) -> None:
     """Mask `default_headers` and `default_query` in place; raises `ConfigurationError`."""
     headers, query = options.get("default_headers"), options.get("default_query")
@@ -271,8 +279,10 @@ def _provider(options: AnyClientOptions) -> Provider:
         message = "pass provider=… or base_url=…, not both"
         raise ConfigurationError(message)
     if provider is None:
-        base_url = base_url or read_variable("OPENAI_BASE_URL") or OPENAI_BASE_URL
-        provider = compatible(base_url, allow_http=options.get("allow_http", False))
+        allow_http, variable = options.get("allow_http", False), read_variable("OPENAI_BASE_URL")
+        if variable and not base_url:
+            base_url = check_base_url(variable, allow_http=allow_http, what="OPENAI_BASE_URL")
+        provider = compatible(base_url or OPENAI_BASE_URL, allow_http=allow_http)
     checked = cast("object", provider)
     if not isinstance(checked, Provider):
         message = "provider must be a Provider, such as openai_realtime.providers.azure(…)"
@@ -280,10 +290,9 @@ def _provider(options: AnyClientOptions) -> Provider:
     allow_http = options.get("allow_http", provider.allow_http)
     check_base_url(provider.base_url, allow_http=allow_http)
     dialect, source = options.get("dialect", provider.dialect), "dialect"
-    if dialect == "auto" and "dialect" not in options:
-        variable: ClientVariable = "OPENAI_REALTIME_DIALECT"
-        if value := read_variable(variable):
-            dialect, source = cast("Dialect", value), variable
+    variable = read_variable("OPENAI_REALTIME_DIALECT")
+    if variable and dialect == "auto" and "dialect" not in options:
+        dialect, source = cast("Dialect", variable), "OPENAI_REALTIME_DIALECT"
     if dialect not in ("auto", "beta", "ga"):
         message = f'{source} must be "auto", "beta" or "ga"'
         raise ConfigurationError(message)
@@ -308,7 +317,7 @@ def _headers(options: AnyClientOptions, provider: Provider) -> tuple[Header, ...
     ):
         if value:
             header = f"OpenAI-{name.title()}".encode("ascii")
-            headers.append((header, check_header_value(name, value).encode("ascii")))
+            headers.append((header, value.encode("ascii")))
     by_name: dict[bytes, Header | None] = {name.lower(): (name, value) for name, value in headers}
     by_name.update(encoded_headers(provider.default_headers))
     added = options.get("default_headers") or {}

@@ -70,7 +70,9 @@ class Credential:
             )
             raise ConfigurationError(message)
         scheme = BEARER if isinstance(key, BearerToken) else provider.auth
-        return cls(_authorization(key, scheme), scheme)
+        variable = next(filter(read_key_variable, provider.key_variables), "")
+        name = variable if api_key is None else "api_key"
+        return cls(_authorization(key, scheme, name), scheme)
 
     @property
     def key_source(self) -> KeySource | None:
@@ -125,8 +127,8 @@ def _masked(key: T) -> T | ApiKey:
     return ApiKey(key) if isinstance(key, str) and not isinstance(key, ApiKey) else key
 
 
-def _authorization(key: object, scheme: AuthScheme) -> Authorization:
-    token = cast("ApiKey", _masked(check_header_value("api_key", key)))
+def _authorization(key: object, scheme: AuthScheme, name: str = "api_key") -> Authorization:
+    token = cast("ApiKey", _masked(check_header_value(name, key)))
     return Authorization(
         token, (scheme.header.encode("ascii"), f"{scheme.prefix}{token}".encode("ascii"))
     )

@@ -361,8 +361,10 @@ def _azure_auth(auth: str | None) -> tuple[AuthScheme, str, str | None]:
 
 def _azure_root(endpoint: str | URLObject | None) -> str:
     """Return the endpoint without the paths that users paste with it, such as `/openai/v1`."""
+    what = "endpoint"
     if endpoint is None:
-        endpoint = read_variable("AZURE_OPENAI_ENDPOINT") or None
+        what = "AZURE_OPENAI_ENDPOINT"
+        endpoint = read_variable(what) or None
     if endpoint is None:
         message = (
             "No endpoint for Azure OpenAI: pass endpoint=… (https://NAME.openai.azure.com) or set the "
@@ -370,7 +372,7 @@ def _azure_root(endpoint: str | URLObject | None) -> str:
         )
         raise ConfigurationError(message)
     example = "https://NAME.openai.azure.com"
-    root = check_base_url(endpoint, allow_http=False, what="endpoint", example=example)
+    root = check_base_url(endpoint, allow_http=False, what=what, example=example)
     for path in ("/v1", "/realtimeapi", "/openai"):
         root = root.removesuffix(path)
     return root

@@ -68,13 +68,41 @@ def test_with_options_replaces_some_and_keeps_the_rest() -> None:
 
 
 def test_a_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY") as caught:
         SyncRealtimeSessionsClient()
+    # It says what to try without one.
+    assert "openai_realtime.testing.MockRealtimeServer, or --mock" in str(caught.value)
     monkeypatch.setenv("OPENAI_API_KEY", "")
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         SyncRealtimeSessionsClient()
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         SyncRealtimeSessionsClient(api_key="")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "make"),
+    [
+        ("OPENAI_API_KEY", "sk-1\n", SyncRealtimeSessionsClient),
+        ("OPENAI_BASE_URL", "nonsense", SyncRealtimeSessionsClient),
+        ("OPENAI_BASE_URL", "http://gateway.example", SyncRealtimeSessionsClient),
+        ("OPENAI_ORG_ID", "an org", SyncRealtimeSessionsClient),
+        ("OPENAI_PROJECT_ID", "a project", SyncRealtimeSessionsClient),
+        ("AZURE_OPENAI_ENDPOINT", "my-resource", azure),
+        (
+            "AZURE_OPENAI_AD_TOKEN",
+            "a token",
+            lambda: SyncRealtimeSessionsClient(provider=azure("https://NAME.openai.azure.com")),
+        ),
+    ],
+)
+def test_an_unusable_variable_is_named(
+    variable: str, value: str, make: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"^{variable} is unusable: it must be ") as caught:
+        make()
+    assert value.strip() not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["api_key", "organization", "project"])

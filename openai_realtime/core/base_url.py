@@ -55,7 +55,7 @@ def check_base_url(
         rule = "begin with https:// or http://"
     elif parts.scheme == "http" and not allow_http and not is_loopback(host):
         rule = "be https, because plain http would show the API key to the network"
-        if what == "base_url":
+        if what in {"base_url", "OPENAI_BASE_URL"}:
             rule += "; or pass allow_http=True"
     if rule is not None:
         message = f"{what} is unusable: it must {rule}"

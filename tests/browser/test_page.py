@@ -117,6 +117,7 @@ def test_a_person_connects_talks_and_leaves(view: str, mocked: str, tab: Opened)
     assert page.inner_text("#status") == "Call ended"
     assert page.inner_text("#call") == "Connect again"
     assert person.focused() == "call"
+    assert page.inner_text("#left") == ""  # no time is left of a call that has ended
     elapsed = page.inner_text("#elapsed")
     page.wait_for_timeout(1100)
     assert page.inner_text("#elapsed") == elapsed

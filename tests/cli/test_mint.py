@@ -33,6 +33,7 @@ def test_the_session_is_a_table(invoke: Invoke, realtime_server: MockRealtimeSer
     assert rows["expires"].strip().endswith((" (600 s left)", " (599 s left)"))
     assert "prompt" not in rows
     assert result.stdout.splitlines()[-1].startswith("request id req_mock_1, 1 attempt, 0.")
+    assert [line for line in result.stdout.splitlines() if line != line.rstrip()] == []
 
 
 def test_json_is_the_response_and_nothing_else(

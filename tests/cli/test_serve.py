@@ -364,9 +364,16 @@ def test_an_option_that_is_wrong_is_named(invoke: Invoke) -> None:
     assert result.stderr.startswith("error: --limits: limits is unusable: it must be written like")
 
 
-def test_an_error_without_a_setting_stays_as_it_is(invoke: Invoke) -> None:
-    result = invoke("serve", "--port=0", "--anyone-on-this-machine", "--timeout", "nan")
-    assert result.stderr.splitlines()[-1].startswith(("error: ", "hint: "))
+def test_an_error_about_no_setting_of_serve_stays_as_it_is(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "nonsense")
+    result = invoke("serve", "--port=0", "--anyone-on-this-machine")
+    assert result.exit_code == 3
+    assert result.stderr.splitlines()[-1] == (
+        "error: OPENAI_BASE_URL is unusable: it must be a URL such as https://api.openai.com/v1"
+    )
 
 
 def test_a_gateways_header_is_one_setting(

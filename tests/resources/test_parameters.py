@@ -309,6 +309,12 @@ def test_an_option_is_not_meant_where_there_is_none() -> None:
             {"audio": {}},
             "audio belongs to the nested shape: use client_secrets.cre",
         ),
+        (CREATE.parameters, {"type": "realtime"}, "type belongs to the nested shape: use client_s"),
+        (
+            transcription_sessions.CREATE.parameters,
+            {"type": "transcription"},
+            "type belongs to the nested shape: use client_s",
+        ),
         (CREATE.parameters, {"session": {}}, r"shape: use client_secrets.create\(session=…\)"),
         (CREATE.parameters, {"expires_after": {}}, "set by client_secret={'expires_after': …}"),
         (CREATE.parameters, {"output_modalities": []}, "output_modalities is modalities here"),
