@@ -364,7 +364,7 @@ def _azure_root(endpoint: str | URLObject | None) -> str:
     what = "endpoint"
     if endpoint is None:
         what = "AZURE_OPENAI_ENDPOINT"
-        endpoint = read_variable(what) or None
+        endpoint = read_variable("AZURE_OPENAI_ENDPOINT") or None
     if endpoint is None:
         message = (
             "No endpoint for Azure OpenAI: pass endpoint=… (https://NAME.openai.azure.com) or set the "
