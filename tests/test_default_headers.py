@@ -186,7 +186,7 @@ def test_every_provider_takes_them(provider: Provider) -> None:
 NEVER = (
     "Authorization", "aUTHORIZATION", "api-key", "Host", "Content-Type", "Content-Length", "Accept",
     "Transfer-Encoding", "Connection", "Cookie", "Expect", "TE", "Trailer", "Upgrade", "Keep-Alive",
-    "Accept-Encoding", "Proxy-Authorization",
+    "Accept-Encoding", "Proxy-Authorization", "Sec-WebSocket-Key", "sec-websocket-extensions",
 )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def checked_headers(
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             message = f"{source}: a header's name is not valid"
             raise ConfigurationError(message)
-        if name.lower() in set_by_client:
+        if name.lower() in set_by_client or name.lower().startswith("sec-websocket-"):
             message = f"{source}: {name} is set by the client and cannot be replaced"
             raise ConfigurationError(message)
         if value is not None and not is_header_value(value):

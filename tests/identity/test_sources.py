@@ -29,6 +29,8 @@ from openai_realtime import (
     providers,
     workload_identity,
 )
+from openai_realtime.core.wire import Headers, Response
+from openai_realtime.subject_tokens import read_access_token
 from openai_realtime.testing import MockRealtimeServer, MockResponse, mock_realtime
 
 if TYPE_CHECKING:
@@ -423,3 +425,9 @@ def test_the_reprs_show_the_settings_and_no_token() -> None:
     client = SyncRealtimeSessionsClient(api_key=identity)
     assert SUBJECT not in repr(client) + repr(identity)
     assert list(shown_by(ConfigurationError(repr(client))))
+
+
+def test_a_lifetime_without_limit() -> None:
+    body = b'{"access_token": "access-token", "expires_in": 1' + b"0" * 400 + b"}"
+    token, lifetime = read_access_token(Response(200, Headers({}), body))
+    assert (token, lifetime) == ("access-token", 1e9)  # a float can carry it
