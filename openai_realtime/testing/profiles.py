@@ -105,6 +105,8 @@ _DISABLED = error_response(
     400, "The beta API shape is disabled; use the GA API instead", code="beta_api_shape_disabled"
 )
 _NOT_FOUND = error_response(404, "Invalid URL")
+# Nothing responds at these paths themselves; the mock has no sidebands.
+_WITHOUT_RESPONSE = frozenset({"models", "sideband"})
 _WITH_ACTIONS = frozenset({"calls", "live"})
 _CALL_ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})
 _HOST = "https://mock.invalid"
@@ -137,7 +139,7 @@ class Profile:
         root = self.provider.base_url.removeprefix(_HOST)
         below = unquote(path).removeprefix(root) if unquote(path).startswith(f"{root}/") else ""
         for endpoint, endpoint_path in self.provider.paths.items():
-            if below == endpoint_path and endpoint != "models":
+            if below == endpoint_path and endpoint not in _WITHOUT_RESPONSE:
                 return (endpoint,)
             if endpoint == "models" and below.startswith(f"{endpoint_path}/"):
                 return (endpoint, below.removeprefix(f"{endpoint_path}/"))

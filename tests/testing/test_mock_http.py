@@ -81,6 +81,8 @@ def only_body(received: bytes) -> bytes:
         (sized(MINT, HOST, JSON, f"Authorization: Basic {MOCK_API_KEY}"), 401),
         (sized(MINT, HOST, JSON, f"Authorization: Bearer{MOCK_API_KEY}"), 401),
         (sized("POST /realtime/client_secrets HTTP/1.1", HOST, KEY, JSON), 404),
+        (sized("POST /v1/realtime HTTP/1.1", HOST, KEY, JSON), 404),
+        (sized("GET /v1/realtime?call_id=rtc_1 HTTP/1.1", HOST, KEY), 404),
         (sized("POST /v1/realtime/client_secrets/ HTTP/1.1", HOST, KEY, JSON), 404),
         (sized("POST /v1/v1/realtime/client_secrets HTTP/1.1", HOST, KEY, JSON), 404),
         (sized("POST /v1realtime/client_secrets HTTP/1.1", HOST, KEY, JSON), 404),
