@@ -183,10 +183,10 @@ class MockBackend:
         """Return the error response that does not depend on the request's body, or None."""
         path, _, query = request.path.partition("?")
         version = parse_qs(query).get("api-version", [None])[0]
-        method = "GET" if endpoint == "models" else "POST"
-        if request.method != method:
+        methods = ("GET", "HEAD") if endpoint == "models" else ("POST",)
+        if request.method not in methods:
             refused = error_response(405, f"Not allowed to {request.method} on {path}")
-            return replace(refused, headers={"allow": method})
+            return replace(refused, headers={"allow": ", ".join(methods)})
         if endpoint == "calls" and not below and not self._may_offer(request):
             return error_response(401, "This operation requires ephemeral tokens")
         if not self._is_authorized(request, endpoint):

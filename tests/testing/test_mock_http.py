@@ -153,6 +153,15 @@ def test_a_response_to_head_has_no_body(server: MockRealtimeServer) -> None:
     assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_head_of_what_get_reads(server: MockRealtimeServer) -> None:
+    path = "/v1/models/gpt-realtime-2.1 HTTP/1.1"
+    received = exchange(
+        server, request(f"HEAD {path}", HOST, KEY) + sized(f"POST {path}", HOST, KEY)
+    )
+    assert statuses(received) == [200, 405]
+    assert b"Allow: GET, HEAD" in received
+
+
 @pytest.mark.parametrize(
     "last",
     [
