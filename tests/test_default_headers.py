@@ -340,7 +340,7 @@ def test_azures_endpoint_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert azure_preview(None, "d").base_url == f"{ENDPOINT}/openai/realtimeapi"
     assert azure("https://other.openai.azure.com").base_url.startswith("https://other.")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "name")
-    with pytest.raises(ConfigurationError, match="^endpoint is unusable"):
+    with pytest.raises(ConfigurationError, match="^AZURE_OPENAI_ENDPOINT is unusable"):
         azure()
 
 
