@@ -73,7 +73,7 @@ class SubjectTokenSource(ABC):
 class SubjectTokenFile(SubjectTokenSource):
     """A file that holds a JSON Web Token, such as Kubernetes and SPIFFE's spiffe-helper write it.
 
-    Whoever writes the file replaces its token in time. Space around the token is ignored.
+    The program that writes the file replaces its token in time. Space around the token is ignored.
     """
 
     path: str | os.PathLike[str] = KUBERNETES_TOKEN_FILE

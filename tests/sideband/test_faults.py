@@ -265,7 +265,7 @@ REFUSALS: dict[str, tuple[Script, type[Exception], str]] = {
     "404": (refuse_ended, NotFoundError, "call not found"),
     "429": (refuses(429), RateLimitError, "429"),
     "500": (refuses(500), InternalServerError, "500"),
-    "301": (refuses(301, more="Location: https://elsewhere.example/\r\n"), RedirectError, "301"),
+    "301": (refuses(301, more="Location: https://other.example/\r\n"), RedirectError, "301"),
     "200": (refuses(200), APIResponseValidationError, "did not switch"),
     "another key": (
         lambda peer: peer.accept(changes={"Sec-WebSocket-Accept": "dGhlIHNhbXBsZSBub25jZQ=="}),
