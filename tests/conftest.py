@@ -22,7 +22,16 @@ settings.load_profile("unhurried")
 
 # The tests that measure the coverage of the processes they start. A measured process takes twice as
 # long, and the processes of other tests would cover no further line.
-MEASURED = {"browser", "cli", "observe", "testing", "test_logs", "test_options", "test_wsgi"}
+MEASURED = {
+    "browser",
+    "cli",
+    "observe",
+    "testing",
+    "test_logs",
+    "test_options",
+    "test_route",
+    "test_wsgi",
+}
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # nohup, or a shell's background job: tests interrupt this process and those that it starts.

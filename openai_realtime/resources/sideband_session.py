@@ -55,9 +55,9 @@ class SidebandSession:
     def __init__(
         self, call: Call[UpgradedResponse], configuration: Configuration, protocol: SidebandProtocol
     ) -> None:
-        self.call: Final = call
-        self.protocol: Final = protocol
-        self.usage = SidebandUsage()
+        self.call: Final[Call[UpgradedResponse]] = call
+        self.protocol: Final[SidebandProtocol] = protocol
+        self.usage: SidebandUsage = SidebandUsage()
         self._policy = configuration.retry
         self._failing_since: float | None = None
         self._attempts = 0
@@ -67,11 +67,11 @@ class SidebandSession:
         self._reading = threading.Lock()
         self._warned = False
         self.connection: WebSocketConnection | None = None
-        self.is_closed = False
+        self.is_closed: bool = False
         """Whether its `with` block has ended."""
-        self.has_ended = False
+        self.has_ended: bool = False
         """Whether the call has ended: the server closed the connection normally, or says 404."""
-        self.delay = 0.0
+        self.delay: float = 0.0
         """Seconds until a lost connection is opened again."""
 
     def begin(self) -> None:

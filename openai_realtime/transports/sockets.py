@@ -1,8 +1,7 @@
 """Look-ups of host names, and sockets, which the three engines share.
 
 Rule for this file: each name is looked up in a thread of its own, because `getaddrinfo` cannot be
-interrupted. So callers stop waiting at their deadline, the interpreter can exit, and no thread of a
-shared executor is occupied.
+interrupted. So callers stop waiting at their deadline, and the interpreter can exit.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import socket
 import threading
 from abc import abstractmethod
 from contextlib import suppress
+from functools import partial
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -158,12 +158,8 @@ class _Lookups:
             if len(self._pending) >= _MAX_LOOKUPS:
                 raise _no_lookup(f"{_MAX_LOOKUPS} look-ups are under way, and none has ended yet")
             lookup = self._pending[host, port] = Lookup(host)
-            thread = threading.Thread(
-                target=self._run,
-                args=(lookup, host, port),
-                daemon=True,
-                name="openai_realtime-lookup",
-            )
+            run = partial(self._run, lookup, host, port)
+            thread = threading.Thread(target=run, daemon=True, name="openai_realtime-lookup")
             try:
                 thread.start()
             except RuntimeError:

@@ -108,7 +108,7 @@ def test_a_handshake_that_stalls(backend: Backend, secure: FaultServer, limits: 
             with ends_within(backend, 0.3), pytest.raises(APITimeoutError):
                 await client.warm_up(2)
             secure.clear_fault()
-            await mint(client, secure)
+            await mint(client.with_options(timeout=20), secure)
 
     backend.run(body)
 

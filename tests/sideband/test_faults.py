@@ -192,7 +192,7 @@ MESSAGES: dict[str, tuple[bytes, list[str]]] = {
     "binary": (frame(BINARY, b'{"type": "a"}'), ["a"]),
     "not JSON": (frame(TEXT, b"nonsense") + text(type="a"), ["a"]),
     "not an object": (frame(TEXT, b"[1]") + text(type="a"), ["a"]),
-    "no type": (text(no="type") + text(type=3) + text(type="a"), ["a"]),
+    "no type": (text(no="type") + text(type=3) + text(type="b", event_id=3) + text(type="a"), ["a"]),
     "nested too deeply": (frame(TEXT, b'{"type":' + b"[" * 100_000) + text(type="a"), ["a"]),
     "an unsolicited pong": (frame(PONG, b"?") + text(type="a"), ["a"]),
     "unfit for its type": (text(type="response.done", response=3) + text(type="error", error="x"), ["response.done", "error"]),

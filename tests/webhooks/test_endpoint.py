@@ -202,7 +202,7 @@ CASES = [
         Broken,
         (200, None, ""),
         logging.DEBUG,
-        "A webhook of type batch.completed is not an incoming call: it is ignored",
+        "A webhook of type batch.completed is not an incoming call here: ignored",
         id="another event, for which the store is not called",
     ),
     pytest.param(
@@ -332,6 +332,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     defaults = {name: parameters[name].default for name in parameters}
     assert defaults == {
         "handler": inspect.Parameter.empty,
+        "api": "realtime",
         "verifier": None,
         "path": "/webhooks/openai",
         "handle": "after_response",
