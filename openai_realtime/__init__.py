@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from openai_realtime._version import __version__
 from openai_realtime.lazy_imports import lazy_names
-from openai_realtime.official_names import PACKAGE
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient, SyncRealtimeSessionsClient
@@ -145,6 +144,13 @@ __all__ = [
     "workload_identity",
 ]
 
+
+def _hint_of(name: str) -> str:
+    from openai_realtime.official_names import PACKAGE, official_hint  # noqa: PLC0415 - for errors
+
+    return official_hint(PACKAGE, name)
+
+
 # Hidden from type checkers: with it, they would accept every misspelt name.
 if not TYPE_CHECKING:  # pragma: no branch
     _MODULES = {
@@ -180,7 +186,7 @@ if not TYPE_CHECKING:  # pragma: no branch
         "webhooks.verifier": ("WebhookVerifier",),
     }
     _OTHERS = {name for names in _MODULES.values() for name in names} | {"__version__"}
-    __getattr__ = lazy_names(__name__, {**_MODULES, "errors": set(__all__) - _OTHERS}, PACKAGE)
+    __getattr__ = lazy_names(__name__, {**_MODULES, "errors": set(__all__) - _OTHERS}, _hint_of)
 
 
 def __dir__() -> list[str]:

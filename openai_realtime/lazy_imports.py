@@ -5,27 +5,26 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 
-NO_HINTS: Mapping[str, str] = MappingProxyType({})
 ROOT = __name__.partition(".")[0]
 
 
 def lazy_names(
-    package: str, modules: Mapping[str, Iterable[str]], hints: Mapping[str, str] = NO_HINTS
+    package: str,
+    modules: Mapping[str, Iterable[str]],
+    hint_of: Callable[[str], str] = lambda _name: "",
 ) -> Callable[[str], object]:
     """Return the `__getattr__` of a package (PEP 562).
 
     `modules` maps each module, relative to `openai_realtime`, to the names that it defines. Type
     hints with such a name (`resources.Sessions`) can be evaluated at run time, which imports it.
-    `hints` says what unknown names are called here.
+    `hint_of` returns the end of the error's message for an unknown name.
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 
     def load(name: str) -> object:
         if name not in module_of:
-            hint = f": {hints[name]}" if name in hints else ""
-            message = f"module {package!r} has no attribute {name!r}{hint}"
+            message = f"module {package!r} has no attribute {name!r}{hint_of(name)}"
             raise AttributeError(message)
         value: object = getattr(importlib.import_module(f"{ROOT}.{module_of[name]}"), name)
         setattr(sys.modules[package], name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -19,13 +19,18 @@ from openai_realtime.mint.broker.broker import Broker, CallSettings
 from openai_realtime.mint.broker.calls import Calls
 from openai_realtime.mint.broker.events import CallListener, CallMetrics
 from openai_realtime.mint.broker.provider_calls import ProviderCalls
-from openai_realtime.mint.broker.registry import CallLimits, registry_of
+from openai_realtime.mint.broker.registry import CallLimits, MemoryRegistry, Registry
 from openai_realtime.mint.broker.routes import call_routes
 from openai_realtime.mint.client_source import ClientOrFactory, ClientSource
 from openai_realtime.mint.cors import CorsPolicy
 from openai_realtime.mint.endpoint import MintEndpoint
 from openai_realtime.mint.http_endpoint import EndpointSettings
-from openai_realtime.mint.limiter import DEFAULT_GLOBAL_LIMITS, DEFAULT_LIMITS, Limiter
+from openai_realtime.mint.limiter import (
+    DEFAULT_GLOBAL_LIMITS,
+    DEFAULT_LIMITS,
+    Limiter,
+    MemoryStorage,
+)
 from openai_realtime.mint.options import (
     CallOptions,
     MintOptions,
@@ -39,6 +44,9 @@ from openai_realtime.mint.request_body import Choices
 from openai_realtime.mint.secret_issuer import SecretIssuer, SessionPlan, check_pool, connect_url
 from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE, Metrics
 from openai_realtime.providers import MAX_LIFETIME
+
+if TYPE_CHECKING:
+    from openai_realtime.mint.redis_storage import RedisStorage
 
 _DEFAULT_LIFETIME = 60
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -245,3 +253,12 @@ def _call_endpoint(parts: _Parts, options: CallOptions) -> CallEndpoint:
     broker = Broker(provider, registry, settings, listener, metrics)
     routes = call_routes(parts.settings, broker, parts.choices)
     return CallEndpoint(routes, Calls(broker, parts.settings.pseudonyms), broker, parts)
+
+
+def registry_of(storage: MemoryStorage | RedisStorage, limits: CallLimits) -> Registry:
+    """Return the registry of calls whose rates are counted in `storage`."""
+    if isinstance(storage, MemoryStorage):
+        return MemoryRegistry(storage, limits)
+    from openai_realtime.mint.broker.redis_registry import RedisRegistry  # noqa: PLC0415 - memory needs no redis
+
+    return RedisRegistry(storage.connections, storage.counters, limits)

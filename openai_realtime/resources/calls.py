@@ -166,11 +166,8 @@ def action_call(
     parameters = ACTIONS[action].validate(arguments.parameters, arguments.extra_body)
     if action == "accept":
         parameters = {"type": "realtime", **parameters}
-    body, content_type = b"", None
-    if parameters:
-        body, content_type = encode_json(parameters), b"application/json"
     url = configuration.provider.url("calls", call_id, action)
-    request = require_fresh_connection(arguments.post(url, body, content_type))
+    request = require_fresh_connection(arguments.post_parameters(url, parameters))
     return Call(
         f"calls.{action}",
         request,

@@ -26,7 +26,6 @@ from openai_realtime.errors import (
 from openai_realtime.resources import parameter_errors
 from openai_realtime.resources.parameters import (
     Parameters,
-    encode_json,
     merge_extra_body,
     tool_credentials,
 )
@@ -81,7 +80,7 @@ def create_call(
     """Return the call of `live.create`."""
     arguments = CallArguments.split(configuration, params)
     arguments, parameters = _session_parameters(arguments, CREATE)
-    request = arguments.post(_url(configuration), encode_json(parameters), b"application/json")
+    request = arguments.post_parameters(_url(configuration), parameters)
     return Call(
         "live.create",
         require_fresh_connection(request),
@@ -104,12 +103,9 @@ def action_call(
         parameters["session"] = {"type": "live", **cast("JsonObject", parameters["session"])}
     else:
         parameters = ACTIONS[action].validate(arguments.parameters, arguments.extra_body)
-    body, content_type = b"", None
-    if parameters:
-        body, content_type = encode_json(parameters), b"application/json"
     return Call(
         f"live.sessions.{action}",
-        require_fresh_connection(arguments.post(url, body, content_type)),
+        require_fresh_connection(arguments.post_parameters(url, parameters)),
         read_nothing,
         arguments.timeout,
         repeatable=False,

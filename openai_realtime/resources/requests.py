@@ -30,6 +30,7 @@ from openai_realtime.errors import (
     not_given_in,
     wrapper_hint,
 )
+from openai_realtime.resources.parameters import encode_json
 from openai_realtime.transports.exceptions import THIS_PACKAGE
 from openai_realtime.types.base import RequestOptions
 
@@ -97,6 +98,12 @@ class CallArguments(NamedTuple):
     ) -> Request:
         """Return a POST request with `body`; raises `ParameterError` when an option is wrong."""
         return self._request("POST", url, body, content_type, accept)
+
+    def post_parameters(self, url: str, parameters: JsonObject) -> Request:
+        """Return a POST request with `parameters` as JSON, or without a body if there are none."""
+        if not parameters:
+            return self.post(url, b"", None)
+        return self.post(url, encode_json(parameters), b"application/json")
 
     def _request(
         self, method: str, url: str, body: bytes, content_type: bytes | None, accept: bytes

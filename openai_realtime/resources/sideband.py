@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar, cast
 
 from openai_realtime.core.exchange import Call
 from openai_realtime.errors import (
@@ -18,6 +18,7 @@ from openai_realtime.errors import (
 from openai_realtime.resources.sideband_protocol import encode_event
 from openai_realtime.resources.sideband_session import SidebandSession, not_sent
 from openai_realtime.resources.tool_runner import DEFAULT_TIMEOUT, ToolRunner, Tools
+from openai_realtime.transports.base import AsyncDriver, SyncDriver
 from openai_realtime.transports.websocket import UpgradedResponse, WebSocketConnection
 from openai_realtime.types.sideband import (
     SidebandEvent,
@@ -27,7 +28,6 @@ from openai_realtime.types.sideband import (
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
     from openai_realtime.resources.sideband_protocol import SidebandProtocol
-    from openai_realtime.transports.base import AsyncDriver, SyncDriver
     from openai_realtime.transports.loop_engine import LoopConnection
     from openai_realtime.transports.sockets import SocketConnection
     from openai_realtime.transports.sync_engine import SyncConnection
@@ -38,24 +38,49 @@ _SEND_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 
 
-class AsyncSideband:
-    """A running call's sideband: `async with client.calls.connect(call_id) as sideband`.
+D = TypeVar("D")
+S = TypeVar("S", bound="SocketConnection")
 
-    `async for event in sideband` yields events until the call ends; `await sideband.send({…})` sends
-    one. One task may iterate while others send. A connection that is lost is opened again while the
-    call lives; then the iterator yields a `Reconnected` event. It carries text only, no audio.
-    """
+
+class _BaseSideband(Generic[D, S]):
+    """The base of both sidebands: its driver, its session, and its connection while it has one."""
 
     def __init__(
         self,
-        driver: AsyncDriver,
+        driver: D,
         configuration: Configuration,
         call: Call[UpgradedResponse],
         protocol: SidebandProtocol,
     ) -> None:
         self._driver = driver
         self._session = SidebandSession(call, configuration, protocol)
-        self._socket: LoopConnection | None = None
+        self._socket: S | None = None
+
+    @property
+    def usage(self) -> SidebandUsage:
+        """What the call has used, as far as the iterated events say."""
+        return self._session.usage
+
+    def _close(self) -> None:
+        socket, self._socket = self._socket, None
+        self._session.is_closed = True
+        if socket is not None and not self._session.is_inherited:
+            socket.close()
+
+    def _drop(self, lost: S) -> None:
+        """Close a lost connection, and decide whether it is opened again."""
+        self._socket = None
+        lost.close()
+        self._session.lost()
+
+
+class AsyncSideband(_BaseSideband[AsyncDriver, "LoopConnection"]):
+    """A running call's sideband: `async with client.calls.connect(call_id) as sideband`.
+
+    `async for event in sideband` yields events until the call ends; `await sideband.send({…})` sends
+    one. One task may iterate while others send. A connection that is lost is opened again while the
+    call lives; then the iterator yields a `Reconnected` event. It carries text only, no audio.
+    """
 
     async def __aenter__(self) -> Self:
         self._session.begin()
@@ -90,9 +115,7 @@ class AsyncSideband:
                 elif _websocket(socket).close_code is None:
                     await self._receive(socket)
                 else:
-                    self._socket = None
-                    socket.close()
-                    session.lost()
+                    self._drop(socket)
             return event
 
     async def send(self, event: Mapping[str, object]) -> None:
@@ -109,11 +132,6 @@ class AsyncSideband:
     async def greet(self, instructions: str) -> None:
         """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
         await self.send(self._session.protocol.greeting(instructions))
-
-    @property
-    def usage(self) -> SidebandUsage:
-        """What the call has used, as far as the iterated events say."""
-        return self._session.usage
 
     async def run_tools(
         self,
@@ -151,12 +169,6 @@ class AsyncSideband:
         except NotFoundError:
             self._session.has_ended = True
 
-    def _close(self) -> None:
-        socket, self._socket = self._socket, None
-        self._session.is_closed = True
-        if socket is not None and not self._session.is_inherited:
-            socket.close()
-
     async def _connect(self) -> None:
         while True:
             try:
@@ -171,24 +183,13 @@ class AsyncSideband:
                 return
 
 
-class Sideband:
+class Sideband(_BaseSideband[SyncDriver, "SyncConnection"]):
     """A running call's sideband: `with client.calls.connect(call_id) as sideband`.
 
     `for event in sideband` yields events until the call ends; `sideband.send({…})` sends one. One
     thread may iterate while others send. A connection that is lost is opened again while the call
     lives; then the iterator yields a `Reconnected` event. It carries text only, no audio.
     """
-
-    def __init__(
-        self,
-        driver: SyncDriver,
-        configuration: Configuration,
-        call: Call[UpgradedResponse],
-        protocol: SidebandProtocol,
-    ) -> None:
-        self._driver = driver
-        self._session = SidebandSession(call, configuration, protocol)
-        self._socket: SyncConnection | None = None
 
     def __enter__(self) -> Self:
         self._session.begin()
@@ -223,9 +224,7 @@ class Sideband:
                 elif _websocket(socket).close_code is None:
                     self._receive(socket)
                 else:
-                    self._socket = None
-                    socket.close()
-                    session.lost()
+                    self._drop(socket)
             return event
 
     def send(self, event: Mapping[str, object]) -> None:
@@ -242,11 +241,6 @@ class Sideband:
     def greet(self, instructions: str) -> None:
         """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
         self.send(self._session.protocol.greeting(instructions))
-
-    @property
-    def usage(self) -> SidebandUsage:
-        """What the call has used, as far as the iterated events say."""
-        return self._session.usage
 
     def run_tools(
         self,
@@ -284,12 +278,6 @@ class Sideband:
             self._connect()
         except NotFoundError:
             self._session.has_ended = True
-
-    def _close(self) -> None:
-        socket, self._socket = self._socket, None
-        self._session.is_closed = True
-        if socket is not None and not self._session.is_inherited:
-            socket.close()
 
     def _connect(self) -> None:
         while True:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import live
 from openai_realtime.testing.mock_sessions import as_object
 from openai_realtime.testing.profiles import MockResponse, error_response
+from openai_realtime.types.live import LiveVoice
 
 if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
@@ -16,33 +17,7 @@ if TYPE_CHECKING:
     from openai_realtime.resources.parameters import Parameters
 
 _LIVE_MODEL = re.compile(r"gpt-live-[0-9]", re.ASCII)
-_VOICES = frozenset(
-    [
-        "alloy",
-        "ash",
-        "ballad",
-        "beacon",
-        "bossa",
-        "cedar",
-        "cinder",
-        "coral",
-        "delta",
-        "echo",
-        "gleam",
-        "marin",
-        "meridian",
-        "quartz",
-        "ripple",
-        "sage",
-        "shida",
-        "shimmer",
-        "stone",
-        "tempo",
-        "verse",
-        "vesper",
-        "willow",
-    ]
-)
+_VOICES = frozenset(get_args(LiveVoice))
 _MAX_INSTRUCTION_TOKENS = 16_384
 _TRIGGERS = frozenset({"session.input_transcript.delta", "session.output_transcript.delta"})
 

@@ -101,10 +101,12 @@ class WireModel(OfficialNames, BaseModel):
 
     def _with_slots_copied_to(self, copied: Self) -> Self:
         """Set the slots of `copied` to those of this model (immutable values), and return it."""
-        for slot in WireModel.__slots__:
-            value: object = getattr(self, slot, None)
-            if value is not None:
-                object.__setattr__(copied, slot, value)
+        for kind in type(self).__mro__:
+            slots: tuple[str, ...] = vars(kind).get("__slots__", ())
+            for slot in slots if issubclass(kind, WireModel) else ():
+                value: object = getattr(self, slot, None)
+                if value is not None:
+                    object.__setattr__(copied, slot, value)
         return copied
 
     def __eq__(self, other: object) -> bool:

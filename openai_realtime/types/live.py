@@ -15,36 +15,35 @@ from openai_realtime.types.base import RequestOptions, ResponseModel, WireModel
 from openai_realtime.types.call import CallHangupParameters, CallReferParameters, SipStatus
 from openai_realtime.types.live_delegation import LiveDelegationParam
 
+LiveVoice = Literal[
+    "alloy",
+    "ash",
+    "ballad",
+    "beacon",
+    "bossa",
+    "cedar",
+    "cinder",
+    "coral",
+    "delta",
+    "echo",
+    "gleam",
+    "marin",
+    "meridian",
+    "quartz",
+    "ripple",
+    "sage",
+    "shida",
+    "shimmer",
+    "stone",
+    "tempo",
+    "verse",
+    "vesper",
+    "willow",
+]
+"""The voices of GPT-Live."""
 if TYPE_CHECKING:
     LiveModel = Literal["gpt-live-1", "gpt-live-1.1"] | str
-    LiveVoiceName = (
-        Literal[
-            "alloy",
-            "ash",
-            "ballad",
-            "beacon",
-            "bossa",
-            "cedar",
-            "cinder",
-            "coral",
-            "delta",
-            "echo",
-            "gleam",
-            "marin",
-            "meridian",
-            "quartz",
-            "ripple",
-            "sage",
-            "shida",
-            "shimmer",
-            "stone",
-            "tempo",
-            "verse",
-            "vesper",
-            "willow",
-        ]
-        | str
-    )
+    LiveVoiceName = LiveVoice | str
 else:  # At run time every string is valid, and a union with literals would only be slower.
     LiveModel = LiveVoiceName = str
 

@@ -10,7 +10,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Self
 
 from backends import Backend
@@ -235,18 +235,3 @@ def join(backend: Backend, client: Any, call_id: str = "rtc_1", **options: Any) 
     if backend.is_sync:
         return AwaitedSideband(client.wrapped.calls.connect(call_id, **options))
     return client.calls.connect(call_id, **options)
-
-
-@contextmanager
-def script_of(*data: bytes, close: bool = True) -> Iterator[Script]:
-    """Give a script that accepts, sends `data`, and waits for the client's end, unless `close`."""
-
-    def script(peer: Peer) -> None:
-        peer.accept()
-        for part in data:
-            peer.send(part)
-        if not close:
-            for _ in peer.frames():
-                pass
-
-    yield script

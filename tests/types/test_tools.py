@@ -1,5 +1,6 @@
 """A typed function becomes a tool."""
 
+import copy
 import json
 import pickle
 from collections.abc import Callable
@@ -214,3 +215,11 @@ def test_the_credentials_of_an_mcp_server_are_masked_and_not_pickled() -> None:
         TypeError, match=r"McpCredential is a secret .*: to pickle its value, pass str\(secret\)"
     ):
         pickle.dumps(tool)
+
+
+def test_a_copy_of_a_tool_keeps_its_function() -> None:
+    tool = FunctionTool.from_function(weather)
+    for copied in (copy.copy(tool), copy.deepcopy(tool), tool.model_copy()):
+        assert copied.function is weather
+        assert copied == tool
+    assert FunctionTool(name="weather").function is None

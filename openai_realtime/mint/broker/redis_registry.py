@@ -23,10 +23,15 @@ from openai_realtime.mint.broker.registry import (
     CallLimits,
     RecordResult,
     RegistryUnavailableError,
-    registry_of,
 )
 from openai_realtime.mint.limiter import DEFAULT_GLOBAL_LIMITS, DEFAULT_LIMITS, Limiter
-from openai_realtime.mint.redis_storage import MICROSECONDS, MOVING_WINDOWS, PREFIX, rate_keys
+from openai_realtime.mint.redis_storage import (
+    MICROSECONDS,
+    MOVING_WINDOWS,
+    PREFIX,
+    RedisStorage,
+    rate_keys,
+)
 from openai_realtime.mint.telemetry import describe
 
 if TYPE_CHECKING:
@@ -279,11 +284,13 @@ async def operators_registry(url: str) -> AsyncGenerator[RedisRegistry]:
     Raises `ConfigurationError` when `url` is not one of Redis, or is unusable.
     """
     limiter = Limiter(url, DEFAULT_LIMITS, DEFAULT_GLOBAL_LIMITS)
-    registry = registry_of(limiter.storage, CallLimits(1, None, ends_oldest=False))
-    if not isinstance(registry, RedisRegistry):
+    storage = limiter.storage
+    if not isinstance(storage, RedisStorage):
         message = "storage is unusable: only calls in Redis can be seen from here: redis://…"
         raise ConfigurationError(message)
     try:
-        yield registry
+        yield RedisRegistry(
+            storage.connections, storage.counters, CallLimits(1, None, ends_oldest=False)
+        )
     finally:
         await limiter.aclose()

@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from openai_realtime.errors import RealtimeError
 from openai_realtime.mint.broker.life import CallRecord, CallTable, EndReason
 from openai_realtime.mint.limiter import MemoryStorage
-
-if TYPE_CHECKING:
-    from openai_realtime.mint.redis_storage import RedisStorage
 
 MAX_RETRY_AFTER: Final = 30.0
 """The longest wait in seconds that a refusal for calls at once names: a call may end earlier."""
@@ -111,15 +108,6 @@ class Registry(Protocol):
 
 class RegistryUnavailableError(RealtimeError):
     """The registry does not work. The message says why."""
-
-
-def registry_of(storage: MemoryStorage | RedisStorage, limits: CallLimits) -> Registry:
-    """Return the registry of calls whose rates are counted in `storage`."""
-    if isinstance(storage, MemoryStorage):
-        return MemoryRegistry(storage, limits)
-    from openai_realtime.mint.broker.redis_registry import RedisRegistry  # noqa: PLC0415 - memory needs no redis
-
-    return RedisRegistry(storage.connections, storage.counters, limits)
 
 
 def slot_wait(deadline: float, now: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mint.redis_process import RedisProcess
+from openai_realtime.mint.app import registry_of
 from openai_realtime.mint.broker.life import CallRecord
 from openai_realtime.mint.broker.redis_registry import RedisRegistry
 from openai_realtime.mint.broker.registry import (
@@ -19,7 +20,6 @@ from openai_realtime.mint.broker.registry import (
     MemoryRegistry,
     Registry,
     RegistryUnavailableError,
-    registry_of,
 )
 from openai_realtime.mint.limiter import Limiter
 
