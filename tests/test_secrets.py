@@ -13,7 +13,7 @@ from rich.pretty import pretty_repr
 from openai_realtime import BadRequestError, SyncRealtimeSessionsClient
 from openai_realtime.core.peer_text import Sanitizer, sanitize_text
 from openai_realtime.core.strict_json import Json
-from openai_realtime.secrets import MASK, ApiKey, Authorization, EphemeralKey
+from openai_realtime.secrets import MASK, ApiKey, Authorization, EphemeralKey, RedactedBytes
 from openai_realtime.types import McpToolParam, RealtimeSessionParam
 
 SECRET = EphemeralKey("ek_0123456789")
@@ -136,3 +136,9 @@ def test_the_credentials_of_an_mcp_tool_are_masked_in_errors() -> None:
             shown = "".join(traceback.format_exception(error)) + repr((vars(error), error.body))
             assert "wrong" in shown
             assert MCP_TOKEN not in shown
+
+
+def test_the_repr_of_bytes_is_masked() -> None:
+    value = RedactedBytes(b"Bearer gateway-key")
+    assert "gateway" not in f"{value!r}"
+    assert bytes(value) == b"Bearer gateway-key"

@@ -24,7 +24,7 @@ from openai_realtime.resources import (
 )
 from openai_realtime.resources.calls import ACTIONS
 from openai_realtime.resources.create_operation import create_call
-from openai_realtime.resources.parameters import Parameters, merge_objects
+from openai_realtime.resources.parameters import Parameters, merge_objects, tool_credentials
 from openai_realtime.resources.sessions import CREATE
 from openai_realtime.types.call import CallAcceptParameters
 from openai_realtime.types.nested_session import ClientSecretParameters
@@ -612,3 +612,10 @@ def test_params_to_json_to_params(params: dict[str, Any]) -> None:
     encoded = CREATE.parameters.encode(params)
     assert json.loads(encoded) == params
     assert CREATE.parameters.encode(json.loads(encoded)) == encoded
+
+
+def test_the_credentials_of_tools_are_found_beside_what_is_no_tool() -> None:
+    tool: dict[str, Any] = {"authorization": "Bearer oauth", "headers": {"X-Key": "key"}}
+    found = tool_credentials({"session": {"tools": ["not a tool", tool, {"headers": None}]}})
+    assert {"Bearer oauth", "oauth", "key"} <= set(found)
+    assert tool_credentials({"tools": ["not a tool"]}) == ()

@@ -299,7 +299,8 @@ def test_a_cancellation_anywhere_leaves_no_socket(name: str) -> None:
     async def use(client: Any) -> None:
         async with client.calls.connect("rtc_1") as sideband:
             async for _ in sideband:
-                await sideband.send({"type": "b"})
+                with suppress(APIConnectionError):  # the server may have closed it meanwhile
+                    await sideband.send({"type": "b"})
 
     async def body() -> None:
         async with Backend(name).client(
@@ -629,7 +630,8 @@ def test_many_calls_at_once(backend: Backend) -> None:
         return "done"
 
     before = threading.active_count()
-    calls = [(f"c{number}", "fg"[number % 2]) for number in range(3000)]
+    # The tasks begin before any thread, and leave some of the 64 to the threads.
+    calls = [(f"c{number}", "g" if number < 40 else "f") for number in range(600)]
     found = results_of(backend, function(f=f, g=g), *calls)
     assert [call_id for call_id, _ in found] == [call_id for call_id, _ in calls]
     assert "done" in {output for _, output in found}

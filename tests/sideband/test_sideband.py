@@ -510,3 +510,36 @@ def test_fields_of_an_event() -> None:
     assert (event["type"], event["event_id"], event["more"]) == ("x", "e", 1)
     with pytest.raises(KeyError):
         event["less"]
+
+
+def test_reading_goes_on_when_as_many_messages_as_may_wait_were_read(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "MAX_WAITING_MESSAGES", 20)
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        assert received(peer, 1)
+        peer.send(b"".join(text(type="a", number=number) for number in range(20)))
+        assert received(peer, 1)
+        peer.send(text(type="b") + closing(1000))
+
+    async def body(sideband: Any) -> None:
+        await sideband.send({"type": "ready"})
+        await anyio.sleep(0.2)  # all of them come while nothing waits for them
+        assert [(await anext(sideband))["number"] for _ in range(20)] == list(range(20))
+        await sideband.send({"type": "read"})
+        assert [event.type async for event in sideband] == ["b"]
+
+    run(backend, script, body)
+
+
+@pytest.mark.parametrize("name", ["asyncio", "trio"])
+def test_receiving_does_not_wait_for_a_message_that_is_there(name: str) -> None:
+    async def body(sideband: Any) -> None:
+        assert (await anext(sideband)).type == "a"
+        with anyio.fail_after(5):
+            await sideband._socket.receive(60)
+        assert (await anext(sideband)).type == "b"
+
+    run(Backend(name), lambda peer: peer.accept(text(type="a") + text(type="b")), body)

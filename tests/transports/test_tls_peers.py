@@ -257,8 +257,10 @@ def test_tickets_and_key_updates_within_a_response(
             for part in PARTS:
                 between(tls, settings)
                 tls.send(part)
-            between(tls, settings)
-        tls.recv(1)  # until the client has read the last ticket
+            with suppress(OSError):  # the client may close as soon as it has its last response
+                between(tls, settings)
+        with suppress(OSError):
+            tls.recv(1)  # until the client has read the last ticket
 
     with tlslite_server(authority, talk) as port, opened(port) as client:
         for _ in range(2):
@@ -273,7 +275,8 @@ def test_a_response_in_records_of_one_byte(authority: trustme.CA) -> None:
         tls.recv(65_536)
         for byte in b"".join(PARTS):
             tls.send(bytes([byte]))
-        tls.recv(1)
+        with suppress(OSError):
+            tls.recv(1)  # until the client closes
 
     with tlslite_server(authority, talk) as port, opened(port) as client:
         client.send()
