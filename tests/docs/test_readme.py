@@ -1,51 +1,34 @@
-"""Every block of the README runs, and its two set-up commands are the ones that CI runs."""
+"""What the README's blocks do, and that its two set-up commands are the ones that CI runs.
+
+`tests/docs/test_blocks.py` runs every block.
+"""
+
+from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shlex
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from markdown_blocks import BLOCKS, ROOT
 from starlette.testclient import TestClient
 
 from openai_realtime import GcpMetadata, RealtimeSessionsClient, providers
 from openai_realtime.testing import MockRealtimeServer
 
-pytest_plugins = ["pytester"]
-
-ROOT = Path(__file__).parent.parent
+RunProgram = Callable[..., dict[str, Any]]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-PYTHON = [code for language, code in BLOCKS if language == "python"]
-SHELL = [code for language, code in BLOCKS if language == "sh"]
+SHELL = [each.code for each in BLOCKS if each.page == "README.md" and each.language == "sh"]
 
 
-@pytest.mark.parametrize(
-    "code", [code for code in PYTHON if "def test_" not in code], ids=lambda code: code[:40]
-)
-def test_a_block_runs(code: str, realtime_server: MockRealtimeServer) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    makes_no_call = ("FastAPI(", "Flask(", "mint_app(", "workload_identity(")
-    only_prepares = any(name in code for name in makes_no_call)
-    # A pool mints one more for the next user, unless it is closed first.
-    most = 2 if "secret_pool(" in code else 1
-    assert only_prepares or 1 <= len(realtime_server.requests) <= most
-    assert not (only_prepares and realtime_server.requests)
-
-
-def test_the_fastapi_block_returns_a_secret(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in PYTHON if "FastAPI(lifespan=lifespan" in code]
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), names)
+def test_the_fastapi_block_returns_a_secret(
+    realtime_server: MockRealtimeServer, run_program: RunProgram
+) -> None:
+    names = run_program("README.md", "FastAPI(lifespan=lifespan")
 
     async def request_secret() -> dict[str, object]:
         async with names["lifespan"](names["app"]):
@@ -57,10 +40,10 @@ def test_the_fastapi_block_returns_a_secret(realtime_server: MockRealtimeServer)
     assert len(realtime_server.requests) == 1
 
 
-def test_the_phone_block_accepts_and_rejects(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in PYTHON if "on_call_incoming" in code]
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), names)
+def test_the_phone_block_accepts_and_rejects(
+    realtime_server: MockRealtimeServer, run_program: RunProgram
+) -> None:
+    names = run_program("README.md", "on_call_incoming")
     phone = realtime_server.phone(webhook_url="http://127.0.0.1:1", secret=names["secrets"])
 
     async def ring(from_: str) -> str:
@@ -81,10 +64,10 @@ def test_the_phone_block_accepts_and_rejects(realtime_server: MockRealtimeServer
     assert asyncio.run(ring_twice()) == ["accepted", "rejected"]
 
 
-def test_the_mint_block_returns_a_secret(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in PYTHON if "mint_app(" in code and "max_duration" not in code]
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), names)
+def test_the_mint_block_returns_a_secret(
+    realtime_server: MockRealtimeServer, run_program: RunProgram
+) -> None:
+    names = run_program("README.md", "mint_app(", without="max_duration")
     with TestClient(names["app"]) as page:
         headers = {"x-user": "ann", "origin": "https://app.example"}
         response = page.post("/client-secret", json={"voice": "marin"}, headers=headers)
@@ -92,10 +75,10 @@ def test_the_mint_block_returns_a_secret(realtime_server: MockRealtimeServer) ->
     assert len(realtime_server.requests) == 1
 
 
-def test_the_identity_block_makes_a_client_that_mints(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in PYTHON if "workload_identity(" in code]
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), names)
+def test_the_identity_block_makes_a_client_that_mints(
+    realtime_server: MockRealtimeServer, run_program: RunProgram
+) -> None:
+    names = run_program("README.md", "workload_identity(")
     source = GcpMetadata(endpoint=realtime_server.metadata_url)
     identity = replace(names["identity"], token_url=realtime_server.token_url, subject_token=source)
     asyncio.run(names["client"].with_options(api_key=identity).sessions.create())
@@ -103,11 +86,11 @@ def test_the_identity_block_makes_a_client_that_mints(realtime_server: MockRealt
 
 
 def test_the_calls_block_begins_and_ends_a_call(
-    realtime_server: MockRealtimeServer, capsys: pytest.CaptureFixture[str]
+    realtime_server: MockRealtimeServer,
+    run_program: RunProgram,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (code,) = [code for code in PYTHON if "max_duration" in code]
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), names)
+    names = run_program("README.md", "max_duration")
     with TestClient(names["app"]) as page:
         headers = {"x-user": "ann", "origin": "https://app.example"}
         response = page.post("/voice/calls", json={"sdp": "v=0\r\n"}, headers=headers)
@@ -118,29 +101,6 @@ def test_the_calls_block_begins_and_ends_a_call(
         "hangup",
     ]
     assert "ended ann server " in capsys.readouterr().out
-
-
-def test_the_test_block_passes(pytester: pytest.Pytester) -> None:
-    (code,) = [code for code in PYTHON if "def test_" in code]
-    pytester.makepyfile(code)
-    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:asyncio")
-    result.assert_outcomes(passed=1)
-
-
-def test_the_command_line_block_runs(realtime_server: MockRealtimeServer) -> None:
-    (code,) = [code for code in SHELL if "KEY=$(" in code]
-    folder = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", "-euc", f'{code}\ntest -n "$KEY"'],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert '"tracing":"auto"' in done.stdout.replace(" ", "")
-    assert len(realtime_server.requests) == 2
 
 
 def test_the_provider_table_is_true() -> None:
