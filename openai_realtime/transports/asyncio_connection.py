@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, cast
-from weakref import WeakSet
+from weakref import ref
 
 from openai_realtime.errors import APIConnectionError
 from openai_realtime.transports.exceptions import lost, timed_out
@@ -151,7 +151,7 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
-        _open_connections.add(self)
+        _open_connections.add(ref(self, _open_connections.discard))
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Return a new 16 KiB buffer: for asyncio's own of 256 KiB, every read would map memory."""
@@ -283,22 +283,23 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
             self._start_timer(now)
 
 
-_open_connections: WeakSet[AsyncioConnection] = WeakSet()
-_paused: list[asyncio.Transport] = []
+# Threads may add connections while another one forks: `list` of a set is atomic, of a WeakSet it is not.
+_open_connections: set[ref[AsyncioConnection]] = set()
+_paused: dict[int, list[asyncio.Transport]] = {}  # by thread, because several may fork at once
 
 
 def _pause_reading() -> None:
     """Before a fork, pause: an event loop that runs in the child would read the parent's bytes."""
     thread = threading.get_ident()
-    for connection in list(_open_connections):
+    for connection in filter(None, [reference() for reference in list(_open_connections)]):
         if transport := connection.reading_in(thread):
             transport.pause_reading()
-            _paused.append(transport)
+            _paused.setdefault(thread, []).append(transport)
 
 
 def _resume_reading() -> None:
-    while _paused:
-        _paused.pop().resume_reading()
+    for transport in _paused.pop(threading.get_ident(), ()):
+        transport.resume_reading()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork

@@ -130,7 +130,7 @@ def _mocked_by_respx() -> str | None:
     respx replaces a private method of httpx's clients, so its public list of routers is read.
     """
     try:
-        mockers = sys.modules["respx.mocks"].Mocker.registry.values()
+        mockers = list(sys.modules["respx.mocks"].Mocker.registry.values())
     except (AttributeError, KeyError):  # respx is not imported, or not yet completely
         return None
     for mocker in mockers:
@@ -146,8 +146,8 @@ class OwnAsyncConnections:
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
-        self._asyncio: AsyncioEngine | None = None
-        self._trio: TrioEngine | None = None
+        # Threads may share the client, each with an event loop. `setdefault` of a dict is atomic.
+        self._engines: dict[str, AsyncioEngine | TrioEngine] = {}
         self.is_closed: bool = False
         """Whether it was closed, so that calls raise `ClientClosedError`."""
 
@@ -168,16 +168,16 @@ class OwnAsyncConnections:
 
     def _own(self) -> AsyncioEngine | TrioEngine:
         if "trio" in sys.modules and not runs_on_asyncio():
-            if self._trio is None:
+            if "trio" not in self._engines:
                 from openai_realtime.transports.trio_engine import TrioEngine  # noqa: PLC0415
 
-                self._trio = TrioEngine(self._rules)
-            return self._trio
-        if self._asyncio is None:
+                self._engines.setdefault("trio", TrioEngine(self._rules))
+            return self._engines["trio"]
+        if "asyncio" not in self._engines:
             from openai_realtime.transports.asyncio_engine import AsyncioEngine  # noqa: PLC0415
 
-            self._asyncio = AsyncioEngine(self._rules)
-        return self._asyncio
+            self._engines.setdefault("asyncio", AsyncioEngine(self._rules))
+        return self._engines["asyncio"]
 
     async def connect(
         self, origin: Origin, count: int, limits: Timeout, deadline: Deadline
@@ -190,9 +190,8 @@ class OwnAsyncConnections:
     async def aclose(self) -> None:
         """Close this event loop's idle connections; busy ones close after their call."""
         self.is_closed = True
-        for engine in (self._asyncio, self._trio):
-            if engine is not None:
-                engine.is_closed = True
+        for engine in list(self._engines.values()):
+            engine.is_closed = True
         await self._own().aclose()
 
 

@@ -5,6 +5,7 @@ gevent's monkey-patching replaces both, so that other greenlets run meanwhile.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import suppress
 from time import monotonic
@@ -128,7 +129,8 @@ class ThreadEngine:
 
     def __init__(self, rules: ProxyRules) -> None:
         self._rules = rules
-        self._current = _new_pool()
+        # By process, because a forked child opens its own. `setdefault` of a dict is atomic.
+        self._pools: dict[int, _SyncPool] = {os.getpid(): _new_pool()}
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
         """Return the response, read to its end."""
@@ -182,15 +184,21 @@ class ThreadEngine:
 
     def close(self) -> None:
         """Close every idle connection; busy ones close after their call."""
-        if not self._current.is_inherited:
-            self._current.is_closed = True
-            self._current.close_idle()
+        pool = self._pools.get(os.getpid())
+        if pool is not None:
+            pool.is_closed = True
+            pool.close_idle()
 
     def _pool(self) -> _SyncPool:
-        if self._current.is_inherited:
-            self._current.abandon_idle()
-            self._current = _new_pool()
-        return self._current
+        process = os.getpid()
+        pool = self._pools.get(process)
+        if pool is None:
+            pool = self._pools.setdefault(process, _new_pool())
+            for other in list(self._pools):
+                if other != process:
+                    with suppress(KeyError):  # another thread was faster
+                        self._pools.pop(other).abandon_idle()
+        return pool
 
     def _open(self, origin: Origin, limit: float, *, is_websocket: bool = False) -> SyncConnection:
         end_at = monotonic() + limit

@@ -358,7 +358,9 @@ def test_nothing_is_read_while_a_process_forks(realtime_server: MockRealtimeServ
     async def body() -> None:
         async with RealtimeSessionsClient() as client:
             await client.sessions.create()
-            (open_one,) = asyncio_connection._open_connections
+            (reference,) = asyncio_connection._open_connections
+            open_one = reference()
+            assert open_one is not None
             transport = open_one._transport
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(asyncio_connection._pause_reading).result()
