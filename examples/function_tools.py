@@ -51,7 +51,8 @@ async def main() -> None:
             tool_choice="auto",
         )
     for tool in session.tools or []:
-        print(f"{tool.name}: {json.dumps(tool.parameters)}")
+        if isinstance(tool, FunctionTool):  # the other kind is an MCP server
+            print(f"{tool.name}: {json.dumps(tool.parameters)}")
     print(f"secret: {session.client_secret.value}")
 
 

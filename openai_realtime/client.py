@@ -24,12 +24,8 @@ from openai_realtime.logs import log_listener, set_up_from_environment
 from openai_realtime.official_names import CLIENT, OfficialNames
 from openai_realtime.providers import Provider
 from openai_realtime.resources.resource import ConstructorSignature
-from openai_realtime.transports.base import (
-    AsyncConnections,
-    AsyncDriver,
-    SyncConnections,
-    SyncDriver,
-)
+from openai_realtime.transports.base import AsyncConnections, SyncConnections
+from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
 from openai_realtime.transports.exceptions import DESCRIPTORS_TO_CONNECT
 from openai_realtime.transports.factory import async_connections, sync_connections
 from openai_realtime.transports.pool import MAX_CONNECTIONS

@@ -36,7 +36,7 @@ from openai_realtime.resources.requests import (
 )
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
 from openai_realtime.resources.responses import read_nothing
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
+from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
 from openai_realtime.types.call import CallHangupParameters, CallReferParameters
 from openai_realtime.types.live import (
     LiveAcceptParameters,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, TypeVar, cast, get_type_hints
 
 from openai_realtime.configuration import Configuration
 from openai_realtime.official_names import RESOURCE, OfficialNames
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
+from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
 
 F = TypeVar("F", bound=Callable[..., object])
 

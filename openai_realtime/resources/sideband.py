@@ -18,7 +18,7 @@ from openai_realtime.errors import (
 from openai_realtime.resources.sideband_protocol import encode_event
 from openai_realtime.resources.sideband_session import SidebandSession, not_sent
 from openai_realtime.resources.tool_runner import DEFAULT_TIMEOUT, ToolRunner, Tools
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
+from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
 from openai_realtime.transports.websocket import UpgradedResponse, WebSocketConnection
 from openai_realtime.types.sideband import (
     SidebandEvent,

@@ -9,7 +9,7 @@ from openai_realtime.dialects import nested_response
 from openai_realtime.resources.create_operation import CreateOperation, create_call
 from openai_realtime.resources.parameters import Parameters
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
-from openai_realtime.transports.base import AsyncDriver, SyncDriver
+from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
 from openai_realtime.types.translation import (
     TranslationClientSecretCreateParams,
     TranslationClientSecretCreateResponse,

@@ -13,7 +13,7 @@ import anyio.to_thread
 from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.token_cache import CallSource, SendRequest, renewal_timed_out
-from openai_realtime.transports.factory import runs_on_asyncio
+from openai_realtime.transports.base import runs_on_asyncio
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.transports.base import runs_on_asyncio
 from openai_realtime.transports.exceptions import client_closed
 from openai_realtime.transports.proxies import ProxyRules
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from openai_realtime.transports.proxies import Origin
     from openai_realtime.transports.trio_engine import TrioEngine
 
+_NO_PROXY = ProxyRules(None, trust_env=False)
 _CARRIERS = {"httpx": "httpx", "httpcore": "httpx", "httpx2": "httpx2", "httpcore2": "httpx2"}
 """For each package that may be intercepted, the library through which a call then goes."""
 
@@ -232,16 +234,6 @@ class OwnSyncConnections:
         self._own.close()
 
 
-def runs_on_asyncio() -> bool:
-    """Return whether an asyncio task is running; in trio's guest mode none is."""
-    import asyncio  # noqa: PLC0415 - not needed by trio alone
-
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False
-
-
 def async_connections(
     options: AnyClientOptions,
     http_client: AsyncHttpClient | None,
@@ -253,7 +245,9 @@ def async_connections(
         return OwnAsyncConnections(_proxy_rules(options))
     from openai_realtime.transports.httpx_client import AsyncHttpxEngine  # noqa: PLC0415 - rare
 
-    return AsyncHttpxEngine.over(http_client, transport)
+    engine = AsyncHttpxEngine.over(http_client, transport)
+    engine.make_own = partial(OwnAsyncConnections, _NO_PROXY)
+    return engine
 
 
 def sync_connections(
@@ -267,7 +261,9 @@ def sync_connections(
         return OwnSyncConnections(_proxy_rules(options))
     from openai_realtime.transports.httpx_client import SyncHttpxEngine  # noqa: PLC0415 - rare
 
-    return SyncHttpxEngine.over(http_client, transport)
+    engine = SyncHttpxEngine.over(http_client, transport)
+    engine.make_own = partial(OwnSyncConnections, _NO_PROXY)
+    return engine
 
 
 def _check_alone(options: AnyClientOptions, http_client: object, transport: object) -> None:

@@ -19,7 +19,6 @@ from openai_realtime.core.deadline import deadline_passed
 from openai_realtime.core.wire import BodyReader, Headers, Request, Response
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.transports.exceptions import client_closed, translated
-from openai_realtime.transports.factory import OwnAsyncConnections, OwnSyncConnections
 from openai_realtime.transports.proxies import Origin, ProxyRules, origin_of
 from openai_realtime.transports.tls import trusted_context
 
@@ -30,7 +29,12 @@ if TYPE_CHECKING:
     import httpx
 
     from openai_realtime.core.deadline import Deadline, Timeout
-    from openai_realtime.transports.base import AsyncEngine, SyncEngine
+    from openai_realtime.transports.base import (
+        AsyncConnections,
+        AsyncEngine,
+        SyncConnections,
+        SyncEngine,
+    )
 
 
 class _AsyncResponse(Protocol):
@@ -150,12 +154,14 @@ class AsyncHttpxEngine(_HttpxEngine):
 
     _prefix = "Async"
     _method = "handle_async_request"
-    _own: OwnAsyncConnections | None = None
+    make_own: Callable[[], AsyncConnections]
+    """Returns connections of the SDK's own, which use no proxy."""
+    _own: AsyncConnections | None = None
 
     def direct(self) -> AsyncEngine:
         """Return an engine of its own, without a proxy."""
         if self._own is None:
-            self._own = OwnAsyncConnections(_NO_PROXY)
+            self._own = self.make_own()
         return self._own.current()
 
     async def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
@@ -203,12 +209,14 @@ class SyncHttpxEngine(_HttpxEngine):
 
     _prefix = ""
     _method = "handle_request"
-    _own: OwnSyncConnections | None = None
+    make_own: Callable[[], SyncConnections]
+    """Returns connections of the SDK's own, which use no proxy."""
+    _own: SyncConnections | None = None
 
     def direct(self) -> SyncEngine:
         """Return an engine of its own, without a proxy."""
         if self._own is None:
-            self._own = OwnSyncConnections(_NO_PROXY)
+            self._own = self.make_own()
         return self._own.current()
 
     def send(self, request: Request, limits: Timeout, deadline: Deadline) -> Response:
@@ -288,7 +296,6 @@ class PlainSyncEngine(_PlainEngine):
             return SyncHttpxEngine(self._library, send).send(request, limits, deadline)
 
 
-_NO_PROXY = ProxyRules(None, trust_env=False)
 _AS_IT_IS: dict[str, Any] = {"stream": True, "auth": None, "follow_redirects": False}
 
 

@@ -149,9 +149,9 @@ if TYPE_CHECKING:
         McpToolFilter,
         McpToolFilterParam,
         McpToolParam,
-        NestedTool,
         NestedToolChoice,
         NestedToolParam,
+        SessionTool,
         ToolChoiceFunctionParam,
         ToolChoiceMcpParam,
     )
@@ -275,7 +275,6 @@ __all__ = [
     "NestedRealtimeSession",
     "NestedSecretResponse",
     "NestedSession",
-    "NestedTool",
     "NestedToolChoice",
     "NestedToolParam",
     "NestedTranscriptionSession",
@@ -305,6 +304,7 @@ __all__ = [
     "ServerVadParam",
     "SessionCreateParams",
     "SessionEvent",
+    "SessionTool",
     "SidebandEvent",
     "SidebandUsage",
     "SipHeader",
@@ -374,7 +374,7 @@ if not TYPE_CHECKING:  # pragma: no branch
         "TranscriptionSessionCreateParams",
         "types.sideband": "ErrorEvent Reconnected ResponseDone SessionEvent SidebandEvent SidebandUsage",
         "types.tools": "ConnectorId FlatToolChoice FlatToolParam FunctionTool FunctionToolParam McpApproval "
-        "McpApprovalParam McpTool McpToolFilter McpToolFilterParam McpToolParam NestedTool "
+        "McpApprovalParam McpTool McpToolFilter McpToolFilterParam McpToolParam SessionTool "
         "NestedToolChoice NestedToolParam ToolChoiceFunctionParam ToolChoiceMcpParam",
         "types.translation": "RealtimeTranslationSession TranslationAudio TranslationAudioParam "
         "TranslationClientSecretCreateParams TranslationClientSecretCreateResponse "

@@ -33,9 +33,9 @@ from openai_realtime.types.session import (
     TracingConfigurationParam,
 )
 from openai_realtime.types.tools import (
-    NestedTool,
     NestedToolChoice,
     NestedToolParam,
+    SessionTool,
     ToolChoiceFunctionParam,
     ToolChoiceMcpParam,
 )
@@ -252,7 +252,7 @@ class NestedRealtimeSession(WireModel):
     """Additional fields of the server's events."""
     tracing: Literal["auto"] | str | TracingConfiguration | None = None
     """Traces in the provider's dashboard; None: off."""
-    tools: list[NestedTool] | None = None
+    tools: list[SessionTool] | None = None
     """Functions and MCP servers the model may call."""
     tool_choice: (
         Literal["auto", "none", "required"]

@@ -36,7 +36,7 @@ from openai_realtime.types.client_secret import (
 from openai_realtime.types.tools import (
     FlatToolChoice,
     FlatToolParam,
-    FunctionTool,
+    SessionTool,
     ToolChoiceFunctionParam,
 )
 
@@ -257,8 +257,8 @@ class RealtimeSessionCreateResponse(FlatSecretResponse):
     """The sampling temperature, 0.6–1.2."""
     max_response_output_tokens: int | Literal["inf"] | str | None = None
     """The most tokens of one response: 1–4096, or `"inf"`."""
-    tools: list[FunctionTool] | None = None
-    """The functions the model may call."""
+    tools: list[SessionTool] | None = None
+    """The tools the model may call: functions, and MCP servers that came by `extra_body`."""
     tool_choice: Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam | None = None
     """Which tool the model calls."""
     tracing: Literal["auto"] | str | TracingConfiguration | None = None

@@ -297,12 +297,12 @@ NestedToolChoice = Annotated[
 """Which tool the model calls, in the nested shape."""
 
 if TYPE_CHECKING:
-    NestedTool = FunctionTool | McpTool
+    SessionTool = FunctionTool | McpTool
 else:
-    NestedTool = Annotated[
+    SessionTool = Annotated[
         FunctionTool, TaggedUnion((("function", FunctionTool), ("mcp", McpTool)))
     ]
-"""A tool in a nested response: an MCP server, or else a function."""
+"""A tool of a session: an MCP server, or else a function."""
 
 
 class _UntitledSchema(GenerateJsonSchema):

@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from openai_realtime import ClientSecretCreateResponse, FunctionTool
+from openai_realtime import (
+    ClientSecretCreateResponse,
+    FunctionTool,
+    RealtimeSessionCreateResponse,
+)
 from openai_realtime.types.nested_session import NestedRealtimeSession, NestedTranscriptionSession
 from openai_realtime.types.tools import McpTool
 
@@ -67,7 +71,9 @@ def test_what_does_not_fit_its_type_is_not_taken_for_another(session: object) ->
     ],
 )
 def test_a_tool(tool: dict[str, Any], kind: type) -> None:
-    read = NestedRealtimeSession.model_validate_json(json.dumps({"tools": [tool]}))
-    assert read.tools is not None
-    assert type(read.tools[0]) is kind
-    assert read.model_dump(exclude_unset=True)["tools"] == [tool]
+    for session in (NestedRealtimeSession, RealtimeSessionCreateResponse):
+        members = {"tools": [tool], "client_secret": {"value": "ek_1", "expires_at": 1}}
+        read = session.model_validate_json(json.dumps(members))
+        assert read.tools is not None
+        assert type(read.tools[0]) is kind
+        assert read.model_dump(exclude_unset=True)["tools"] == [tool]

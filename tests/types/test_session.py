@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from openai_realtime import (
     ClientSecret,
     ClientSecretCreateResponse,
+    FunctionTool,
     RealtimeSessionCreateResponse,
     RealtimeTranscriptionSessionCreateResponse,
     ResponseMeta,
@@ -58,6 +59,7 @@ def test_nested_values_have_their_types() -> None:
     assert session.turn_detection is not None
     assert session.turn_detection.type == "psychic_vad"
     assert session.tools is not None
+    assert isinstance(session.tools[0], FunctionTool)
     assert session.tools[0].name == "f"
     assert not isinstance(session.voice, str | None)
     assert session.voice.id == "voice_1"

@@ -65,7 +65,7 @@ from openai_realtime.testing import (
 from openai_realtime.testing.phone import CallDecision
 from openai_realtime.types import AnyWebhookEvent
 from openai_realtime.types.audio import CustomVoice, Transcription, TurnDetection, VoiceName
-from openai_realtime.types.tools import ToolChoiceFunctionParam
+from openai_realtime.types.tools import McpTool, ToolChoiceFunctionParam
 from openai_realtime.webhooks import (
     AsyncRedisReplayStore,
     LiveTransportConnected,
@@ -296,7 +296,7 @@ def read_an_answer(session: RealtimeSessionCreateResponse) -> str:
     assert_type(session.speed, float)
     assert_type(session.temperature, float | None)
     assert_type(session.turn_detection, TurnDetection | None)
-    assert_type(session.tools, list[FunctionTool] | None)
+    assert_type(session.tools, list[FunctionTool | McpTool] | None)
     assert_type(
         session.tool_choice,
         Literal["auto", "none", "required"] | str | ToolChoiceFunctionParam | None,
