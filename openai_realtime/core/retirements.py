@@ -121,6 +121,7 @@ RETIREMENTS: Final[tuple[Retirement, ...]] = (
 """Every row, by date and replacement."""
 
 _BY_NAME = {row.name: row for row in RETIREMENTS}
+_PARAMETERS = [row.name for row in RETIREMENTS if row.kind == "parameter"]
 _MODEL_PATHS = (
     ("model",),
     ("input_audio_transcription", "model"),
@@ -135,17 +136,20 @@ def find_retirements(body: Mapping[str, Json], flat_path: str = "") -> list[Reti
 
     `flat_path` is the endpoint's path if the request can be sent in the flat shape only.
     """
-    names: list[Json] = [flat_path]
+    found = [_BY_NAME[flat_path]] if flat_path in _BY_NAME else []
     for session in (body, body.get("session")):
         if isinstance(session, dict):
-            names += (name for name, value in session.items() if value is not None)
-            names += (_at(session, path) for path in _MODEL_PATHS)
-    return [_BY_NAME[name] for name in names if isinstance(name, str) and name in _BY_NAME]
+            names = [name for name in _PARAMETERS if session.get(name) is not None]
+            names += [name for path in _MODEL_PATHS if isinstance(name := _at(session, path), str)]
+            found += [_BY_NAME[name] for name in names if name in _BY_NAME]
+    return found
 
 
 def _at(value: Json, path: tuple[str, ...]) -> Json:
     for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
     return value
 
 

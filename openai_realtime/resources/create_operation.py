@@ -213,7 +213,7 @@ class _Creation(Generic[M]):
             request,
             parse,
             arguments.timeout,
-            hints={**hints, **retired},
+            hints={**hints, **retired} if retired else hints,
             secrets=tool_credentials(draft.body),
             fallback=fallback,
         )

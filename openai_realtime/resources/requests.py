@@ -135,7 +135,9 @@ class CallArguments(NamedTuple):
         if not provider.is_openai:
             return NO_HINTS
         flat_path = "" if flat_endpoint is None else provider.paths[flat_endpoint]
-        messages, hints = NOTICES.check(find_retirements(body, flat_path))
+        if not (named := find_retirements(body, flat_path)):
+            return NO_HINTS
+        messages, hints = NOTICES.check(named)
         for message in messages:
             warnings.warn(message, RetiringWarning, stacklevel=level_of_caller())
         return hints
