@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import anyio
@@ -114,7 +115,9 @@ class Backend:
     """The async client on one library, or the sync client, over one HTTP parser."""
 
     name: str
-    parser: str = "httptools"
+    parser: str = (
+        "httptools" if find_spec("httptools") else "h11"
+    )  # some Pythons have no wheel of it
 
     @classmethod
     def parse(cls, text: str) -> Backend:
@@ -155,7 +158,6 @@ class Backend:
 
 
 BACKENDS = ("asyncio", "trio", "sync")
-ON_HTTPTOOLS = tuple(map(Backend, BACKENDS))
 ON_H11 = tuple(Backend(name, "h11") for name in BACKENDS)
-
-ON_BOTH_PARSERS = ON_HTTPTOOLS + ON_H11
+ON_HTTPTOOLS = tuple(map(Backend, BACKENDS))
+ON_BOTH_PARSERS = tuple(dict.fromkeys(ON_HTTPTOOLS + ON_H11))

@@ -6,8 +6,13 @@ import ssl
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import trustme
+from authorities import new_authority
+
+if TYPE_CHECKING:
+    import trustme
+
 
 HOST = "127.0.0.1"
 
@@ -16,7 +21,7 @@ class Certificates:
     """Server-side TLS contexts by name; clients that trust `authority_file` accept `good` alone."""
 
     def __init__(self, folder: Path) -> None:
-        authority = trustme.CA()
+        authority = new_authority()
         self.authority_file = folder / "authority.pem"
         authority.cert_pem.write_to_path(self.authority_file)
         good = authority.issue_cert(HOST)
@@ -26,7 +31,7 @@ class Certificates:
             "expired": _context(authority.issue_cert(HOST, not_after=yesterday)),
             "wrong host": _context(authority.issue_cert("other-host.test")),
             # No client trusts its authority, as with a self-signed certificate.
-            "self-signed": _context(trustme.CA().issue_cert(HOST)),
+            "self-signed": _context(new_authority().issue_cert(HOST)),
             "TLS 1.2": _context(good, ssl.TLSVersion.TLSv1_2),
             "TLS 1.1": _old_context(good),
         }

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-import trustme
+from authorities import new_authority
 from backends import Backend
 from faults.leak_checks import assert_nowhere, shown_by, shown_by_logs
 from transports.tls_server import TlsServer
@@ -538,7 +538,7 @@ def test_the_exchange_goes_through_the_clients_proxy(
 
 
 def test_the_exchange_checks_certificates(backend: Backend, server: MockRealtimeServer) -> None:
-    tls = TlsServer(trustme.CA().issue_cert("localhost"))
+    tls = TlsServer(new_authority().issue_cert("localhost"))
 
     async def body() -> None:
         identity = identity_of(server, token_url=f"https://localhost:{tls.port}/oauth/token")

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import pydantic
 import pytest
-import trustme
+from authorities import new_authority
 from backends import Backend
 from transports.local_variables import recorded_local_variables
 
@@ -78,7 +78,7 @@ async def read_all(sideband: Any) -> list[str]:
 
 @pytest.fixture
 def secure(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    authority = trustme.CA()
+    authority = new_authority()
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
     monkeypatch.setattr(tls, "trusted_context", lambda: trusted)

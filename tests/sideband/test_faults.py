@@ -9,11 +9,11 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-import trustme
+from authorities import new_authority
 from backends import Backend
 
 from openai_realtime import (
@@ -47,6 +47,9 @@ from sideband.peer import (
     refuse_ended,
     text,
 )
+
+if TYPE_CHECKING:
+    import trustme
 
 BACKENDS = [Backend("asyncio"), Backend("trio"), Backend("sync"), Backend("asyncio", "h11")]
 KEY = "sk-sideband-0123456789abcdef"
@@ -375,7 +378,7 @@ def test_pongs_keep_a_silent_connection(backend: Backend, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    authority = trustme.CA()
+    authority = new_authority()
     context = ssl.create_default_context()
     authority.configure_trust(context)
     monkeypatch.setattr(tls, "trusted_context", lambda: context)

@@ -1,17 +1,23 @@
 """Fixtures of the transports' tests: a certificate authority, and a TLS server that it certifies."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import trustme
+from authorities import new_authority
 
 from transports.tls_server import TlsServer
+
+if TYPE_CHECKING:
+    import trustme
 
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    return trustme.CA()
+    return new_authority()
 
 
 @pytest.fixture

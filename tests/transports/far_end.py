@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-import trustme
+from authorities import new_authority
 
 from openai_realtime.transports.connection import Connection, Layer
 from openai_realtime.transports.proxies import Origin, Proxy
@@ -156,7 +156,7 @@ class World:
     """Certificates, contexts, and both ends of connections through any stack of layers."""
 
     def __init__(self) -> None:
-        self.authority = trustme.CA()
+        self.authority = new_authority()
         self.client_context = ssl.create_default_context()
         self.authority.configure_trust(self.client_context)
         self.server_context = self.new_server_context()

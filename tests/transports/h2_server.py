@@ -1,17 +1,22 @@
 """A small HTTP/2 server on loopback, over TLS: every request gets the same session."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import h2.config
 import h2.connection
 import h2.events
-import trustme
 
 from transports.server_dialogue import served
 from transports.tls_server import SESSION
+
+if TYPE_CHECKING:
+    import trustme
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from openai_realtime.core.wire import Request
@@ -17,7 +18,8 @@ REQUEST = Request(
     ((b"Authorization", b"Bearer " + KEY.encode()), (b"Content-Type", b"application/json")),
     b"{}",
 )
-PARSERS = (read_by_h11, read_by_httptools)
+# httptools has no wheel for some Pythons.
+PARSERS = (read_by_h11, read_by_httptools) if find_spec("httptools") else (read_by_h11,)
 
 
 class Outcome(NamedTuple):

@@ -1,5 +1,7 @@
 """The three engines on real sockets: TLS, limits, processes, event loops."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import resource
@@ -10,13 +12,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 import certifi
 import pytest
-import trustme
 from backends import ON_BOTH_PARSERS, Backend, limit_connections
 
 from openai_realtime import (
@@ -33,6 +34,9 @@ from openai_realtime.transports import asyncio_connection, asyncio_engine
 from openai_realtime.transports.tls import trusted_context
 from transports.server_dialogue import served
 from transports.tls_server import RESPONSE, TlsServer
+
+if TYPE_CHECKING:
+    import trustme
 
 BACKENDS = ON_BOTH_PARSERS
 

@@ -7,11 +7,11 @@ import gc
 import subprocess
 import sys
 import weakref
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.testing import MockResponse
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
     from openai_realtime.testing import MockRealtimeServer
 
-LOOPS = [asyncio.SelectorEventLoop, uvloop.new_event_loop]
+
+def new_uvloop() -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop = pytest.importorskip("uvloop").new_event_loop()
+    return loop
+
+
+LOOPS = [asyncio.SelectorEventLoop, new_uvloop]
 
 
 async def call(client: RealtimeSessionsClient, times: int = 3) -> None:
@@ -137,6 +143,7 @@ print("ok")
 """
 
 
+@pytest.mark.skipif(find_spec("gevent") is None, reason="gevent is not installed")
 def test_greenlets_share_a_client_and_a_killed_one_loses_no_slot(
     realtime_server: MockRealtimeServer,
 ) -> None:

@@ -1,16 +1,17 @@
 """Calls through an httpx (or httpx2) client of the user's own, and the errors of its failures."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 import httpx2
 import pytest
-import trustme
 from backends import Backend
 from faults.leak_checks import assert_nowhere, shown_by
 
@@ -27,6 +28,9 @@ from openai_realtime import (
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 from transports.server_dialogue import served
 from transports.tls_server import TlsServer
+
+if TYPE_CHECKING:
+    import trustme
 
 QUICK = RetryPolicy(base_delay=0.001)
 API_KEY = "sk-own-0123456789"

@@ -1,17 +1,21 @@
 """Bytes that come behind a response, in any layer: their connection serves no other call."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-import trustme
 from backends import ON_BOTH_PARSERS, Backend
 
 from transports.server_dialogue import served
+
+if TYPE_CHECKING:
+    import trustme
 
 BACKENDS = ON_BOTH_PARSERS
 

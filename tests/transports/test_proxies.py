@@ -1,15 +1,16 @@
 """Proxies: by argument or environment, for https alone, through a real one on loopback."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import respx
-import trustme
 from backends import ON_BOTH_PARSERS, Backend
 
 from openai_realtime import APIConnectionError, ConfigurationError, SyncRealtimeSessionsClient
@@ -17,6 +18,9 @@ from openai_realtime.testing import MockRealtimeServer
 from openai_realtime.transports import proxies
 from openai_realtime.transports.proxies import Origin, Proxy, ProxyRules
 from transports.tls_server import TlsServer
+
+if TYPE_CHECKING:
+    import trustme
 
 BACKENDS = ON_BOTH_PARSERS
 

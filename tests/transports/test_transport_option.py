@@ -1,5 +1,7 @@
 """`transport=`: any transport of httpx or httpx2; it is never closed."""
 
+from __future__ import annotations
+
 import gzip
 import json
 import os
@@ -12,14 +14,13 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
-import trustme
 from backends import Backend
 from faults.leak_checks import assert_nowhere, shown_by
 
@@ -36,6 +37,9 @@ from openai_realtime import (
 from transports.h2_server import http2_served
 from transports.server_dialogue import served
 from transports.tls_server import RESPONSE, SESSION
+
+if TYPE_CHECKING:
+    import trustme
 
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda module: module.__name__)
 QUICK = RetryPolicy(base_delay=0.001)

@@ -1,11 +1,16 @@
 """A TLS server on loopback that responds to every request with the same session."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-import trustme
+if TYPE_CHECKING:
+    import trustme
+
 
 SESSION = b'{"client_secret":{"value":"ek_tls"}}'
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(SESSION), SESSION)
