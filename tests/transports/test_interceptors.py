@@ -11,7 +11,6 @@ import httpx
 import pytest
 import pytest_httpx
 import respx
-import vcr
 from backends import Backend
 
 from openai_realtime import APIConnectionError, ClientClosedError, RetryPolicy
@@ -121,6 +120,7 @@ def test_a_call_that_is_not_mocked_says_so(backend: Backend) -> None:
 
 
 def test_vcrpy(backend: Backend, realtime_server: MockRealtimeServer, tmp_path: Path) -> None:
+    vcr = pytest.importorskip("vcr")
     cassette = str(tmp_path / "cassette.yaml")
 
     async def body() -> list[str]:

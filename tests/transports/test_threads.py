@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from sysconfig import get_config_var
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
@@ -125,3 +127,23 @@ def test_one_thread_forks_while_others_open_connections(threads: ThreadPoolExecu
             has_ended.set()
         for future in opening:
             future.result(10)
+
+
+IMPORTS = """
+import pkgutil, sys
+from contextlib import suppress
+from importlib import import_module
+import openai_realtime
+for module in pkgutil.walk_packages(openai_realtime.__path__, "openai_realtime."):
+    if not module.name.endswith("__main__"):
+        with suppress(ModuleNotFoundError):  # an extra has no wheel for this Python
+            import_module(module.name)
+assert "openai_realtime.mint.limiter" in sys.modules
+assert not sys._is_gil_enabled()
+"""
+
+
+@pytest.mark.skipif(not get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
+def test_no_import_enables_the_gil(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHON_GIL", raising=False)
+    subprocess.run([sys.executable, "-W", "error", "-c", IMPORTS], check=True, timeout=60)
