@@ -1,4 +1,4 @@
-"""Begin calls for signed-in users, and end them: a FastAPI app with a login and the routes of calls.
+"""Begin calls for signed-in users, and end them: a FastAPI app whose server hangs up.
 
     pip install fastapi 'openai-realtime[mint]'
     OPENAI_API_KEY=sk-… python examples/fastapi_calls.py    # serves http://127.0.0.1:8000
@@ -8,34 +8,26 @@ The page posts its WebRTC offer to `/voice/calls`; it gets the SDP answer and, i
 at which it can hang up. A user has one call at a time, for 15 minutes at most. Signing out ends it.
 """
 
-from __future__ import annotations
-
-import hmac
 import os
 import secrets
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Annotated
 
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.testclient import TestClient
 
 from openai_realtime import RealtimeSessionsClient
-from openai_realtime.mint import CallEvent, call_endpoint
+from openai_realtime.mint import CallEvent, mint_app
 from openai_realtime.testing import MockRealtimeServer
 
 ADDRESS = "http://127.0.0.1:8000"
-PASSWORDS = {"ann": "correct horse", "bob": "battery staple"}  # yours are hashed, in a database
-COOKIE = "session"
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"  # a browser's createOffer() makes it
-sessions: dict[str, str] = {}
+USERS: dict[str, str] = {}  # by the token in their cookie; yours are in a database
 
 
 def signed_in(request: Request) -> str | None:
     """Return the user's name, or None: then the service responds with 401."""
-    return sessions.get(request.cookies.get(COOKIE, ""))
+    return USERS.get(request.cookies.get("login", ""))
 
 
 def on_call(event: CallEvent) -> None:
@@ -44,53 +36,46 @@ def on_call(event: CallEvent) -> None:
         print(f"{event.principal}: {event.duration:.0f} s, ended by {event.reason}")
 
 
-def create_app() -> FastAPI:
-    """Return the app, which keeps one client open while it runs."""
-    client = RealtimeSessionsClient(timeout=10)
-    calls = call_endpoint(
-        client,
-        session={"model": "gpt-realtime-2.1", "instructions": "Be brief.", "voice": "verse"},
-        authorize=signed_in,
-        origins=[ADDRESS],
-        max_duration=900,
-        heartbeat=90,  # the page sends POST …/heartbeat every 15 s
-        safety_key=os.environ.get("SAFETY_KEY", secrets.token_hex()),
-        on_call=on_call,
-    )
+voice = mint_app(
+    RealtimeSessionsClient,
+    session={"model": "gpt-realtime-2.1", "voice": "verse", "instructions": "Be brief."},
+    authorize=signed_in,
+    origins=[ADDRESS],
+    limits="10/minute; 50/day",
+    max_duration=900,  # seconds; then the server hangs up
+    max_concurrent=1,  # calls of one user at once
+    global_max_concurrent=200,
+    at_limit="refuse",  # or "end_oldest"
+    heartbeat=90,  # seconds without a heartbeat; then the server hangs up
+    on_call=on_call,
+    safety_key=os.environ.get("SAFETY_KEY", secrets.token_hex()),
+)
+app = FastAPI(lifespan=voice.router.lifespan_context)
+app.mount("/voice", voice)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        async with client:
-            await calls.open()
-            yield
-            await calls.aclose()  # hangs up
 
-    app = FastAPI(lifespan=lifespan)
-    app.mount("/voice", calls)
+@app.post("/login", status_code=204)
+def login(user: str, response: Response) -> None:
+    """Sign in. Your own route checks a password."""
+    token = secrets.token_urlsafe()
+    USERS[token] = user
+    response.set_cookie("login", token, httponly=True, samesite="strict")
 
-    @app.post("/login", status_code=204)
-    def login(user: str, password: str, response: Response) -> None:
-        if not hmac.compare_digest(PASSWORDS.get(user, "").encode(), password.encode()):
-            raise HTTPException(401)
-        token = secrets.token_urlsafe()
-        sessions[token] = user
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
 
-    @app.post("/logout")
-    async def logout(user: Annotated[str | None, Depends(signed_in)], request: Request) -> int:
-        sessions.pop(request.cookies.get(COOKIE, ""), None)
-        return 0 if user is None else await calls.calls.hang_up(user)
-
-    return app
+@app.post("/logout")
+async def logout(request: Request) -> int:
+    """Sign out, and end the user's call; return how many there were."""
+    user = USERS.pop(request.cookies.get("login", ""), None)
+    return 0 if user is None else await voice.state.calls.hang_up(user)
 
 
 def try_it() -> None:
     """Call as a page does, before and after signing in."""
     headers = {"Origin": ADDRESS, "Content-Type": "application/sdp"}
-    with TestClient(create_app(), base_url=ADDRESS, headers=headers) as page:
+    with TestClient(app, base_url=ADDRESS, headers=headers) as page:
         response = page.post("/voice/calls", content=OFFER)
         print("signed out:", response.status_code, response.json()["message"])
-        page.post("/login", params={"user": "ann", "password": PASSWORDS["ann"]})
+        page.post("/login", params={"user": "ann"})
         response = page.post("/voice/calls", content=OFFER)
         print("signed in: ", response.status_code, response.text.splitlines()[0])
         again = page.post("/voice/calls", content=OFFER)
@@ -108,4 +93,4 @@ if __name__ == "__main__":
             try_it()
     else:
         # The address of a call may not be in a log: the service masks it in uvicorn's.
-        uvicorn.run(create_app(), port=8000, proxy_headers=False)
+        uvicorn.run(app, port=8000, proxy_headers=False)

@@ -8,12 +8,10 @@ Under gunicorn each worker makes its client at its first request, also with `--p
 than one worker, `storage="redis://…"` makes the limits theirs together.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import sys
-from typing import TYPE_CHECKING
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, request, session
 from werkzeug.wrappers import Response
@@ -21,9 +19,6 @@ from werkzeug.wrappers import Response
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import wsgi_endpoint
 from openai_realtime.testing import MockRealtimeServer
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
 
 PAGE = "http://127.0.0.1:8000"
 app = Flask(__name__)

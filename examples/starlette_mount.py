@@ -4,29 +4,22 @@
     OPENAI_API_KEY=sk-… python examples/starlette_mount.py    # serves http://127.0.0.1:8000
     python examples/starlette_mount.py --mock                 # calls itself, and ends: no key
 
-Below `/voice` are `POST /client-secret`, `/healthz`, `/readyz` and `/metrics`. A mounted app has no
-lifespan of its own: the outer app's lifespan closes the client.
+Below `/voice` are `POST /client-secret`, `/healthz`, `/readyz` and `/metrics`. Starlette does not run the
+lifespan of a mounted app, so the outer app gets it: it makes the client, and closes it.
 """
-
-from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from openai_realtime import RealtimeSessionsClient
 from openai_realtime.mint import Refused, mint_app
 from openai_realtime.testing import MockRealtimeServer
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 TOKENS = {"token-of-ann": "ann", "token-of-mallory": "mallory"}
 BARRED = {"mallory"}
@@ -40,24 +33,18 @@ async def who(request: Request) -> str | None:
     return user
 
 
-def create_app() -> Starlette:
-    """Return the app."""
-    client = RealtimeSessionsClient(timeout=10)
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with client:
-            yield
-
-    voice = mint_app(
-        client, session={"model": "gpt-realtime-2.1", "voice": "verse"}, authorize=who, metrics=True
-    )
-    return Starlette(routes=[Mount("/voice", voice)], lifespan=lifespan)
+voice = mint_app(
+    RealtimeSessionsClient,
+    session={"model": "gpt-realtime-2.1", "voice": "verse"},
+    authorize=who,
+    metrics=True,
+)
+app = Starlette(routes=[Mount("/voice", voice)], lifespan=voice.router.lifespan_context)
 
 
 def try_it() -> None:
     """Request until the limit is reached, then print the metrics."""
-    with TestClient(create_app()) as phone:
+    with TestClient(app) as phone:
         for token in (*["token-of-ann"] * 4, "token-of-mallory", "made-up"):
             response = phone.post(
                 "/voice/client-secret", json={}, headers={"Authorization": f"Bearer {token}"}
@@ -76,4 +63,4 @@ if __name__ == "__main__":
             os.environ["OPENAI_API_KEY"] = server.api_key
             try_it()
     else:
-        uvicorn.run(create_app(), port=8000, proxy_headers=False)
+        uvicorn.run(app, port=8000, proxy_headers=False)

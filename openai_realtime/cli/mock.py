@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import signal
 import threading
@@ -59,6 +60,8 @@ def mock(*, options: MockOptions) -> None:
 
     Example:
         openai-realtime mock --port 8001
+
+    With aiortc installed it takes part in WebRTC calls too: it echoes audio and sends events.
     """
     from openai_realtime.testing import MOCK_API_KEY  # noqa: PLC0415 - slow to import
 
@@ -70,6 +73,7 @@ def mock(*, options: MockOptions) -> None:
             api_key=options.api_key or MOCK_API_KEY,
             provider=profile_name(options.provider),
             dialect=options.dialect,
+            webrtc=takes_calls(),
         )
     except OSError as error:
         raise ListenError(options.port, error) from None
@@ -77,6 +81,16 @@ def mock(*, options: MockOptions) -> None:
         output.write(_introduction(server, options.provider))
         while not stopping.wait(_POLL_SECONDS):
             pass
+
+
+def takes_calls() -> bool:
+    """Return whether a mock server can take part in calls; if not, print what it needs."""
+    if importlib.util.find_spec("aiortc") is not None:
+        return True
+    output.print_message(
+        "hint", "the mock only mints; it takes part in calls after pip install aiortc"
+    )
+    return False
 
 
 def logging_server(**settings: Any) -> MockRealtimeServer:

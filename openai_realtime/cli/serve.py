@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import typer
 
-from openai_realtime.cli import output, parameters
+from openai_realtime.cli import parameters
 from openai_realtime.cli.auth import AuthOptions
 from openai_realtime.cli.failures import FILE, given_as
+from openai_realtime.cli.mock import takes_calls
 from openai_realtime.cli.options import (
     ConnectionOptions,
     LogFormat,
@@ -303,7 +304,7 @@ def serve(  # noqa: PLR0913 - a group of options each
         **calls.settings(has_page=has_page),
     }
     for package in ("prometheus_client", "starlette", "uvicorn"):
-        if not _is_installed(package):
+        if importlib.util.find_spec(package) is None:
             message = (
                 f"The Python package {package} is not installed, which serve needs: "
                 "pip install 'openai-realtime[cli,mint]'"
@@ -311,16 +312,12 @@ def serve(  # noqa: PLR0913 - a group of options each
             raise ConfigurationError(message)
     from openai_realtime.cli import service  # noqa: PLC0415 - needs the extra `mint`
 
-    has_webrtc = connection.mock and _is_installed("aiortc")
+    has_webrtc = connection.mock and takes_calls()
     page = service.PageOptions(
         asks_for_token=auth.asks_for_token,
         mock="none" if not connection.mock else "calls" if has_webrtc else "no-calls",
     )
     with _errors_name_their_source(context, file), service.listen(run.host, run.port) as listening:
-        if connection.mock and not has_webrtc:
-            output.print_message(
-                "hint", "the mock only mints; it takes part in calls after pip install aiortc"
-            )
         with connection.settings(webrtc=has_webrtc) as client:
             service.run(
                 listening,
@@ -329,7 +326,3 @@ def serve(  # noqa: PLR0913 - a group of options each
                 page=page if has_page else None,
                 log=run.log,
             )
-
-
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None

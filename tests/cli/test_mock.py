@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import signal
@@ -111,7 +112,7 @@ def test_every_provider_of_the_mock_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings"),
     [
-        ("", {"port": 0, "api_key": MOCK_API_KEY, "provider": None, "dialect": None}),
+        ("", {}),
         (
             "--port 1 --api-key mine --provider azure-preview --dialect both",
             {"port": 1, "api_key": "mine", "provider": "azure_preview", "dialect": "both"},
@@ -132,7 +133,24 @@ def test_the_server_is_what_the_options_say(
 
     monkeypatch.setattr(MockRealtimeServer, "__init__", listen)
     assert invoke("mock", *arguments.split()).exit_code == 1
-    assert seen == [settings]
+    defaults = {"port": 0, "api_key": MOCK_API_KEY, "provider": None, "dialect": None}
+    assert seen == [{**defaults, "webrtc": True, **settings}]
+
+
+def test_without_aiortc_it_mints_and_says_what_calls_need(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def listen(_server: MockRealtimeServer, *, webrtc: bool, **_: object) -> NoReturn:
+        seen.append(webrtc)
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(MockRealtimeServer, "__init__", listen)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    result = invoke("mock")
+    assert seen == [False]
+    assert result.stderr.startswith("hint: the mock only mints; it takes part in calls after pip")
 
 
 def test_a_port_in_use(invoke: Invoke) -> None:
