@@ -317,12 +317,15 @@ def serve(  # noqa: PLR0913 - a group of options each
         asks_for_token=auth.asks_for_token,
         mock="none" if not connection.mock else "calls" if has_webrtc else "no-calls",
     )
-    with _errors_name_their_source(context, file), service.listen(run.host, run.port) as listening:
-        with connection.settings(webrtc=has_webrtc) as client:
-            service.run(
-                listening,
-                client,
-                cast("ServiceOptions", settings),
-                page=page if has_page else None,
-                log=run.log,
-            )
+    with (
+        _errors_name_their_source(context, file),
+        service.listen(run.host, run.port) as listening,
+        connection.settings(webrtc=has_webrtc) as client,
+    ):
+        service.run(
+            listening,
+            client,
+            cast("ServiceOptions", settings),
+            page=page if has_page else None,
+            log=run.log,
+        )
