@@ -15,12 +15,13 @@ from benchmarks import servers, suite
 from benchmarks.chart import chart
 from benchmarks.peers import PEERS
 from benchmarks.servers import ROOT
-from benchmarks.tables import Report, markdown, put_in, tables
+from benchmarks.tables import Report, markdown, plain_markdown, put_in, tables
 
-RESULTS, CHART, README = (
+RESULTS, CHART, README, PAGE = (
     ROOT / "benchmarks" / "results.json",
-    ROOT / "benchmarks" / "chart.svg",
+    ROOT / "docs" / "images" / "chart.svg",
     ROOT / "README.md",
+    ROOT / "docs" / "explanation" / "speed.md",
 )
 PACKAGES = ("openai", "httpx", "httpx2", "aiohttp", "trio", "h11", "httptools", "pydantic")
 
@@ -70,7 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--measure", action="append", choices=suite.MEASURES)
     parser.add_argument("--json", type=Path, metavar="PATH")
     parser.add_argument("--svg", type=Path, metavar="PATH")
-    parser.add_argument("--save", action="store_true", help="save into benchmarks/ and the README")
+    parser.add_argument(
+        "--save", action="store_true", help="save into benchmarks/, the README and docs/"
+    )
     parser.add_argument(
         "--from",
         dest="source",
@@ -95,7 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.save:
         RESULTS.write_text(_as_text(report), "utf-8")
         CHART.write_text(chart(report), "utf-8")
-        README.write_text(put_in(README.read_text("utf-8"), markdown(report)), "utf-8")
+        for path, text in ((README, plain_markdown(report)), (PAGE, markdown(report))):
+            path.write_text(put_in(path.read_text("utf-8"), text), "utf-8")
 
 
 def _as_text(report: Report) -> str:

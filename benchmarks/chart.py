@@ -6,6 +6,7 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from benchmarks.peers import OWN, OWN_FAST
+from benchmarks.ratios import as_text
 from benchmarks.tables import Report
 
 
@@ -40,10 +41,6 @@ _STYLE = """
 _CLASSES = {OWN: "own", OWN_FAST: "fast"}
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def _bars(panel: _Panel, report: Report, left: int, top: int) -> list[str]:
     better = "more is better" if panel.more_is_better else "less is better"
     found = report["results"].get(panel.measure, {})
@@ -63,7 +60,7 @@ def _bars(panel: _Panel, report: Report, left: int, top: int) -> list[str]:
         lines += [
             f'<text x="{x - 8}" y="{y + 11}" text-anchor="end"{bold}>{escape(peer)}</text>',
             f'<rect x="{x}" y="{y}" width="{max(width, 1):.1f}" height="{_BAR}" rx="2" class="{shape}"/>',
-            f'<text x="{x + width + 6:.1f}" y="{y + 11}"{bold}>{escape(sign)}{_number(values[peer])}</text>',
+            f'<text x="{x + width + 6:.1f}" y="{y + 11}"{bold}>{escape(sign)}{as_text(values[peer])}</text>',
         ]
     return lines
 

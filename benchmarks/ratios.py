@@ -45,6 +45,52 @@ _ROWS = (
 )
 
 
+class _PlainRow(NamedTuple):
+    title: str
+    measure: str
+    figure: str
+    scale: float
+    """The factor from the figure to the shown unit."""
+    unit: str
+    is_better: str
+    """The words after the factor."""
+
+
+_PLAIN_ROWS = (
+    _PlainRow(
+        "secrets a second, 64 at a time", "64 at a time", "mints_per_s", 1, "", "times as many"
+    ),
+    _PlainRow(
+        "processor time for each", "64 at a time", "cpu_us_per_mint", 1e-3, " ms", "times less"
+    ),
+    _PlainRow(
+        "process start to first secret", "cold start", "first_secret_ms", 1e-3, " s", "times faster"
+    ),
+    _PlainRow("the slowest 1 % of 5,000 at once", "burst", "p99_ms", 1e-3, " s", "times faster"),
+)
+
+
+def as_text(value: float) -> str:
+    """Return a figure with three digits or more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def plain_ratios(results: Results) -> list[tuple[str, str, str, str]]:
+    """Return each title with the official SDK's figure, this SDK's, and their ratio in words."""
+
+    def shown(row: _PlainRow, figures: dict[str, float]) -> str:
+        sign = "> " if figures.get("is_cut_short") else ""  # it is a lower bound
+        return f"{sign}{as_text(figures[row.figure] * row.scale)}{row.unit}"
+
+    rows: list[tuple[str, str, str, str]] = []
+    for row in _PLAIN_ROWS:
+        official, own = results[row.measure][OFFICIAL], results[row.measure][OWN]
+        factor = own[row.figure] / official[row.figure]
+        words = f"{max(factor, 1 / factor):.2g} {row.is_better}"
+        rows.append((row.title, shown(row, official), shown(row, own), words))
+    return rows
+
+
 def ratios(results: Results) -> list[tuple[str, str | None, str | None]]:
     """Return each title with the ratios over h11 and over httptools; None where not measured.
 

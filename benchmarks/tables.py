@@ -1,11 +1,11 @@
-"""Results as text: the tables on standard output, and the README's."""
+"""Results as text: the tables on standard output, in the README and in docs/."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
 from benchmarks.peers import OWN, OWN_FAST
-from benchmarks.ratios import ratios
+from benchmarks.ratios import plain_ratios, ratios
 from benchmarks.suite import Results
 
 
@@ -25,7 +25,7 @@ class Report(TypedDict):
 
 
 MARKS = ("<!-- benchmarks: `python -m benchmarks --save` -->\n", "<!-- /benchmarks -->")
-"""The lines before and after the table in the README."""
+"""The lines before and after the table in a Markdown file."""
 
 
 def tables(report: Report) -> str:
@@ -47,7 +47,7 @@ def tables(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """Return the text between the README's marks."""
+    """Return the text between the marks of the page about speed."""
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     rows = [
         f"| {title} | {own or '–'} | {fast or '–'} |"
@@ -65,11 +65,18 @@ def markdown(report: Report) -> str:
     )
 
 
-def put_in(readme: str, text: str) -> str:
-    """Return the README with `text` between its marks."""
-    before, start, rest = readme.partition(MARKS[0])
+def plain_markdown(report: Report) -> str:
+    """Return the text between the README's marks."""
+    head = ["| | official SDK | this SDK | |", "|---|--:|--:|---|"]
+    rows = [f"| {' | '.join(row)} |" for row in plain_ratios(report["results"])]
+    return "\n".join([*head, *rows, ""])
+
+
+def put_in(page: str, text: str) -> str:
+    """Return a page with `text` between its marks."""
+    before, start, rest = page.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not end:
-        message = f"the README needs the two marks {MARKS}"
+        message = f"the page needs the two marks {MARKS}"
         raise ValueError(message)
     return f"{before}{start}{text}{end}{after}"

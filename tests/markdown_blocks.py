@@ -6,7 +6,7 @@ A comment on the line before a block says how its test treats it; readers do not
 - `<!-- block: process -->`: the code runs in a Python process of its own, as Django's has to.
 - `<!-- block: parses -->`: the code is only compiled, because it needs a network or a real account.
 - `<!-- block: provider=azure -->`: the mock plays this provider, and stands for each host in
-  `EXAMPLE_HOSTS` as it always does.
+  `EXAMPLE_HOSTS` as it always does. The environment has its key, and its endpoint for Azure.
 - `<!-- block: runs -->`: the shell runs the commands; without it they are only checked.
 
 A block with a title (```` ```python title="app.py" ````) is also a file beside the page's others, which

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from openai_realtime.providers import Provider
 
 PROJECT = Path(__file__).parents[1]
+PAGE = PROJECT / "docs" / "how-to" / "retirements.md"
 ROWS = {row.name: row for row in RETIREMENTS}
 DAY = date(2027, 1, 20)
 """The day on which gpt-realtime is shut down."""
@@ -250,18 +251,30 @@ def test_the_table() -> None:
     assert ROWS["prompt"] == Retirement("parameter", "prompt", date(2026, 11, 30), "instructions")
 
 
+def test_the_page_has_the_table() -> None:
+    rows = re.findall(
+        r"^\| (\d.*?) \| (.*?) \| `(.*?)` \| (.*?) \|$", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    assert rows == [
+        (str(row.day), row.kind, row.name, row.replacement)
+        for row in sorted(RETIREMENTS, key=lambda row: (row.day, row.replacement))
+    ]
+
+
 def test_no_default_and_no_example_names_what_is_shut_down() -> None:
     """It does not depend on today: who adds a row to the table looks for its names."""
     models = "|".join(re.escape(row.name) for row in RETIREMENTS if row.kind == "model")
     named = re.compile(rf"(?<![\w./-])(?:{models})(?![\w./-])")
     files = [
         PROJECT / "README.md",
+        *(PROJECT / "docs").rglob("*.md"),
         *(PROJECT / "examples").glob("*.py"),
         *(PROJECT / "openai_realtime").rglob("*.py"),
         *(PROJECT / "openai_realtime").rglob("*.js"),
         *(PROJECT / "benchmarks").rglob("*.py"),
     ]
     files.remove(PROJECT / "openai_realtime/core/retirements.py")
+    files.remove(PAGE)
     literal = re.compile(r"^ +\"[\w.-]+\",$", re.MULTILINE)  # a line of the types
     for path in files:
         found = named.findall(literal.sub("", path.read_text("utf-8")))

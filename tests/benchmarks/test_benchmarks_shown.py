@@ -1,15 +1,15 @@
-"""The ratios, tables and chart of a run, and that the README shows the saved run."""
+"""The ratios, tables and chart of a run, and that the README and docs/ show the saved run."""
 
 import json
 import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks.__main__ import CHART, README, RESULTS, main
+from benchmarks.__main__ import CHART, PAGE, README, RESULTS, main
 from benchmarks.chart import chart
 from benchmarks.peers import HTTPX, OFFICIAL, OWN, OWN_FAST, PEERS, RAW
-from benchmarks.ratios import ratios
-from benchmarks.tables import MARKS, Report, markdown, put_in, tables
+from benchmarks.ratios import plain_ratios, ratios
+from benchmarks.tables import MARKS, Report, markdown, plain_markdown, put_in, tables
 
 SAVED: Report = json.loads(RESULTS.read_text("utf-8"))
 REPORT: Report = {
@@ -69,7 +69,7 @@ def test_the_tables_have_every_figure_and_what_was_left_out() -> None:
     assert lines[-2:] == ["left out: aiohttp needs aiohttp", "failed, see above: burst: httpx"]
 
 
-def test_the_readme_gets_the_ratios_the_date_and_the_versions() -> None:
+def test_the_page_gets_the_ratios_the_date_and_the_versions() -> None:
     text = put_in(f"before\n{MARKS[0]}old\n{MARKS[1]}\nafter\n", markdown(REPORT))
     assert "\n| mints a second, 64 at a time | 6.5 × | 11.0 × |\n" in text
     assert "\n| CPU time a mint, 64 at a time | 15% | 12% |\n" in text
@@ -108,11 +108,29 @@ def test_the_saved_run_is_complete() -> None:
     assert all(ratio for _, *both in ratios(SAVED["results"]) for ratio in both)
 
 
-def test_the_readme_and_the_chart_show_the_saved_run() -> None:
-    readme = README.read_text("utf-8")
-    assert put_in(readme, markdown(SAVED)) == readme
+def test_a_plain_ratio_has_both_figures_and_words() -> None:
+    results = {
+        "64 at a time": {
+            OFFICIAL: {"mints_per_s": 800, "cpu_us_per_mint": 1250},
+            OWN: {"mints_per_s": 5200, "cpu_us_per_mint": 125},
+        },
+        "cold start": {OFFICIAL: {"first_secret_ms": 1400}, OWN: {"first_secret_ms": 480}},
+        "burst": {OFFICIAL: {"p99_ms": 4000, "is_cut_short": 1}, OWN: {"p99_ms": 1000}},
+    }
+    assert [row[1:] for row in plain_ratios(results)] == [
+        ("800", "5,200", "6.5 times as many"),
+        ("1.25 ms", "0.125 ms", "10 times less"),
+        ("1.4 s", "0.48 s", "2.9 times faster"),
+        ("> 4 s", "1 s", "4 times faster"),
+    ]
+
+
+def test_the_readme_the_page_and_the_chart_show_the_saved_run() -> None:
+    for page, text in ((README, plain_markdown(SAVED)), (PAGE, markdown(SAVED))):
+        shown = page.read_text("utf-8")
+        assert put_in(shown, text) == shown
+        assert f"{CHART.name})" in shown
     assert CHART.read_text("utf-8") == chart(SAVED)
-    assert f"]({CHART.relative_to(README.parent).as_posix()})" in readme
 
 
 def test_a_saved_run_can_be_shown_again(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from markdown_blocks import Program, execute, find_program, write_titled
 
-from openai_realtime.testing import MockRealtimeServer
+from openai_realtime.testing import MOCK_API_KEY, MockRealtimeServer
 
 RunProgram = Callable[..., dict[str, Any]]
 
@@ -48,3 +49,19 @@ def run_program(
         return execute(program, realtime_server, monkeypatch)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def azure_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of azure-identity that pages use: the real package needs an account of Azure."""
+
+    def get_bearer_token_provider(_credential: object, *scopes: str) -> Callable[[], str]:
+        assert scopes == ("https://cognitiveservices.azure.com/.default",)
+        return lambda: MOCK_API_KEY
+
+    identity = ModuleType("azure.identity")
+    vars(identity).update(
+        DefaultAzureCredential=object, get_bearer_token_provider=get_bearer_token_provider
+    )
+    monkeypatch.setitem(sys.modules, "azure", ModuleType("azure"))
+    monkeypatch.setitem(sys.modules, "azure.identity", identity)

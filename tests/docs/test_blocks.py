@@ -52,6 +52,8 @@ def test_a_python_program_runs(
     received = realtime_server.requests
     if program.provider:
         with MockRealtimeServer(provider=program.provider) as server:
+            monkeypatch.setenv(server.provider.key_variable, server.api_key)
+            monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.metadata_url)
             execute(program, server, monkeypatch)
             received = server.requests
     elif "process" in program.treatment:
