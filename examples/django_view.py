@@ -1,6 +1,6 @@
 """A Django view that responds with client secrets, behind Django's own sessions.
 
-    pip install django 'openai-realtime[mint]'
+    pip install django '.[mint]'
     OPENAI_API_KEY=sk-… python examples/django_view.py runserver   # http://127.0.0.1:8000
     python examples/django_view.py --mock                          # signs in, requests: no key
 

@@ -1,6 +1,6 @@
 """Begin calls for signed-in users, and end them: a FastAPI app whose server hangs up.
 
-    pip install fastapi 'openai-realtime[mint]'
+    pip install fastapi '.[mint]'
     OPENAI_API_KEY=sk-… python examples/fastapi_calls.py    # serves http://127.0.0.1:8000
     python examples/fastapi_calls.py --mock                 # signs in, calls, and ends: no key
 

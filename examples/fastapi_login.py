@@ -1,6 +1,6 @@
 """Serve client secrets to signed-in users: a FastAPI app with a login, and the mint service below `/voice`.
 
-    pip install fastapi 'openai-realtime[mint]'
+    pip install fastapi '.[mint]'
     OPENAI_API_KEY=sk-… python examples/fastapi_login.py    # serves http://127.0.0.1:8000
     python examples/fastapi_login.py --mock                 # signs in, requests, and ends: no key
 

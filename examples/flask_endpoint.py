@@ -1,6 +1,6 @@
 """A Flask route that responds with client secrets, behind Flask's own sessions.
 
-    pip install flask 'openai-realtime[mint]'
+    pip install flask '.[mint]'
     OPENAI_API_KEY=sk-… flask --app examples/flask_endpoint.py run --port 8000
     python examples/flask_endpoint.py --mock                       # signs in, requests: no key
 

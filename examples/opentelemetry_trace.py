@@ -1,6 +1,6 @@
 """Trace a mint that is retried, with OpenTelemetry, and draw the trace.
 
-    pip install 'openai-realtime[otel]' opentelemetry-sdk
+    pip install '.[otel]' opentelemetry-sdk
     OPENAI_API_KEY=sk-… python examples/opentelemetry_trace.py
     python examples/opentelemetry_trace.py --mock    # no key, no network; the first response is a 503
 

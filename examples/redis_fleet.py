@@ -1,6 +1,6 @@
 """Several processes, one limit: the mint service with its counts in Redis.
 
-    pip install 'openai-realtime[mint]'
+    pip install '.[mint]'
     OPENAI_API_KEY=sk-… REDIS_URL=redis://127.0.0.1:6379/0 SAFETY_KEY=… \
         uvicorn --app-dir examples --factory redis_fleet:create_app --workers 4 --no-proxy-headers
     python examples/redis_fleet.py --mock    # needs redis-server; calls two workers, and ends

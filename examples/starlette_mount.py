@@ -1,6 +1,6 @@
 """Mount the whole mint service in a Starlette app, for clients that send a token.
 
-    pip install 'openai-realtime[mint]'
+    pip install '.[mint]'
     OPENAI_API_KEY=sk-… python examples/starlette_mount.py    # serves http://127.0.0.1:8000
     python examples/starlette_mount.py --mock                 # calls itself, and ends: no key
 

@@ -1,6 +1,6 @@
 """Answer the telephone: accept calls in opening hours, reject others, hand over to a human.
 
-    pip install 'openai-realtime[mint]'
+    pip install '.[mint]'
     OPENAI_API_KEY=sk-… OPENAI_WEBHOOK_SECRET=whsec_… uvicorn --app-dir examples --factory telephone_receptionist:make_app
     python examples/telephone_receptionist.py --mock    # three calls ring; no key, no network
 

@@ -1,4 +1,4 @@
-"""Public names that are imported when they are first used, and the error for a missing package."""
+"""Public names that are imported when they are first used, and what to install for a missing package."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 ROOT = __name__.partition(".")[0]
+_EXTRAS = {
+    "cli": "rich typer",
+    "mint": "prometheus-client redis starlette uvicorn",
+    "otel": "opentelemetry-api",
+    "sideband": "websockets",
+}
+"""The extras without which something raises an error, and their packages, as in `pyproject.toml`."""
 
 
 def lazy_names(
@@ -33,11 +40,23 @@ def lazy_names(
     return load
 
 
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra's packages.
+
+    It names the packages and not this one, so that it works in a clone as well as for a release.
+    """
+    return f"pip install {_EXTRAS[extra]} (the extra {extra})"
+
+
 def missing_package(
-    error: ModuleNotFoundError, what: str, packages: set[str], install: str
+    error: ModuleNotFoundError, what: str, packages: set[str], *, extra: str | None = None
 ) -> ModuleNotFoundError:
-    """Return the error that says what to install for one of `packages`, or else `error` itself."""
+    """Return the error that says what to install for one of `packages`, or else `error` itself.
+
+    `extra` is the extra that has them; None: the package that is missing is enough.
+    """
     name = (error.name or "").partition(".")[0]
     if name not in packages:
         return error
-    return ModuleNotFoundError(f"{what} needs {name}: pip install {install}", name=name)
+    command = install_command(extra) if extra else f"pip install {name}"
+    return ModuleNotFoundError(f"{what} needs {name}: {command}", name=name)

@@ -5,7 +5,7 @@
 
     client = RealtimeSessionsClient(on_event=OpenTelemetry())
 
-Needs `pip install 'openai-realtime[otel]'`; set up the exporters as for any other instrumentation.
+Needs the extra `otel` (`pip install opentelemetry-api`); set up the exporters as for any other instrumentation.
 
 A call is an INTERNAL span named by its method (`sessions.create`), a child of the current span; each
 of its requests is a CLIENT span named `POST` below it. Headers, bodies, parameters, instructions and
@@ -43,7 +43,7 @@ try:
     from opentelemetry import metrics, trace
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 except ModuleNotFoundError as _error:
-    raise missing_package(_error, __name__, {"opentelemetry"}, "'openai-realtime[otel]'") from None
+    raise missing_package(_error, __name__, {"opentelemetry"}, extra="otel") from None
 
 _FIRST_ERROR_STATUS = 400
 # The buckets that the conventions recommend for http.client.request.duration.

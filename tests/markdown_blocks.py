@@ -1,4 +1,4 @@
-"""The code blocks of the README and of the pages in `docs/`, and how they run.
+"""The code blocks of the README, the skill and the pages in `docs/`, and how they run.
 
 A comment on the line before a block says how its test treats it; readers do not see it:
 
@@ -30,7 +30,8 @@ import pytest
 from openai_realtime.testing import MockRealtimeServer
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SKILL = ROOT / "openai_realtime" / ".agents" / "skills" / "openai-realtime" / "SKILL.md"
+PAGES = [ROOT / "README.md", SKILL, *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLE_HOSTS = ("https://gateway.example", "https://NAME.openai.azure.com")
 _FENCE = re.compile(r"( *)(```+)(\w*)(.*)")
 _TREATMENT = re.compile(r" *<!-- block: (.*) -->")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +17,7 @@ from openai_realtime import (
     ResponseMeta,
     SyncRealtimeSessionsClient,
 )
-from openai_realtime.official_names import (
-    CALL,
-    CLIENT,
-    ERROR,
-    PACKAGE,
-    RESOURCE,
-    RESPONSE,
-    SETTINGS,
-)
+from openai_realtime.official_names import SETTINGS
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 from openai_realtime.types import RealtimeCall
 
@@ -173,12 +163,3 @@ def test_the_body_of_an_error_is_the_providers_object(
     with SyncRealtimeSessionsClient() as client, pytest.raises(BadRequestError) as caught:
         client.sessions.create()
     assert caught.value.body == shown
-
-
-def test_the_page_about_the_official_sdk_has_every_name() -> None:
-    page = Path(__file__).parents[1] / "docs" / "how-to" / "from-openai-sdk.md"
-    rows = re.findall(r"^\|(.*?)\|", page.read_text("utf-8"), re.MULTILINE)
-    code = " ".join(re.findall(r"`(.*?)`", "\n".join(rows)))
-    named = {*re.findall(r"\w+", code)}
-    known = {*CALL, *CLIENT, *ERROR, *PACKAGE, *RESOURCE, *RESPONSE, *SETTINGS}
-    assert known - named == set()

@@ -5,8 +5,10 @@ import importlib
 import importlib.metadata
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ import openai_realtime
 from openai_realtime import (
     configuration,
     errors,
+    lazy_imports,
     mint,
     observe,
     otel,
@@ -247,3 +250,15 @@ def test_the_import_rules_hold() -> None:
         cwd=Path(__file__).parent.parent,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_an_error_says_to_install_is_what_an_extra_has() -> None:
+    """It names no release of this package, which a clone does not need."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for extra in extras.keys() - {"fast"}:  # nothing needs it
+        names = [re.split(r"[<>=]", requirement)[0] for requirement in extras[extra]]
+        expected = f"pip install {' '.join(names)} (the extra {extra})"
+        assert lazy_imports.install_command(extra) == expected
+    for path in MODULES:
+        assert "pip install 'openai-realtime" not in path.read_text("utf-8"), path

@@ -8,10 +8,6 @@ import signal
 import sys
 
 _EXTRA = frozenset({"rich", "typer"})
-_NOT_INSTALLED = (
-    "error: the openai-realtime command needs typer and rich: "
-    "install them with pip install 'openai-realtime[cli]'"
-)
 
 
 def main() -> None:
@@ -25,4 +21,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
-        sys.exit(_NOT_INSTALLED)
+        from openai_realtime.lazy_imports import install_command  # noqa: PLC0415 - needed for errors only
+
+        sys.exit(
+            f"error: the openai-realtime command needs typer and rich: {install_command('cli')}"
+        )

@@ -28,6 +28,7 @@ from openai_realtime.cli.parameters import NoApiKeyError
 from openai_realtime.core.retirements import NOTICE, find_retirements
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import APIError, APIStatusError, ConfigurationError, NotFoundError
+from openai_realtime.lazy_imports import install_command
 from openai_realtime.transports.proxies import ProxyRules, origin_of
 
 if TYPE_CHECKING:
@@ -212,8 +213,7 @@ def _checks_of_service(options: DoctorOptions) -> Iterator[Check]:
 
 def _check_storage(url: str) -> Check:
     if importlib.util.find_spec("starlette") is None:
-        text = "not checked: pip install 'openai-realtime[mint]'"
-        return Check("storage", "fail", text)
+        return Check("storage", "fail", f"not checked: {install_command('mint')}")
     import anyio  # noqa: PLC0415 - slow to import
 
     from openai_realtime.mint.limiter import storage_problem  # noqa: PLC0415 - needs the extra `mint`

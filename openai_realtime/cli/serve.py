@@ -26,6 +26,7 @@ from openai_realtime.cli.options import (
     with_options,
 )
 from openai_realtime.errors import ConfigurationError, ParameterError, suggestion
+from openai_realtime.lazy_imports import install_command
 
 if TYPE_CHECKING:
     from openai_realtime.mint import ServiceOptions
@@ -307,7 +308,7 @@ def serve(  # noqa: PLR0913 - a group of options each
         if importlib.util.find_spec(package) is None:
             message = (
                 f"The Python package {package} is not installed, which serve needs: "
-                "pip install 'openai-realtime[cli,mint]'"
+                f"{install_command('mint')}"
             )
             raise ConfigurationError(message)
     from openai_realtime.cli import service  # noqa: PLC0415 - needs the extra `mint`

@@ -34,7 +34,7 @@ try:
     from openai_realtime.mint.wsgi import wsgi_endpoint
 except ModuleNotFoundError as _error:
     raise missing_package(
-        _error, __name__, {"prometheus_client", "starlette"}, "'openai-realtime[mint]'"
+        _error, __name__, {"prometheus_client", "starlette"}, extra="mint"
     ) from None
 
 if TYPE_CHECKING:

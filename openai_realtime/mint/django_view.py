@@ -16,7 +16,7 @@ from openai_realtime.mint.wsgi import ThreadedEndpoint
 try:
     from django.http import HttpRequest, HttpResponse
 except ModuleNotFoundError as _error:
-    raise missing_package(_error, "django_view", {"django"}, "django") from None
+    raise missing_package(_error, "django_view", {"django"}) from None
 
 
 def django_view(

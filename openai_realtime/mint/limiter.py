@@ -235,7 +235,7 @@ def _storage(url: object, limits: Rates, global_limits: Rates) -> MemoryStorage 
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "redis":
                 raise
-            rule = "memory:// without redis (pip install 'openai-realtime[mint]')"
+            rule = "memory:// without redis (pip install redis)"
         except (TypeError, ValueError):  # from redis-py: the URL is wrong
             pass
     # Not raised in the `except` block: the text of redis-py's error quotes the URL.

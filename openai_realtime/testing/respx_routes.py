@@ -14,7 +14,7 @@ try:
     import respx
     from respx.patterns import M
 except ModuleNotFoundError as _error:
-    raise missing_package(_error, "mock_realtime", {"respx"}, "respx") from None
+    raise missing_package(_error, "mock_realtime", {"respx"}) from None
 
 
 class RealtimeRoutes(MockBackend):

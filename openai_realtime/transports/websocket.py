@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from openai_realtime.core.wire import Response
+from openai_realtime.lazy_imports import missing_package
 from openai_realtime.transports.connection import Connection
 from openai_realtime.transports.exceptions import lost, not_http
 
@@ -200,8 +201,10 @@ class WebSocketConnection(Connection):
 
         Raises `ModuleNotFoundError` when `websockets` is not installed.
         """
-        from websockets.protocol import Protocol, Side  # noqa: PLC0415 - the extra `sideband`
-
+        try:
+            from websockets.protocol import Protocol, Side  # noqa: PLC0415 - the extra `sideband`
+        except ModuleNotFoundError as error:
+            raise missing_package(error, "a sideband", {"websockets"}, extra="sideband") from None
         self._protocol = Protocol(Side.CLIENT, max_size=MAX_MESSAGE_BYTES, logger=_silent)
         rest, self._rest, self._early = self._rest + self._early, b"", b""
         self._reply = self._take(rest)

@@ -34,9 +34,7 @@ from openai_realtime.webhooks.verifier import MAX_BODY_BYTES, SECRET_VARIABLE, W
 try:
     from starlette.routing import Route
 except ModuleNotFoundError as _error:
-    raise missing_package(
-        _error, "on_call_incoming", {"starlette"}, "'openai-realtime[mint]'"
-    ) from None
+    raise missing_package(_error, "on_call_incoming", {"starlette"}, extra="mint") from None
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,6 +9,7 @@ from benchmarks.__main__ import CHART, PAGE, README, RESULTS, main
 from benchmarks.chart import chart
 from benchmarks.peers import HTTPX, OFFICIAL, OWN, OWN_FAST, PEERS, RAW
 from benchmarks.ratios import plain_ratios, ratios
+from benchmarks.suite import Results
 from benchmarks.tables import MARKS, Report, markdown, plain_markdown, put_in, tables
 
 SAVED: Report = json.loads(RESULTS.read_text("utf-8"))
@@ -109,7 +110,7 @@ def test_the_saved_run_is_complete() -> None:
 
 
 def test_a_plain_ratio_has_both_figures_and_words() -> None:
-    results = {
+    results: Results = {
         "64 at a time": {
             OFFICIAL: {"mints_per_s": 800, "cpu_us_per_mint": 1250},
             OWN: {"mints_per_s": 5200, "cpu_us_per_mint": 125},

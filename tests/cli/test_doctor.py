@@ -268,7 +268,7 @@ def test_a_storage_needs_the_extra_mint(invoke: Invoke, monkeypatch: pytest.Monk
     )
     result = invoke("doctor", "--mock", "--storage", "redis://127.0.0.1:1")
     assert result.exit_code == 1
-    assert "not checked: pip install 'openai-realtime[mint]'" in result.stdout
+    assert "not checked: pip install prometheus-client redis" in result.stdout
 
 
 def test_the_mock_knows_the_days_of_openais_models(invoke: Invoke) -> None:

@@ -124,7 +124,7 @@ def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
         "error: the openai-realtime command needs typer and rich: "
-        "install them with pip install 'openai-realtime[cli]'\n"
+        "pip install rich typer (the extra cli)\n"
     )
 
 

@@ -258,7 +258,7 @@ def test_a_port_in_use(invoke: Invoke) -> None:
         (
             "uvicorn",
             3,
-            "error: The Python package uvicorn is not installed, which serve needs: pip install '",
+            "error: The Python package uvicorn is not installed, which serve needs: pip install prom",
         ),
         (
             "aiortc",

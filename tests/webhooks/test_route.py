@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from openai_realtime import ConfigurationError, RealtimeCallIncoming, WebhookVerifier
+from openai_realtime.lazy_imports import install_command
 from openai_realtime.testing import MOCK_WEBHOOK_SECRET, MockPhone, MockRealtimeServer
 from openai_realtime.webhooks import MemoryReplayStore, on_call_incoming
 from openai_realtime.webhooks.route import CallHandler
@@ -234,7 +235,7 @@ except ModuleNotFoundError as error:
 """
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "on_call_incoming needs starlette: pip install 'openai-realtime[mint]'\n"
+    assert done.stdout == f"on_call_incoming needs starlette: {install_command('mint')}\n"
 
 
 def test_the_route_is_built_without_a_secret(
