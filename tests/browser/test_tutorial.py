@@ -26,13 +26,21 @@ OF_TUTORIAL = [block for block in BLOCKS if block.page == "docs/tutorial.md"]
 PAGE = next(block.code for block in OF_TUTORIAL if block.title == "page.html")
 LINES_FOR_BROKER = next(block.code for block in OF_TUTORIAL if block.language == "js")
 REPLACED = 5
+DIFF = next(block.code for block in OF_TUTORIAL if block.language == "diff")
 
 
 def page_for_broker() -> str:
     """Return the page as its reader changes it: the last lines of `talk()` are others."""
-    talk, end, after = PAGE.partition("}\n\ndocument")
+    talk, end, after = PAGE.partition("}\n\nbutton")
     kept = talk.splitlines(keepends=True)[:-REPLACED]
     return "".join([*kept, LINES_FOR_BROKER, end, after])
+
+
+def app_with_broker() -> str:
+    """Return the app as its reader changes it; it still gives secrets too."""
+    before, added, _ = DIFF.splitlines()
+    app = find_program("tutorial.md", "mint_app(").code
+    return app.replace(before[1:], f"{before[1:]}\n{added[1:]}", 1)
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -48,8 +56,7 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 def test_the_page_talks(tab: Opened, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    # This app has the routes of both: those of secrets and those of calls.
-    app = find_program("tutorial.md", "max_duration").code.replace("8000", str(port))
+    app = app_with_broker().replace("8000", str(port))
     (tmp_path / "app.py").write_text(app, encoding="utf-8")
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"]
     with MockRealtimeServer(webrtc=True) as mock:

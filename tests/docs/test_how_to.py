@@ -1,0 +1,42 @@
+"""What the programs of the how-to pages do, beyond running: `test_blocks.py` runs them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from openai_realtime.testing import MockRealtimeServer, MockResponse
+
+RunProgram = Callable[..., dict[str, Any]]
+
+
+def test_a_user_signs_in_and_gets_a_secret_of_their_own_app(run_program: RunProgram) -> None:
+    names = run_program("how-to/fastapi.md", "OAuth2PasswordBearer")
+    with TestClient(names["app"]) as page:
+        headers = {"origin": "https://app.example", "authorization": "Bearer the token of ann"}
+        assert page.post("/voice/client-secret", json={}, headers=headers).status_code == 200
+        headers["authorization"] = "Bearer made-up"
+        response = page.post("/voice/client-secret", json={}, headers=headers)
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize(("provider", "status"), [(MockResponse(403), 502), (None, 200)])
+def test_a_lambda_function_mints(
+    provider: MockResponse | None,
+    status: int,
+    run_program: RunProgram,
+    realtime_server: MockRealtimeServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = run_program("how-to/serverless.md", "def handler(event")
+    if provider is not None:
+        realtime_server.respond_next(provider)
+    event = {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": "ann"}}}}}
+    response = names["handler"](event, None)
+    assert response["statusCode"] == status
+    assert ("ek_" in response["body"]) == (status == 200)
+    assert (capsys.readouterr().out != "") == (status != 200)
+    names["client"]().close()
