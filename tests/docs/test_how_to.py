@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 RunProgram = Callable[..., dict[str, Any]]
+OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 
 def test_a_user_signs_in_and_gets_a_secret_of_their_own_app(run_program: RunProgram) -> None:
@@ -21,6 +22,18 @@ def test_a_user_signs_in_and_gets_a_secret_of_their_own_app(run_program: RunProg
         headers["authorization"] = "Bearer made-up"
         response = page.post("/voice/client-secret", json={}, headers=headers)
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_gpt_lives_route_returns_the_answer(
+    run_program: RunProgram, realtime_server: MockRealtimeServer
+) -> None:
+    names = run_program("how-to/gpt-live.md", '@app.post("/live")')
+    with TestClient(names["app"]) as page:
+        response = page.post("/live", content=OFFER)
+        assert (response.status_code, response.text[:3]) == (201, "v=0")
+        realtime_server.respond_next(MockResponse(403, json={"error": {"message": "org-123"}}))
+        response = page.post("/live", content=OFFER)
+    assert (response.status_code, "org-123" in response.text) == (502, False)
 
 
 @pytest.mark.parametrize(("provider", "status"), [(MockResponse(403), 502), (None, 200)])
