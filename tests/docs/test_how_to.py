@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from executables import program
+from markdown_blocks import BLOCKS, run_process
 from starlette.testclient import TestClient
 
 from openai_realtime.testing import MockRealtimeServer, MockResponse
@@ -53,3 +56,18 @@ def test_a_lambda_function_mints(
     assert ("ek_" in response["body"]) == (status == 200)
     assert (capsys.readouterr().out != "") == (status != 200)
     names["client"]().close()
+
+
+def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
+    nginx = program("nginx")
+    trustme = pytest.importorskip("trustme")
+    issued = trustme.CA().issue_cert("voice.example")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "fullchain.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "privkey.pem")
+    (shown,) = [block.code for block in BLOCKS if block.title == "nginx.conf"]
+    for folder in ("/etc/letsencrypt/live/voice.example", "/var/log/nginx"):
+        shown = shown.replace(folder, str(tmp_path))
+    (tmp_path / "nginx.conf").write_text(f"pid pid;\nevents {{}}\nhttp {{\n{shown}}}\n")
+    command = [nginx, "-t", "-p", f"{tmp_path}/", "-e", "stderr", "-c", "nginx.conf"]
+    done = run_process(command, tmp_path)
+    assert done.returncode == 0, done.stderr
