@@ -6,18 +6,21 @@ The differences between providers are in `profiles.py`.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs
 
 from openai_realtime.core.retirements import find_retirements
-from openai_realtime.core.strict_json import decode_json
+from openai_realtime.core.strict_json import Json, decode_json
 from openai_realtime.dialects import JsonObject, nested_response
 from openai_realtime.errors import ParameterError
 from openai_realtime.providers import BEARER, AuthScheme
 from openai_realtime.resources import calls
+from openai_realtime.testing.data_channel import AZURE_FILTER, EVERYTHING, Permissions
+from openai_realtime.testing.mock_calls import MockCall, unknown_call, unknown_session
 from openai_realtime.testing.mock_identity import MockIdentity
 from openai_realtime.testing.mock_live import (
     RefusedError,
@@ -31,14 +34,12 @@ from openai_realtime.testing.mock_sessions import (
     check_session,
     new_id,
 )
-from openai_realtime.testing.phone import (
-    MOCK_WEBHOOK_SECRET,
-    MockCall,
-    MockPhone,
-    unknown_call,
-    unknown_session,
-)
+from openai_realtime.testing.mock_sideband import join_call, refused_handshake
+from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockPhone
 from openai_realtime.testing.profiles import MockResponse, Profile, RecordedRequest, error_response
+
+if TYPE_CHECKING:
+    from openai_realtime.testing.mock_calls import Peers
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts by default."""
@@ -61,21 +62,10 @@ _PREFLIGHT = {
     "access-control-allow-headers": "authorization, content-type",
     "access-control-max-age": "600",
 }
+_METHODS = {"models": ("GET", "HEAD"), "sideband": ("GET",)}
 _BODILESS = frozenset({"reject", "hangup"})
 _JSON = "application/json"
 _OFFERS = ("application/sdp", "multipart/form-data")
-
-
-class Peers(Protocol):
-    """The WebRTC peers of the calls that clients create."""
-
-    def answer(self, call_id: str, offer: str, session: JsonObject) -> str:
-        """Return the SDP answer. Raises `ParameterError` for an unusable offer."""
-        ...
-
-    def hang_up(self, call_id: str) -> None:
-        """End the call with this id, if there is one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +80,12 @@ class MockBackend:
     """Responds like a provider's realtime endpoints. Every minted secret is new."""
 
     def __init__(
-        self, profile: Profile, *, api_key: str | None, peers: Peers | None = None
+        self,
+        profile: Profile,
+        *,
+        api_key: str | None,
+        peers: Peers | None = None,
+        usage_interval: float = math.inf,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         """The received requests, oldest first."""
@@ -100,6 +95,7 @@ class MockBackend:
         self._required_key = api_key
         self._request_numbers = itertools.count(1)
         self._peers = peers
+        self._usage_interval = usage_interval
         self._secrets: dict[str, _MintedSecret] = {}
         self._script: deque[MockResponse] = deque()
         self._calls: dict[str, MockCall] = {}
@@ -127,7 +123,21 @@ class MockBackend:
         Without a phone they accept any id.
         """
         self._rejects_unknown_calls = True
-        return MockPhone(webhook_url, secret, self._add_call)
+        return MockPhone(webhook_url, secret, self._add_call, self._usage_interval)
+
+    @property
+    def calls(self) -> list[MockCall]:
+        """The calls so far, by phone and WebRTC, oldest first."""
+        return list(dict.fromkeys(self._calls.values()))
+
+    def call(self, call_id: str) -> MockCall:
+        """Return the call with an id, `rtc_…` or `live_…`. Raises `KeyError` if there is none."""
+        return self._calls[call_id]
+
+    def end_calls(self) -> None:
+        """End every call that is accepted: its sidebands are closed normally."""
+        for call in self.calls:
+            call.close()
 
     def expire_secrets(self) -> None:
         """Expire every secret that was minted so far."""
@@ -183,7 +193,8 @@ class MockBackend:
         """Return the error response that does not depend on the request's body, or None."""
         path, _, query = request.path.partition("?")
         version = parse_qs(query).get("api-version", [None])[0]
-        methods = ("GET", "HEAD") if endpoint == "models" else ("POST",)
+        is_sideband = endpoint == "sideband" or "attach" in below[1:]
+        methods = _METHODS.get("sideband" if is_sideband else endpoint, ("POST",))
         if request.method not in methods:
             refused = error_response(405, f"Not allowed to {request.method} on {path}")
             return replace(refused, headers={"allow": ", ".join(methods)})
@@ -199,8 +210,8 @@ class MockBackend:
                 else "api-version is not accepted here"
             )
             return error_response(400, message, param="api-version")
-        if endpoint == "models":
-            return None
+        if is_sideband or endpoint == "models":
+            return refused_handshake(request) if is_sideband else None
         takes = _OFFERS if endpoint == "calls" and not below else (_JSON,)
         return self._profile.reject_dialect(endpoint, request.headers) or _rejected_body(
             request, takes, is_required=_BODILESS.isdisjoint(below)
@@ -211,6 +222,8 @@ class MockBackend:
             (model,) = below
             day = next((str(row.day) for row in find_retirements({"model": model})), None)
             return MockResponse(200, {"id": model, **_MODEL, "shutdown_date": day})
+        if endpoint == "sideband" or "attach" in below[1:]:
+            return join_call(request, self._calls, below[0] if below else None)
         if below:
             return self._act_on_call(request, endpoint, *below)
         if endpoint == "calls":
@@ -244,8 +257,6 @@ class MockBackend:
             response = unknown_session() if is_live else unknown_call()
         else:
             response = MockResponse(body=b"")
-        if action == "hangup" and self._peers is not None:
-            self._peers.hang_up(call_id)
         return response
 
     def _create_live_session(self, request: RecordedRequest) -> MockResponse:
@@ -255,13 +266,33 @@ class MockBackend:
         offer = str(as_object(parameters["transport"])["sdp"])
         if not offer.startswith("v=0"):
             return error_response(400, "The SDP offer is not valid", param="transport.sdp")
-        session_id = new_id("live")
-        answer = SDP_ANSWER.decode()
-        call = MockCall("", session_id=session_id)
-        call.act("accept", {}, is_live=True)
-        self._add_call(call)
+        session = as_object(parameters["session"])
+        call = MockCall(
+            "",
+            session_id=new_id("live"),
+            is_phone=False,
+            usage_interval=self._usage_interval,
+        )
+        call.act("accept", {"session": session}, is_live=True)
+        dcid = as_object(parameters["transport"]).get("dcid")
+        permissions = Permissions.of_live_session(session)
+        answer = self._answer(call, offer, permissions, dcid, "transport.sdp")
         transport: JsonObject = {"type": "webrtc", "sdp": answer}
-        return MockResponse(201, {"session": {"id": session_id}, "transport": transport})
+        return MockResponse(201, {"session": {"id": call.session_id}, "transport": transport})
+
+    def _answer(
+        self, call: MockCall, offer: str, permissions: Permissions, dcid: Json, param: str
+    ) -> str:
+        """Return the SDP answer to a call's offer, and add the call."""
+        answer = SDP_ANSWER.decode()
+        if self._peers is not None:
+            number = dcid if isinstance(dcid, int) else None
+            try:
+                answer = self._peers.answer(call, offer, permissions, number)
+            except ParameterError as error:
+                raise ParameterError(str(error), param=param) from None
+        self._add_call(call)
+        return answer
 
     @property
     def _is_azure(self) -> bool:
@@ -288,14 +319,16 @@ class MockBackend:
         if session is None:
             secret = self._secrets.get(self._credential(request))
             session = {} if secret is None else secret.session
-        call_id = new_id("rtc")
-        answer = SDP_ANSWER
-        if self._peers is not None:
-            answer = self._peers.answer(call_id, offer, session).encode()
-        call = MockCall(call_id)
-        call.act("accept", {})
-        self._add_call(call)
-        headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
+        call = MockCall(new_id("rtc"), is_phone=False)
+        call.act("accept", session)
+        query = parse_qs(request.path.partition("?")[2])
+        dcid = query.get("dcid", [""])[0]
+        is_filtered = self._is_azure and query.get("webrtcfilter") == ["on"]
+        permissions = AZURE_FILTER if is_filtered else EVERYTHING
+        number = int(dcid) if dcid.isdecimal() else None
+        answer = self._answer(call, offer, permissions, number, "sdp").encode()
+        location = f"/v1/realtime/calls/{call.call_id}"
+        headers = {"content-type": "application/sdp", "location": location}
         return MockResponse(201, body=answer, headers=headers)
 
     def _may_offer(self, request: RecordedRequest) -> bool:

@@ -75,6 +75,16 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(10)}"
 
 
+def realtime_session(parameters: JsonObject) -> JsonObject:
+    """Return a call's session: the server's defaults with `parameters` of the nested shape."""
+    flat: JsonObject = {
+        **_SESSION,
+        "id": new_id("sess"),
+        "client_secret": {"value": "", "expires_at": 0},
+    }
+    return merge_objects(as_object(nested_response(flat)["session"]), parameters)
+
+
 def _flat_session(parameters: JsonObject) -> JsonObject:
     sessions.CREATE.parameters.validate(parameters, keep_unknown=True)
     if parameters.get("modalities") == ["audio"]:

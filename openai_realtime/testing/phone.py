@@ -1,4 +1,4 @@
-"""The phone side of the mock: calls with their signed webhooks, and your code's decisions."""
+"""The phone side of the mock: calls that ring, with their signed webhooks."""
 
 from __future__ import annotations
 
@@ -12,156 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
-from openai_realtime.core.strict_json import Json
+from openai_realtime.testing.mock_calls import CallDecision, DecisionKind, MockCall
 from openai_realtime.testing.mock_sessions import new_id
-from openai_realtime.testing.profiles import MockResponse, error_response
 from openai_realtime.webhooks.verifier import SigningKey
 
 MOCK_WEBHOOK_SECRET = "whsec_b3BlbmFpX3JlYWx0aW1lIG1vY2sgc2VjcmV0"  # noqa: S105 - made for tests
 """The secret that the mock signs webhooks with by default."""
 
 _DELIVERY_SECONDS = 30.0
-
-DecisionKind = Literal["accepted", "rejected", "referred", "hung_up", "missed"]
-"""The outcome of a call; `missed`: it was neither accepted nor rejected in time."""
-
-CallState = Literal["ringing", "accepted", "rejected", "referred", "hung_up", "missed"]
-"""The state of a call."""
-
-_KINDS: dict[str, DecisionKind] = {
-    "accept": "accepted",
-    "reject": "rejected",
-    "refer": "referred",
-    "hangup": "hung_up",
-}
-_REQUIRED_STATES: dict[str, CallState] = {
-    "accept": "ringing",
-    "reject": "ringing",
-    "refer": "accepted",
-    "hangup": "accepted",
-}
-"""The state that each action needs. By OpenAI's reference, refer and hangup need an active call."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallDecision:
-    """One decision on a call."""
-
-    kind: DecisionKind
-    parameters: dict[str, Json]
-    """The request's parameters: a session, a status code, a target URI. `type` is left out."""
-    seconds: float
-    """The time of the decision, in seconds after the call began to ring."""
-    is_live: bool = False
-    """Whether it was made at GPT-Live's endpoints."""
-
-
-class MockCall:
-    """A call at the mock's endpoints, by phone or WebRTC. Safe to use from any thread.
-
-    It rings until it is accepted or rejected, or is missed after `answer_within` seconds (default:
-    never).
-    """
-
-    def __init__(
-        self,
-        call_id: str,
-        answer_within: float = math.inf,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        session_id: str = "",
-    ) -> None:
-        self.call_id = call_id
-        """The call's id at the Realtime API, `rtc_…`; empty if it is a GPT-Live call only."""
-        self.session_id = session_id
-        """The call's id at GPT-Live, `live_…`; empty if it is a Realtime call only."""
-        self._answer_within = answer_within
-        self._clock = clock
-        self._began = clock()
-        self._decisions: list[CallDecision] = []
-        self._changed = threading.Condition()
-
-    @property
-    def decisions(self) -> list[CallDecision]:
-        """The decisions so far, oldest first."""
-        with self._changed:
-            self._note_missed()
-            return list(self._decisions)
-
-    @property
-    def state(self) -> CallState:
-        """The call's state now."""
-        decisions = self.decisions
-        return decisions[-1].kind if decisions else "ringing"
-
-    def _first_decision(self, kind: DecisionKind | None, timeout: float) -> CallDecision | None:
-        """Return the first decision of `kind` (None: of any kind).
-
-        Returns None if there is no such decision within `timeout` seconds, or before the call ends.
-        """
-        deadline = self._clock() + timeout
-        with self._changed:
-            while True:
-                self._note_missed()
-                for decision in self._decisions:
-                    if kind in {None, decision.kind}:
-                        return decision
-                if self._clock() >= deadline or self._is_over():
-                    return None
-                remaining = min(deadline, self._missed_at()) - self._clock()
-                self._changed.wait(max(0.0, remaining))
-
-    def act(
-        self, action: str, parameters: dict[str, Json], *, is_live: bool = False
-    ) -> MockResponse:
-        """Apply an action to the call, and return the endpoint's response."""
-        with self._changed:
-            self._note_missed()
-            state = self._decisions[-1].kind if self._decisions else "ringing"
-            # The API whose request came first has the call.
-            if state not in {"ringing", "missed"} and is_live is not self._decisions[0].is_live:
-                return decision_already_made()
-            if self._is_over():
-                return unknown_session() if is_live else unknown_call()
-            if state != _REQUIRED_STATES[action]:
-                still_ringing = state == "ringing"
-                if not still_ringing:
-                    return decision_already_made()
-                return error_response(400, "The call is still ringing: accept it first")
-            seconds = self._clock() - self._began
-            self._decisions.append(CallDecision(_KINDS[action], parameters, seconds, is_live))
-            self._changed.notify_all()
-            return MockResponse(body=b"")
-
-    def _note_missed(self) -> None:
-        if self._clock() >= self._missed_at():
-            self._decisions.append(CallDecision("missed", {}, self._answer_within))
-            self._changed.notify_all()
-
-    def _missed_at(self) -> float:
-        return math.inf if self._decisions else self._began + self._answer_within
-
-    def _is_over(self) -> bool:
-        return bool(self._decisions) and self._decisions[-1].kind != "accepted"
-
-
-def decision_already_made() -> MockResponse:
-    """Return the error response for a call that was accepted or rejected, at this API or the other."""
-    message = "The call is accepted already, or rejected"
-    return error_response(400, message, code="decision_already_made")
-
-
-def unknown_call() -> MockResponse:
-    """Return the error response for a call that is over or never existed."""
-    return error_response(
-        404, "No call with this id is ringing or active", code="call_id_not_found"
-    )
-
-
-def unknown_session() -> MockResponse:
-    """Return the error response for a GPT-Live session that is over or never existed."""
-    message = "No session with this id is ringing or active"
-    return error_response(404, message, code="session_id_not_found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +43,11 @@ class MockPhoneCall(MockCall):
         answer_within: float,
         *webhooks: SignedWebhook,
         session_id: str = "",
+        usage_interval: float = math.inf,
     ) -> None:
-        super().__init__(call_id, answer_within, session_id=session_id)
+        super().__init__(
+            call_id, answer_within, session_id=session_id, usage_interval=usage_interval
+        )
         self.webhooks: tuple[SignedWebhook, ...] = webhooks
         """The webhooks that announced the call: for a call at both APIs, Realtime's comes first."""
         self._deliveries: list[int | Exception] = []
@@ -247,8 +108,15 @@ class MockPhoneCall(MockCall):
 class MockPhone:
     """A phone whose calls send a webhook to one URL. `MockRealtimeServer.phone` makes it."""
 
-    def __init__(self, webhook_url: str, secret: str, register: Callable[[MockCall], None]) -> None:
+    def __init__(
+        self,
+        webhook_url: str,
+        secret: str,
+        register: Callable[[MockCall], None],
+        usage_interval: float = math.inf,
+    ) -> None:
         self._url = urlsplit(webhook_url)
+        self._usage_interval = usage_interval
         self._key = SigningKey.read(secret)
         self._register = register
 
@@ -281,7 +149,13 @@ class MockPhone:
         if session_id:
             live = {"type": "sip", "session_id": session_id, **data}
             webhooks.append(self.sign(live, type="live.transport.incoming", age=age))
-        call = MockPhoneCall(call_id, answer_within, *webhooks, session_id=session_id)
+        call = MockPhoneCall(
+            call_id,
+            answer_within,
+            *webhooks,
+            session_id=session_id,
+            usage_interval=self._usage_interval,
+        )
         self._register(call)
         for webhook in webhooks:
             arguments = (self.deliver, webhook)

@@ -105,10 +105,10 @@ _DISABLED = error_response(
     400, "The beta API shape is disabled; use the GA API instead", code="beta_api_shape_disabled"
 )
 _NOT_FOUND = error_response(404, "Invalid URL")
-# Nothing responds at these paths themselves; the mock has no sidebands.
-_WITHOUT_RESPONSE = frozenset({"models", "sideband"})
-_WITH_ACTIONS = frozenset({"calls", "live"})
-_CALL_ACTIONS = frozenset({"accept", "reject", "refer", "hangup"})
+_WITH_ACTIONS: Mapping[str, frozenset[str]] = {
+    "calls": frozenset({"accept", "reject", "refer", "hangup"}),
+    "live": frozenset({"accept", "reject", "refer", "hangup", "attach"}),
+}
 _HOST = "https://mock.invalid"
 _ELEVENLABS = providers.elevenlabs()
 
@@ -139,13 +139,13 @@ class Profile:
         root = self.provider.base_url.removeprefix(_HOST)
         below = unquote(path).removeprefix(root) if unquote(path).startswith(f"{root}/") else ""
         for endpoint, endpoint_path in self.provider.paths.items():
-            if below == endpoint_path and endpoint not in _WITHOUT_RESPONSE:
+            if below == endpoint_path and endpoint != "models":  # it has no list of models
                 return (endpoint,)
             if endpoint == "models" and below.startswith(f"{endpoint_path}/"):
                 return (endpoint, below.removeprefix(f"{endpoint_path}/"))
             if endpoint in _WITH_ACTIONS and below.startswith(f"{endpoint_path}/"):
                 call_id, _, action = below.removeprefix(f"{endpoint_path}/").partition("/")
-                is_known = call_id != "" and action in _CALL_ACTIONS
+                is_known = call_id != "" and action in _WITH_ACTIONS[endpoint]
                 return (endpoint, call_id, action) if is_known else (None,)
         return (None,)
 

@@ -6,7 +6,8 @@ import http.client
 import socket
 import struct
 import threading
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -19,6 +20,7 @@ from openai_realtime.errors import ConfigurationError
 from openai_realtime.providers import Provider
 from openai_realtime.testing.mock_backend import MOCK_API_KEY, MockBackend
 from openai_realtime.testing.mock_identity import TOKEN_PATH
+from openai_realtime.testing.mock_sideband import MockSideband, SidebandResponse
 from openai_realtime.testing.profiles import (
     MockDialect,
     MockResponse,
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 _CLOSE_SECONDS = 5.0
+_CLOSE_SIDEBANDS_SECONDS = 2.0
 _RESET_DELAY_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _LINGER_SECONDS = 1.0
 _READ_BYTES = 64 * 1024
 _CONTINUE = h11.InformationalResponse(status_code=100, headers=[])
-_WITHOUT_BODY = {204, 304}
+_WITHOUT_BODY = {101, 204, 304}
+_MAX_SIDEBANDS = 1000
 
 
 class MockRealtimeServer(MockBackend):
@@ -56,15 +60,18 @@ class MockRealtimeServer(MockBackend):
     the provider's). `provider` simulates a provider with its quirks; then create the client with
     `RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)`.
 
-    With `webrtc=True` the server is a real WebRTC peer for the calls that use its secrets: it
-    echoes audio and sends events on the data channel `oai-events`. Without it, the SDP answer is a
-    placeholder.
+    With `webrtc=True` the server is a real WebRTC peer for the calls of both APIs: it echoes audio
+    and sends events on the data channel `oai-events`. Without it, the SDP answer is a placeholder.
+
+    `calls` holds the calls, by phone and WebRTC. Sidebands may join those that are accepted (this
+    needs `websockets`, in the extra `sideband`); up to 1,000 at once. A sideband of GPT-Live receives
+    `session.usage.updated` every `usage_interval` seconds (default: 15, as at OpenAI).
 
     Raises `ConfigurationError` for an unknown provider, and for `webrtc=True` without aiortc;
     raises `OSError` when the port is not free.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options, by name
         self,
         *,
         api_key: str | None = MOCK_API_KEY,
@@ -72,11 +79,14 @@ class MockRealtimeServer(MockBackend):
         dialect: MockDialect | None = None,
         provider: ProviderName | None = None,
         webrtc: bool = False,
+        usage_interval: float = 15,
     ) -> None:
         profile = find_profile(dialect, provider)
         self._webrtc = _webrtc_peers() if webrtc else None
         self._http = _HttpServer((_LOOPBACK, port), self)
-        super().__init__(profile, api_key=api_key, peers=self._webrtc)
+        super().__init__(
+            profile, api_key=api_key, peers=self._webrtc, usage_interval=usage_interval
+        )
         self.api_key: str = api_key or MOCK_API_KEY
         """A key that the server accepts."""
         self._thread: threading.Thread | None = None
@@ -119,12 +129,14 @@ class MockRealtimeServer(MockBackend):
         return self
 
     def stop(self) -> None:
-        """Close every connection and free the port. May be called again."""
+        """End every call, close every connection and free the port. May be called again."""
         if self._thread is not None:
             self._http.shutdown()
             self._thread.join()
             self._thread = None
         self._http.stopping.set()
+        self.end_calls()
+        self._http.wait_for_sidebands()
         self._http.hang_up()
         self._http.server_close()
         if self._webrtc is not None:
@@ -155,6 +167,7 @@ class _HttpServer(ThreadingTCPServer):
         super().__init__(address, _Handler)
         self.mock = mock
         self.stopping = threading.Event()
+        self._sidebands = 0
         self._open: set[socket.socket] = set()
         self._changed = threading.Condition()
 
@@ -170,6 +183,24 @@ class _HttpServer(ThreadingTCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print nothing: a test may close its connection at any time."""
+
+    @contextmanager
+    def counted_sideband(self) -> Generator[bool]:
+        """Count a sideband, and yield whether there may be another one."""
+        with self._changed:
+            may_begin = self._sidebands < _MAX_SIDEBANDS
+            self._sidebands += may_begin
+        try:
+            yield may_begin
+        finally:
+            with self._changed:
+                self._sidebands -= may_begin
+                self._changed.notify_all()
+
+    def wait_for_sidebands(self) -> None:
+        """Wait for the sidebands to close, after their calls have ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._sidebands, _CLOSE_SIDEBANDS_SECONDS)
 
     def hang_up(self) -> None:
         with self._changed:
@@ -198,7 +229,7 @@ class _Handler(BaseRequestHandler):
                 return
             received = reader.trailing_data[0]
             is_open = request is not None and self._exchange(
-                request, closes=reader.their_state is not h11.DONE
+                request, received, closes=reader.their_state is not h11.DONE
             )
 
     def finish(self) -> None:
@@ -234,12 +265,15 @@ class _Handler(BaseRequestHandler):
             reader.receive_data(self.request.recv(_READ_BYTES))
         return event
 
-    def _exchange(self, request: RecordedRequest, *, closes: bool) -> bool:
-        """Respond to a request, and return whether the connection stays open."""
+    def _exchange(self, request: RecordedRequest, received: bytes, *, closes: bool) -> bool:
+        """Respond to a request, and return whether the connection stays open for another one."""
         server = cast("_HttpServer", self.server)
         stopping = server.stopping
         response = server.mock.respond(request)
         if response.delay and stopping.wait(response.delay):
+            return False
+        if isinstance(response, SidebandResponse):
+            self._serve_sideband(response, received)
             return False
         if response.drop == "before":
             self._reset()
@@ -251,6 +285,19 @@ class _Handler(BaseRequestHandler):
             self._reset()
         is_last = closes or Headers(response.headers).get("connection") == "close"
         return not is_last and response.drop == "no"
+
+    def _serve_sideband(self, response: SidebandResponse, received: bytes) -> None:
+        sideband = MockSideband(self.request)
+        with cast("_HttpServer", self.server).counted_sideband() as may_begin:
+            if not may_begin:
+                message = f"The mock has at most {_MAX_SIDEBANDS} sidebands"
+                self._send(error_response(429, message, code="rate_limit_exceeded"), closes=True)
+            # It hears what happens from the response on.
+            elif not response.call.join(sideband, is_sideband=True):
+                self._send(response.refusal, closes=True)
+            else:
+                self._send(response, closes=False)
+                sideband.serve(response.call, received)
 
     def _send(self, response: MockResponse, *, closes: bool, is_head: bool = False) -> None:
         content = response.content()

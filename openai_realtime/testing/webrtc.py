@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from aiortc import (
@@ -20,17 +21,16 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import ParameterError
-from openai_realtime.resources.parameters import merge_objects
-from openai_realtime.testing.mock_sessions import as_object, new_id
+from openai_realtime.testing.conversation import SPEECH_RESPONSE, TRANSCRIPT
 
 if TYPE_CHECKING:
     from aiortc import RTCDataChannel
     from av.frame import Frame
 
-    from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
+    from openai_realtime.testing.data_channel import Permissions
+    from openai_realtime.testing.mock_calls import MockCall
 
 T = TypeVar("T")
 
@@ -39,10 +39,8 @@ CHANNEL = "oai-events"
 _FRAMES_PER_SECOND = 50
 _SECONDS_PER_EVENT = 0.03
 _TIMEOUT_SECONDS = 10.0
-_SPEECH_REPLY = "Hello, I hear you. I am the mock server, and this is your own voice."
-_TRANSCRIPT = "One second of sound, which the mock does not understand."
-_SESSION_SECONDS = 3600
-_GREETING = "Hello, I am the mock server."
+_MAX_WAITING_EVENTS = 1000
+_FLUSH_ROUNDS = 30
 
 
 class WebRtcPeers:
@@ -51,7 +49,7 @@ class WebRtcPeers:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._peers: dict[str, _Peer] = {}
+        self._peers: set[_Peer] = set()
 
     def start(self) -> None:
         """Start the peers' event loop on another thread."""
@@ -59,40 +57,41 @@ class WebRtcPeers:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def answer(self, call_id: str, offer: str, session: JsonObject) -> str:
-        """Return the SDP answer of a new peer. Raises `ParameterError` for an unusable offer."""
-        return self._run(self._answer(call_id, offer, session))
+    def answer(self, call: MockCall, offer: str, permissions: Permissions, dcid: int | None) -> str:
+        """Return the SDP answer of a new peer, which joins the call.
 
-    def hang_up(self, call_id: str) -> None:
-        """End the call with this id, if there is one."""
-        self._run(self._hang_up(call_id))
+        `dcid` is the id of a data channel that was negotiated beforehand. Raises `ParameterError` for
+        an unusable offer.
+        """
+        return self._run(self._answer(call, offer, permissions, dcid))
 
     def close(self) -> None:
-        """End every call and the thread. May be called again."""
+        """End every connection and the thread. May be called again."""
         if self._loop is None or self._thread is None:
             return
-        self._run(self._hang_up(*self._peers))
+        self._run(self._close_peers())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         self._loop = self._thread = None
 
-    async def _answer(self, call_id: str, offer: str, session: JsonObject) -> str:
-        peer = _Peer(session, lambda: self._peers.pop(call_id, None))
+    async def _answer(
+        self, call: MockCall, offer: str, permissions: Permissions, dcid: int | None
+    ) -> str:
+        peer = _Peer(call, permissions, self._peers.discard)
         try:
-            answer = await peer.answer(offer)
+            answer = await peer.answer(offer, dcid)
         except Exception as error:
             # aiortc's SDP parser raises many kinds of exceptions.
-            await peer.close()
+            await peer.shut_down()
             message = "The SDP offer cannot be answered"
             raise ParameterError(message, param="sdp") from error
-        self._peers[call_id] = peer
+        self._peers.add(peer)
         return answer
 
-    async def _hang_up(self, *call_ids: str) -> None:
-        for call_id in call_ids:
-            if call_id in self._peers:
-                await self._peers[call_id].close()
+    async def _close_peers(self) -> None:
+        for peer in list(self._peers):
+            await peer.shut_down()
 
     def _run(self, coroutine: Coroutine[object, object, T]) -> T:
         loop = cast("asyncio.AbstractEventLoop", self._loop)
@@ -100,37 +99,72 @@ class WebRtcPeers:
 
 
 class _Peer:
-    """The mock's end of one call. It runs on the peers' event loop."""
+    """The mock's end of one call. It runs on the peers' event loop, except for `send` and `close`."""
 
-    def __init__(self, session: JsonObject, on_close: Callable[[], object]) -> None:
+    def __init__(
+        self, call: MockCall, permissions: Permissions, on_close: Callable[[_Peer], object]
+    ) -> None:
+        self.permissions = permissions
+        self._call = call
+        self._on_close = on_close
+        self._loop = asyncio.get_running_loop()
         # No ICE servers: aiortc's default is a public STUN server.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._conversation = _Conversation(session)
-        self._outgoing: asyncio.Queue[Iterator[JsonObject]] = asyncio.Queue()
+        self._outgoing: deque[JsonObject] = deque(maxlen=_MAX_WAITING_EVENTS)
+        self._changed = asyncio.Event()
+        self._is_closing = self._is_over = False
         self._sender: asyncio.Task[None] | None = None
-        self._on_close = on_close
         self._connection.on("datachannel", self._accept_channel)
         self._connection.on("track", self._echo)
-        self._connection.on("connectionstatechange", self._close_if_ended)
+        self._connection.on("connectionstatechange", self._end_if_lost)
 
-    async def answer(self, offer: str) -> str:
+    async def answer(self, offer: str, dcid: int | None) -> str:
         await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         if self._connection.sctp is None and not self._connection.getTransceivers():
             message = "the offer has neither audio nor a data channel"
             raise ValueError(message)
+        if dcid is not None:
+            channel = self._connection.createDataChannel(CHANNEL, negotiated=True, id=dcid)
+            channel.on("open", lambda: self._accept_channel(channel))
         await self._connection.setLocalDescription(await self._connection.createAnswer())
+        self._call.join(self, is_sideband=False)
         return self._connection.localDescription.sdp
 
-    async def close(self) -> None:
-        self._on_close()
+    def send(self, event: JsonObject) -> None:
+        """Send an event when the channel is open. Returns at once."""
+        self._outgoing.append(event)
+        self._wake()
+
+    def close(self) -> None:
+        """Close the connection after the events that were sent. Returns at once."""
+        self._is_closing = True
+        self._wake()
+        self._call_soon(self._shut_down_without_channel)
+
+    async def shut_down(self) -> None:
+        """Close the connection now."""
+        self._is_over = True
+        self._on_close(self)
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.wait([self._sender])
         await self._connection.close()
 
-    async def _close_if_ended(self) -> None:
-        if self._connection.connectionState in {"failed", "closed"}:
-            await self.close()
+    def _wake(self) -> None:
+        self._call_soon(self._changed.set)
+
+    def _call_soon(self, callback: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the server has stopped
+            self._loop.call_soon_threadsafe(callback)
+
+    def _shut_down_without_channel(self) -> None:
+        if self._sender is None:
+            self._closing = asyncio.ensure_future(self.shut_down())
+
+    async def _end_if_lost(self) -> None:
+        if self._connection.connectionState in {"failed", "closed"} and not self._is_over:
+            self._call.hang_up()
+            await self.shut_down()
 
     def _accept_channel(self, channel: RTCDataChannel) -> None:
         if channel.label == CHANNEL:
@@ -138,11 +172,7 @@ class _Peer:
             self._sender = asyncio.ensure_future(self._send_events(channel))
 
     def _receive(self, message: str | bytes) -> None:
-        try:
-            event = decode_json(message.encode() if isinstance(message, str) else message)
-        except ValueError:
-            event = None
-        self._outgoing.put_nowait(self._conversation.respond(as_object(event)))
+        self._call.receive(message, self)
 
     def _echo(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
@@ -150,15 +180,30 @@ class _Peer:
             self._connection.addTrack(_EchoTrack(source, self._on_speech))
 
     def _on_speech(self) -> None:
-        self._outgoing.put_nowait(self._conversation.respond_to_speech())
+        self._call.respond_to_speech(TRANSCRIPT, SPEECH_RESPONSE)
 
     async def _send_events(self, channel: RTCDataChannel) -> None:
-        events = self._conversation.begin()
-        while True:
-            for event in events:
-                channel.send(json.dumps(event))
+        while self._outgoing or not self._is_closing:
+            if not self._outgoing:
+                await self._changed.wait()
+                self._changed.clear()
+                continue
+            channel.send(json.dumps(self._outgoing.popleft()))
+            if not self._is_closing:
                 await asyncio.sleep(_SECONDS_PER_EVENT)
-            events = await self._outgoing.get()
+        await _until_sent(channel)
+        self._is_over = True
+        self._on_close(self)
+        await self._connection.close()
+
+
+async def _until_sent(channel: RTCDataChannel) -> None:
+    """Wait until the other side has what was sent, within limits: closing would lose it."""
+    for _ in range(_FLUSH_ROUNDS):
+        if not channel.bufferedAmount:
+            break
+        await asyncio.sleep(_SECONDS_PER_EVENT)
+    await asyncio.sleep(_SECONDS_PER_EVENT)
 
 
 class _EchoTrack(AudioStreamTrack):
@@ -176,119 +221,3 @@ class _EchoTrack(AudioStreamTrack):
         if self._frames == _FRAMES_PER_SECOND:
             self._on_speech()
         return frame
-
-
-class _Conversation:
-    """One call's server events, in the shape of the nested ("GA") API.
-
-    There is no model: the mock introduces itself, and repeats the text that it received.
-    """
-
-    def __init__(self, session: JsonObject) -> None:
-        self._session = session
-        self._last_item_id: str | None = None
-        self._received_text = ""
-        self._handlers: dict[str, Callable[[JsonObject], Iterator[JsonObject]]] = {
-            "session.update": self._update_session,
-            "conversation.item.create": self._create_item,
-            "response.create": self._create_response,
-            "input_audio_buffer.clear": self._clear_audio,
-        }
-
-    def begin(self) -> Iterator[JsonObject]:
-        """Yield the events that begin a call."""
-        expires_at = int(time.time()) + _SESSION_SECONDS
-        self._session = {**self._session, "expires_at": expires_at}
-        yield _event("session.created", session=self._session)
-
-    def respond_to_speech(self) -> Iterator[JsonObject]:
-        """Yield the events that follow the caller's first second of audio."""
-        item_id = new_id("item")
-        yield _event("input_audio_buffer.speech_started", item_id=item_id, audio_start_ms=0)
-        yield _event("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=1000)
-        yield _event("input_audio_buffer.committed", item_id=item_id)
-        content: Json = [{"type": "input_audio", "transcript": None}]
-        item: JsonObject = {"id": item_id, "type": "message", "role": "user", "content": content}
-        yield from self._add_item(item)
-        yield from self._transcribe(item_id)
-        yield from self._speak(_SPEECH_REPLY)
-
-    def _transcribe(self, item_id: str) -> Iterator[JsonObject]:
-        """Yield the events of the input transcription, if the session has one."""
-        audio_input = as_object(as_object(self._session.get("audio")).get("input"))
-        if audio_input.get("transcription") is None:
-            return
-        part: JsonObject = {"item_id": item_id, "content_index": 0}
-        name = "conversation.item.input_audio_transcription"
-        yield _event(f"{name}.delta", **part, delta=_TRANSCRIPT)
-        usage: JsonObject = {"type": "duration", "seconds": 1}
-        yield _event(f"{name}.completed", **part, transcript=_TRANSCRIPT, usage=usage)
-
-    def respond(self, event: JsonObject) -> Iterator[JsonObject]:
-        """Yield the events that follow one of the client's."""
-        handler = self._handlers.get(str(event.get("type")))
-        yield from [_error(event)] if handler is None else handler(event)
-
-    def _update_session(self, event: JsonObject) -> Iterator[JsonObject]:
-        self._session = merge_objects(self._session, as_object(event.get("session")))
-        yield _event("session.updated", session=self._session)
-
-    def _create_item(self, event: JsonObject) -> Iterator[JsonObject]:
-        item: JsonObject = {"id": new_id("item"), **as_object(event.get("item"))}
-        contents = item.get("content")
-        for content in contents if isinstance(contents, list) else []:
-            self._received_text = str(as_object(content).get("text", ""))
-        yield from self._add_item(item)
-
-    def _create_response(self, _client_event: JsonObject) -> Iterator[JsonObject]:
-        text, self._received_text = self._received_text, ""
-        yield from self._speak(f"You said: {text}" if text else _GREETING)
-
-    def _clear_audio(self, _client_event: JsonObject) -> Iterator[JsonObject]:
-        yield _event("input_audio_buffer.cleared")
-
-    def _add_item(self, item: JsonObject) -> Iterator[JsonObject]:
-        previous, self._last_item_id = self._last_item_id, str(item["id"])
-        yield _event("conversation.item.added", previous_item_id=previous, item=item)
-        yield _event("conversation.item.done", previous_item_id=previous, item=item)
-
-    def _speak(self, text: str) -> Iterator[JsonObject]:
-        response: JsonObject = {"id": new_id("resp"), "object": "realtime.response"}
-        item: JsonObject = {"id": new_id("item"), "type": "message", "role": "assistant"}
-        of_item: JsonObject = {"response_id": response["id"], "output_index": 0}
-        of_part: JsonObject = {**of_item, "item_id": item["id"], "content_index": 0}
-        yield _event("response.created", response={**response, "status": "in_progress"})
-        yield _event("response.output_item.added", **of_item, item={**item, "content": []})
-        yield from self._add_item({**item, "content": []})
-        yield _event("response.content_part.added", **of_part, part={"type": "audio"})
-        yield _event("output_audio_buffer.started", response_id=response["id"])
-        for word in text.replace(" ", " \0").split("\0"):
-            yield _event("response.output_audio_transcript.delta", **of_part, delta=word)
-        yield _event("response.output_audio.done", **of_part)
-        yield _event("response.output_audio_transcript.done", **of_part, transcript=text)
-        yield _event(
-            "response.content_part.done", **of_part, part={"type": "audio", "transcript": text}
-        )
-        item["content"] = [{"type": "output_audio", "transcript": text}]
-        item["status"] = "completed"
-        yield _event("response.output_item.done", **of_item, item=item)
-        yield _event("output_audio_buffer.stopped", response_id=response["id"])
-        output: Json = [item]
-        yield _event(
-            "response.done", response={**response, "status": "completed", "output": output}
-        )
-
-
-def _event(event_type: str, **fields: Json) -> JsonObject:
-    return {"type": event_type, "event_id": new_id("event"), **fields}
-
-
-def _error(event: JsonObject) -> JsonObject:
-    error: JsonObject = {
-        "type": "invalid_request_error",
-        "code": "invalid_value",
-        "message": f"The mock does not support the event type {str(event.get('type'))[:80]!r}",
-        "param": "type",
-        "event_id": event.get("event_id"),
-    }
-    return _event("error", error=error)

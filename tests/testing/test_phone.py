@@ -11,7 +11,7 @@ import pytest
 
 from openai_realtime import BadRequestError, NotFoundError, SyncRealtimeSessionsClient
 from openai_realtime.testing import MockPhone, MockRealtimeServer
-from openai_realtime.testing.phone import MockCall
+from openai_realtime.testing.mock_calls import MockCall
 
 OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\n"
 

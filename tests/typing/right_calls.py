@@ -62,7 +62,7 @@ from openai_realtime.testing import (
     RecordedRequest,
     mock_realtime,
 )
-from openai_realtime.testing.phone import CallDecision
+from openai_realtime.testing.mock_calls import CallDecision
 from openai_realtime.types import AnyWebhookEvent
 from openai_realtime.types.audio import CustomVoice, Transcription, TurnDetection, VoiceName
 from openai_realtime.types.tools import McpTool, ToolChoiceFunctionParam
