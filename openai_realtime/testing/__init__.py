@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from openai_realtime.lazy_imports import lazy_names
 from openai_realtime.testing.mock_backend import MOCK_API_KEY
+from openai_realtime.testing.mock_calls import CallDecision, MockCall
 from openai_realtime.testing.mock_identity import MockIdentity
 from openai_realtime.testing.phone import (
     MOCK_WEBHOOK_SECRET,
@@ -20,6 +21,7 @@ from openai_realtime.testing.phone import (
     SignedWebhook,
 )
 from openai_realtime.testing.profiles import MockResponse, RecordedRequest
+from openai_realtime.testing.running_call import Utterance
 from openai_realtime.testing.server import MockRealtimeServer
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ else:  # pragma: no branch
 __all__ = [
     "MOCK_API_KEY",
     "MOCK_WEBHOOK_SECRET",
+    "CallDecision",
+    "MockCall",
     "MockIdentity",
     "MockPhone",
     "MockPhoneCall",
@@ -40,5 +44,6 @@ __all__ = [
     "RealtimeRoutes",
     "RecordedRequest",
     "SignedWebhook",
+    "Utterance",
     "mock_realtime",
 ]
