@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import importlib
 import json
 import logging
 import socket
@@ -71,7 +72,7 @@ def refused_handshake(request: RecordedRequest) -> MockResponse | None:
     if len(key) != 16:  # noqa: PLR2004 - the RFC's number
         return error_response(400, "Sec-WebSocket-Key must be 16 bytes in Base64")
     try:
-        import websockets.protocol  # noqa: F401, PLC0415 - the extra `sideband`
+        importlib.import_module("websockets.protocol")  # of the extra `sideband`
     except ModuleNotFoundError:
         message = "The mock's sidebands need websockets: pip install 'openai-realtime[sideband]'"
         return error_response(501, message)
