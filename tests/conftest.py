@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from datetime import date
 
@@ -16,8 +17,8 @@ from hypothesis import settings
 from openai_realtime.core.retirements import RetirementNotices
 from openai_realtime.environment import CLIENT_VARIABLES
 
-# An example has no deadline, because a busy machine would exceed it.
-settings.register_profile("unhurried", deadline=None)
+# An example has no deadline, because a busy machine would exceed it. `-m fuzz` runs many more of them.
+settings.register_profile("unhurried", deadline=None, max_examples=50)
 settings.load_profile("unhurried")
 
 # The tests that measure the coverage of the processes they start. A measured process takes twice as
@@ -32,6 +33,10 @@ MEASURED = {
     "test_route",
     "test_wsgi",
 }
+
+# Tests start some two hundred processes: none is to compile its modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # nohup, or a shell's background job: tests interrupt this process and those that it starts.

@@ -364,7 +364,7 @@ def test_time_limits(
             started = time.monotonic()
             with pytest.raises(APITimeoutError, match=message) as caught:
                 await client.sessions.create(timeout=timeout)
-            assert 0.15 < time.monotonic() - started < 2
+            assert 0.15 < time.monotonic() - started < 15
             assert caught.value.phase == phase
             assert (await client.sessions.create()).meta.attempts == 1
 
@@ -488,7 +488,7 @@ def test_closing_during_a_call_lets_it_finish(
 
 
 async def _until(condition: Any) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while not condition():
             await anyio.sleep(0.005)
 
@@ -524,12 +524,12 @@ def test_cancellation_leaves_the_client_usable(
     async def body() -> None:
         async with RealtimeSessionsClient() as client:
             await client.sessions.create()
-            realtime_server.respond_next(MockResponse(delay=0.5))
+            realtime_server.respond_next(MockResponse(delay=30))
             started = time.monotonic()
             with anyio.move_on_after(moment) as scope:
                 await client.sessions.create()
             assert scope.cancelled_caught
-            assert time.monotonic() - started < moment + 0.2
+            assert time.monotonic() - started < 15
             await anyio.sleep(0.01)
             if len(realtime_server.requests) == 1:
                 realtime_server.forget_script()  # cancelled before anything was sent
@@ -618,7 +618,7 @@ def test_the_sync_deadline_holds_against_a_drip(realtime_server: MockRealtimeSer
             started = time.monotonic()
             with pytest.raises(APITimeoutError, match="within 0.3 s"):
                 client.sessions.create()
-            assert time.monotonic() - started < 0.55
+            assert time.monotonic() - started < 10  # the body would take 20 s
         thread.join()
 
 

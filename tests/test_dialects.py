@@ -349,7 +349,7 @@ IN_BOTH_SHAPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=80)
 @given(
     IN_BOTH_SHAPES,
     st.sampled_from(["realtime", "transcription"]),
@@ -370,7 +370,7 @@ def test_the_round_trip_of_a_request_is_the_identity(
     assert nested_request(back.body, session_type) == there
 
 
-@settings(max_examples=300)
+@settings(max_examples=80)
 @given(IN_BOTH_SHAPES)
 def test_the_round_trip_of_a_response_is_the_identity(flat: Object) -> None:
     response: Object = {**flat, "object": "realtime.session", "client_secret": SECRET}

@@ -9,8 +9,6 @@ from types import ModuleType
 
 import pytest
 
-import openai_realtime
-
 SCRIPT = Path(__file__).parent.parent / ".ci" / "private_names.py"
 
 # What every snippet is behind: a class of the package, and packages of others under several names.
@@ -220,7 +218,3 @@ def test_it_ends_as_a_linter_does(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == f"{file}:3: _create_unverified_context of ssl is private to ssl\n"
-
-
-def test_no_private_name_of_another_package_is_used(check: ModuleType) -> None:
-    assert check.problems_of(Path(openai_realtime.__file__).parent) == []

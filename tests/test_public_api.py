@@ -155,9 +155,14 @@ CALLABLES = {
 }
 
 
-@pytest.mark.parametrize("path", CALLABLES)
-def test_type_hints_of_every_public_callable_can_be_evaluated(path: str) -> None:
-    typing.get_type_hints(CALLABLES[path], include_extras=True)
+def test_type_hints_of_every_public_callable_can_be_evaluated() -> None:
+    failed: dict[str, Exception] = {}
+    for path, public in CALLABLES.items():
+        try:
+            typing.get_type_hints(public, include_extras=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its path is shown
+            failed[path] = error
+    assert failed == {}
 
 
 def test_type_hints_are_evaluated_in_a_process_that_has_imported_nothing_else() -> None:
@@ -175,11 +180,11 @@ for client in (RealtimeSessionsClient, SyncRealtimeSessionsClient):
     assert done.stdout.split() == ["AsyncSessions", "Sessions"]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_file_has_a_docstring_and_stays_short(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert ast.get_docstring(ast.parse(text)), "a file opens with a docstring"
-    assert len(text.splitlines()) <= 400
+def test_every_file_has_a_docstring_and_stays_short() -> None:
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        assert ast.get_docstring(ast.parse(text)), f"{path} opens with a docstring"
+        assert len(text.splitlines()) <= 400, path
 
 
 def public_fields() -> list[tuple[str, str, bool]]:

@@ -87,7 +87,7 @@ class Tab:
         self.until("connected")
 
     def until(self, state: str) -> None:
-        self.page.wait_for_selector(f"body[data-state={state}]", timeout=15_000)
+        self.page.wait_for_selector(f"body[data-state={state}]", timeout=60_000)
 
     def problem(self) -> str:
         """Return what the page says went wrong, with its details, once it says so."""
@@ -219,7 +219,7 @@ def _serving(arguments: tuple[str, ...], environment: dict[str, str]) -> Iterato
             lines = dict(line.split(maxsplit=1) for line in iter(process.stdout.readline, "\n"))
             yield Service(process, lines["Page"].strip())
             process.terminate()
-            _, errors = process.communicate(timeout=15)
+            _, errors = process.communicate(timeout=60)
             assert process.returncode == 0, errors
             assert "ek_" not in errors
         finally:

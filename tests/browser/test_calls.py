@@ -45,7 +45,7 @@ def figures(url: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in pairs}
 
 
-def until(url: str, name: str, value: float, seconds: float = 15) -> float:
+def until(url: str, name: str, value: float, seconds: float = 60) -> float:
     """Wait until a metric has a value; return how long that took."""
     began = time.monotonic()
     while figures(url).get(name, 0) < value:
@@ -174,11 +174,11 @@ def test_a_page_without_a_network_does_not_lock_its_user_out(
         lost.page.wait_for_timeout(silence * 1000 + 1000)
         assert figures(url)["running"] == 1
         assert lost.page.evaluate("window.beats") >= 3
+    other: Tab = tab(url)  # before the cut, because a busy machine takes seconds to open a page
     cut_network(lost)
-    began = time.monotonic()
-    other: Tab = tab(url)
-    other.page.click("#call")
-    assert "You have a call already." in other.problem()
-    until(url, 'ended_total{reason="silent"}', 1, seconds + 10)
-    assert time.monotonic() - began < seconds + 5
+    with Stopwatch() as stopwatch:
+        other.page.click("#call")
+        assert "You have a call already." in other.problem()
+        until(url, 'ended_total{reason="silent"}', 1, seconds + 60)
+    stopwatch.assert_within(0, seconds + 5)
     other.connect()

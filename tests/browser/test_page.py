@@ -325,7 +325,7 @@ def test_every_error_is_shown_in_plain_words(
         assert person.page.inner_text("#status") == "Not connected"
     assert "too many secrets were requested" in problem
     service.process.terminate()
-    service.process.wait(15)
+    service.process.wait(60)
     # One script, because the countdown disables the button every second.
     person.page.evaluate(
         "const button = document.getElementById('call');"

@@ -31,17 +31,17 @@ RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
 NEVER = {400, 401, 403, 404, 422, 501, 505}
 
 
-@pytest.mark.parametrize("status", range(300, 600))
-def test_every_status(status: int) -> None:
-    def retried(**headers: str) -> bool:
+def test_every_status() -> None:
+    def retried(status: int, **headers: str) -> bool:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return is_retryable_status(status, None, Headers(named), POLICY)
 
-    assert retried() == (status in RETRIED)
-    assert retried(x_should_retry="false") is False
-    assert retried(x_should_retry=" FALSE ") is False
-    assert retried(x_should_retry="maybe") == (status in RETRIED)
-    assert retried(x_should_retry="true") == (status not in NEVER and status >= 400)
+    for status in range(300, 600):
+        assert retried(status) == (status in RETRIED)
+        assert retried(status, x_should_retry="false") is False
+        assert retried(status, x_should_retry=" FALSE ") is False
+        assert retried(status, x_should_retry="maybe") == (status in RETRIED)
+        assert retried(status, x_should_retry="true") == (status not in NEVER and status >= 400)
 
 
 def test_no_credit_is_final_whatever_the_server_says() -> None:

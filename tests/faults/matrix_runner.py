@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # These apply when a connection is made, so a reused connection is closed first.
 _ON_CONNECTING = {"refuse", "accept", "handshake"}
-_AMPLE = 8.0
+_AMPLE = 30.0
+_LATE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,11 @@ def _check_outcome(row: Row, connection_use: ConnectionUse, outcome: Outcome) ->
     requests = row.requests
     if connection_use == "reused" and row.requests_reused is not None:
         requests = row.requests_reused
-    assert outcome.requests == requests, repr(error)
-    if row.injections is not None:
-        assert outcome.injections == row.injections, repr(error)
+    found = (outcome.requests, outcome.injections)
+    expected = (requests, outcome.injections if row.injections is None else row.injections)
+    # The time limit may end a call before a busy machine has let the server read.
+    is_early = row.timeout is not None and found < expected and outcome.watch.delayed_by > _LATE
+    assert found == expected or is_early, repr(error)
 
 
 def _check_time(row: Row, backend: Backend, outcome: Outcome) -> None:

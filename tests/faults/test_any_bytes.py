@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from faults.server import FaultServer
 
 SECRET = "ek_any_bytes_0123456789"
-PROMPT = 2.0
+PROMPT = 20.0
 
 GOOD = [
     response(session(SECRET)),
@@ -98,7 +98,7 @@ def sending(content: bytes, cuts: list[int], ending: str) -> Fault:
 
 @pytest.mark.parametrize("name", ["sync", "asyncio", "trio"])
 @settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

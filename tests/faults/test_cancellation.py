@@ -35,12 +35,9 @@ if TYPE_CHECKING:
     from faults.server import FaultServer
 
 PROMPT = 0.05
-CANCELLATIONS = 4000
 AT_ONCE = 40
 
-pytestmark = pytest.mark.parametrize(
-    "backend_name", sorted({str(Backend("asyncio")), "asyncio-h11", str(Backend("trio"))})
-)
+pytestmark = pytest.mark.parametrize("backend_name", [str(Backend("asyncio")), "trio-h11"])
 
 
 async def prompt_cancellation(
@@ -56,7 +53,7 @@ async def prompt_cancellation(
         watch.__enter__()
         group.cancel_scope.cancel()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             group.start_soon(cancel_at_stage)
             await client.sessions.create(**params)
@@ -187,7 +184,7 @@ def together(count: int) -> Fault:
     def wait_for_the_others(dialogue: Dialogue) -> None:
         # A request of a cancelled call may still arrive, and does not count.
         if dialogue.request.nonce.startswith("together"):
-            all_arrived.wait(5)
+            all_arrived.wait(30)
         dialogue.respond_normally()
 
     return Fault("together", "request", wait_for_the_others)
@@ -204,15 +201,20 @@ async def assert_full_capacity(
     server.clear_fault()
 
 
+@pytest.mark.parametrize("count", [1000, pytest.param(4000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("scheme", ["plain", "secure"])
 def test_r8_random_cancellations(
-    backend_name: str, scheme: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    backend_name: str,
+    scheme: str,
+    count: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """4,000 over plain http, a tenth of that over TLS, at any moment of their calls."""
+    """So many over plain http, a fifth of that over TLS, at any moment of their calls."""
     backend = Backend.parse(backend_name)
     server: FaultServer = request.getfixturevalue(scheme)
     limit_connections(monkeypatch, AT_ONCE)
-    calls = CANCELLATIONS // AT_ONCE // (10 if scheme == "secure" else 1)
+    calls = count // AT_ONCE // (5 if scheme == "secure" else 1)
     moments = random.Random(8)
     before = open_descriptors()
     cancelled = 0

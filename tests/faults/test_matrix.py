@@ -17,10 +17,13 @@ from faults.fault import FAULTS
 from faults.matrix_runner import run_row
 from faults.rows import ConnectionUse, Row, Transport
 from faults.server import FaultServer
-from faults.table import ROWS
+from faults.table import CONNECTION, ROWS, TIME, TLS
 
 if TYPE_CHECKING:
     from backends import Backend
+
+
+OF_SOCKETS = [*CONNECTION, *TIME, *TLS]
 
 
 def is_tested(
@@ -28,10 +31,10 @@ def is_tested(
 ) -> bool:
     """Return whether a case proves something that another case does not.
 
-    Every row runs on every backend over both parsers. On asyncio over httptools and in threads over
-    h11, it also runs with every transport and connection use.
+    Every row runs on every backend, and on asyncio with every transport and connection use. Where the
+    fault is one of sockets, time or TLS, it does so in threads too, whose engine reads by itself.
     """
-    if str(backend) in {"asyncio-httptools", "sync-h11"}:
+    if backend.name == "asyncio" or (backend.is_sync and row in OF_SOCKETS):
         return True
     return transport == row.transports[-1] and connection_use == row.connection_uses[-1]
 

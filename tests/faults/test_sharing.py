@@ -213,7 +213,7 @@ def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -
             await mint(client, plain)
 
     async def body() -> None:
-        both_started.wait(5)
+        both_started.wait(30)
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(call_often)
@@ -221,7 +221,7 @@ def test_r9_event_loops_at_once(plain: FaultServer, backends: tuple[str, str]) -
     with ThreadPoolExecutor(2) as pool:
         run = partial(anyio.run, body)
         for loop in [pool.submit(run, backend=backend_name) for backend_name in backends]:
-            loop.result(timeout=20)
+            loop.result(timeout=60)
     plain.hang_up()
     assert_no_new_descriptors(before, plain, within=0)
     gc.collect()
@@ -236,7 +236,7 @@ def test_r9_closing_in_one_loop_leaves_nothing_in_the_other(plain: FaultServer) 
     async def first() -> None:
         await mint(client, plain)
         used.set()
-        await anyio.to_thread.run_sync(closed.wait, 5)
+        await anyio.to_thread.run_sync(closed.wait, 30)
 
     async def second() -> None:
         await mint(client, plain)
@@ -244,10 +244,10 @@ def test_r9_closing_in_one_loop_leaves_nothing_in_the_other(plain: FaultServer) 
 
     with ThreadPoolExecutor(1) as pool:
         loop = pool.submit(anyio.run, first)
-        assert used.wait(5)
+        assert used.wait(30)
         anyio.run(second)
         closed.set()
-        loop.result(timeout=5)
+        loop.result(timeout=30)
     plain.hang_up()
     assert_no_new_descriptors(before, plain, within=0)
     gc.collect()

@@ -316,7 +316,7 @@ PARSERS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     "JSON values": (values.map(encoded), check_json),
 }
 RUNS = [
-    pytest.param(40, id="short"),
+    pytest.param(25, id="short"),
     pytest.param(20_000, id="long", marks=[pytest.mark.fuzz, pytest.mark.timeout(3600)]),
 ]
 

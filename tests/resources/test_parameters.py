@@ -192,6 +192,7 @@ def odd_parameters(typed_dict: type) -> Iterator[dict[str, Any]]:
                 yield from ({**rest, name: odd}, {**rest, name: [odd]})
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("parameters", "typed_dict"),
     [
@@ -606,7 +607,7 @@ PARAMS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(PARAMS)
 def test_params_to_json_to_params(params: dict[str, Any]) -> None:
     encoded = CREATE.parameters.encode(params)

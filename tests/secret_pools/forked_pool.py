@@ -37,7 +37,7 @@ def wait_for(child: int) -> None:
 
 def use_sync(pool: SyncSecretPool) -> None:
     try:
-        report("child", pool.acquire(timeout=1).client_secret.value)
+        report("child", pool.acquire(timeout=10).client_secret.value)
     except ClientClosedError as error:
         report("child", error)
     report("ready", pool.stats().ready)
@@ -47,7 +47,7 @@ def use_sync(pool: SyncSecretPool) -> None:
 
 async def use_async(pool: SecretPool) -> None:
     try:
-        report("child", (await pool.acquire(timeout=1)).client_secret.value)
+        report("child", (await pool.acquire(timeout=10)).client_secret.value)
     except ClientClosedError as error:
         report("child", error)
     report("ready", pool.stats().ready)
@@ -86,7 +86,7 @@ async def fork_async(base_url: str, api_key: str) -> None:
             try:
                 # From another thread, because on this one the parent's loop seems to be running.
                 with ThreadPoolExecutor(1) as threads:
-                    threads.submit(partial(anyio.run, use_async, pool)).result(timeout=5)
+                    threads.submit(partial(anyio.run, use_async, pool)).result(timeout=30)
             finally:
                 os._exit(0)
         await anyio.to_thread.run_sync(wait_for, child)

@@ -62,7 +62,7 @@ def test_who_waits_while_the_process_forks_gets_nothing_in_the_child(
             with monkeypatch.context() as patch:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(wait)
-                    with anyio.fail_after(10):
+                    with anyio.fail_after(30):
                         while not inventory._waiters:
                             await anyio.sleep(0.002)
                     (waiter,) = inventory._waiters

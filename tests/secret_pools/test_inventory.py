@@ -231,7 +231,7 @@ class Secrets(RuleBasedStateMachine):
         assert 0 < self.inventory.next_wake() <= 5
 
 
-Secrets.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Secrets.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 TestSecrets = Secrets.TestCase
 
 

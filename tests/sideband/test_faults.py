@@ -240,7 +240,7 @@ def test_a_byte_at_a_time(backend: Backend) -> None:
 
 
 def test_a_flood_of_pings_is_answered(backend: Backend) -> None:
-    count = 20_000
+    count = 5_000
 
     def script(peer: Peer) -> None:
         peer.accept()

@@ -177,7 +177,7 @@ def test_one_thread_of_two_processes_gets_the_claim(stores: Stores) -> None:
     together = threading.Barrier(16)
 
     def take(number: int) -> bool:
-        together.wait(5)
+        together.wait(30)
         try:
             return bool((stores.first, stores.second)[number % 2].claim("wh_1", CLAIMED))
         except WebhookInProgressError:
