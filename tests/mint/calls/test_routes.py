@@ -353,11 +353,14 @@ def test_without_the_broker_there_are_no_such_routes(provider: MockRealtimeServe
 
 
 def test_no_log_metric_or_repr_has_the_address_or_the_offer(
-    provider: MockRealtimeServer, caplog: pytest.LogCaptureFixture
+    provider: MockRealtimeServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither this package's logs nor uvicorn's own, nor what an error reporter reads."""
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("uvicorn.access").propagate = True
+    caplog.set_level(logging.DEBUG, logger="uvicorn.access")  # a server of another test may set it
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
     seen: list[str] = []
     app = broker_for(provider, on_call=lambda event: seen.append(repr(event)))
 
