@@ -118,7 +118,7 @@ class DialectCache:
 
     def __init__(self) -> None:
         self._dialects: dict[str, Dialect] = {}
-        self._warnings: set[str] = set()
+        self._warnings: dict[str, object] = {}
 
     def resolve(self, key: str, dialect: Dialect) -> Dialect:
         """Return `dialect`; in place of `auto`, the dialect that is stored for `key`, if any."""
@@ -130,9 +130,8 @@ class DialectCache:
 
     def add_warning(self, warning: str) -> bool:
         """Store a warning; return whether it is new."""
-        is_new = warning not in self._warnings
-        self._warnings.add(warning)
-        return is_new
+        added = object()
+        return self._warnings.setdefault(warning, added) is added  # `setdefault` is atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,13 +163,13 @@ class RetirementNotices:
 
     def __init__(self, today: Callable[[], date]) -> None:
         self._today = today
-        self._warned: set[str] = set()
+        self._warned: dict[str, object] = {}
 
     def check(self, named: Iterable[Retirement]) -> tuple[list[str], Mapping[int | str, str]]:
         """Return the new warnings about `named`, and the hints by the status or code of an error."""
         today = self._today()
         near = [row for row in named if row.day - today <= NOTICE]
-        new = [row for row in near if row.name not in self._warned]
-        self._warned.update(row.name for row in new)
+        added = object()  # `setdefault` is atomic: of several threads one warns
+        new = [row for row in near if self._warned.setdefault(row.name, added) is added]
         over = "; ".join(row.describe(today) for row in near if row.is_over(today))
         return [row.describe(today) for row in new], dict.fromkeys(_ERRORS, over) if over else {}

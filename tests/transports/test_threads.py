@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
 
+from openai_realtime.configuration import DialectCache
+from openai_realtime.core.retirements import RETIREMENTS, RetirementNotices
 from openai_realtime.transports import asyncio_connection
 from openai_realtime.transports.asyncio_connection import AsyncioConnection
 from openai_realtime.transports.connection import Connection
@@ -127,6 +129,15 @@ def test_one_thread_forks_while_others_open_connections(threads: ThreadPoolExecu
             has_ended.set()
         for future in opening:
             future.result(10)
+
+
+def test_one_thread_gets_a_warning(threads: ThreadPoolExecutor) -> None:
+    for _ in range(ROUNDS):
+        dialects = DialectCache()
+        notices = RetirementNotices(lambda: RETIREMENTS[0].day)
+        assert sum(at_once(threads, partial(dialects.add_warning, "old"))) == 1
+        checked = at_once(threads, partial(notices.check, RETIREMENTS[:1]))
+        assert sum(len(warnings) for warnings, _ in checked) == 1
 
 
 IMPORTS = """
