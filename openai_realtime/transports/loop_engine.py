@@ -111,6 +111,8 @@ class LoopPool(Pool[C, Slots]):
             yield
         finally:
             if not self.is_inherited:  # pragma: no branch - else this is a forked child
+                # Since Python 3.15 a call may use a pool that is being garbage-collected.
+                self.is_closed = True
                 self.close_idle()
                 await self.settle()
 
@@ -202,7 +204,7 @@ class LoopEngine(ABC, Generic[K, C]):
             # selector. They are neither used nor closed here, only kept from the garbage collector.
             self._inherited.append(pool)
             pool = None
-        if pool is None:
+        if pool is None or pool.is_closed:
             pool, self._pools[loop] = self._new_pool()
         return pool
 

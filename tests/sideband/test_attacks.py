@@ -359,6 +359,7 @@ def test_a_handshake_that_cannot_be_finished_closes_its_socket(
         Backend(name).run(body)
 
 
+@pytest.mark.filterwarnings("ignore:.* is multi-threaded:DeprecationWarning")  # since Python 3.12
 def test_a_fork_does_not_end_its_parents_sideband() -> None:
     opcodes: list[int] = []
 

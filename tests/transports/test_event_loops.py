@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from openai_realtime import RealtimeSessionsClient
+from openai_realtime import InternalServerError, RealtimeSessionsClient
 from openai_realtime.testing import MockResponse
 from openai_realtime.transports import pool
 
@@ -88,6 +88,24 @@ def test_eager_tasks(realtime_server: MockRealtimeServer) -> None:
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(body())
+
+
+def test_garbage_collection_between_calls_leaves_no_connection_open(
+    realtime_server: MockRealtimeServer,
+) -> None:
+    """A pool without an idle connection is garbage; since Python 3.15 it is still found then."""
+    realtime_server.respond_next(MockResponse(status=502))
+
+    async def body() -> None:
+        async with RealtimeSessionsClient(max_retries=0) as client:
+            with pytest.raises(InternalServerError):
+                await client.sessions.create()
+            gc.collect()
+            for _ in range(2):
+                await client.sessions.create()
+
+    asyncio.run(body())
+    gc.collect()  # a ResourceWarning would be an error
 
 
 def test_idle_connections_are_closed_when_their_time_is_over(
