@@ -1,4 +1,4 @@
-"""Translates sessions between the flat ("beta") and the nested ("ga") shape.
+"""Translates sessions between the flat ("beta") and the nested ("ga") shape; knows a session's API by its model.
 
 Rules for this file: its functions are pure, take and return JSON, and depend on no provider, URL or
 model class. They accept any JSON object, and leave unknown fields where they are.
@@ -23,13 +23,16 @@ model class. They accept any JSON object, and leave unknown fields where they ar
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+import re
+from collections.abc import Container, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from openai_realtime.core.strict_json import Json
 
 JsonObject = dict[str, Json]
 SessionType = Literal["realtime", "transcription"]
+SessionAPI = Literal["realtime", "live"]
+"""The API of a session: Realtime, or GPT-Live, which has sessions of another shape."""
 
 MOVED: dict[str, tuple[str, ...]] = {
     "modalities": ("output_modalities",),
@@ -63,6 +66,15 @@ _LIFETIME: dict[SessionType, str] = {"realtime": "expires_after", "transcription
 # The fields of a response that hold the secret and the session.
 _ENVELOPE = frozenset({"value", "expires_at", "session", "client_secret"})
 _WRAPPERS = ("data", "result", "response", "body")
+# gpt-live-transcribe transcribes the speech of Realtime sessions.
+_LIVE_MODEL = re.compile(r"gpt-live-(?!transcribe)", re.ASCII)
+
+
+def api_of(session: Mapping[str, object]) -> SessionAPI:
+    """Return the API of a session: GPT-Live for a model `gpt-live-*`, or with the type `live`."""
+    model = session.get("model")
+    is_live = isinstance(model, str) and _LIVE_MODEL.match(model) is not None
+    return "live" if is_live or session.get("type") == "live" else "realtime"
 
 
 class TranslatedRequest(NamedTuple):

@@ -521,6 +521,7 @@ def test_the_models_of_both_apis_are_apart() -> None:
             error = refused(server, call)
             assert (error.status_code, error.code) == (400, "invalid_model")
             assert "client.live" in str(error.hint)
+            assert "broker=True" in str(error.hint)
 
 
 def test_a_client_secret_starts_no_live_session() -> None:

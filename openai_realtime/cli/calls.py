@@ -164,7 +164,7 @@ class HangupOptions:
 
 @with_options
 def hangup(*, call_id: CallId, options: HangupOptions, connection: ConnectionOptions) -> None:
-    """Hang up a call that came by phone or by WebRTC.
+    """Hang up a call that came by phone or by WebRTC; of GPT-Live if its id begins with live_.
 
     Example:
         openai-realtime calls hangup rtc_123
@@ -176,7 +176,8 @@ def hangup(*, call_id: CallId, options: HangupOptions, connection: ConnectionOpt
         output.write(f"Asked the mint service to hang up {call_id}\n")
         return
     with connection.client() as client:
-        client.calls.hangup(call_id)
+        is_live = call_id.startswith("live_")
+        (client.live.sessions if is_live else client.calls).hangup(call_id)
     output.write(f"Hung up {call_id}\n")
 
 

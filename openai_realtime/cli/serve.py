@@ -25,6 +25,7 @@ from openai_realtime.cli.options import (
     option,
     with_options,
 )
+from openai_realtime.dialects import SessionAPI, api_of
 from openai_realtime.errors import ConfigurationError, ParameterError, suggestion
 from openai_realtime.lazy_imports import install_command
 
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "OPENAI_REALTIME_SERVE"
 _TABLES = ("session", "allow")
 _NOT_IN_A_FILE = {"config", "param", "help"}
-_DEFAULT_MODEL = "gpt-realtime-2.1"
+_DEFAULT_MODELS: Mapping[SessionAPI, str] = {
+    "realtime": "gpt-realtime-2.1",
+    "live": "gpt-live-1.1",
+}
 _LISTEN = "Where it listens"
 _SECRETS = "Secrets and limits"
 _CALLS = "Calls"
@@ -135,11 +139,27 @@ class ServiceSessionOptions(SecretSessionOptions):
         "What the page may choose: voice=verse,marin. Repeatable. Default: nothing.",
     )
 
-    def session(self, table: Mapping[str, object]) -> dict[str, object]:
-        """Return the session's parameters: the options override the file's table."""
-        given = parameters.option_parameters(given_options(self), parameters.SESSION_PATHS)
-        default = {} if "type" in table else {"model": _DEFAULT_MODEL}
-        return parameters.assemble({**default, **table}, given, self.param or ())
+    def session(self, table: Mapping[str, object], api: SessionAPI | None) -> dict[str, object]:
+        """Return the session's parameters: the options override the file's table.
+
+        `api` is None if the model decides. Raises `ParameterError` on an option of the other API.
+        """
+        given = given_options(self)
+        default = {} if "type" in table else {"model": _DEFAULT_MODELS[api or "realtime"]}
+
+        def assembled(paths: Mapping[str, str]) -> dict[str, object]:
+            options = parameters.option_parameters(given, paths)
+            return parameters.assemble({**default, **table}, options, self.param or ())
+
+        session = assembled(parameters.SESSION_PATHS)
+        if (api or api_of(session)) == "realtime":
+            return session
+        unwanted = [name for name in parameters.SESSION_PATHS if name in given]
+        unwanted = [name for name in unwanted if name not in parameters.CALL_PATHS]
+        if unwanted:
+            message = f"GPT-Live takes no {', no '.join(map(parameters.option_name, unwanted))}"
+            raise ParameterError(message)
+        return assembled(parameters.CALL_PATHS)
 
     def choices(self, table: Mapping[str, object]) -> dict[str, object]:
         """Return what the page may choose: the options override the file's table."""
@@ -157,11 +177,14 @@ class ServiceSessionOptions(SecretSessionOptions):
 class SecretOptions:
     """The options for the lifetime and the number of secrets."""
 
-    ttl: int = option(
-        _SECRETS, "SECONDS", "How long a secret is valid, 10 to 7200 seconds.", default=60
+    ttl: int | None = option(
+        _SECRETS, "SECONDS", "How long a secret is valid, 10 to 7200 seconds. Default: 60."
     )
     limits: str | None = option(
-        _SECRETS, "RATES", "How often each principal may mint. Default: 5/minute; 3/10 seconds."
+        _SECRETS,
+        "RATES",
+        "How often each principal may mint or begin a call. GPT-Live bills 15 s for each call that "
+        "begins. Default: 5/minute; 3/10 seconds.",
     )
     global_limits: str | None = option(
         _SECRETS, "RATES", "How often all principals together may mint. Default: 600/minute."
@@ -187,7 +210,9 @@ class SecretOptions:
     def settings(self) -> dict[str, object]:
         """Return the given settings by the names that `mint_app` uses."""
         given = given_options(self)
-        settings = {"lifetime": given.pop("ttl")}
+        settings: dict[str, object] = {}
+        if "ttl" in given:
+            settings["lifetime"] = given.pop("ttl")
         if "safety_key_file" in given:
             path = given.pop("safety_key_file")
             settings["safety_key"] = parameters.read_secret_file("--safety-key-file", path)
@@ -203,10 +228,17 @@ class CallsOptions:
         "--broker",
         "Begin calls with the service's key, by POST /calls, and end them; the page uses it.",
     )
+    api: SessionAPI | None = option(
+        _CALLS,
+        "API",
+        "realtime, or live: GPT-Live, which needs --broker. Default: by the model, gpt-live-* is "
+        "GPT-Live; at Azure say it, because a model is a deployment there.",
+    )
     max_duration: float | None = option(
         _CALLS,
         "SECONDS",
-        "Hang up each call after so long, 1 to 3600; includes --broker. Default: 3600.",
+        "Hang up each call after so long, 1 to 3600, or 7200 for GPT-Live; includes --broker. "
+        "Default: the longest.",
     )
     max_concurrent: int | None = option(
         _CALLS, "NUMBER", "How many calls each principal may have at once. Default: 1."
@@ -286,15 +318,15 @@ def serve(  # noqa: PLR0913 - a group of options each
     Example:
         openai-realtime serve --token-file tokens.txt
 
-    With --broker the service begins the calls itself, and ends them. openai-realtime serve --mock
-    needs no key, and serves a page to try it on. Every option can also
+    With --broker the service begins the calls itself, and ends them: with --model gpt-live-1.1, of
+    GPT-Live too. openai-realtime serve --mock needs no key, and serves a page to try it on. Every option can also
     be set in the environment, such as OPENAI_REALTIME_SERVE_PORT, or in a TOML file.
     OPENAI_REALTIME_SERVE_TOKENS may hold bearer tokens, line by line as in --token-file.
     """
     file = run.config or ServeFile()
     has_page = run.page or connection.mock
     settings = {
-        "session": session.session(file.session),
+        "session": session.session(file.session, calls.api),
         "allow": session.choices(file.allow),
         "authorize": auth.authorizer(run.host, is_mock=connection.mock),
         "origins": list(auth.origin or ()),

@@ -28,7 +28,7 @@ from openai_realtime.cli.parameters import nested, overlay
 from openai_realtime.core.peer_text import visible
 from openai_realtime.mint import mint_app
 from openai_realtime.mint.limiter import storage_problem
-from openai_realtime.mint.options import has_broker
+from openai_realtime.mint.options import chosen_api, has_broker
 from openai_realtime.mint.page import DEFAULT_TRANSCRIPTION_MODEL, PageSettings, page_routes
 from openai_realtime.mint.telemetry import AccessEntry, logger
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from openai_realtime.configuration import SyncClientOptions
-    from openai_realtime.dialects import JsonObject
+    from openai_realtime.dialects import JsonObject, SessionAPI
     from openai_realtime.mint import ServiceOptions
     from openai_realtime.providers import Provider
     from openai_realtime.types.session import SessionParameters
@@ -88,7 +88,7 @@ class PageOptions:
     """Whether the provider is the mock server, and whether that takes part in calls."""
 
     def session(self, session: Mapping[str, object], provider: Provider) -> dict[str, object]:
-        """Return the session with input transcription, unless `session` decides that itself.
+        """Return the Realtime session with input transcription, unless `session` decides that itself.
 
         Other providers than OpenAI may not know the model, so their sessions stay as they are.
         """
@@ -99,14 +99,19 @@ class PageOptions:
         return cast("dict[str, object]", overlay(default, session))
 
     def settings(
-        self, session: Mapping[str, object], connect_url: str, *, has_broker: bool = False
+        self,
+        session: Mapping[str, object],
+        connect_url: str,
+        *,
+        has_broker: bool = False,
+        api: SessionAPI = "realtime",
     ) -> PageSettings:
         """Return the page's settings for a session."""
         value: object = session
         for name in [*_transcription_name(session).split("."), "model"]:
             value = cast("JsonObject", value).get(name) if isinstance(value, dict) else None
         model = value if isinstance(value, str) else None
-        return PageSettings(connect_url, self.asks_for_token, self.mock, has_broker, model)
+        return PageSettings(connect_url, self.asks_for_token, self.mock, has_broker, model, api)
 
 
 def _transcription_name(session: Mapping[str, object]) -> str:
@@ -166,9 +171,11 @@ def _app_with_page(
     options: ServiceOptions,
     page: PageOptions,
 ) -> tuple[Starlette, PageSettings]:
-    session = page.session(cast("JsonObject", options["session"]), client.provider)
+    session, api = cast("JsonObject", options["session"]), chosen_api(options)
+    if api == "realtime":
+        session = cast("JsonObject", page.session(session, client.provider))
     connect_url = options.get("connect_url") or client.provider.connect_url()
-    settings = page.settings(session, connect_url, has_broker=has_broker(options))
+    settings = page.settings(session, connect_url, has_broker=has_broker(options), api=api)
     with_page: ServiceOptions = {
         **options,
         "session": cast("SessionParameters", session),
@@ -247,7 +254,9 @@ def _stopped_by_signals(server: _Server) -> Generator[None]:
 
 def _introduction(listening: ListeningSocket, options: ServiceOptions) -> str:
     url = listening.url
-    lines = [f"Listening  {url}", f"Secrets    POST {url}/client-secret"]
+    lines = [f"Listening  {url}"]
+    if chosen_api(options) == "realtime":
+        lines.append(f"Secrets    POST {url}/client-secret")
     if has_broker(options):
         lines.append(f"Calls      POST {url}/calls")
     lines.append(f"Health     {url}/healthz, {url}/readyz")

@@ -56,8 +56,8 @@ _HINTS: dict[int | str, str] = {
     429: "Slow down, or ask the provider for a higher rate limit",
     "beta_api_shape_disabled": 'The server has retired the flat shape: use dialect="auto" or "ga"',
     "insufficient_quota": "The account has no credit left: add some; waiting does not help",
-    "invalid_model": "GPT-Live models (gpt-live-…) are for client.live only, and other models are not "
-    "for client.live",
+    "invalid_model": "GPT-Live models (gpt-live-…) are for client.live only, and have no client secrets: "
+    "the mint service begins their calls with broker=True; other models are not for client.live",
     "redirect": "Redirects are never followed: set base_url to the final address",
 }
 _HIDDEN_TAGS = frozenset({"script", "style"})

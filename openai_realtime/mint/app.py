@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from openai_realtime.asgi import LingeringClose
+from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.authorization import Authorizer, Pseudonyms
 from openai_realtime.mint.broker.broker import Broker, CallSettings
 from openai_realtime.mint.broker.calls import Calls
@@ -23,7 +24,7 @@ from openai_realtime.mint.broker.registry import CallLimits, MemoryRegistry, Reg
 from openai_realtime.mint.broker.routes import call_routes
 from openai_realtime.mint.client_source import ClientOrFactory, ClientSource
 from openai_realtime.mint.cors import CorsPolicy
-from openai_realtime.mint.endpoint import MintEndpoint
+from openai_realtime.mint.endpoint import MintEndpoint, NoSecretEndpoint
 from openai_realtime.mint.http_endpoint import EndpointSettings
 from openai_realtime.mint.limiter import (
     DEFAULT_GLOBAL_LIMITS,
@@ -32,16 +33,19 @@ from openai_realtime.mint.limiter import (
     MemoryStorage,
 )
 from openai_realtime.mint.options import (
+    NO_SECRETS,
     CallOptions,
     MintOptions,
     ServiceOptions,
     check_call_options,
     check_options,
+    chosen_api,
     has_broker,
 )
 from openai_realtime.mint.readiness import Readiness, is_ready
 from openai_realtime.mint.request_body import Choices
-from openai_realtime.mint.secret_issuer import SecretIssuer, SessionPlan, check_pool, connect_url
+from openai_realtime.mint.secret_issuer import SecretIssuer, check_pool, connect_url
+from openai_realtime.mint.session_plan import CHOICES, SessionPlan
 from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE, Metrics
 from openai_realtime.providers import MAX_LIFETIME
 
@@ -61,7 +65,8 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
     `{error, message, request_id}`; `GET /healthz` responds with 200 while the process runs; `GET
     /readyz` shows, without minting, whether the service could mint, and if not (503) which part
     fails; `GET /metrics` exists with `metrics=True`. With `max_duration=900` or `broker=True` there
-    are the routes of `call_endpoint` too, and `app.state.calls` has the running calls.
+    are the routes of `call_endpoint` too, and `app.state.calls` has the running calls. GPT-Live
+    (`gpt-live-*`, or `api="live"`) has calls only: `/client-secret` responds with 404.
     `ServiceOptions` documents every option.
 
     `client` is a client, which you close unless `close_client=True`; or a callable that makes one,
@@ -77,9 +82,11 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
     check_options(options, ServiceOptions)
     clients = ClientSource(client)
     parts = _Parts(clients, options)
-    endpoint = _mint_endpoint(parts, options)
     calls = _call_endpoint(parts, options) if has_broker(options) else None
-    readiness = Readiness(clients, endpoint.limiter)
+    has_secrets = calls is None or parts.plan.api != "live"
+    secrets = _mint_endpoint(parts, options) if has_secrets else None
+    endpoints = [each for each in (secrets, calls) if each is not None]
+    readiness = Readiness(clients, parts.limiter)
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok", headers=_NO_STORE)
@@ -91,22 +98,20 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
 
     async def metrics(_: Request) -> Response:
         headers = {"Content-Type": METRICS_CONTENT_TYPE, **_NO_STORE}
-        return Response(endpoint.metrics.text(), headers=headers)
+        return Response(parts.settings.metrics.text(), headers=headers)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             if options.get("close_client", False) and clients.passed is not None:
                 stack.push_async_callback(clients.passed.aclose)
-            stack.push_async_callback(endpoint.aclose)
-            await endpoint.open()
-            if calls is not None:
-                stack.push_async_callback(calls.aclose)
-                await calls.open()
+            for each in endpoints:
+                stack.push_async_callback(each.aclose)
+                await each.open()
             yield
 
     routes: list[BaseRoute] = [
-        Route("/client-secret", endpoint),
+        Route("/client-secret", secrets or NoSecretEndpoint(parts.settings)),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
     ]
@@ -144,7 +149,8 @@ def call_endpoint(client: ClientOrFactory, **options: Unpack[CallOptions]) -> Ca
     server's key; `?dcid=N` is the id of a data channel that the page made with `negotiated: true`.
     It responds with 201, the SDP answer, and the call's own address in `Location`: `DELETE` there,
     or `POST …/hangup`, hangs up, and `POST …/heartbeat` is the heartbeat.
-    `calls.calls` has the running calls.
+    `calls.calls` has the running calls. The session's model, or `api=`, decides between Realtime and
+    GPT-Live; the routes are the same.
 
     Options and errors are those of `mint_app`. `await calls.open()` starts to end calls in time,
     which the first request would do otherwise; `await calls.aclose()` hangs up this process' calls,
@@ -196,11 +202,12 @@ class _Parts:
 
     def __init__(self, clients: ClientSource, options: CallOptions | MintOptions) -> None:
         self.clients: ClientSource = clients
-        self.choices: Choices = Choices(options.get("allow", {}))
+        api = chosen_api(options)
+        self.choices: Choices = Choices(options.get("allow", {}), CHOICES[api])
         session = cast("dict[str, object]", options["session"])
         lifetime = cast("MintOptions", options).get("lifetime", _DEFAULT_LIFETIME)
         longest = clients.passed.provider.max_lifetime if clients.passed else MAX_LIFETIME
-        self.plan: SessionPlan = SessionPlan.of(session, lifetime, self.choices, longest)
+        self.plan: SessionPlan = SessionPlan.of(session, lifetime, self.choices, longest, api)
         self.limiter: Limiter = Limiter(
             options.get("storage", "memory://"),
             options.get("limits", DEFAULT_LIMITS),
@@ -219,6 +226,8 @@ class _Parts:
 
 
 def _mint_endpoint(parts: _Parts, options: MintOptions) -> MintEndpoint:
+    if parts.plan.api == "live":
+        raise ConfigurationError(NO_SECRETS)
     pool = options.get("pool")
     check_pool(pool, parts.plan)
     url = options.get("connect_url") or None
@@ -236,7 +245,7 @@ def _mint_endpoint(parts: _Parts, options: MintOptions) -> MintEndpoint:
 
 def _call_endpoint(parts: _Parts, options: CallOptions) -> CallEndpoint:
     provider = ProviderCalls(parts.clients, parts.plan)
-    check_call_options(options, provider.maximum)
+    check_call_options(options, provider.api, provider.maximum)
     limits = CallLimits(
         options.get("max_concurrent", 1),
         options.get("global_max_concurrent"),

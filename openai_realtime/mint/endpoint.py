@@ -13,7 +13,12 @@ from typing_extensions import override
 
 from openai_realtime.asgi import BoundedReceive
 from openai_realtime.errors import RealtimeError
-from openai_realtime.mint.errors import LIMITER_DOWN, EndpointError, endpoint_error_for
+from openai_realtime.mint.errors import (
+    LIMITER_DOWN,
+    NO_SECRETS,
+    EndpointError,
+    endpoint_error_for,
+)
 from openai_realtime.mint.http_endpoint import Endpoint, EndpointSettings, cancel_on_disconnect
 from openai_realtime.mint.limiter import Limiter, LimiterUnavailableError
 from openai_realtime.mint.request_body import (
@@ -111,3 +116,11 @@ class MintEndpoint(Endpoint):
             "connect_url": self._connect_url or self._issuer.connect_url(),
             "model": self._issuer.model_of(response),
         }
+
+
+class NoSecretEndpoint(Endpoint):
+    """Stands in the place of `MintEndpoint` where there are no secrets, and says so."""
+
+    @override
+    async def _process(self, request: Request, entry: AccessEntry) -> Response:
+        raise EndpointError(NO_SECRETS)

@@ -51,6 +51,9 @@ TOO_BUSY: Final = ErrorCode(
 )
 LIMITER_DOWN: Final = ErrorCode(503, "limiter_unavailable", "Voice sessions are not available now.")
 TOO_MANY_CALLS: Final = ErrorCode(429, "too_many_calls", "You have a call already. End it first.")
+NO_SECRETS: Final = ErrorCode(
+    404, "no_client_secrets", "There are no client secrets here. Send an SDP offer to /calls."
+)
 OFFER_TYPE: Final = ErrorCode(
     415, "not_an_offer", "Send an SDP offer, as application/sdp or application/json."
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, Required, cast
+from typing import Final, Literal, Required, cast, get_args
 
 from typing_extensions import TypedDict
 
 from openai_realtime.configuration import CLIENT_SETTINGS
 from openai_realtime.core.base_url import URLObject, url_text
+from openai_realtime.dialects import SessionAPI, api_of
 from openai_realtime.errors import ConfigurationError, suggestion, wrapper_hint
 from openai_realtime.mint.authorization import Authorize
 from openai_realtime.mint.broker.events import OnCall
@@ -16,6 +17,7 @@ from openai_realtime.mint.request_body import Choice
 from openai_realtime.mint.secret_issuer import SecretSource
 from openai_realtime.secret_pool import SyncSecretPool
 from openai_realtime.secrets import RedactedStr
+from openai_realtime.types.live import LiveSessionParam
 from openai_realtime.types.nested_session import (
     RealtimeSessionParam,
     TranscriptionSessionParam,
@@ -37,9 +39,25 @@ class AuthorizeOptions(TypedDict):
 class CommonOptions(TypedDict, total=False):
     """The options of secrets and of calls, `authorize` apart."""
 
-    session: Required[SessionParameters | RealtimeSessionParam | TranscriptionSessionParam]
+    session: Required[
+        SessionParameters | RealtimeSessionParam | TranscriptionSessionParam | LiveSessionParam
+    ]
     """The session of each secret and call, as `client.sessions.create` takes its parameters, or
-    (with `type`) as `client.client_secrets.create` takes its `session`."""
+    (with `type`) as `client.client_secrets.create` takes its `session`.
+
+    GPT-Live: as `client.live.create` takes its `session`. `client.data_channel` in it says what the
+    page may send and receive. What is absent there is a short list, not the provider's default, which
+    is everything, the instructions included: the page may send `session.close`,
+    `session.input_audio.mute` and `session.input_audio.unmute`; it receives
+    `session.input_transcript.delta`, `session.output_transcript.delta`, `session.closed`, `error` and
+    `info`. `{"allowed_client_events": "all", "allowed_server_events": "all"}` is the provider's default.
+
+    Warning: OpenAI's reference says that `session.closed`, the last event, has a snapshot of the
+    session. Where the page must never see the instructions, list `allowed_server_events` without it."""
+    api: SessionAPI
+    """The API of the sessions: `realtime`, or `live` for GPT-Live. Default: by the model, `gpt-live-*`
+    is GPT-Live. Set it for Azure, where a model is a deployment with a name of your own. GPT-Live has
+    no client secrets: the service begins the calls."""
     origins: Iterable[str]
     """The origins of the web pages that may get a secret, exactly as browsers send them:
     `https://app.example`. Web views and browser extensions have origins too:
@@ -49,11 +67,13 @@ class CommonOptions(TypedDict, total=False):
     """Whether pages of these origins may send cookies from another origin. Default: no."""
     allow: Mapping[str, Iterable[Choice]]
     """The parameters of `client.sessions.create` that the page may choose, each with its allowed
-    values: `{"voice": ["verse", "marin"]}`. Default: none."""
+    values: `{"voice": ["verse", "marin"]}`. GPT-Live: `model`, `voice`, `instructions`, `store` and
+    `idle_timeout_s`. Default: none."""
     limits: str
-    """How often each principal may mint: rates separated by `;`, all of which apply, in sliding
-    windows. A rate is 1 to 1,000,000 in a number of seconds, minutes, hours or days, at most 31
-    days. Default: `5/minute; 3/10 seconds`."""
+    """How often each principal may mint or begin a call: rates separated by `;`, all of which apply,
+    in sliding windows. A rate is 1 to 1,000,000 in a number of seconds, minutes, hours or days, at
+    most 31 days. Default: `5/minute; 3/10 seconds`. GPT-Live bills 15 s of a session at once when it
+    is created ($0.0125 at OpenAI in 2026-11), however short it is."""
     global_limits: str
     """How often all principals together may mint, written as `limits`. Default: `600/minute`."""
     storage: str | URLObject
@@ -63,8 +83,9 @@ class CommonOptions(TypedDict, total=False):
     Redis needs asyncio: on trio the app raises `ConfigurationError` when it starts, and without a
     lifespan every mint is refused with 503."""
     safety_key: str | bytes | None
-    """A secret key, 16 bytes or more, the same in all processes. With it, each mint sends the
-    header `OpenAI-Safety-Identifier`: HMAC-SHA256 of the principal. Default: none."""
+    """A secret key, 16 bytes or more, the same in all processes. With it, each mint and each call
+    sends HMAC-SHA256 of the principal: as the header `OpenAI-Safety-Identifier`, or as GPT-Live's
+    `session.safety_identifier`. Default: none."""
     trusted_proxies: int
     """How many of your own proxies are in front; each must append to `X-Forwarded-For`.
     Default: 0, and the header is ignored. (uvicorn has its own setting: `proxy_headers=False`.)"""
@@ -94,10 +115,11 @@ class CallOptions(CommonOptions, AuthorizeOptions, total=False):
     """The options of `call_endpoint`, and of `mint_app` as well."""
 
     max_duration: float
-    """Seconds after which a call is hung up, from the provider's response to its offer: 1–3,600.
-    Default: 3600, when the provider ends it anyway."""
+    """Seconds after which a call is hung up, from the provider's response to its offer: 1–3,600, or
+    1–7,200 for GPT-Live. Default: the longest, when the provider ends it anyway."""
     max_concurrent: int
-    """How many calls each principal may have at once, 1 or more. Default: 1."""
+    """How many calls each principal may have at once, 1 or more. Default: 1. It limits what a call
+    costs in a minute. What beginning one costs is limited by `limits`: GPT-Live bills 15 s at once."""
     global_max_concurrent: int | None
     """How many calls all principals together may have at once, 1 or more. Beyond that, a call is
     refused with 429. Default, and None: any number."""
@@ -105,9 +127,9 @@ class CallOptions(CommonOptions, AuthorizeOptions, total=False):
     """What happens when a principal has `max_concurrent` calls: another one is refused with 429
     (`refuse`, the default), or the oldest one is hung up for it (`end_oldest`)."""
     heartbeat: float | None
-    """Seconds without a heartbeat after which a call is hung up, 1–3,600: the page must send `POST
-    …/heartbeat` to the call's address, at least three times as often. Default, and None: no
-    heartbeat is needed."""
+    """Seconds without a heartbeat after which a call is hung up, 1 to the longest `max_duration`: the
+    page must send `POST …/heartbeat` to the call's address, at least three times as often. Default,
+    and None: no heartbeat is needed."""
     on_call: OnCall | None
     """Is told when a call begins and when it ends, in the process that began or ended it. It is
     async, or a plain function, which runs on a thread. What it raises is logged, and after 5 s it
@@ -119,7 +141,7 @@ class ServiceOptions(MintOptions, CallOptions, total=False):
 
     broker: bool
     """Whether there are the routes of `call_endpoint`, below `/calls`. Default: whether
-    `max_duration` is given."""
+    `max_duration` is given. GPT-Live needs them."""
     metrics: bool
     """Whether there is `/metrics`, for everyone who can reach the port. Default: no."""
     close_client: bool
@@ -134,6 +156,8 @@ _REQUIRED = {
 }
 _OF_CLIENT = ": it is a setting of the client, such as RealtimeSessionsClient(timeout=10)"
 _CALL_OPTIONS = CallOptions.__annotations__.keys() - MintOptions.__annotations__.keys()
+_SECRET_OPTIONS = MintOptions.__annotations__.keys() - CallOptions.__annotations__.keys()
+NO_SECRETS: Final = "GPT-Live has no client secrets: the service begins the calls, with broker=True"
 _MAPPINGS = {
     "session": 'the parameters {"model": "gpt-realtime-2.1"}',
     "allow": '{"voice": ["verse", "marin"]}',
@@ -175,6 +199,23 @@ def check_options(arguments: CommonOptions, known: type) -> None:
         raise ConfigurationError(message)
 
 
+def chosen_api(options: CommonOptions) -> SessionAPI:
+    """Return the API of the sessions; raises `ConfigurationError` when `api` is unusable.
+
+    GPT-Live takes no option of secrets, because it has none.
+    """
+    session = cast("Mapping[str, object]", options["session"])
+    api = options.get("api") or api_of(session)
+    if api not in get_args(SessionAPI):
+        message = f"api is unusable: it must be one of {', '.join(get_args(SessionAPI))}"
+        raise ConfigurationError(message)
+    unusable = sorted(_SECRET_OPTIONS & options.keys()) if api == "live" else []
+    if unusable:
+        message = f"{unusable[0]} is unusable: {NO_SECRETS}"
+        raise ConfigurationError(message)
+    return api
+
+
 def has_broker(options: ServiceOptions) -> bool:
     """Return whether the service has the routes of calls.
 
@@ -188,12 +229,13 @@ def has_broker(options: ServiceOptions) -> bool:
     return has_routes
 
 
-def check_call_options(options: CallOptions, provider_maximum: float) -> None:
+def check_call_options(options: CallOptions, api: SessionAPI, provider_maximum: float) -> None:
     """Raise `ConfigurationError` when an option of calls is unusable."""
+    longest = f"1 to {provider_maximum:g} seconds{' for GPT-Live' if api == 'live' else ''}"
     problem = None
     at_limit: object = options.get("at_limit", "refuse")
     if not _is_number(options.get("max_duration", 1), 1, provider_maximum):
-        problem = f"max_duration is unusable: it must be 1 to {provider_maximum:g} seconds"
+        problem = f"max_duration is unusable: it must be {longest}"
     elif not _is_count(options.get("max_concurrent", 1)):
         problem = "max_concurrent is unusable: it must be a whole number, 1 or more"
     elif not _is_count(options.get("global_max_concurrent") or 1):
@@ -201,7 +243,7 @@ def check_call_options(options: CallOptions, provider_maximum: float) -> None:
     elif at_limit not in {"refuse", "end_oldest"}:
         problem = 'at_limit is unusable: it must be "refuse" or "end_oldest"'
     elif not _is_number(options.get("heartbeat") or 1, 1, provider_maximum):
-        problem = f"heartbeat is unusable: it must be 1 to {provider_maximum:g} seconds, or None"
+        problem = f"heartbeat is unusable: it must be {longest}, or None"
     elif not (options.get("on_call") is None or callable(options.get("on_call"))):
         problem = "on_call must be a callable: it takes a CallEvent"
     if problem is not None:

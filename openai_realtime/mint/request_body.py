@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from openai_realtime.asgi import BodyLimitError
 from openai_realtime.core.strict_json import decode_json
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.errors import CHOICE, CONTENT_TYPE, MALFORMED, EndpointError, ErrorCode
-from openai_realtime.types.session import SessionParameters
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -24,7 +23,6 @@ BODY_SECONDS = 10.0
 
 Choice: TypeAlias = str | int | float | bool | None
 """A value that `allow` may list."""
-_NAMES = SessionParameters.__annotations__.keys() - {"client_secret"}
 
 
 def check_content_type(headers: Headers, code: ErrorCode = CONTENT_TYPE) -> None:
@@ -67,14 +65,14 @@ async def read_object(request: Request) -> dict[str, Json]:
 
 
 class Choices:
-    """The names that a body may hold, and the values that each may have: those in `allow`.
+    """The names that a body may hold, of all `names`, and their values: those in `allow`.
 
     Raises `ConfigurationError` when `allow` is unusable.
     """
 
-    def __init__(self, allow: Mapping[str, Iterable[Choice]]) -> None:
+    def __init__(self, allow: Mapping[str, Iterable[Choice]], names: Collection[str]) -> None:
         for name, values in allow.items():
-            _check(name, values)
+            _check(name, values, names)
         self._allowed = {name: tuple(values) for name, values in allow.items()}
 
     def pairs(self) -> Iterable[tuple[str, Choice]]:
@@ -96,10 +94,10 @@ class Choices:
         raise EndpointError(CHOICE)
 
 
-def _check(name: str, values: Iterable[object]) -> None:
+def _check(name: str, values: Iterable[object], names: Collection[str]) -> None:
     rule: str | None = None
-    if name not in _NAMES:
-        rule = f"be one of {', '.join(sorted(_NAMES))}"
+    if name not in names:
+        rule = f"be one of {', '.join(sorted(names))}"
     elif isinstance(values, str) or not isinstance(cast("object", values), Iterable):
         rule = 'have a list of values, such as ["verse", "marin"]'
     elif not all(value is None or isinstance(value, str | int | float) for value in values):

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Protocol
 
 from openai_realtime.client import RealtimeSessionsClient
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS
-from openai_realtime.dialects import JsonObject, nested_request
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.background import Background
 from openai_realtime.mint.client_source import ClientSource
-from openai_realtime.mint.request_body import Choice, Choices
+from openai_realtime.mint.request_body import Choice
+from openai_realtime.mint.session_plan import SessionPlan
 from openai_realtime.mint.telemetry import describe, logger
-from openai_realtime.resources import client_secrets, sessions
-from openai_realtime.resources.parameters import merge_objects
+from openai_realtime.resources import sessions
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.types.base import RequestOptions
 from openai_realtime.types.client_secret import ClientSecret
 from openai_realtime.types.nested_session import ClientSecretCreateResponse
-from openai_realtime.types.session import RealtimeSessionCreateResponse
 
-_MIN_LIFETIME = 10
 _MIN_TTL = 30.0
 _REQUEST_OPTIONS = RequestOptions.__annotations__.keys()
 
@@ -48,90 +44,6 @@ class SecretSource(Protocol):
     async def acquire(self, *, min_ttl: float = 30) -> PooledResponse:
         """Return an unused secret that is valid for at least `min_ttl` seconds."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPlan:
-    """The session that the server chose, flat or nested, and the lifetime of its secrets."""
-
-    session: JsonObject
-    lifetime: int
-    """Seconds."""
-
-    @classmethod
-    def of(
-        cls, session: Mapping[str, object], lifetime: int, choices: Choices, max_lifetime: int
-    ) -> SessionPlan:
-        """Return the plan; raises `ConfigurationError` or `ParameterError` when it is unusable.
-
-        Each choice is validated, so that no request fails because of it later.
-        """
-        if isinstance(lifetime, bool) or not _MIN_LIFETIME <= lifetime <= max_lifetime:
-            message = f"lifetime is unusable: it must be {_MIN_LIFETIME} to {max_lifetime} seconds"
-            raise ConfigurationError(message)
-        if {"client_secret", "expires_after"} & session.keys():
-            message = "session: the secret's lifetime is set by lifetime=…"
-            raise ConfigurationError(message)
-        if "type" in session:
-            checked = client_secrets.CREATE.parameters.validate({"session": session})["session"]
-            plan = cls(cast("JsonObject", checked), lifetime)
-        else:
-            plan = cls(sessions.CREATE.parameters.validate(session), lifetime)
-        for name, value in choices.pairs():
-            plan.check({name: value})
-        return plan
-
-    @property
-    def is_nested(self) -> bool:
-        """Whether the session has the form of `client.client_secrets.create`."""
-        return "type" in self.session
-
-    @property
-    def model(self) -> str | None:
-        """The model of the session, or None if the provider chooses it."""
-        model = self.session.get("model")
-        return model if isinstance(model, str) else None
-
-    def check(self, chosen: Mapping[str, Choice]) -> None:
-        """Raise `ParameterError` if the session is unusable with these choices."""
-        sessions.CREATE.parameters.validate(chosen)
-        if self.is_nested:
-            client_secrets.CREATE.parameters.validate({"session": self._with(chosen)})
-
-    async def mint(
-        self,
-        client: RealtimeSessionsClient,
-        chosen: Mapping[str, Choice],
-        safety_identifier: str | None,
-    ) -> RealtimeSessionCreateResponse | ClientSecretCreateResponse:
-        """Return a new secret for the session; raises what the client raises."""
-        options: dict[str, Any] = {}
-        if safety_identifier is not None:
-            options["safety_identifier"] = safety_identifier
-        session: Any = self._with(chosen)
-        expires_after: Any = {"seconds": self.lifetime}
-        if self.is_nested:
-            return await client.client_secrets.create(
-                session=session, expires_after=expires_after, **options
-            )
-        return await client.sessions.create(
-            **session, client_secret={"expires_after": expires_after}, **options
-        )
-
-    def nested(self, chosen: Mapping[str, Choice]) -> JsonObject:
-        """Return the session with these choices as `client.calls.create` takes it."""
-        session = self._with(chosen)
-        if self.is_nested:
-            return session
-        return cast("JsonObject", nested_request(session, "realtime").body["session"])
-
-    def _with(self, chosen: Mapping[str, Choice]) -> JsonObject:
-        flat: JsonObject = {**chosen}
-        if not self.is_nested:
-            return {**self.session, **flat}
-        kind = cast('Literal["realtime", "transcription"]', self.session["type"])
-        nested = nested_request(flat, kind).body["session"]
-        return merge_objects(self.session, cast("JsonObject", nested))
 
 
 def check_pool(pool: SecretSource | None, plan: SessionPlan) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import pytest
 
@@ -136,6 +137,7 @@ def test_an_ephemeral_key_begins_a_call_whose_session_is_configured(
             "Referred rtc_1",
         ),
         ("hangup rtc_1", "rtc_1/hangup", b"", "Hung up rtc_1"),
+        ("hangup live_1", "/v1/live/sessions/live_1/hangup", b"", "Hung up live_1"),
     ],
 )
 def test_what_is_done_to_a_call(
@@ -149,7 +151,7 @@ def test_what_is_done_to_a_call(
     result = invoke("calls", *arguments.split())
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{line}\n", "")
     (request,) = realtime_server.requests
-    assert request.path == f"/v1/realtime/calls/{path}"
+    assert request.path == urljoin("/v1/realtime/calls/", path)
     assert request.body == body
 
 

@@ -334,6 +334,61 @@ def test_the_options_of_calls(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "session"),
+    [
+        ("--model gpt-live-1", {"model": "gpt-live-1"}),
+        (
+            "--api live --voice cedar --param client.data_channel.allowed_client_events=all",
+            {
+                "model": "gpt-live-1.1",
+                "audio": {"output": {"voice": "cedar"}},
+                "client": {"data_channel": {"allowed_client_events": "all"}},
+            },
+        ),
+        ("--api live --model my-deployment", {"model": "my-deployment"}),
+        ("--config TOML", {"model": "gpt-live-1", "instructions": "Be brief."}),
+    ],
+)
+def test_the_model_or_an_option_selects_gpt_live(
+    invoke: Invoke,
+    served: list[dict[str, Any]],
+    tmp_path: Path,
+    arguments: str,
+    session: dict[str, object],
+) -> None:
+    path = tmp_path / "live.toml"
+    path.write_text('[session]\nmodel = "gpt-live-1"\ninstructions = "Be brief."\n')
+    given = arguments.replace("TOML", str(path)).split()
+    assert invoke("serve", "--mock", "--broker", "--port=0", *given).exit_code == 0
+    (seen,) = served
+    assert seen["session"] == session
+    assert "lifetime" not in seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "",
+            "error: GPT-Live has no client secrets: the service begins the calls, with broker=True",
+        ),
+        ("--broker --ttl 60", "error: --ttl: lifetime is unusable: GPT-Live has no client secrets"),
+        ("--broker --speed 1 --turn-detection none", "takes no --speed, no --turn-detection"),
+        (
+            "--max-duration 7201",
+            "error: --max-duration: max_duration is unusable: it must be 1 to 72",
+        ),
+        ("--broker --param audio.speed=2", "session.audio.speed is not a known parameter"),
+        ("--api=both", "--api"),
+    ],
+)
+def test_what_gpt_live_does_not_have(invoke: Invoke, arguments: str, message: str) -> None:
+    result = invoke("serve", "--mock", "--port=0", "--model=gpt-live-1", *arguments.split())
+    assert result.exit_code in {2, 3}
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("PORT", "abc", "Invalid value for OPENAI_REALTIME_SERVE_PORT: it must be a whole number"),

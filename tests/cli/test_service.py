@@ -227,6 +227,17 @@ def test_the_introduction_says_what_transcription_costs() -> None:
         stopped(process, signal.SIGINT)
 
 
+def test_gpt_live_has_calls_only() -> None:
+    arguments = ("--mock", "--broker", "--model=gpt-live-1.1")
+    with serving(*arguments) as (process, introduction):
+        assert {"Calls", "Page"} <= introduction.keys()
+        assert introduction.keys().isdisjoint({"Secrets", "Transcript"})
+        with httpx.Client(base_url=introduction["Listening"]) as http:
+            assert 'data-api="live" data-transcription="off"' in http.get("/").text
+            assert http.post("/client-secret", json={}).json()["error"] == "no_client_secrets"
+        stopped(process, signal.SIGINT)
+
+
 def test_the_urls_and_origins_of_a_socket() -> None:
     for host, url, count in [
         ("127.0.0.1", "http://127.0.0.1:", 2),

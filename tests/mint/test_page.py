@@ -61,7 +61,8 @@ def test_the_browser_lets_it_talk_to_this_service_and_the_provider_alone(page: T
 @pytest.mark.parametrize(
     ("settings", "attributes"),
     [
-        ({}, {"access": "open", "mock": "none", "transcription": "off"}),
+        ({}, {"access": "open", "mock": "none", "transcription": "off", "api": "realtime"}),
+        ({"api": "live", "has_broker": True}, {"api": "live", "broker": "on"}),
         ({"asks_for_token": True}, {"access": "token"}),
         ({"mock": "calls"}, {"mock": "calls"}),
         ({"mock": "no-calls"}, {"mock": "no-calls"}),

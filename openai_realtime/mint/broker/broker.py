@@ -32,11 +32,10 @@ from openai_realtime.mint.limiter import longest_wait
 from openai_realtime.mint.telemetry import logger
 
 if TYPE_CHECKING:
-    from openai_realtime.mint.broker.provider_calls import Offer, ProviderCalls
+    from openai_realtime.mint.broker.provider_calls import BegunCall, Offer, ProviderCalls
     from openai_realtime.mint.broker.registry import Registry
     from openai_realtime.mint.request_body import Choice
     from openai_realtime.mint.telemetry import AccessEntry
-    from openai_realtime.types.call import RealtimeCall
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -243,7 +242,9 @@ class Broker:
         try:
             deadline = time.monotonic() + self._provider.trade_seconds + RESERVATION_GRACE
             call_id = call_id_of(trade.address)
-            call = CallRecord(call_id, trade.pseudonym, deadline, person=trade.principal)
+            call = CallRecord(
+                call_id, trade.pseudonym, deadline, self._provider.api, person=trade.principal
+            )
             waits = await self.registry.reserve(call)
         except RegistryUnavailableError as error:
             trade.entry.error = str(error)
@@ -257,7 +258,7 @@ class Broker:
         self._wake.set()  # it may have replaced another call
         return call
 
-    async def _answer(self, call: CallRecord, trade: Trade) -> RealtimeCall:
+    async def _answer(self, call: CallRecord, trade: Trade) -> BegunCall:
         """Return the provider's answer. Without one, the reservation ends, or waits for its end."""
         identifier = trade.pseudonym if self.settings.sends_safety_identifier else None
         try:
@@ -353,7 +354,7 @@ class Broker:
     async def _hang_up_once(self, call: CallRecord, attempt: anyio.Event) -> None:
         try:
             async with self._limit:
-                result = await self._provider.hang_up(str(call.provider_id))
+                result = await self._provider.hang_up(str(call.provider_id), call.api)
             self._metrics.hung_up(result.outcome)
             is_told = False
             if call.has_ended(result.outcome, time.monotonic(), result.retry_after):
@@ -391,6 +392,7 @@ def _event(kind: Literal["began", "ended"], call: CallRecord) -> CallEvent:
         kind,
         call_id=str(call.provider_id),
         pseudonym=call.principal,
+        api=call.api,
         principal=call.person,
         reason=call.reason if has_ended else None,
         duration=call.ended - call.began if has_ended else None,

@@ -17,7 +17,7 @@ local PAUSE = 5000000     -- after which Redis itself was away
 local SETTLING = 3000000  -- in which each living process stores again what a Redis without data has lost
 local MAX_WAIT = 30000000
 local ENDED_SECONDS = 10800
-local GONE_SECONDS = 7200
+local GONE_SECONDS = 10800
 local BATCH = 200
 
 local function key(name, part) return KEYS[1] .. name .. (part and ':' .. part or '') end
@@ -26,7 +26,7 @@ local function whole(number) return string.format('%.0f', number) end
 local DEADLINES, HEARTBEATS, SLOTS = key('deadlines'), key('heartbeats'), key('slots')
 local PROCESSES, PROVIDER_IDS = key('processes'), key('provider-ids')
 local FIELDS = {
-  'principal', 'owner', 'provider_id', 'reason', 'began', 'deadline', 'lasts_until', 'heartbeat'
+  'principal', 'api', 'owner', 'provider_id', 'reason', 'began', 'deadline', 'lasts_until', 'heartbeat'
 }
 
 local function epoch()
@@ -44,7 +44,8 @@ end
 
 local function show(call)
   return {
-    id = call.id, principal = call.principal, provider_id = call.provider_id, reason = call.reason,
+    id = call.id, principal = call.principal, api = call.api, provider_id = call.provider_id,
+    reason = call.reason,
     age = call.began and now - call.began, left = call.deadline - now,
     lasts = call.lasts_until and call.lasts_until - now,
     heartbeat = call.heartbeat and tonumber(call.heartbeat),
@@ -63,7 +64,9 @@ local function move(call, process)
 end
 
 local function store(call, process)
-  local values = {'principal', call.principal, 'owner', process, 'deadline', whole(now + call.left)}
+  local values = {
+    'principal', call.principal, 'api', call.api, 'owner', process, 'deadline', whole(now + call.left)
+  }
   local function add(name, value)
     if value then
       values[#values + 1] = name

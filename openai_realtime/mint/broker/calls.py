@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from openai_realtime.dialects import SessionAPI
 from openai_realtime.mint.authorization import Pseudonyms
 from openai_realtime.mint.broker.broker import Broker
 
@@ -18,13 +19,16 @@ class RunningCall:
     """A call that runs."""
 
     call_id: str
-    """The provider's id of the call, as `client.calls.hangup` takes it."""
+    """The provider's id of the call: `client.calls.hangup` takes it, or that of a GPT-Live session
+    `client.live.sessions.hangup`."""
     pseudonym: str
     """The principal's pseudonym: HMAC-SHA256 with `safety_key`."""
     seconds: float
     """For how many seconds it has run."""
     seconds_left: float
     """After how many seconds it is hung up."""
+    api: SessionAPI = "realtime"
+    """The provider's API: `realtime` or `live`."""
 
 
 class Calls:
@@ -65,6 +69,5 @@ class Calls:
 def running_call(call: CallRecord) -> RunningCall:
     """Return the public facts of a recorded call."""
     now = time.monotonic()
-    return RunningCall(
-        str(call.provider_id), call.principal, now - call.began, max(0.0, call.deadline - now)
-    )
+    left = max(0.0, call.deadline - now)
+    return RunningCall(str(call.provider_id), call.principal, now - call.began, left, call.api)

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 from prometheus_client import Counter, Gauge
 
+from openai_realtime.dialects import SessionAPI
 from openai_realtime.mint.broker.life import EndReason
 from openai_realtime.mint.telemetry import logger
 
@@ -29,9 +30,12 @@ class CallEvent:
     type: Literal["began", "ended"]
     """What has happened."""
     call_id: str
-    """The provider's id of the call, as `client.calls.hangup` takes it."""
+    """The provider's id of the call: `client.calls.hangup` takes it, or that of a GPT-Live session
+    `client.live.sessions.hangup`."""
     pseudonym: str
     """The principal's pseudonym: HMAC-SHA256 with `safety_key`."""
+    api: SessionAPI = "realtime"
+    """The provider's API: `realtime` or `live`."""
     principal: str | None = field(default=None, repr=False)
     """The principal that `authorize` returned; None in a process that did not begin the call."""
     reason: EndReason | None = None

@@ -15,7 +15,10 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from openai_realtime.dialects import SessionAPI
 
 Phase: TypeAlias = Literal["reserved", "running", "ending"]
 EndReason: TypeAlias = Literal[
@@ -54,6 +57,8 @@ class CallRecord:
     """The principal's pseudonym."""
     deadline: float
     """When the reservation ends; after the 201, when the call's own time is over."""
+    api: SessionAPI = "realtime"
+    """The provider's API that hangs it up."""
     provider_id: str | None = field(default=None, repr=False)
     """The provider's id of the call; None while it is reserved."""
     began: float = -math.inf

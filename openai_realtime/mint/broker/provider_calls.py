@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from openai_realtime.errors import APIError, ConfigurationError, NotFoundError, RealtimeError
+from openai_realtime.errors import (
+    APIError,
+    ConfigurationError,
+    NotFoundError,
+    ParameterError,
+    RealtimeError,
+)
 from openai_realtime.mint.telemetry import describe
+from openai_realtime.resources.live import checked_session_id
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient
+    from openai_realtime.core.meta import ResponseMeta
+    from openai_realtime.dialects import SessionAPI
     from openai_realtime.mint.broker.life import HangUpOutcome
     from openai_realtime.mint.client_source import ClientSource
     from openai_realtime.mint.request_body import Choice
-    from openai_realtime.mint.secret_issuer import SessionPlan
-    from openai_realtime.types.call import RealtimeCall
+    from openai_realtime.mint.session_plan import SessionPlan
 
-MAX_SECONDS: Final = 3600
-"""After how many seconds the provider itself ends a call."""
 _HANG_UP_SECONDS = 3.0
 
 
@@ -42,21 +48,86 @@ class HangUp:
     """The failure, for operators."""
 
 
+@dataclass(frozen=True, slots=True)
+class BegunCall:
+    """A call that the provider has begun."""
+
+    id: str | None
+    """The provider's id; None: it sent no usable one."""
+    sdp: str = field(repr=False)
+    """The SDP answer."""
+    meta: ResponseMeta
+
+
+async def _begin_realtime(
+    client: RealtimeSessionsClient, offer: Offer, session: Any, options: Any
+) -> BegunCall:
+    dcid: Any = {} if offer.dcid is None else {"dcid": offer.dcid}
+    call = await client.calls.create(sdp=offer.sdp, session=session, **dcid, **options)
+    return BegunCall(call.id, call.sdp, call.meta)
+
+
+async def _begin_live(
+    client: RealtimeSessionsClient, offer: Offer, session: Any, options: Any
+) -> BegunCall:
+    transport: Any = {"type": "webrtc", "sdp": offer.sdp}
+    if offer.dcid is not None:
+        transport["dcid"] = offer.dcid
+    begun = await client.live.create(session=session, transport=transport, **options)
+    try:
+        session_id = checked_session_id(begun.session.id)
+    except ParameterError:
+        session_id = None
+    return BegunCall(session_id, begun.transport.sdp, begun.meta)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAPI:
+    """How calls begin and end at one of the provider's APIs."""
+
+    endpoint: str
+    """The endpoint that the provider must have: a key of `Provider.paths`."""
+    maximum: float
+    """After how many seconds the provider itself ends a call."""
+    begin: Callable[[RealtimeSessionsClient, Offer, Any, Any], Awaitable[BegunCall]]
+    """Trades an offer."""
+    hang_up: Callable[[RealtimeSessionsClient, str], Awaitable[None]]
+    """Hangs up a call."""
+
+
+APIS: Final[Mapping[SessionAPI, ProviderAPI]] = {
+    "realtime": ProviderAPI(
+        "calls",
+        3600,
+        _begin_realtime,
+        lambda client, call_id: client.calls.hangup(call_id, timeout=_HANG_UP_SECONDS),
+    ),
+    "live": ProviderAPI(
+        "live",
+        7200,
+        _begin_live,
+        lambda client, call_id: client.live.sessions.hangup(call_id, timeout=_HANG_UP_SECONDS),
+    ),
+}
+"""The APIs of calls."""
+
+
 class ProviderCalls:
     """Begins and hangs up calls with the server's key.
 
     Raises `ConfigurationError` when the provider has no calls, or the session is no call's.
     """
 
-    maximum: float = MAX_SECONDS
-    """After how many seconds the provider itself ends a call."""
-
     def __init__(self, clients: ClientSource, plan: SessionPlan) -> None:
         if plan.session.get("type", "realtime") != "realtime":
             message = "session: a call needs a realtime session, not a transcription session"
             raise ConfigurationError(message)
+        self.api: SessionAPI = plan.api
+        """The API of the calls that begin here."""
+        self.maximum: float = APIS[plan.api].maximum
+        """After how many seconds the provider itself ends a call."""
         if clients.passed is not None:
-            clients.passed.provider.url("calls")
+            clients.passed.provider.url(APIS[plan.api].endpoint)
         self._clients = clients
         self._plan = plan
         self._original: RealtimeSessionsClient | None = None
@@ -83,18 +154,19 @@ class ProviderCalls:
 
     async def trade(
         self, offer: Offer, chosen: Mapping[str, Choice], safety_identifier: str | None
-    ) -> RealtimeCall:
+    ) -> BegunCall:
         """Return the call that the provider begins for an offer; raises `RealtimeError`."""
-        options: dict[str, Any] = {} if offer.dcid is None else {"dcid": offer.dcid}
-        if safety_identifier is not None:
-            options["safety_identifier"] = safety_identifier
-        session: Any = self._plan.nested(chosen)
-        return await self._client().calls.create(sdp=offer.sdp, session=session, **options)
+        options = {} if safety_identifier is None else {"safety_identifier": safety_identifier}
+        session = self._plan.of_call(chosen)
+        return await APIS[self.api].begin(self._client(), offer, session, options)
 
-    async def hang_up(self, provider_id: str) -> HangUp:
-        """Hang up once, within 3 seconds. Raises nothing."""
+    async def hang_up(self, provider_id: str, api: SessionAPI) -> HangUp:
+        """Hang up once, within 3 seconds. Raises nothing.
+
+        With Redis a call may be of the other API: another service began it.
+        """
         try:
-            await self._client().calls.hangup(provider_id, timeout=_HANG_UP_SECONDS)
+            await APIS[api].hang_up(self._client(), provider_id)
         except NotFoundError:
             return HangUp("not_found")
         except RealtimeError as error:

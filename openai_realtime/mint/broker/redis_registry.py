@@ -246,6 +246,7 @@ def _fields(call: CallRecord) -> dict[str, object]:
     fields: dict[str, object] = {
         "id": call.id,
         "principal": call.principal,
+        "api": call.api,
         "left": _micros(call.deadline - now),
         "has_slot": call.has_slot,
     }
@@ -263,7 +264,8 @@ def _fields(call: CallRecord) -> dict[str, object]:
 def _call(fields: Mapping[str, Any]) -> CallRecord:
     """Return the call that the script describes."""
     now = time.monotonic()
-    call = CallRecord(fields["id"], fields["principal"], now + fields["left"] / MICROSECONDS)
+    deadline = now + fields["left"] / MICROSECONDS
+    call = CallRecord(fields["id"], fields["principal"], deadline, fields["api"])
     call.has_slot = fields["has_slot"]
     if "provider_id" in fields:
         call.provider_id = fields["provider_id"]

@@ -23,6 +23,8 @@ from starlette.routing import Route
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from openai_realtime.dialects import SessionAPI
+
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -73,6 +75,8 @@ class PageSettings:
     heartbeats, and hangs up there. Default: no."""
     transcription_model: str | None = None
     """The model that transcribes what the person says, or None: the session has none."""
+    api: SessionAPI = "realtime"
+    """The API of the calls. GPT-Live needs `has_broker`, and transcribes by itself."""
 
     @property
     def transcription_price(self) -> str:
@@ -113,6 +117,7 @@ def _index(settings: PageSettings) -> str:
         access="token" if settings.asks_for_token else "open",
         mock=settings.mock,
         broker="on" if settings.has_broker else "off",
+        api=settings.api,
         transcription="off" if model is None else "on",
         transcription_model=html.escape(model or ""),
         biller="The provider" if settings.mock == "none" else "A real provider",

@@ -111,6 +111,14 @@ def test_what_follows_an_attempt_to_hang_up(
     assert call.has_slot is (outcome != "not_found")
 
 
+def test_a_gpt_live_session_lasts_longer() -> None:
+    call = running(max_duration=7200.0, provider_maximum=7200.0)
+    assert call.due == NOW + 7200
+    call.ask_to_end("server", NOW + 3600)
+    assert not call.has_ended("failed", NOW + 3600, None)
+    assert call.has_ended("failed", NOW + 7200, None)
+
+
 def test_the_waits_add_up_to_the_time_in_which_a_call_must_be_set_up() -> None:
     call, now = running(), NOW + 0.5
     call.ask_to_end("page", now)

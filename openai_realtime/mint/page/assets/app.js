@@ -113,8 +113,8 @@ function connect() {
   statistics.clear();
   clock.clear();
   levels.start();
-  const isByService = document.body.dataset.broker === "on";
-  call = new Call((name, detail) => HANDLERS[name](detail), { isByService });
+  const { broker, api } = document.body.dataset;
+  call = new Call((name, detail) => HANDLERS[name](detail), { isByService: broker === "on", isLive: api === "live" });
   call.start(token);
 }
 

@@ -2,11 +2,13 @@
 // does not use the page.
 
 import {
-  CallError, HUNG_UP, NETWORK_LOST, NO_MICROPHONE_HERE, NO_PATH, TIME_OVER, answerError, microphoneError,
+  CallError, HUNG_UP, NETWORK_LOST, NOT_PERMITTED, NO_MICROPHONE_HERE, NO_PATH, TIME_OVER, answerError, microphoneError,
 } from "./errors.js";
 import { TIMEOUT, beginCall, beginServiceCall } from "./signalling.js";
 
 const CHANNEL = "oai-events";
+const STARTED = new Set(["session.created", "session.started"]);
+const CLOSING = 1000; // milliseconds in which a last event is sent
 
 export class Call {
   #emit;
@@ -19,12 +21,17 @@ export class Call {
   #begin;
   #address = null;
   #endsAt = Infinity; // in performance.now()
+  #isLive;
 
   wasConnected = false;
 
-  /** `isByService`: whether the service begins the call, or the page with a secret. */
-  constructor(emit, { isByService }) {
+  /**
+   * `isByService`: whether the service begins the call, or the page with a secret. `isLive`: whether it
+   * is a GPT-Live session, which may hide from the page how it began.
+   */
+  constructor(emit, { isByService, isLive }) {
     this.#begin = isByService ? beginServiceCall : beginCall;
+    this.#isLive = isLive;
     this.#emit = (name, detail) => { if (!this.#ended.signal.aborted) emit(name, detail); };
   }
 
@@ -59,6 +66,8 @@ export class Call {
 
   set muted(isMuted) {
     for (const track of this.#microphone?.getAudioTracks() ?? []) track.enabled = !isMuted;
+    // The model would take silence for a pause of the person.
+    if (this.#isLive) this.send({ type: `session.input_audio.${isMuted ? "mute" : "unmute"}` });
   }
 
   send(event) {
@@ -68,14 +77,24 @@ export class Call {
   }
 
   /** End it; `isLeaving`: the page is being closed. */
-  end({ isLeaving = false } = {}) {
+  async end({ isLeaving = false } = {}) {
     this.#ended.abort();
-    if (isLeaving) this.#address?.hangUpOnLeaving();
-    else this.#address?.hangUp();
+    for (const track of this.#microphone?.getTracks() ?? []) track.stop();
+    const address = this.#address;
     this.#address = null;
+    if (isLeaving) address?.hangUpOnLeaving();
+    else if (address !== null) await this.#hangUp(address);
     this.#channel?.close();
     this.#connection?.close();
-    for (const track of this.#microphone?.getTracks() ?? []) track.stop();
+  }
+
+  async #hangUp(address) {
+    const isHungUp = address.hangUp();
+    // GPT-Live counts a peer that has gone as lost: so the service ends the session first.
+    if (!this.#isLive || await isHungUp || this.#channel.readyState !== "open") return;
+    // The service is out of reach: the session ends itself.
+    this.#channel.send(JSON.stringify({ type: "session.close" }));
+    await new Promise((resolve) => setTimeout(resolve, CLOSING));
   }
 
   stats() { return this.#connection?.getStats() ?? Promise.resolve(new Map()); }
@@ -93,8 +112,22 @@ export class Call {
     connection.onconnectionstatechange = () => this.#changeState(connection.connectionState);
     const channel = this.#channel = connection.createDataChannel(CHANNEL);
     channel.onmessage = ({ data }) => this.#receive(data);
-    channel.onclose = () => this.#fail(performance.now() < this.#endsAt - 1000 ? HUNG_UP : TIME_OVER);
+    channel.onopen = () => { if (this.#isLive) this.#start({ model: "GPT-Live" }); };
+    channel.onclose = () => this.#fail(this.#reasonOfEnd());
     return connection;
+  }
+
+  #start(session) {
+    this.#emit("ready", { milliseconds: performance.now() - this.#startedAt });
+    if (session?.model) this.#emit("model", session.model);
+    // The server's clock: the browser's may be wrong. Many servers send 0.
+    const limit = session?.expires_at - Date.now() / 1000 - this.#clockOffset;
+    if (limit > 0) this.#emit("limit", limit);
+  }
+
+  #reasonOfEnd(reason) {
+    if (reason === "content") return NOT_PERMITTED;
+    return reason === "expired" || performance.now() >= this.#endsAt - 1000 ? TIME_OVER : HUNG_UP;
   }
 
   #changeState(state) {
@@ -111,14 +144,9 @@ export class Call {
   #receive(data) {
     let event;
     try { event = JSON.parse(data); } catch { return; }
-    if (event.type === "session.created") {
-      this.#emit("ready", { milliseconds: performance.now() - this.#startedAt });
-      if (event.session?.model) this.#emit("model", event.session.model);
-      // The server's clock: the browser's may be wrong. Many servers send 0.
-      const limit = event.session?.expires_at - Date.now() / 1000 - this.#clockOffset;
-      if (limit > 0) this.#emit("limit", limit);
-    }
+    if (STARTED.has(event.type)) this.#start(event.session);
     this.#emit("received", event);
+    if (event.type === "session.closed") this.#fail(this.#reasonOfEnd(event.reason));
   }
 }
 

@@ -107,6 +107,9 @@ export const NETWORK_LOST = new CallError(
   "Check the network, and connect again.",
 );
 export const TIME_OVER = new CallError("The call’s time is over.", "Connect again to continue.");
+export const NOT_PERMITTED = new CallError(
+  "The provider ended the call because of its content.", "Connect again, and speak of something else.",
+);
 export const HUNG_UP = new CallError("The server ended the call.", "Connect again to continue.");
 
 export function answerError(sdp) {

@@ -17,6 +17,8 @@ const DONE = new Set([
   "response.output_text.done", "response.text.done",
   `${TRANSCRIPTION}.completed`,
 ]);
+const SPOKEN = { "session.input_transcript.delta": "user", "session.output_transcript.delta": "assistant" };
+const PAUSE = 2000; // milliseconds between the words of two lines
 const byId = (id) => document.getElementById(id);
 
 function element(tag, className, text = "") {
@@ -51,15 +53,17 @@ function readTranscript(event) {
 export class TranscriptPanel {
   #box = byId("transcript");
   #lines = new Map();
+  #spoken = new Map(); // of GPT-Live, by role: the line of the last words, and when they ended
 
   clear() {
     for (const { line } of this.#lines.values()) line.remove();
     this.#lines.clear();
+    this.#spoken.clear();
     byId("transcript-empty").hidden = false;
   }
 
   show(event) {
-    const entry = readTranscript(event);
+    const entry = Object.hasOwn(SPOKEN, event.type) ? this.#readSpoken(event) : readTranscript(event);
     if (entry === null) return;
     keepAtEnd(this.#box, () => {
       const { line, words } = this.#lines.get(entry.id) ?? this.#add(entry);
@@ -69,6 +73,15 @@ export class TranscriptPanel {
       line.hidden = words.textContent === "";
       if (!line.hidden) byId("transcript-empty").hidden = true;
     });
+  }
+
+  /** GPT-Live has no items: words belong to a line until a pause. Both may speak at once. */
+  #readSpoken({ type, event_id, delta, start_ms, end_ms }) {
+    const role = SPOKEN[type];
+    const last = this.#spoken.get(role);
+    const id = last !== undefined && start_ms - last.end < PAUSE ? last.id : event_id;
+    this.#spoken.set(role, { id, end: end_ms });
+    return { id, role, delta };
   }
 
   #add({ id, role }) {

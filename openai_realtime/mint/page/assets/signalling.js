@@ -4,6 +4,7 @@
 import { callError, mintError, serviceError, unreachableError } from "./errors.js";
 
 export const TIMEOUT = 20_000; // milliseconds, for each request and for ICE
+const HANG_UP = 5_000; // milliseconds: the service waits 3 s for the provider
 const HEARTBEAT = 15_000; // milliseconds between two heartbeats, or a third of the allowed silence
 
 /**
@@ -59,9 +60,10 @@ export class CallAddress {
     this.#timer = setInterval(() => this.#send("/heartbeat"), Math.min(HEARTBEAT, silence * 1000 / 3));
   }
 
+  /** Hang up; return whether the service has done it. */
   hangUp() {
     clearInterval(this.#timer);
-    this.#send("", { method: "DELETE" });
+    return this.#send("", { method: "DELETE", signal: AbortSignal.timeout(HANG_UP) });
   }
 
   /** Hang up while the page is closed. A beacon has no headers; the address alone is enough. */
@@ -72,7 +74,7 @@ export class CallAddress {
 
   #send(path, request) {
     // Without the network nothing arrives: the service hangs up when it hears no heartbeat.
-    fetch(`${this.#url}${path}`, { ...this.#request, ...request }).catch(() => {});
+    return fetch(`${this.#url}${path}`, { ...this.#request, ...request }).then(({ ok }) => ok, () => false);
   }
 }
 
