@@ -127,14 +127,14 @@ def test_what_the_page_may_send_and_receive(
 
 
 def test_the_page_chooses_only_what_is_listed(provider: MockRealtimeServer) -> None:
-    allow = {
+    allow: dict[str, list[Any]] = {
         "voice": ["marin", "cedar"],
         "model": ["gpt-live-1", "gpt-live-1.1"],
         "store": [True],
         "idle_timeout_s": [60],
         "instructions": ["Be brief."],
     }
-    session = {**LIVE, "audio": {"output": {"voice": {"id": "voice_1"}}}}
+    session: dict[str, Any] = {**LIVE, "audio": {"output": {"voice": {"id": "voice_1"}}}}
     with caller(provider, session=session, allow=allow, max_concurrent=2) as page:
         for name, value in [
             ("voice", "verse"),

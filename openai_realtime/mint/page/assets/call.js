@@ -8,7 +8,7 @@ import { TIMEOUT, beginCall, beginServiceCall } from "./signalling.js";
 
 const CHANNEL = "oai-events";
 const STARTED = new Set(["session.created", "session.started"]);
-const CLOSING = 1000; // milliseconds in which a last event is sent
+const CLOSING = 1000; // milliseconds in which a session closes
 
 export class Call {
   #emit;
@@ -90,10 +90,11 @@ export class Call {
 
   async #hangUp(address) {
     const isHungUp = address.hangUp();
-    // GPT-Live counts a peer that has gone as lost: so the service ends the session first.
-    if (!this.#isLive || await isHungUp || this.#channel.readyState !== "open") return;
-    // The service is out of reach: the session ends itself.
-    this.#channel.send(JSON.stringify({ type: "session.close" }));
+    if (!this.#isLive) return;
+    // The session closes first: GPT-Live counts a peer that has gone as lost.
+    if (!await isHungUp && this.#channel.readyState === "open") {
+      this.#channel.send(JSON.stringify({ type: "session.close" })); // the service is out of reach
+    }
     await new Promise((resolve) => setTimeout(resolve, CLOSING));
   }
 
