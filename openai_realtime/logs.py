@@ -10,12 +10,15 @@ import logging
 from functools import cache
 from typing import TYPE_CHECKING
 
+from openai_realtime.core.peer_text import visible
 from openai_realtime.environment import read_variable
+from openai_realtime.errors import RealtimeError
 
 if TYPE_CHECKING:
     from openai_realtime.core.events import Event, Listener
 
 logger: logging.Logger = logging.getLogger("openai_realtime")
+_MAX_CHARACTERS = 1000
 
 
 @cache
@@ -79,3 +82,14 @@ def log_event(event: Event) -> None:
             )
         case _:  # `CallStarted` and `PoolLevel` are not logged
             pass
+
+
+def describe(error: Exception) -> str:
+    """Return the text of an error for operators: one printable line of at most 1,000 characters.
+
+    For an error of this package it is the error's message, which holds no secret: for a provider's
+    error that is the status, code and message. For any other error it is the name of its type.
+    """
+    if not isinstance(error, RealtimeError):
+        return type(error).__name__
+    return visible(" ".join(str(error)[:_MAX_CHARACTERS].split()))

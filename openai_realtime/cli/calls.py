@@ -207,7 +207,9 @@ def list_(*, options: ListOptions) -> None:
     """
     calls = anyio.run(_running, options.storage)
     if options.json:
-        output.write_json(json.dumps([asdict(call) for call in calls], indent=2))
+        # Only the process that began a call knows its principal.
+        members = [{k: v for k, v in asdict(call).items() if k != "principal"} for call in calls]
+        output.write_json(json.dumps(members, indent=2))
         return
     for call in calls:
         seconds = f"{call.seconds:8.0f} s  {call.seconds_left:8.0f} s left"
@@ -215,7 +217,7 @@ def list_(*, options: ListOptions) -> None:
 
 
 async def _running(storage: str) -> list[RunningCall]:
-    from openai_realtime.mint.broker.calls import running_call  # noqa: PLC0415 - needs the extra `mint`
+    from openai_realtime.mint.broker.events import running_call  # noqa: PLC0415 - needs the extra `mint`
     from openai_realtime.mint.broker.redis_registry import operators_registry  # noqa: PLC0415
 
     async with operators_registry(storage) as registry:

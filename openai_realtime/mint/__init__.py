@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from openai_realtime.lazy_imports import lazy_names, missing_package
 
 try:
+    from openai_realtime.client_source import ClientOrFactory
     from openai_realtime.mint.app import CallEndpoint, call_endpoint, mint_app, mint_endpoint
     from openai_realtime.mint.authorization import Authorize, Refused
-    from openai_realtime.mint.broker.calls import Calls, RunningCall
-    from openai_realtime.mint.broker.events import CallEvent, OnCall
+    from openai_realtime.mint.broker.calls import Calls
+    from openai_realtime.mint.broker.events import CallEvent, OnCall, RunningCall
     from openai_realtime.mint.broker.registry import RegistryUnavailableError
-    from openai_realtime.mint.client_source import ClientOrFactory
     from openai_realtime.mint.endpoint import MintEndpoint
     from openai_realtime.mint.options import (
         CallOptions,
@@ -32,6 +32,7 @@ try:
     )
     from openai_realtime.mint.secret_issuer import PooledResponse, SecretSource
     from openai_realtime.mint.wsgi import wsgi_endpoint
+    from openai_realtime.on_sideband import OnSideband, ThreadSideband
 except ModuleNotFoundError as _error:
     raise missing_package(
         _error, __name__, {"prometheus_client", "starlette"}, extra="mint"
@@ -53,12 +54,14 @@ __all__ = [
     "MintEndpoint",
     "MintOptions",
     "OnCall",
+    "OnSideband",
     "PooledResponse",
     "Refused",
     "RegistryUnavailableError",
     "RunningCall",
     "SecretSource",
     "ServiceOptions",
+    "ThreadSideband",
     "call_endpoint",
     "django_view",
     "mint_app",

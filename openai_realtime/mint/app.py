@@ -14,15 +14,20 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from openai_realtime.asgi import LingeringClose
+from openai_realtime.client_source import ClientOrFactory, ClientSource
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint.authorization import Authorizer, Pseudonyms
-from openai_realtime.mint.broker.broker import Broker, CallSettings
+from openai_realtime.mint.broker.broker import Broker
 from openai_realtime.mint.broker.calls import Calls
 from openai_realtime.mint.broker.events import CallListener, CallMetrics
 from openai_realtime.mint.broker.provider_calls import ProviderCalls
-from openai_realtime.mint.broker.registry import CallLimits, MemoryRegistry, Registry
+from openai_realtime.mint.broker.registry import (
+    CallLimits,
+    CallSettings,
+    MemoryRegistry,
+    Registry,
+)
 from openai_realtime.mint.broker.routes import call_routes
-from openai_realtime.mint.client_source import ClientOrFactory, ClientSource
 from openai_realtime.mint.cors import CorsPolicy
 from openai_realtime.mint.endpoint import MintEndpoint, NoSecretEndpoint
 from openai_realtime.mint.http_endpoint import EndpointSettings
@@ -47,6 +52,7 @@ from openai_realtime.mint.request_body import Choices
 from openai_realtime.mint.secret_issuer import SecretIssuer, check_pool, connect_url
 from openai_realtime.mint.session_plan import CHOICES, SessionPlan
 from openai_realtime.mint.telemetry import METRICS_CONTENT_TYPE, Metrics
+from openai_realtime.on_sideband import SidebandRunner
 from openai_realtime.providers import MAX_LIFETIME
 
 if TYPE_CHECKING:
@@ -252,10 +258,12 @@ def _call_endpoint(parts: _Parts, options: CallOptions) -> CallEndpoint:
         ends_oldest=options.get("at_limit") == "end_oldest",
     )
     registry = registry_of(parts.limiter.storage, limits)
+    on_sideband = options.get("on_sideband")
     settings = CallSettings(
         options.get("max_duration", provider.maximum),
         options.get("heartbeat"),
         parts.sends_safety_identifier,
+        None if on_sideband is None else SidebandRunner(on_sideband),
     )
     metrics = CallMetrics(parts.settings.metrics, registry.table)
     listener = CallListener(options.get("on_call"))

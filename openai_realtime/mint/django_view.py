@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Unpack, cast
 
+from openai_realtime.client_source import ClientOrFactory
 from openai_realtime.lazy_imports import missing_package
-from openai_realtime.mint.client_source import ClientOrFactory
 from openai_realtime.mint.options import EndpointOptions
 from openai_realtime.mint.wsgi import ThreadedEndpoint
 

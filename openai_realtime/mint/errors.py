@@ -64,6 +64,7 @@ OTHER_PRINCIPAL: Final = ErrorCode(403, "forbidden", "This is not your call.")
 PROVIDER_BUSY: Final = ErrorCode(429, "provider_busy", "The voice service is busy. Wait a moment.")
 PROVIDER_DOWN: Final = ErrorCode(503, "provider_unavailable", "The voice service does not respond.")
 PROVIDER_FAILED: Final = ErrorCode(502, "provider_failed", "No voice session could be started.")
+BLOCKED: Final = ErrorCode(503, "blocked", "Voice sessions are not available now.")
 INTERNAL: Final = ErrorCode(500, "internal_error", "Something went wrong here.")
 
 BODY_LIMITS: Final[Mapping[int, ErrorCode]] = {408: TOO_SLOW, 413: TOO_LARGE}

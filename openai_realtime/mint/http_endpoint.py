@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from openai_realtime.asgi import BodyLimitError, BodyReceive, LingeringClose, replay_body
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
+from openai_realtime.logs import describe
 from openai_realtime.mint.authorization import Authorizer, Pseudonyms, client_address
 from openai_realtime.mint.cors import EXPOSED, CorsPolicy
 from openai_realtime.mint.errors import (
@@ -24,7 +25,7 @@ from openai_realtime.mint.errors import (
     EndpointError,
     method_not_allowed,
 )
-from openai_realtime.mint.telemetry import AccessEntry, Metrics, describe, logger
+from openai_realtime.mint.telemetry import AccessEntry, Metrics, logger
 
 _CLIENT_CLOSED_REQUEST: Final = 499
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from openai_realtime.core.base_url import URLObject
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.logs import describe
 from openai_realtime.mint.errors import TOO_BUSY, TOO_OFTEN, ErrorCode
-from openai_realtime.mint.telemetry import describe
 
 if TYPE_CHECKING:
     from openai_realtime.mint.redis_storage import RedisStorage

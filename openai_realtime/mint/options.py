@@ -15,6 +15,7 @@ from openai_realtime.mint.authorization import Authorize
 from openai_realtime.mint.broker.events import OnCall
 from openai_realtime.mint.request_body import Choice
 from openai_realtime.mint.secret_issuer import SecretSource
+from openai_realtime.on_sideband import OnSideband
 from openai_realtime.secret_pool import SyncSecretPool
 from openai_realtime.secrets import RedactedStr
 from openai_realtime.types.live import LiveSessionParam
@@ -134,6 +135,15 @@ class CallOptions(CommonOptions, AuthorizeOptions, total=False):
     """Is told when a call begins and when it ends, in the process that began or ended it. It is
     async, or a plain function, which runs on a thread. What it raises is logged, and after 5 s it
     is cancelled. Default: none."""
+    on_sideband: OnSideband | None
+    """Runs for each call, in the process that began it, with the call's sideband: for tools, a
+    greeting, or metering on your server. It takes the connected sideband (`AsyncSideband`), and, if
+    it has a second parameter, the `RunningCall`. It is async, or a plain function, which runs on a
+    thread and gets a `ThreadSideband`. It ends with its call: 5 s later it is cancelled, and so it is
+    when the service shuts down. What it raises is logged, and the call goes on. When it returns, the
+    sideband stays open until the call ends. When the provider closes it, because the browser left,
+    the call ends here too, with the reason `peer_left`. At most 500 run at once in a process; a call
+    above that has no sideband. Needs the extra `sideband`. Default: none."""
 
 
 class ServiceOptions(MintOptions, CallOptions, total=False):

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final, cast
 import anyio
 
 from openai_realtime.client import RealtimeSessionsClient
+from openai_realtime.client_source import ClientSource
 from openai_realtime.errors import RealtimeError
-from openai_realtime.mint.client_source import ClientSource
+from openai_realtime.logs import describe
 from openai_realtime.mint.limiter import LimiterUnavailableError
-from openai_realtime.mint.telemetry import describe, logger
+from openai_realtime.mint.telemetry import logger
 from openai_realtime.transports.httpx_client import AsyncHttpxEngine
 
 if TYPE_CHECKING:

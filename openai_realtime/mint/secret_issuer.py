@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from openai_realtime.background import Background
 from openai_realtime.client import RealtimeSessionsClient
+from openai_realtime.client_source import ClientSource
 from openai_realtime.core.meta import ResponseMeta
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS
 from openai_realtime.errors import ConfigurationError
-from openai_realtime.mint.background import Background
-from openai_realtime.mint.client_source import ClientSource
+from openai_realtime.logs import describe
 from openai_realtime.mint.request_body import Choice
 from openai_realtime.mint.session_plan import SessionPlan
-from openai_realtime.mint.telemetry import describe, logger
+from openai_realtime.mint.telemetry import logger
 from openai_realtime.resources import sessions
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.types.base import RequestOptions

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from openai_realtime.core.peer_text import visible
 from openai_realtime.errors import APIError, RealtimeError
+from openai_realtime.logs import describe
 
 if TYPE_CHECKING:
     from openai_realtime.core.meta import ResponseMeta
 
 logger: logging.Logger = logging.getLogger("openai_realtime.mint")
-_MAX_CHARACTERS = 1000
 
 METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -33,17 +32,6 @@ _SAMPLES: Final = (
     f"{_DURATION}_sum",
     f"{_DURATION}_count",
 )
-
-
-def describe(error: Exception) -> str:
-    """Return the text of an error for operators: one printable line of at most 1,000 characters.
-
-    For an error of this package it is the error's message, which holds no secret: for a provider's
-    error that is the status, code and message. For any other error it is the name of its type.
-    """
-    if not isinstance(error, RealtimeError):
-        return type(error).__name__
-    return visible(" ".join(str(error)[:_MAX_CHARACTERS].split()))
 
 
 @dataclass(slots=True)

@@ -17,23 +17,27 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from http import HTTPStatus
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from openai_realtime.client_source import ClientOrFactory
 from openai_realtime.mint.app import mint_endpoint
-from openai_realtime.mint.client_source import ClientOrFactory
+from openai_realtime.mint.errors import BLOCKED
 from openai_realtime.mint.options import EndpointOptions
 from openai_realtime.mint.request_body import MAX_BODY_BYTES
+from openai_realtime.mint.telemetry import logger
 
 if TYPE_CHECKING:
     from openai_realtime.mint.endpoint import MintEndpoint
 
 T = TypeVar("T")
 _CLOSE_SECONDS = 2.0
+_BLOCKED_SECONDS = 10.0
+"""After how long an event loop that does not run counts as blocked."""
 _SCOPE_KEY = "openai_realtime.request"
 # These two are without HTTP_ in an environment (PEP 3333): so a client sent them with an underscore.
 _FORGED = frozenset({"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"})
@@ -59,7 +63,8 @@ def wsgi_endpoint(
     limits, unless `storage` is Redis. WSGI does not tell when a browser disconnects: a secret is
     minted all the same. If `client` is a callable, each process makes its client at the first
     request and closes it when the process ends. A client that is passed in must not be used on
-    another event loop. It does not run under gevent's or eventlet's patches.
+    another event loop. It does not run under gevent's or eventlet's patches. A request whose event loop
+    is blocked for 10 seconds is refused with 503 (`blocked`).
 
     Raises `ConfigurationError` when an option is missing or unusable.
     """
@@ -96,10 +101,13 @@ class ThreadWork:
         self._orders.put((function, result))
         return await asyncio.wrap_future(result)
 
-    def wait(self, response: Future[T]) -> T:
-        """Run what is ordered until `response` is done, and return its result."""
+    def wait(self, response: Future[T], loop: asyncio.AbstractEventLoop) -> T:
+        """Run what is ordered until `response` is done, and return its result.
+
+        Raises `TimeoutError` when the event loop does not run any more: something blocks it.
+        """
         response.add_done_callback(lambda _: self._orders.put(None))
-        while (order := self._orders.get()) is not None:
+        while (order := self._next_order(loop)) is not None:
             function, result = order
             # It may have been cancelled: `authorize` has 15 s, and this thread may have waited.
             if result.set_running_or_notify_cancel():
@@ -108,6 +116,18 @@ class ThreadWork:
                 except Exception as error:  # noqa: BLE001 - raised where the function was ordered
                     result.set_exception(error)
         return response.result()
+
+    def _next_order(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> tuple[Callable[[object], object], Future[object]] | None:
+        while True:
+            has_run = threading.Event()
+            loop.call_soon_threadsafe(has_run.set)
+            try:
+                return self._orders.get(timeout=_BLOCKED_SECONDS)
+            except Empty:
+                if not has_run.is_set():
+                    raise TimeoutError from None
 
 
 class ThreadedEndpoint:
@@ -143,8 +163,21 @@ class ThreadedEndpoint:
         scope[_SCOPE_KEY] = work
         content = _read(environ, body)
         loop = self._started()
-        response = self._endpoint.respond(Request(scope), content)
-        return work.wait(asyncio.run_coroutine_threadsafe(response, loop))
+        response = asyncio.run_coroutine_threadsafe(
+            self._endpoint.respond(Request(scope), content), loop
+        )
+        try:
+            return work.wait(response, loop)
+        except TimeoutError:
+            response.cancel()
+            logger.error(
+                "The event loop of the mint endpoint has not run for %g s: something blocks it, such "
+                "as an async api_key callable that waits without await",
+                _BLOCKED_SECONDS,
+            )
+            headers = {"Cache-Control": "no-store", "Retry-After": f"{_BLOCKED_SECONDS:.0f}"}
+            refusal = {"error": BLOCKED.name, "message": BLOCKED.message}
+            return JSONResponse(refusal, BLOCKED.status, headers)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._locks.setdefault(os.getpid(), threading.Lock()):

@@ -11,9 +11,17 @@ from openai_realtime.lazy_imports import lazy_names
 if TYPE_CHECKING:
     from openai_realtime.resources.calls import AsyncCalls, Calls
     from openai_realtime.resources.client_secrets import AsyncClientSecrets, ClientSecrets
-    from openai_realtime.resources.live import AsyncLive, AsyncLiveSessions, Live, LiveSessions
+    from openai_realtime.resources.live import (
+        AsyncLive,
+        AsyncLiveSessions,
+        AsyncLiveSidebands,
+        Live,
+        LiveSessions,
+        LiveSidebands,
+    )
     from openai_realtime.resources.models import AsyncModels, Models
     from openai_realtime.resources.sessions import AsyncSessions, Sessions
+    from openai_realtime.resources.sideband import AsyncSideband, Sideband
     from openai_realtime.resources.transcription_sessions import (
         AsyncTranscriptionSessions,
         TranscriptionSessions,
@@ -25,16 +33,20 @@ __all__ = [
     "AsyncClientSecrets",
     "AsyncLive",
     "AsyncLiveSessions",
+    "AsyncLiveSidebands",
     "AsyncModels",
     "AsyncSessions",
+    "AsyncSideband",
     "AsyncTranscriptionSessions",
     "AsyncTranslations",
     "Calls",
     "ClientSecrets",
     "Live",
     "LiveSessions",
+    "LiveSidebands",
     "Models",
     "Sessions",
+    "Sideband",
     "TranscriptionSessions",
     "Translations",
 ]
@@ -45,9 +57,17 @@ if not TYPE_CHECKING:  # pragma: no branch
         {
             "resources.calls": ("AsyncCalls", "Calls"),
             "resources.client_secrets": ("AsyncClientSecrets", "ClientSecrets"),
-            "resources.live": ("AsyncLive", "AsyncLiveSessions", "Live", "LiveSessions"),
+            "resources.live": (
+                "AsyncLive",
+                "AsyncLiveSessions",
+                "AsyncLiveSidebands",
+                "Live",
+                "LiveSessions",
+                "LiveSidebands",
+            ),
             "resources.models": ("AsyncModels", "Models"),
             "resources.sessions": ("AsyncSessions", "Sessions"),
+            "resources.sideband": ("AsyncSideband", "Sideband"),
             "resources.transcription_sessions": (
                 "AsyncTranscriptionSessions",
                 "TranscriptionSessions",

@@ -1,4 +1,4 @@
-"""`client.live`: starts a GPT-Live session by WebRTC; accepts, rejects, refers or hangs up one.
+"""`client.live`: starts a GPT-Live session by WebRTC; accepts, rejects, refers, hangs up, or joins one.
 
 Rule for this file: no request is repeated unless it was certainly not sent, or the server permits
 it, because each request starts or changes a session that is paid for.
@@ -6,6 +6,7 @@ it, because each request starts or changes a session that is paid for.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Unpack, cast
@@ -23,6 +24,7 @@ from openai_realtime.errors import (
     ConfigurationError,
     ParameterError,
 )
+from openai_realtime.providers import NO_QUERY
 from openai_realtime.resources import parameter_errors
 from openai_realtime.resources.parameters import (
     Parameters,
@@ -36,11 +38,16 @@ from openai_realtime.resources.requests import (
 )
 from openai_realtime.resources.resource import AsyncResource, SyncResource, takes
 from openai_realtime.resources.responses import read_nothing
+from openai_realtime.resources.sideband import AsyncSideband, Sideband
+from openai_realtime.resources.sideband_protocol import LiveProtocol, handshake_call
 from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
+from openai_realtime.transports.websocket import UpgradedResponse
 from openai_realtime.types.call import CallHangupParameters, CallReferParameters
 from openai_realtime.types.live import (
     LiveAcceptParameters,
     LiveAcceptParams,
+    LiveConnectParameters,
+    LiveConnectParams,
     LiveCreateParameters,
     LiveCreateParams,
     LiveCreateResponse,
@@ -65,6 +72,7 @@ _ACTION_HINTS: Mapping[int | str, str] = dict.fromkeys(
     (404, NO_ENDPOINT), "The session has ended, or session_id is wrong"
 )
 
+_CONNECT = Parameters(LiveConnectParameters)
 CREATE = Parameters(LiveCreateParameters, parameter_errors.LIVE)
 ACTIONS = {
     "accept": Parameters(LiveAcceptParameters, parameter_errors.LIVE_ACCEPT),
@@ -114,6 +122,18 @@ def action_call(
     )
 
 
+def connect_session(
+    configuration: Configuration, session_id: str, params: Mapping[str, object]
+) -> Call[UpgradedResponse]:
+    """Return the handshake of `live.sideband.connect`."""
+    arguments = CallArguments.split(configuration, params)
+    parameters = _CONNECT.validate(arguments.parameters)
+    query = {name: json.dumps(value) for name, value in parameters.items()}
+    url = _url(configuration, checked_session_id(session_id), "attach", query=query)
+    hint = "The session has ended, session_id is wrong, or it belongs to another project"
+    return handshake_call("live.sideband.connect", arguments, url, hint)
+
+
 def checked_session_id(session_id: object) -> str:
     """Return a session's id; raises `ParameterError` for what cannot be a part of a URL's path."""
     if isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id):
@@ -122,12 +142,12 @@ def checked_session_id(session_id: object) -> str:
     raise ParameterError(message, param="session_id")
 
 
-def _url(configuration: Configuration, *below: str) -> str:
+def _url(configuration: Configuration, *below: str, query: Mapping[str, str] = NO_QUERY) -> str:
     provider = configuration.provider
     if "live" not in provider.paths:
         message = f"{provider.name} has no GPT-Live: OpenAI and Azure OpenAI have it"
         raise ConfigurationError(message)
-    return provider.url("live", *below)
+    return provider.url("live", *below, query=query)
 
 
 def _session_parameters(
@@ -247,15 +267,66 @@ class LiveSessions(SyncResource):
         self._driver.run(action_call(self._configuration, "hangup", session_id, params))
 
 
+class AsyncLiveSidebands(AsyncResource):
+    """`client.live.sideband` of the async client."""
+
+    @takes(LiveConnectParams)
+    def connect(self, session_id: str, **params: Unpack[LiveConnectParams]) -> AsyncSideband:
+        """Join a running session as a server: its sideband, `{base_url}/live/sessions/…/attach`.
+
+            async with client.live.sideband.connect(session_id=session_id) as sideband:
+                async for event in sideband:
+                    ...
+
+        Returns a context manager, which connects when its block begins: it sends events and iterates
+        over those that come (`AsyncSideband`), until `session.closed` or the end of the connection. The
+        server repeats the last 3 seconds of events: join soon after `create` or `accept`. A 404 is
+        tried again for 5 seconds: the session may not be set up yet. The options are those of
+        `accept`, without `extra_body`; `timeout` limits each handshake. Needs the extra `sideband`.
+
+        Raises `ParameterError` for an unusable `session_id`, and `ConfigurationError` for a provider
+        without GPT-Live; its block raises what `live.create` raises.
+        """
+        call = connect_session(self._configuration, session_id, params)
+        return AsyncSideband(self._driver, self._configuration, call, LiveProtocol())
+
+
+class LiveSidebands(SyncResource):
+    """`client.live.sideband` of the sync client."""
+
+    @takes(LiveConnectParams)
+    def connect(self, session_id: str, **params: Unpack[LiveConnectParams]) -> Sideband:
+        """Join a running session as a server: its sideband, `{base_url}/live/sessions/…/attach`.
+
+            with client.live.sideband.connect(session_id=session_id) as sideband:
+                for event in sideband:
+                    ...
+
+        Returns a context manager, which connects when its block begins: it sends events and iterates
+        over those that come (`Sideband`), until `session.closed` or the end of the connection. The
+        server repeats the last 3 seconds of events: join soon after `create` or `accept`. A 404 is
+        tried again for 5 seconds: the session may not be set up yet. The options are those of
+        `accept`, without `extra_body`; `timeout` limits each handshake. Needs the extra `sideband`.
+
+        Raises `ParameterError` for an unusable `session_id`, and `ConfigurationError` for a provider
+        without GPT-Live; its block raises what `live.create` raises.
+        """
+        call = connect_session(self._configuration, session_id, params)
+        return Sideband(self._driver, self._configuration, call, LiveProtocol())
+
+
 class AsyncLive(AsyncResource):
     """`client.live` of the async client."""
 
     sessions: AsyncLiveSessions
     """Sessions by their ids: `accept`, `reject`, `refer`, `hangup`."""
+    sideband: AsyncLiveSidebands
+    """The sidebands of running sessions: `connect`."""
 
     def __init__(self, driver: AsyncDriver, configuration: Configuration) -> None:
         super().__init__(driver, configuration)
         self.sessions = AsyncLiveSessions(driver, configuration)
+        self.sideband = AsyncLiveSidebands(driver, configuration)
 
     @takes(LiveCreateParams)
     async def create(self, /, **params: Unpack[LiveCreateParams]) -> LiveCreateResponse:
@@ -291,10 +362,13 @@ class Live(SyncResource):
 
     sessions: LiveSessions
     """Sessions by their ids: `accept`, `reject`, `refer`, `hangup`."""
+    sideband: LiveSidebands
+    """The sidebands of running sessions: `connect`."""
 
     def __init__(self, driver: SyncDriver, configuration: Configuration) -> None:
         super().__init__(driver, configuration)
         self.sessions = LiveSessions(driver, configuration)
+        self.sideband = LiveSidebands(driver, configuration)
 
     @takes(LiveCreateParams)
     def create(self, /, **params: Unpack[LiveCreateParams]) -> LiveCreateResponse:

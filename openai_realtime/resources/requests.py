@@ -86,7 +86,10 @@ class CallArguments(NamedTuple):
             return self.configuration.timeout.with_total(self.options["timeout"])
 
     def get(self, url: str) -> Request:
-        """Return a GET request; raises `ParameterError` when an option is wrong."""
+        """Return a GET request; raises `ParameterError` when an option is wrong.
+
+        No option replaces what the query of `url` says: it may name a call.
+        """
         return self._request("GET", url, b"", None, b"application/json")
 
     def post(
@@ -112,13 +115,13 @@ class CallArguments(NamedTuple):
         if content_type is not None:
             framing = (*framing, (b"Content-Type", content_type))
         headers, query = self.configuration.headers + framing, self.configuration.query
+        extra_query: Additions = {}
         if self.options:
             headers = self._with_extra(headers)
             with _errors_name("extra_query"):
                 extra_query = checked_query("extra_query", self.options.get("extra_query", {}))
-            query = {**query, **extra_query}
-        if query:
-            url = _with_query(url, query)
+        if query or extra_query:
+            url = _with_query(url, query, extra_query, keeps_own=method == "GET")
         loopback_only = self.configuration.provider.loopback_only
         return Request(method, url, headers, body, loopback_only=loopback_only)
 
@@ -177,9 +180,11 @@ def level_of_caller() -> int:
     return level
 
 
-def _with_query(url: str, query: Additions) -> str:
-    path, _, own = url.partition("?")
-    merged = {**dict(parse_qsl(own, keep_blank_values=True)), **query}
+def _with_query(url: str, query: Additions, extra_query: Additions, *, keeps_own: bool) -> str:
+    """Return the URL with the client's query, its own, and the call's: the last of a name counts."""
+    path, _, text = url.partition("?")
+    own = dict(parse_qsl(text, keep_blank_values=True))
+    merged = {**own, **query, **own, **extra_query, **(own if keeps_own else {})}
     encoded = urlencode({name: value for name, value in merged.items() if value is not None})
     return f"{path}?{encoded}" if encoded else path
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from socket import SHUT_RDWR
-from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self, cast
 
-from openai_realtime.core.exchange import Call
 from openai_realtime.errors import (
     APIConnectionError,
     APIError,
     APITimeoutError,
     NotFoundError,
 )
-from openai_realtime.resources.sideband_protocol import encode_event
-from openai_realtime.resources.sideband_session import SidebandSession, not_sent
+from openai_realtime.resources.sideband_protocol import checked_greeting, encode_event
+from openai_realtime.resources.sideband_session import (
+    BaseSideband,
+    lost_if_late,
+    lost_on_error,
+    ping,
+    text_frame,
+    websocket,
+)
 from openai_realtime.resources.tool_runner import DEFAULT_TIMEOUT, ToolRunner, Tools
 from openai_realtime.transports.drivers import AsyncDriver, SyncDriver
-from openai_realtime.transports.websocket import UpgradedResponse, WebSocketConnection
 from openai_realtime.types.sideband import (
     SidebandEvent,
-    SidebandUsage,
 )
 
 if TYPE_CHECKING:
-    from openai_realtime.configuration import Configuration
-    from openai_realtime.resources.sideband_protocol import SidebandProtocol
     from openai_realtime.transports.loop_engine import LoopConnection
-    from openai_realtime.transports.sockets import SocketConnection
     from openai_realtime.transports.sync_engine import SyncConnection
 
 PING_SECONDS: Final = 20.0
@@ -38,48 +38,16 @@ _SEND_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 
 
-D = TypeVar("D")
-S = TypeVar("S", bound="SocketConnection")
-
-
-class _BaseSideband(Generic[D, S]):
-    """The base of both sidebands: its driver, its session, and its connection while it has one."""
-
-    def __init__(
-        self,
-        driver: D,
-        configuration: Configuration,
-        call: Call[UpgradedResponse],
-        protocol: SidebandProtocol,
-    ) -> None:
-        self._driver = driver
-        self._session = SidebandSession(call, configuration, protocol)
-        self._socket: S | None = None
-
-    @property
-    def usage(self) -> SidebandUsage:
-        """What the call has used, as far as the iterated events say."""
-        return self._session.usage
-
-    def _close(self) -> None:
-        socket, self._socket = self._socket, None
-        self._session.is_closed = True
-        if socket is not None and not self._session.is_inherited:
-            socket.close()
-
-    def _drop(self, lost: S) -> None:
-        """Close a lost connection, and decide whether it is opened again."""
-        self._socket = None
-        lost.close()
-        self._session.lost()
-
-
-class AsyncSideband(_BaseSideband[AsyncDriver, "LoopConnection"]):
+class AsyncSideband(BaseSideband[AsyncDriver, "LoopConnection"]):
     """A running call's sideband: `async with client.calls.connect(call_id) as sideband`.
 
     `async for event in sideband` yields events until the call ends; `await sideband.send({…})` sends
     one. One task may iterate while others send. A connection that is lost is opened again while the
-    call lives; then the iterator yields a `Reconnected` event. It carries text only, no audio.
+    call lives; then the iterator yields a `Reconnected` event, which says for how long events may be
+    missing. It carries no audio: GPT-Live's audio events are left out.
+
+    Iterate all the time, such as by `run_tools`: at most 1,000 events wait, and then the server has to.
+    On trio, the server's pings get their pongs only while a task iterates; on asyncio, also meanwhile.
     """
 
     async def __aenter__(self) -> Self:
@@ -87,16 +55,53 @@ class AsyncSideband(_BaseSideband[AsyncDriver, "LoopConnection"]):
         try:
             await self._connect()
         except BaseException:
+            self._session.is_closed = True
             self._close()
             raise
         return self
 
     async def __aexit__(self, *_exc_info: object) -> None:
+        self._session.note_end()
+        try:
+            await self._disconnect()
+        finally:
+            self._session.is_closed = True
+
+    async def close(self, *, end_session: bool = False) -> None:
+        """Close the sideband: its iteration ends, and the call goes on.
+
+        With `end_session=True`, end the GPT-Live session before: `session.close` is sent, and
+        `session.closed` is awaited, for 15 seconds at most, so that `usage` is final. Raises
+        `ParameterError` for that in the Realtime API, whose calls end by `calls.hangup`, and
+        `APIConnectionError` when the event cannot be sent.
+        """
+        try:
+            if end_session:
+                await self.send(self._session.protocol.ending())
+                for seconds in self._session.waits_until_ended():
+                    await self._wait_or_receive(seconds)
+        finally:
+            self._session.note_end()
+            self._session.was_left = True
+            await self._disconnect()
+
+    async def _wait_or_receive(self, seconds: float) -> None:
+        session = self._session
+        if session.is_iterated:
+            await self._driver.sleep(seconds)
+            return
+        with session.iterating():
+            while session.next_event() is not None:
+                pass
+            if not session.has_ended:
+                await self._advance(seconds)
+
+    async def _disconnect(self) -> None:
         socket = self._socket
         try:
             if socket is not None and not self._session.is_inherited:
                 with suppress(APIConnectionError):
-                    await socket.write_out(_websocket(socket).send_close, _CLOSE_SECONDS)
+                    await socket.write_out(websocket(socket).send_close, _CLOSE_SECONDS)
         finally:
             self._close()
 
@@ -107,16 +112,20 @@ class AsyncSideband(_BaseSideband[AsyncDriver, "LoopConnection"]):
         session = self._session
         with session.iterating():
             while (event := session.next_event()) is None:
-                if session.has_ended:
+                if session.has_ended or session.was_left:
                     raise StopAsyncIteration
-                socket = self._socket
-                if socket is None:
-                    await self._reconnect()
-                elif _websocket(socket).close_code is None:
-                    await self._receive(socket)
-                else:
-                    self._drop(socket)
+                await self._advance(PING_SECONDS)
             return event
+
+    async def _advance(self, seconds: float) -> None:
+        """Receive for `seconds`, or open a lost connection again."""
+        socket = self._socket
+        if socket is None:
+            await self._reconnect()
+        elif websocket(socket).close_code is None:
+            await self._receive(socket, seconds)
+        else:
+            self._drop(socket)
 
     async def send(self, event: Mapping[str, object]) -> None:
         """Send an event, such as `{"type": "response.create"}`.
@@ -126,12 +135,16 @@ class AsyncSideband(_BaseSideband[AsyncDriver, "LoopConnection"]):
         """
         socket = self._session.checked(self._socket)
         text = encode_event(event)
-        with _lost_if_late(socket):
-            await socket.write_out(lambda: _text_frame(socket, text), _SEND_SECONDS)
+        with lost_if_late(socket):
+            await socket.write_out(lambda: text_frame(socket, text), _SEND_SECONDS)
 
     async def greet(self, instructions: str) -> None:
-        """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
-        await self.send(self._session.protocol.greeting(instructions))
+        """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`.
+
+        GPT-Live takes at most 500 tokens, and speaks when audio comes from the other side. Raises
+        what `send` raises, and `ParameterError` for what is not a text.
+        """
+        await self.send(self._session.protocol.greeting(checked_greeting(instructions)))
 
     async def run_tools(
         self,
@@ -152,14 +165,19 @@ class AsyncSideband(_BaseSideband[AsyncDriver, "LoopConnection"]):
         async. Raises what `on_event` raises, and what iterating raises.
         """
         runner = ToolRunner(self._session.protocol, tools, timeout)
-        await runner.answer_all(self, self.send, on_event)
+        await runner.answer_all(self, self._send_when_open, on_event)
 
-    async def _receive(self, socket: LoopConnection) -> None:
-        with _lost_on_error(socket):
+    async def _send_when_open(self, event: Mapping[str, object]) -> None:
+        for seconds in self._session.waits_until_open():
+            await self._driver.sleep(seconds)
+        await self.send(event)
+
+    async def _receive(self, socket: LoopConnection, seconds: float) -> None:
+        with lost_on_error(socket):
             try:
-                await socket.receive(PING_SECONDS)
+                await socket.receive(seconds)
             except APITimeoutError:
-                await socket.write_out(lambda: _ping(socket), _SEND_SECONDS)
+                await socket.write_out(lambda: ping(socket), _SEND_SECONDS)
 
     async def _reconnect(self) -> None:
         """Open the connection again, unless the call has ended meanwhile."""
@@ -177,18 +195,22 @@ class AsyncSideband(_BaseSideband[AsyncDriver, "LoopConnection"]):
                 await self._driver.sleep(self._session.delay_after(error))
             else:
                 socket = self._socket = cast("LoopConnection", response.connection)
-                self._session.connected(_websocket(socket))
-                with _lost_on_error(socket):
-                    await socket.write_out(_websocket(socket).reply, _SEND_SECONDS)
+                self._session.connected(websocket(socket))
+                with lost_on_error(socket):
+                    await socket.write_out(websocket(socket).reply, _SEND_SECONDS)
                 return
 
 
-class Sideband(_BaseSideband[SyncDriver, "SyncConnection"]):
+class Sideband(BaseSideband[SyncDriver, "SyncConnection"]):
     """A running call's sideband: `with client.calls.connect(call_id) as sideband`.
 
     `for event in sideband` yields events until the call ends; `sideband.send({…})` sends one. One
     thread may iterate while others send. A connection that is lost is opened again while the call
-    lives; then the iterator yields a `Reconnected` event. It carries text only, no audio.
+    lives; then the iterator yields a `Reconnected` event, which says for how long events may be
+    missing. It carries no audio: GPT-Live's audio events are left out.
+
+    Iterate all the time, such as by `run_tools`: at most 1,000 events wait, and then the server has to.
+    The server's pings get their pongs only while a thread iterates.
     """
 
     def __enter__(self) -> Self:
@@ -196,16 +218,53 @@ class Sideband(_BaseSideband[SyncDriver, "SyncConnection"]):
         try:
             self._connect()
         except BaseException:
+            self._session.is_closed = True
             self._close()
             raise
         return self
 
     def __exit__(self, *_exc_info: object) -> None:
+        self._session.note_end()
+        try:
+            self._disconnect()
+        finally:
+            self._session.is_closed = True
+
+    def close(self, *, end_session: bool = False) -> None:
+        """Close the sideband: its iteration ends, and the call goes on.
+
+        With `end_session=True`, end the GPT-Live session before: `session.close` is sent, and
+        `session.closed` is awaited, for 15 seconds at most, so that `usage` is final. Raises
+        `ParameterError` for that in the Realtime API, whose calls end by `calls.hangup`, and
+        `APIConnectionError` when the event cannot be sent.
+        """
+        try:
+            if end_session:
+                self.send(self._session.protocol.ending())
+                for seconds in self._session.waits_until_ended():
+                    self._wait_or_receive(seconds)
+        finally:
+            self._session.note_end()
+            self._session.was_left = True
+            self._disconnect()
+
+    def _wait_or_receive(self, seconds: float) -> None:
+        session = self._session
+        if session.is_iterated:
+            time.sleep(seconds)
+            return
+        with session.iterating():
+            while session.next_event() is not None:
+                pass
+            if not session.has_ended:
+                self._advance(seconds)
+
+    def _disconnect(self) -> None:
         socket = self._socket
         try:
             if socket is not None and not self._session.is_inherited:
                 with suppress(APIConnectionError):
-                    socket.write_out(_websocket(socket).send_close, _CLOSE_SECONDS)
+                    socket.write_out(websocket(socket).send_close, _CLOSE_SECONDS)
         finally:
             self._close()
 
@@ -216,16 +275,20 @@ class Sideband(_BaseSideband[SyncDriver, "SyncConnection"]):
         session = self._session
         with session.iterating():
             while (event := session.next_event()) is None:
-                if session.has_ended:
+                if session.has_ended or session.was_left:
                     raise StopIteration
-                socket = self._socket
-                if socket is None:
-                    self._reconnect()
-                elif _websocket(socket).close_code is None:
-                    self._receive(socket)
-                else:
-                    self._drop(socket)
+                self._advance(PING_SECONDS)
             return event
+
+    def _advance(self, seconds: float) -> None:
+        """Receive for `seconds`, or open a lost connection again."""
+        socket = self._socket
+        if socket is None:
+            self._reconnect()
+        elif websocket(socket).close_code is None:
+            self._receive(socket, seconds)
+        else:
+            self._drop(socket)
 
     def send(self, event: Mapping[str, object]) -> None:
         """Send an event, such as `{"type": "response.create"}`.
@@ -235,12 +298,16 @@ class Sideband(_BaseSideband[SyncDriver, "SyncConnection"]):
         """
         socket = self._session.checked(self._socket)
         text = encode_event(event)
-        with _lost_if_late(socket):
-            socket.write_out(lambda: _text_frame(socket, text), _SEND_SECONDS)
+        with lost_if_late(socket):
+            socket.write_out(lambda: text_frame(socket, text), _SEND_SECONDS)
 
     def greet(self, instructions: str) -> None:
-        """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`."""
-        self.send(self._session.protocol.greeting(instructions))
+        """Make the model speak first, by `instructions`, such as `"Greet the caller by name."`.
+
+        GPT-Live takes at most 500 tokens, and speaks when audio comes from the other side. Raises
+        what `send` raises, and `ParameterError` for what is not a text.
+        """
+        self.send(self._session.protocol.greeting(checked_greeting(instructions)))
 
     def run_tools(
         self,
@@ -261,15 +328,20 @@ class Sideband(_BaseSideband[SyncDriver, "SyncConnection"]):
         `on_event` raises, and what iterating raises.
         """
         ToolRunner(self._session.protocol, tools, timeout).answer_all_on_threads(
-            self, self.send, on_event
+            self, self._send_when_open, on_event
         )
 
-    def _receive(self, socket: SyncConnection) -> None:
-        with _lost_on_error(socket):
+    def _send_when_open(self, event: Mapping[str, object]) -> None:
+        for seconds in self._session.waits_until_open():
+            time.sleep(seconds)
+        self.send(event)
+
+    def _receive(self, socket: SyncConnection, seconds: float) -> None:
+        with lost_on_error(socket):
             try:
-                socket.receive(PING_SECONDS)
+                socket.receive(seconds)
             except APITimeoutError:
-                socket.write_out(lambda: _ping(socket), _SEND_SECONDS)
+                socket.write_out(lambda: ping(socket), _SEND_SECONDS)
 
     def _reconnect(self) -> None:
         """Open the connection again, unless the call has ended meanwhile."""
@@ -287,44 +359,7 @@ class Sideband(_BaseSideband[SyncDriver, "SyncConnection"]):
                 time.sleep(self._session.delay_after(error))
             else:
                 socket = self._socket = cast("SyncConnection", response.connection)
-                self._session.connected(_websocket(socket))
-                with _lost_on_error(socket):
-                    socket.write_out(_websocket(socket).reply, _SEND_SECONDS)
+                self._session.connected(websocket(socket))
+                with lost_on_error(socket):
+                    socket.write_out(websocket(socket).reply, _SEND_SECONDS)
                 return
-
-
-def _websocket(socket: SocketConnection) -> WebSocketConnection:
-    return cast("WebSocketConnection", socket.connection)
-
-
-def _text_frame(socket: SocketConnection, text: str) -> bytes:
-    return _websocket(socket).send_text(text) or not_sent()
-
-
-def _ping(socket: SocketConnection) -> bytes:
-    """Return a ping to send after `PING_SECONDS` of silence; the second silence loses it."""
-    connection = _websocket(socket)
-    if connection.awaits_pong:
-        connection.lose()
-    return connection.ping()
-
-
-@contextmanager
-def _lost_on_error(socket: SocketConnection) -> Generator[None]:
-    """Lose the connection when reading or a response to the server fails."""
-    try:
-        yield
-    except APIConnectionError:
-        _websocket(socket).lose()
-
-
-@contextmanager
-def _lost_if_late(socket: SocketConnection) -> Generator[None]:
-    """Lose the connection when it does not take an event in time, which must not be sent later."""
-    try:
-        yield
-    except APITimeoutError:
-        _websocket(socket).lose()
-        with suppress(OSError):
-            socket.socket.shutdown(SHUT_RDWR)  # it wakes the task or thread that reads
-        raise

@@ -1,8 +1,9 @@
 """What a server says over a sideband, in each API's way: a greeting, a tool's result; and what it reads.
 
-Function calls, in the Realtime API: `response.done` lists them; each is answered by an item, and then
-one `response.create` makes the model go on. In GPT-Live with Responses delegation, the same stands in
-a `response.event`, whose inner event is of the Responses API.
+Function calls, in the Realtime API: `response.done` lists them. In GPT-Live with Responses delegation,
+a `response.event` holds an event of the Responses API: `response.output_item.done` has one call, and a
+last event, without output, says that there are no more. In both, an item gives each result to the
+model, and after all of them one `response.create` makes the model go on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias, cast
 
 from openai_realtime.core.exchange import Call
 from openai_realtime.errors import APIResponseValidationError, ParameterError
@@ -19,7 +20,13 @@ from openai_realtime.resources.parameters import Parameters, encode_json
 from openai_realtime.resources.requests import CallArguments
 from openai_realtime.transports.websocket import UpgradedResponse
 from openai_realtime.types.call import CallConnectParameters
-from openai_realtime.types.sideband import ResponseDone, SidebandUsage
+from openai_realtime.types.sideband import (
+    ResponseDone,
+    ResponseEvent,
+    SessionClosedEvent,
+    SessionUsageUpdatedEvent,
+    SidebandUsage,
+)
 
 if TYPE_CHECKING:
     from openai_realtime.configuration import Configuration
@@ -31,6 +38,11 @@ if TYPE_CHECKING:
 Event: TypeAlias = Mapping[str, object]
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _CONNECT = Parameters(CallConnectParameters)
+_ENDS_OF_RESPONSES: Mapping[object, Literal["complete", "failed"]] = {
+    "response.completed": "complete",
+    "response.failed": "failed",
+    "response.incomplete": "failed",
+}
 
 
 def connect_call(
@@ -40,19 +52,28 @@ def connect_call(
     check_call_id(call_id)
     url = configuration.provider.url("sideband", query={"call_id": call_id})
     hint = "The call has ended, call_id is wrong, or the call belongs to another project"
-    return handshake_call("calls.connect", configuration, url, params, hint)
+    arguments = CallArguments.split(configuration, params)
+    _CONNECT.validate(arguments.parameters)
+    return handshake_call("calls.connect", arguments, url, hint)
 
 
 def handshake_call(
-    operation: str, configuration: Configuration, url: str, params: Mapping[str, object], hint: str
+    operation: str, arguments: CallArguments, url: str, hint: str
 ) -> Call[UpgradedResponse]:
     """Return the call that opens a sideband; `hint` is for a 404."""
-    arguments = CallArguments.split(configuration, params)
-    if _CONNECT.validate(arguments.parameters, arguments.extra_body):
+    if arguments.extra_body:
         message = f"extra_body must be empty in {operation}: a handshake has no body"
         raise ParameterError(message, param="extra_body")
     request = replace(arguments.get(url), is_upgrade=True)
     return Call(operation, request, _read_upgrade, arguments.timeout, hints={404: hint})
+
+
+def checked_greeting(instructions: object) -> str:
+    """Return the instructions of a greeting; raises `ParameterError` when they are no text."""
+    if isinstance(instructions, str) and instructions.strip():
+        return instructions
+    message = 'instructions must be a text, such as "Greet the caller by name."'
+    raise ParameterError(message, param="instructions")
 
 
 def check_call_id(call_id: object) -> None:
@@ -88,16 +109,42 @@ class FunctionCall(NamedTuple):
     """JSON, as the model wrote it."""
 
 
+ResponseState: TypeAlias = Literal["open", "complete", "failed"]
+"""`open`: more calls may come. `failed`: the model does not wait for their results."""
+
+
+class ResponseProgress(NamedTuple):
+    """What an event says of a response: function calls, and whether more of them may come."""
+
+    calls: list[FunctionCall]
+    state: ResponseState = "complete"
+    """Whether more calls may come."""
+    response: str = ""
+    """What identifies an open response."""
+
+
+NO_PROGRESS: Final = ResponseProgress([])
+
+
 class SidebandProtocol(ABC):
     """One API's events."""
+
+    repeated_seconds: ClassVar[float] = 0.0
+    """The last seconds of events, which the server repeats on a new connection."""
+    media: ClassVar[frozenset[str]] = frozenset()
+    """The types of events with audio, which are left out."""
 
     @abstractmethod
     def greeting(self, instructions: str) -> Event:
         """Return the event that makes the model speak first."""
 
     @abstractmethod
-    def function_calls(self, event: SidebandEvent) -> list[FunctionCall]:
-        """Return the function calls that an event completes."""
+    def ending(self) -> Event:
+        """Return the event that ends the session; raises `ParameterError` if there is none."""
+
+    @abstractmethod
+    def progress(self, event: SidebandEvent) -> ResponseProgress:
+        """Return what an event says of a response."""
 
     @abstractmethod
     def output(self, call: FunctionCall, output: str) -> Event:
@@ -119,9 +166,18 @@ class RealtimeProtocol(SidebandProtocol):
         """Return the event that makes the model speak first."""
         return {"type": "response.create", "response": {"instructions": instructions}}
 
-    def function_calls(self, event: SidebandEvent) -> list[FunctionCall]:
-        """Return the function calls that an event completes."""
-        return _calls_in(event.response) if isinstance(event, ResponseDone) else []
+    def ending(self) -> Event:
+        """Raise `ParameterError`: no event ends a call."""
+        message = (
+            "end_session is for GPT-Live: a Realtime call ends by client.calls.hangup(call_id)"
+        )
+        raise ParameterError(message, param="end_session")
+
+    def progress(self, event: SidebandEvent) -> ResponseProgress:
+        """Return what an event says of a response."""
+        if isinstance(event, ResponseDone):
+            return ResponseProgress(_calls_in(event.response.get("output")))
+        return NO_PROGRESS
 
     def output(self, call: FunctionCall, output: str) -> Event:
         """Return the event that gives a function's result to the model."""
@@ -139,6 +195,11 @@ class RealtimeProtocol(SidebandProtocol):
 class LiveProtocol(SidebandProtocol):
     """GPT-Live."""
 
+    repeated_seconds: ClassVar[float] = 3.0
+    media: ClassVar[frozenset[str]] = frozenset(
+        {"session.input_audio.append", "session.output_audio.delta"}
+    )
+
     def greeting(self, instructions: str) -> Event:
         """Return the event that makes the model speak first."""
         return {
@@ -147,12 +208,22 @@ class LiveProtocol(SidebandProtocol):
             "delegation_id": None,
         }
 
-    def function_calls(self, event: SidebandEvent) -> list[FunctionCall]:
-        """Return the function calls that an event completes."""
-        inner = _object((event.model_extra or {}).get("event"))
-        if event.type != "response.event" or inner.get("type") != "response.completed":
-            return []
-        return _calls_in(_object(inner.get("response")))
+    def ending(self) -> Event:
+        """Return the event that ends the session."""
+        return {"type": "session.close"}
+
+    def progress(self, event: SidebandEvent) -> ResponseProgress:
+        """Return what an event says of a response."""
+        if not isinstance(event, ResponseEvent):
+            return NO_PROGRESS
+        inner, response = event.event, event.delegation_id or ""
+        if inner.get("type") == "response.output_item.done":
+            calls = _calls_in([inner.get("item")])
+            # Without a task's id, the last event cannot be recognized.
+            return ResponseProgress(calls, "open" if response else "complete", response)
+        state: ResponseState = _ENDS_OF_RESPONSES.get(inner.get("type"), "open")
+        output = _object(inner.get("response")).get("output") if state == "complete" else None
+        return ResponseProgress(_calls_in(output), state, response)
 
     def output(self, call: FunctionCall, output: str) -> Event:
         """Return the event that gives a function's result to the model."""
@@ -160,8 +231,12 @@ class LiveProtocol(SidebandProtocol):
 
     def count(self, event: SidebandEvent, usage: SidebandUsage) -> SidebandUsage:
         """Return the usage with that of an event: its seconds are those since the session began."""
-        if event.type in {"session.usage.updated", "session.closed"}:
-            return usage.with_seconds(_object((event.model_extra or {}).get("usage")))
+        if isinstance(event, SessionUsageUpdatedEvent):
+            return usage.with_seconds(event.usage, is_final=False)
+        if isinstance(event, SessionClosedEvent):
+            return usage.with_seconds(event.usage, is_final=True)
+        if isinstance(event, ResponseEvent) and event.event.get("type") in _ENDS_OF_RESPONSES:
+            return usage.with_response(_object(event.event.get("response")).get("usage"))
         return usage
 
 
@@ -169,8 +244,7 @@ def _object(value: object) -> Mapping[str, object]:
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
-def _calls_in(response: Mapping[str, object]) -> list[FunctionCall]:
-    items = response.get("output")
+def _calls_in(items: object) -> list[FunctionCall]:
     calls: list[FunctionCall] = []
     for item in map(_object, cast("list[object]", items) if isinstance(items, list) else []):
         call_id, name = item.get("call_id"), item.get("name")

@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -35,7 +35,12 @@ from openai_realtime.types.tools import FunctionTool
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
 
-    from openai_realtime.resources.sideband_protocol import Event, FunctionCall, SidebandProtocol
+    from openai_realtime.resources.sideband_protocol import (
+        Event,
+        FunctionCall,
+        ResponseState,
+        SidebandProtocol,
+    )
     from openai_realtime.types.sideband import SidebandEvent
 
 Tools = Mapping[str, FunctionTool]
@@ -46,6 +51,9 @@ _MAX_ERROR_CHARACTERS = 500
 _MAX_RUNNING = 64
 """Functions that run at once, those included that were too slow and still occupy a thread."""
 _REMEMBERED_CALLS = 1000
+_OPEN_SECONDS = 1.0
+"""After this time without an event of an open response, its calls are answered all the same."""
+_POLL_SECONDS = 0.02
 
 
 class ToolRunner:
@@ -71,6 +79,7 @@ class ToolRunner:
         }
         self._free = threading.Semaphore(_MAX_RUNNING)
         self._known: dict[str, None] = {}
+        self._open: dict[str, _Round] = {}
 
     async def answer_all(
         self,
@@ -84,24 +93,12 @@ class ToolRunner:
         errors: list[Exception] = []
         threads = anyio.CapacityLimiter(_MAX_RUNNING)
 
-        async def answer(calls: list[FunctionCall]) -> None:
-            outputs: dict[str, str] = {}
-
-            async def run(call: FunctionCall) -> None:
-                outputs[call.call_id] = await self._output(call, threads)
-
-            async with anyio.create_task_group() as running:
-                for call in calls:
-                    running.start_soon(run, call)
-            with _logged_if_lost():
-                for event in self._answers(calls, outputs):
-                    await send(event)
-
         async with anyio.create_task_group() as group:
             try:
                 async for event in events:
-                    if calls := self._new_calls(event):
-                        group.start_soon(answer, calls)
+                    answered, calls = self._new_calls(event)
+                    if answered is not None:
+                        group.start_soon(self._answer, answered, calls, threads, send)
                     result = on_event(event) if on_event is not None else None
                     if inspect.isawaitable(result):
                         await result
@@ -111,6 +108,28 @@ class ToolRunner:
         if errors:
             raise errors[0]
 
+    async def _answer(
+        self,
+        answered: _Round,
+        calls: list[FunctionCall],
+        threads: CapacityLimiter,
+        send: Callable[[Event], Awaitable[None]],
+    ) -> None:
+        """Run functions, and send the results of their response when all are there."""
+        import anyio  # noqa: PLC0415 - slow to import, and few sidebands have tools
+
+        async def run(call: FunctionCall) -> None:
+            answered.outputs[call.call_id] = await self._output(call, threads)
+
+        async with anyio.create_task_group() as running:
+            for call in calls:
+                running.start_soon(run, call)
+        for seconds in answered.waits():
+            await anyio.sleep(seconds)
+        with _logged_if_lost():
+            for event in self._results(answered):
+                await send(event)
+
     def answer_all_on_threads(
         self,
         events: Iterable[SidebandEvent],
@@ -119,27 +138,40 @@ class ToolRunner:
     ) -> None:
         """Answer the function calls in `events` until they end; raises what `on_event` raises."""
 
-        def answer(calls: list[FunctionCall]) -> None:
+        def answer(answered: _Round, calls: list[FunctionCall]) -> None:
+            answered.outputs.update(self._outputs_of_threads(calls))
+            for seconds in answered.waits():
+                sleep(seconds)
             with _logged_if_lost():
-                for event in self._answers(calls, self._outputs_of_threads(calls)):
+                for event in self._results(answered):
                     send(event)
 
         for event in events:
-            if calls := self._new_calls(event):
-                threading.Thread(target=answer, args=(calls,), daemon=True).start()
+            answered, calls = self._new_calls(event)
+            if answered is not None:
+                threading.Thread(target=answer, args=(answered, calls), daemon=True).start()
             if on_event is not None:
                 on_event(event)
 
-    def _new_calls(self, event: SidebandEvent) -> list[FunctionCall]:
-        """Return the calls that an event completes, each id once: a function may book or charge."""
+    def _new_calls(self, event: SidebandEvent) -> tuple[_Round | None, list[FunctionCall]]:
+        """Return the calls that an event completes, each id once: a function may book or charge.
+
+        They come with those of the same response; None: there are no new ones.
+        """
+        progress = self._protocol.progress(event)
         calls: list[FunctionCall] = []
-        for call in self._protocol.function_calls(event):
+        for call in progress.calls:
             if call.call_id not in self._known:
                 self._known[call.call_id] = None
                 calls.append(call)
         while len(self._known) > _REMEMBERED_CALLS:
             del self._known[next(iter(self._known))]
-        return calls
+        answered = self._open.pop(progress.response, None)
+        if answered is None or not answered.add(calls, progress.state):
+            answered = _Round(calls, progress.state) if calls else None
+        if answered is not None and progress.state == "open":
+            self._open[progress.response] = answered
+        return (answered, calls) if calls else (None, [])
 
     async def _output(self, call: FunctionCall, threads: CapacityLimiter) -> str:
         """Return what the model gets for a call; raises only a cancellation."""
@@ -232,11 +264,50 @@ class ToolRunner:
             text = f"{_shown(call)} failed"
         return to_json({"error": text}).decode()
 
-    def _answers(self, calls: list[FunctionCall], outputs: Mapping[str, str]) -> Iterator[Event]:
-        """Return the events that give the results of function calls to the model."""
+    def _results(self, answered: _Round) -> Iterator[Event]:
+        """Return the events that give the results of a response's calls to the model."""
+        calls = answered.take()
         for call in calls:
-            yield self._protocol.output(call, outputs[call.call_id])
-        yield self._protocol.proceed()
+            yield self._protocol.output(call, answered.outputs[call.call_id])
+        if calls:
+            yield self._protocol.proceed()
+
+
+class _Round:
+    """The function calls of one response. The model goes on when it has all their results."""
+
+    def __init__(self, calls: list[FunctionCall], state: ResponseState) -> None:
+        self.calls: list[FunctionCall] = list(calls)
+        self.outputs: dict[str, str] = {}
+        self._state = state
+        self._heard_at = monotonic()
+        self._is_taken = False
+        self._lock = threading.Lock()
+
+    def add(self, calls: list[FunctionCall], state: ResponseState) -> bool:
+        """Add calls of the same response; return False if it was answered already."""
+        with self._lock:
+            if self._is_taken:
+                return False
+            self.calls += calls
+            self._state, self._heard_at = state, monotonic()
+            return True
+
+    def waits(self) -> Iterator[float]:
+        """Yield seconds to wait until the response has no more calls, or nothing comes of it."""
+        while self._state == "open" and monotonic() < self._heard_at + _OPEN_SECONDS:
+            yield _POLL_SECONDS
+
+    def take(self) -> list[FunctionCall]:
+        """Return the calls, once, when all have results; none when the response has failed."""
+        with self._lock:
+            if self._is_taken or len(self.outputs) < len(self.calls):
+                return []
+            self._is_taken = True
+        if self._state == "failed":
+            logger.warning("A response has failed: the results of its tools are not sent")
+            return []
+        return self.calls
 
 
 def _bound(function: Callable[..., object]) -> Callable[..., object]:

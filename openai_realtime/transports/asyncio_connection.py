@@ -97,7 +97,10 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
 
     async def write_out(self, encode: Callable[[], bytes], seconds: float) -> None:
         """Send what `encode` returns, within `seconds`; raises `APIConnectionError` otherwise."""
-        self._transport.write(encode())
+        data = encode()
+        if self._transport.is_closing():  # uvloop's would raise a RuntimeError
+            raise lost("send")
+        self._transport.write(data)
         if self._drained is not None:
             try:
                 async with asyncio.timeout(seconds):

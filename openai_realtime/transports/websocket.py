@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import logging
 import secrets
 from collections import deque
@@ -63,6 +64,14 @@ class UpgradedResponse(Response):
     def is_success(self) -> bool:
         """True: the server has accepted the handshake."""
         return True
+
+
+def require_websockets() -> None:
+    """Raise `ModuleNotFoundError`, with what to install, when the extra `sideband` is missing."""
+    try:
+        importlib.import_module("websockets.protocol")
+    except ModuleNotFoundError as error:
+        raise missing_package(error, "a sideband", {"websockets"}, extra="sideband") from None
 
 
 def with_new_key(request: Request) -> Request:
@@ -197,14 +206,9 @@ class WebSocketConnection(Connection):
         return text
 
     def switch(self) -> None:
-        """Begin to read frames, after a handshake's response.
+        """Begin to read frames, after a handshake's response."""
+        from websockets.protocol import Protocol, Side  # noqa: PLC0415 - the extra `sideband`
 
-        Raises `ModuleNotFoundError` when `websockets` is not installed.
-        """
-        try:
-            from websockets.protocol import Protocol, Side  # noqa: PLC0415 - the extra `sideband`
-        except ModuleNotFoundError as error:
-            raise missing_package(error, "a sideband", {"websockets"}, extra="sideband") from None
         self._protocol = Protocol(Side.CLIENT, max_size=MAX_MESSAGE_BYTES, logger=_silent)
         rest, self._rest, self._early = self._rest + self._early, b"", b""
         self._reply = self._take(rest)

@@ -1,10 +1,7 @@
-"""The types of parameters (`…Param`, `…Params`) and responses.
+"""The types of parameters (`…Param`, `…Params`), responses and events, each imported when it is used.
 
-Each name is imported when it is first used. Responses store fields and values that this version
-does not know. Editors suggest the known models, voices and so on; other strings are accepted too.
+Responses store what this version does not know. Editors suggest known names; others are accepted too.
 """
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
@@ -54,6 +51,7 @@ if TYPE_CHECKING:
         LiveAudioOutputParam,
         LiveAudioParam,
         LiveClientParam,
+        LiveConnectParams,
         LiveCreateParams,
         LiveCreateResponse,
         LiveCustomVoiceParam,
@@ -130,10 +128,16 @@ if TYPE_CHECKING:
         TranscriptionSessionCreateParams,
     )
     from openai_realtime.types.sideband import (
+        DecisionEvent,
+        DelegationCreatedEvent,
         ErrorEvent,
+        InfoEvent,
         Reconnected,
         ResponseDone,
+        ResponseEvent,
+        SessionClosedEvent,
         SessionEvent,
+        SessionUsageUpdatedEvent,
         SidebandEvent,
         SidebandUsage,
     )
@@ -208,6 +212,8 @@ __all__ = [
     "ConnectorId",
     "CustomVoice",
     "CustomVoiceParam",
+    "DecisionEvent",
+    "DelegationCreatedEvent",
     "ErrorEvent",
     "ExpiresAfterParam",
     "FlatSecretResponse",
@@ -219,6 +225,7 @@ __all__ = [
     "Include",
     "IncomingCall",
     "IncomingCallData",
+    "InfoEvent",
     "JsonParam",
     "LiveAcceptParams",
     "LiveAcceptSessionParam",
@@ -228,6 +235,7 @@ __all__ = [
     "LiveAudioParam",
     "LiveClientDelegationParam",
     "LiveClientParam",
+    "LiveConnectParams",
     "LiveConnectedData",
     "LiveCreateParams",
     "LiveCreateResponse",
@@ -295,6 +303,7 @@ __all__ = [
     "Reconnected",
     "RequestOptions",
     "ResponseDone",
+    "ResponseEvent",
     "RetentionRatioTruncation",
     "RetentionRatioTruncationParam",
     "SafetyIdentifierBlocked",
@@ -302,9 +311,11 @@ __all__ = [
     "SecretPoolParams",
     "SemanticVadParam",
     "ServerVadParam",
+    "SessionClosedEvent",
     "SessionCreateParams",
     "SessionEvent",
     "SessionTool",
+    "SessionUsageUpdatedEvent",
     "SidebandEvent",
     "SidebandUsage",
     "SipHeader",
@@ -342,52 +353,47 @@ __all__ = [
 if not TYPE_CHECKING:  # pragma: no branch
     _MODULES = {
         "types.annotations": "JsonParam",
-        "types.audio": "AudioFormat CustomVoice CustomVoiceParam Modality NestedTurnDetectionParam "
-        "NoiseReduction NoiseReductionParam SemanticVadParam ServerVadParam Transcription "
-        "TranscriptionModel TranscriptionParam TurnDetection TurnDetectionParam VoiceName",
+        "types.audio": "AudioFormat CustomVoice CustomVoiceParam Modality NestedTurnDetectionParam NoiseReduction "
+        "NoiseReductionParam SemanticVadParam ServerVadParam Transcription TranscriptionModel TranscriptionParam "
+        "TurnDetection TurnDetectionParam VoiceName",
         "types.base": "RequestOptions",
         "types.call": "CallAcceptParams CallConnectParams CallCreateParams CallHangupParams CallReferParams "
         "CallRejectParams RealtimeCall",
         "types.client_secret": "ClientSecret ClientSecretParam ExpiresAfterParam FlatSecretResponse "
         "NestedSecretResponse TranscriptionClientSecretParam",
-        "types.live": "LiveAcceptParams LiveAcceptSessionParam LiveAssistantMessageParam "
-        "LiveAudioOutputParam LiveAudioParam LiveClientParam LiveCreateParams "
-        "LiveCreateResponse LiveCustomVoiceParam LiveDataChannelParam LiveHangupParams "
-        "LiveInputMessageParam LiveInputTextParam LiveMessageParam LiveModel "
-        "LiveOutputTextParam LiveReferParams LiveRejectParams LiveServerEventParam "
-        "LiveSession LiveSessionParam LiveTransport LiveTransportParam LiveVoiceName "
-        "LiveWakePolicyParam",
+        "types.live": "LiveAcceptParams LiveAcceptSessionParam LiveAssistantMessageParam LiveAudioOutputParam "
+        "LiveAudioParam LiveClientParam LiveConnectParams LiveCreateParams LiveCreateResponse LiveCustomVoiceParam "
+        "LiveDataChannelParam LiveHangupParams LiveInputMessageParam LiveInputTextParam LiveMessageParam LiveModel "
+        "LiveOutputTextParam LiveReferParams LiveRejectParams LiveServerEventParam LiveSession LiveSessionParam "
+        "LiveTransport LiveTransportParam LiveVoiceName LiveWakePolicyParam",
         "types.live_delegation": "HostedTool LiveAllowedToolsParam LiveClientDelegationParam "
-        "LiveDecisionsDelegationParam LiveDelegationParam LiveFunctionToolParam "
-        "LiveReasoningParam LiveResponsesDelegationParam LiveResponsesParam LiveTextParam "
-        "LiveToolChoiceFunctionParam LiveToolChoiceHostedParam LiveToolChoiceParam "
-        "LiveToolParam",
+        "LiveDecisionsDelegationParam LiveDelegationParam LiveFunctionToolParam LiveReasoningParam "
+        "LiveResponsesDelegationParam LiveResponsesParam LiveTextParam LiveToolChoiceFunctionParam "
+        "LiveToolChoiceHostedParam LiveToolChoiceParam LiveToolParam",
         "types.model": "Model ModelRetrieveParams",
         "types.nested_session": "Audio AudioEncoding AudioEncodingParam AudioInput AudioInputParam AudioOutput "
-        "AudioOutputParam AudioParam ClientSecretCreateParams ClientSecretCreateResponse "
-        "NestedRealtimeSession NestedSession NestedTranscriptionSession RealtimeSessionParam "
-        "Reasoning ReasoningParam TranscriptionAudioParam TranscriptionSessionParam",
+        "AudioOutputParam AudioParam ClientSecretCreateParams ClientSecretCreateResponse NestedRealtimeSession "
+        "NestedSession NestedTranscriptionSession RealtimeSessionParam Reasoning ReasoningParam "
+        "TranscriptionAudioParam TranscriptionSessionParam",
         "types.session": "Include MaxTokens Prompt PromptParam RealtimeModel RealtimeSessionCreateResponse "
-        "RealtimeTranscriptionSessionCreateResponse RetentionRatioTruncation "
-        "RetentionRatioTruncationParam SecretPoolParams SessionCreateParams TokenLimits "
-        "TokenLimitsParam TracingConfiguration TracingConfigurationParam "
-        "TranscriptionSessionCreateParams",
-        "types.sideband": "ErrorEvent Reconnected ResponseDone SessionEvent SidebandEvent SidebandUsage",
+        "RealtimeTranscriptionSessionCreateResponse RetentionRatioTruncation RetentionRatioTruncationParam "
+        "SecretPoolParams SessionCreateParams TokenLimits TokenLimitsParam TracingConfiguration "
+        "TracingConfigurationParam TranscriptionSessionCreateParams",
+        "types.sideband": "DecisionEvent DelegationCreatedEvent ErrorEvent InfoEvent Reconnected "
+        "ResponseDone ResponseEvent SessionClosedEvent SessionEvent SessionUsageUpdatedEvent SidebandEvent "
+        "SidebandUsage",
         "types.tools": "ConnectorId FlatToolChoice FlatToolParam FunctionTool FunctionToolParam McpApproval "
-        "McpApprovalParam McpTool McpToolFilter McpToolFilterParam McpToolParam SessionTool "
-        "NestedToolChoice NestedToolParam ToolChoiceFunctionParam ToolChoiceMcpParam",
+        "McpApprovalParam McpTool McpToolFilter McpToolFilterParam McpToolParam SessionTool NestedToolChoice "
+        "NestedToolParam ToolChoiceFunctionParam ToolChoiceMcpParam",
         "types.translation": "RealtimeTranslationSession TranslationAudio TranslationAudioParam "
-        "TranslationClientSecretCreateParams TranslationClientSecretCreateResponse "
-        "TranslationInput TranslationInputParam TranslationNoiseReductionParam "
-        "TranslationOutput TranslationOutputParam TranslationSessionParam "
-        "TranslationTranscriptionParam",
+        "TranslationClientSecretCreateParams TranslationClientSecretCreateResponse TranslationInput "
+        "TranslationInputParam TranslationNoiseReductionParam TranslationOutput TranslationOutputParam "
+        "TranslationSessionParam TranslationTranscriptionParam",
         "types.webhook": "AnyWebhookEvent IncomingCall IncomingCallData LiveConnectedData LiveIncomingData "
-        "LiveTransportConnected LiveTransportIncoming RealtimeCallIncoming "
-        "SafetyIdentifierBlocked SafetyIdentifierBlockedData SipHeader WebhookEvent",
+        "LiveTransportConnected LiveTransportIncoming RealtimeCallIncoming SafetyIdentifierBlocked "
+        "SafetyIdentifierBlockedData SipHeader WebhookEvent",
     }
-    __getattr__ = lazy_names(
-        __name__, {module: names.split() for module, names in _MODULES.items()}
-    )
+    __getattr__ = lazy_names(__name__, {m: names.split() for m, names in _MODULES.items()})
 
 
 def __dir__() -> list[str]:

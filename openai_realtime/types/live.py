@@ -335,6 +335,19 @@ class LiveHangupParams(CallHangupParameters, RequestOptions):
     """The keyword arguments of `live.sessions.hangup`."""
 
 
+@with_config(STRICT)
+class LiveConnectParameters(TypedDict):
+    """How a sideband joins a session."""
+
+    graceful_close: NotRequired[bool]
+    """Whether the server ends the sideband with a WebSocket close frame when the session ends. The
+    iteration ends without one too: at `session.closed`. Default: the server's own."""
+
+
+class LiveConnectParams(LiveConnectParameters, RequestOptions, total=False):
+    """The keyword arguments of `live.sideband.connect`."""
+
+
 class LiveSession(WireModel):
     """A session that was started."""
 

@@ -33,9 +33,13 @@ from openai_realtime.webhooks.replay_stores import (
 from openai_realtime.webhooks.verifier import WebhookVerifier
 
 if TYPE_CHECKING:
+    from openai_realtime.on_sideband import OnSideband, ThreadSideband
     from openai_realtime.webhooks.route import on_call_incoming
 else:  # pragma: no branch
-    __getattr__ = lazy_names(__name__, {"webhooks.route": ("on_call_incoming",)})
+    __getattr__ = lazy_names(
+        __name__,
+        {"on_sideband": ("OnSideband", "ThreadSideband"), "webhooks.route": ("on_call_incoming",)},
+    )
 
 __all__ = [
     "AsyncRedisReplayStore",
@@ -45,11 +49,13 @@ __all__ = [
     "LiveTransportConnected",
     "LiveTransportIncoming",
     "MemoryReplayStore",
+    "OnSideband",
     "RealtimeCallIncoming",
     "RedisReplayStore",
     "ReplayStore",
     "SafetyIdentifierBlocked",
     "SipHeader",
+    "ThreadSideband",
     "WebhookEvent",
     "WebhookVerifier",
     "on_call_incoming",

@@ -11,6 +11,9 @@ import anyio
 import anyio.to_thread
 
 from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose, read_body
+from openai_realtime.background import BackgroundTasks
+from openai_realtime.client import RealtimeSessionsClient
+from openai_realtime.client_source import ClientSource
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import (
@@ -21,7 +24,8 @@ from openai_realtime.errors import (
     WebhookVerificationError,
 )
 from openai_realtime.lazy_imports import missing_package
-from openai_realtime.logs import logger
+from openai_realtime.logs import describe, logger
+from openai_realtime.on_sideband import SidebandRunner
 from openai_realtime.types.webhook import (
     IncomingCall,
     LiveTransportIncoming,
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import Receive, Scope, Send
+
+    from openai_realtime.client_source import ClientOrFactory
+    from openai_realtime.on_sideband import OnSideband
 
 CallHandler = (
     Callable[[RealtimeCallIncoming], object]
@@ -71,6 +78,8 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     handle: WhenHandled = "after_response",
     claim_timeout: float = CLAIM_TIMEOUT,
     body_timeout: float = 10,
+    on_sideband: OnSideband | None = None,
+    client: ClientOrFactory | None = None,
 ) -> Route:
     """Return a Starlette route, `POST {path}`, that runs `handler` for each phone call that rings.
 
@@ -108,7 +117,18 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
     runs at the first webhook. So the module can be imported without a secret. The handler's client
     is yours: make it when it is first needed (`functools.cache`), and close it when the app ends.
 
-    Raises `ConfigurationError` for an unusable secret, `api`, `handle` or `claim_timeout`.
+    `on_sideband` runs for each call whose handler succeeds, with the call's sideband: it greets the
+    caller, who hears nothing before, runs tools, and meters. It takes the connected sideband
+    (`AsyncSideband`), and, if it has a second parameter, the event that the handler got. It is async,
+    or a plain function, which runs on a thread and gets a `ThreadSideband`. It ends with its call: 5 s
+    later it is cancelled, and so it is when the event loop ends. What it raises is logged, and the
+    call goes on. A call that the handler has rejected has no sideband. At most 500 run at once in a
+    process; a call above that has no sideband. `client` opens the sidebands: your client, or a
+    callable that makes one when the first call was accepted (default: `RealtimeSessionsClient`). Needs
+    the extra `sideband`, and a process that goes on after the response.
+
+    Raises `ConfigurationError` for an unusable secret, `api`, `handle`, `claim_timeout`,
+    `on_sideband` or `client`.
     """
     for name, value, known in (("api", api, CallAPI), ("handle", handle, WhenHandled)):
         if value not in get_args(known):
@@ -122,6 +142,7 @@ def on_call_incoming(  # noqa: PLR0913 - options, by name
         when_handled=handle,
         claim_timeout=claim_timeout,
         body_timeout=body_timeout,
+        sidebands=None if on_sideband is None else _Sidebands(on_sideband, client),
     )
     return Route(path, endpoint)
 
@@ -138,6 +159,7 @@ class CallIncomingEndpoint:
         when_handled: WhenHandled,
         claim_timeout: float,
         body_timeout: float,
+        sidebands: _Sidebands | None,
     ) -> None:
         self._handler = cast("Callable[[IncomingCall], object]", handler)
         self._calls = calls
@@ -145,6 +167,7 @@ class CallIncomingEndpoint:
         self._when_handled = when_handled
         self._claim_timeout = claim_timeout
         self._body_timeout = body_timeout
+        self._sidebands = sidebands
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, and run the handler if a call rings."""
@@ -227,6 +250,8 @@ class CallIncomingEndpoint:
             if inspect.isawaitable(result):
                 await result
             succeeded = True
+            if self._sidebands is not None:
+                await self._sidebands.start(event, call_id)
         except Exception as error:  # noqa: BLE001 - no caller gets the error: it is logged here
             # The other API's accept came first, or an earlier delivery's: the call is in good hands.
             succeeded = isinstance(error, APIStatusError) and error.code == _DECIDED
@@ -241,6 +266,29 @@ class CallIncomingEndpoint:
         finally:
             await handling.afinish(succeeded=succeeded)
         outcomes.append(succeeded)
+
+
+class _Sidebands:
+    """Runs `on_sideband` for accepted calls, in the background."""
+
+    def __init__(self, on_sideband: OnSideband, client: ClientOrFactory | None) -> None:
+        self._runner = SidebandRunner(on_sideband)
+        self._clients = ClientSource(client or RealtimeSessionsClient)
+        self._tasks = BackgroundTasks()
+
+    async def start(self, event: IncomingCall, call_id: str) -> None:
+        """Start for one call; what goes wrong is logged."""
+
+        async def run() -> None:
+            try:
+                client = self._clients.get()
+                is_live = isinstance(event, LiveTransportIncoming)
+                connect = client.live.sideband.connect if is_live else client.calls.connect
+                await self._runner.run(connect(call_id), event, call_id, lambda: False)
+            except Exception as error:  # noqa: BLE001 - the call goes on
+                logger.error("Call %s has no sideband: %s", call_id, describe(error))
+
+        await self._tasks.start(run)
 
 
 class _VerifierSource:

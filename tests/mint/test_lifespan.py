@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 from mint.redis_process import RedisProcess
 from mint.service import PATH, SESSION, app_for, browser, request_secret
 from openai_realtime import RealtimeSessionsClient
+from openai_realtime.background import Background
 from openai_realtime.errors import ConfigurationError
 from openai_realtime.mint import mint_app, mint_endpoint
-from openai_realtime.mint.background import Background
 from openai_realtime.secret_pool import SecretPool
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 

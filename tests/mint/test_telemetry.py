@@ -12,7 +12,8 @@ import pytest
 
 from mint.service import PAGE, PATH, app_for, browser, request_secret
 from openai_realtime import APIStatusError, RealtimeError
-from openai_realtime.mint.telemetry import AccessEntry, Metrics, describe
+from openai_realtime.logs import describe
+from openai_realtime.mint.telemetry import AccessEntry, Metrics
 from openai_realtime.testing import MockRealtimeServer, MockResponse
 
 USER = "ann@example.com"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -25,7 +26,7 @@ import pytest
 
 from mint.service import PAGE, SESSION
 from openai_realtime import ConfigurationError, RealtimeSessionsClient
-from openai_realtime.mint import Refused, wsgi_endpoint
+from openai_realtime.mint import Refused, wsgi, wsgi_endpoint
 from openai_realtime.mint.wsgi import ThreadWork
 from openai_realtime.testing import MockRealtimeServer
 
@@ -185,7 +186,9 @@ def test_an_authorize_that_is_called_too_late() -> None:
 
     anyio.run(order)
     threading.Timer(0.05, response.set_result, ["refused"]).start()
-    assert work.wait(response) == "refused"
+    loop = asyncio.new_event_loop()
+    assert work.wait(response, loop) == "refused"
+    loop.close()
     assert calls == []
 
 
@@ -321,6 +324,35 @@ print("parent", status, len(made))
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "child 200 2\nparent 200 1\n"
+
+
+def test_a_blocked_event_loop_does_not_keep_the_request(
+    provider: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wsgi, "_BLOCKED_SECONDS", 0.3)
+    is_blocking, may_go_on = threading.Event(), threading.Event()
+
+    async def api_key() -> str:
+        if is_blocking.is_set():
+            may_go_on.wait(20)  # a mistake: it blocks the event loop
+        await anyio.sleep(0.8)  # slow, but the event loop runs
+        return provider.api_key
+
+    def make() -> RealtimeSessionsClient:
+        return RealtimeSessionsClient(provider=provider.provider, api_key=api_key)
+
+    options: dict[str, Any] = {"session": SESSION, "authorize": user_header}
+    app = wsgi_endpoint(make, **options)
+    assert ask(app)[0] == 200
+    is_blocking.set()
+    began = time.monotonic()
+    status, headers, content = ask(app)
+    assert time.monotonic() - began < 15
+    assert (status, content["error"], headers["retry-after"]) == (503, "blocked", "0")
+    assert "something blocks it" in caplog.text
+    is_blocking.clear()
+    may_go_on.set()
+    assert ask(app)[0] == 200
 
 
 def test_a_process_ends_although_its_event_loop_hangs(provider: MockRealtimeServer) -> None:

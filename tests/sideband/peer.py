@@ -168,6 +168,10 @@ class ScriptedServer:
         if self.errors:
             raise self.errors[0]
 
+    def script_of(self) -> Script:
+        """Return the script of the next connection."""
+        return self._scripts.pop(0) if self._scripts else refuse_ended
+
     def _accept(self) -> None:
         while True:
             try:
@@ -175,8 +179,9 @@ class ScriptedServer:
             except OSError:
                 return
             connected.settimeout(20)
-            script = self._scripts.pop(0) if self._scripts else refuse_ended
-            thread = threading.Thread(target=self._serve, args=(connected, script), daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(connected, self.script_of()), daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -236,3 +241,11 @@ def join(backend: Backend, client: Any, call_id: str = "rtc_1", **options: Any) 
     if backend.is_sync:
         return AwaitedSideband(client.wrapped.calls.connect(call_id, **options))
     return client.calls.connect(call_id, **options)
+
+
+def join_live(backend: Backend, client: Any, **options: Any) -> Any:
+    """Return the sideband of a GPT-Live session on any backend, to be used with `async with`."""
+    options.setdefault("session_id", "live_1")
+    if backend.is_sync:
+        return AwaitedSideband(client.wrapped.live.sideband.connect(**options))
+    return client.live.sideband.connect(**options)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import anyio
 import anyio.lowlevel
@@ -25,8 +27,8 @@ from openai_realtime import (
 from openai_realtime.resources import sideband as sidebands
 from openai_realtime.resources.sideband_protocol import (
     FunctionCall,
-    LiveProtocol,
     RealtimeProtocol,
+    ResponseProgress,
 )
 from openai_realtime.transports import websocket
 from openai_realtime.types.sideband import SidebandUsage, read_event
@@ -276,6 +278,24 @@ def test_a_greeting_and_events(backend: Backend) -> None:
     ]
 
 
+def test_a_call_has_no_event_that_ends_it(backend: Backend) -> None:
+    async def body(sideband: Any) -> None:
+        with pytest.raises(ParameterError, match=r"calls\.hangup"):
+            await sideband.close(end_session=True)
+        assert [event async for event in sideband] == []
+
+    run(backend, lambda peer: peer.accept(), body)
+
+
+@pytest.mark.parametrize("instructions", ["", "  ", None, 3])
+def test_what_is_not_a_greeting(backend: Backend, instructions: Any) -> None:
+    async def body(sideband: Any) -> None:
+        with pytest.raises(ParameterError, match="instructions"):
+            await sideband.greet(instructions)
+
+    run(backend, lambda peer: peer.accept(), body)
+
+
 @pytest.mark.parametrize("event", [{}, {"type": 1}, "x", None, {"type": "a", "b": "\ud800"}])
 def test_what_is_not_an_event(backend: Backend, event: Any) -> None:
     async def body(sideband: Any) -> None:
@@ -322,6 +342,36 @@ def test_an_unusable_call_id(backend: Backend, call_id: Any) -> None:
                 join(backend, client, call_id)
             with pytest.raises(ParameterError, match="extra_body must be empty"):
                 join(backend, client, extra_body={"a": 1})
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("value", ["rtc_other", None])
+def test_no_query_replaces_the_call_id(backend: Backend, value: str | None) -> None:
+    query = {"call_id": value, "tenant": "a"}
+
+    async def body() -> None:
+        client = backend.client(base_url=server.base_url, api_key=KEY, default_query=query)
+        async with client, join(backend, client, extra_query={"call_id": value, "x": "1"}):
+            pass
+
+    with ScriptedServer([lambda peer: peer.accept()]) as server:
+        backend.run(body)
+    path = server.peers[0].request.split()[1].decode()
+    assert parse_qs(path.partition("?")[2]) == {"tenant": ["a"], "call_id": ["rtc_1"], "x": ["1"]}
+
+
+def test_without_the_extra_it_says_what_to_install(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "websockets.protocol", None)
+    needed = r"a sideband needs websockets: pip install websockets \(the extra sideband\)"
+
+    async def body() -> None:
+        async with backend.client(api_key=KEY) as client:
+            with pytest.raises(ModuleNotFoundError, match=needed):
+                async with join(backend, client):
+                    pass
 
     backend.run(body)
 
@@ -474,35 +524,8 @@ INCOMPLETE = [
     ],
 )
 def test_function_calls_of_the_realtime_api(fields: Any, calls: int) -> None:
-    found = RealtimeProtocol().function_calls(event_of(**fields))
-    assert found == [FunctionCall("c", "f", "{}")] * calls
-
-
-def test_the_events_of_gpt_live() -> None:
-    protocol = LiveProtocol()
-    assert protocol.greeting("Hello") == {
-        "type": "session.instructions.append",
-        "content": "Hello",
-        "delegation_id": None,
-    }
-    inner = {"type": "response.completed", "response": {"output": [CALL]}}
-    event = event_of(type="response.event", delegation_id="d", event=inner)
-    (call,) = protocol.function_calls(event)
-    assert protocol.output(call, "done") == {
-        "type": "response.item.create",
-        "item": {"type": "function_call_output", "call_id": "c", "output": "done"},
-    }
-    for other in ({"type": "response.event", "event": {"type": "x"}}, {"type": "session.started"}):
-        assert protocol.function_calls(event_of(**other)) == []
-    usage = SidebandUsage()
-    for seconds in (15, 30, 29):  # it is cumulative
-        usage = protocol.count(
-            event_of(type="session.usage.updated", usage={"seconds": seconds}), usage
-        )
-    closed = {"seconds": 31.5, "active_seconds": 30, "paused_seconds": 1.5}
-    usage = protocol.count(event_of(type="session.closed", usage=closed), usage)
-    usage = protocol.count(event_of(type="session.started", usage=closed), usage)
-    assert usage == SidebandUsage(seconds=31.5, active_seconds=30, paused_seconds=1.5)
+    found = RealtimeProtocol().progress(event_of(**fields))
+    assert found == ResponseProgress([FunctionCall("c", "f", "{}")] * calls)
 
 
 def test_fields_of_an_event() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import sys
 from typing import Any
 
 import pytest
@@ -99,10 +98,3 @@ def test_a_connection_that_breaks_before_the_handshake_is_closed() -> None:
     with pytest.raises(APIConnectionError), upgraded(broken, handshake()):
         pytest.fail("no handshake may be sent")
     assert broken.closed == 1
-
-
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "websockets.protocol", None)
-    needed = r"a sideband needs websockets: pip install websockets \(the extra sideband\)"
-    with pytest.raises(ModuleNotFoundError, match=needed):
-        WebSocketConnection(Connection()).switch()

@@ -9,13 +9,18 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Final, TypeVarTuple, Unpack
 
 import anyio
 
+from openai_realtime.background import Background
 from openai_realtime.errors import APIError, RealtimeError
-from openai_realtime.mint.background import Background
-from openai_realtime.mint.broker.events import CallEvent, CallListener, CallMetrics
+from openai_realtime.mint.broker.events import (
+    CallListener,
+    CallMetrics,
+    call_event,
+    running_call,
+)
 from openai_realtime.mint.broker.life import RESERVATION_GRACE, CallRecord, EndReason
 from openai_realtime.mint.broker.registry import RegistryUnavailableError
 from openai_realtime.mint.errors import (
@@ -33,9 +38,10 @@ from openai_realtime.mint.telemetry import logger
 
 if TYPE_CHECKING:
     from openai_realtime.mint.broker.provider_calls import BegunCall, Offer, ProviderCalls
-    from openai_realtime.mint.broker.registry import Registry
+    from openai_realtime.mint.broker.registry import CallSettings, Registry
     from openai_realtime.mint.request_body import Choice
     from openai_realtime.mint.telemetry import AccessEntry
+    from openai_realtime.on_sideband import SidebandRunner
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -53,17 +59,6 @@ _POLL_SECONDS = 0.01
 _LONGEST_WAIT = 1.0
 _PAUSE_SECONDS = 2.0
 """After how many seconds of delay this process counts as having been stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallSettings:
-    """The options of calls."""
-
-    max_duration: float
-    """Seconds from the provider's 201 to the hang-up."""
-    heartbeat: float | None
-    """Seconds without a heartbeat until the hang-up; None: no heartbeat is needed."""
-    sends_safety_identifier: bool
 
 
 @dataclass(slots=True)
@@ -289,7 +284,7 @@ class Broker:
             self._end_here(call, "not_recorded")
             raise EndpointError(NOT_RECORDED)
         self._metrics.began()
-        self._start(self._listener.tell, _event("began", call))
+        self._start(self._listener.tell, call_event("began", call))
         if self._is_closing and not self.registry.is_shared:
             call.ask_to_end("shutdown", time.monotonic())
         elif trade.was_abandoned:
@@ -297,7 +292,22 @@ class Broker:
         if call.reason is not None:
             self._end_here(call, call.reason)
             raise EndpointError(CALL_ENDED)
+        if self.settings.sidebands is not None:
+            self._start(self._run_sideband, call, self.settings.sidebands)
         self._wake.set()
+
+    async def _run_sideband(self, call: CallRecord, sidebands: SidebandRunner) -> None:
+        """Run `on_sideband`. When the sideband says that the call is over, hang up what is left."""
+        table = self.registry.table
+
+        def is_over() -> bool:
+            return table.get(call.id) is not call or time.monotonic() >= call.lasts_until
+
+        call_id = str(call.provider_id)
+        sideband = self._provider.sideband(call_id)
+        if await sidebands.run(sideband, running_call(call), call_id, is_over):
+            call.is_set_up = True
+            await self.hang_up([call.id], "peer_left")
 
     def _end_here(self, call: CallRecord, reason: EndReason) -> None:
         call.ask_to_end(reason, time.monotonic())
@@ -383,17 +393,4 @@ class Broker:
     async def _tell_end(self, call: CallRecord) -> None:
         self._metrics.ended(call)
         if call.reason not in _NEVER_BEGAN:
-            await self._listener.tell(_event("ended", call))
-
-
-def _event(kind: Literal["began", "ended"], call: CallRecord) -> CallEvent:
-    has_ended = kind == "ended"
-    return CallEvent(
-        kind,
-        call_id=str(call.provider_id),
-        pseudonym=call.principal,
-        api=call.api,
-        principal=call.person,
-        reason=call.reason if has_ended else None,
-        duration=call.ended - call.began if has_ended else None,
-    )
+            await self._listener.tell(call_event("ended", call))

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openai_realtime.dialects import SessionAPI
 from openai_realtime.mint.authorization import Pseudonyms
 from openai_realtime.mint.broker.broker import Broker
+from openai_realtime.mint.broker.events import RunningCall, running_call
 
 if TYPE_CHECKING:
     from openai_realtime.mint.broker.life import CallRecord
-
-
-@dataclass(frozen=True, slots=True)
-class RunningCall:
-    """A call that runs."""
-
-    call_id: str
-    """The provider's id of the call: `client.calls.hangup` takes it, or that of a GPT-Live session
-    `client.live.sessions.hangup`."""
-    pseudonym: str
-    """The principal's pseudonym: HMAC-SHA256 with `safety_key`."""
-    seconds: float
-    """For how many seconds it has run."""
-    seconds_left: float
-    """After how many seconds it is hung up."""
-    api: SessionAPI = "realtime"
-    """The provider's API: `realtime` or `live`."""
 
 
 class Calls:
@@ -64,10 +45,3 @@ class Calls:
 
     async def _hang_up(self, calls: list[CallRecord]) -> int:
         return await self._broker.hang_up([call.id for call in calls], "server")
-
-
-def running_call(call: CallRecord) -> RunningCall:
-    """Return the public facts of a recorded call."""
-    now = time.monotonic()
-    left = max(0.0, call.deadline - now)
-    return RunningCall(str(call.provider_id), call.principal, now - call.began, left, call.api)

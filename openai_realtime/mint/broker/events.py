@@ -1,8 +1,9 @@
-"""What the server is told of calls: the events for `on_call`, and the metrics."""
+"""What the server is told of calls: the facts about one, the events for `on_call`, and the metrics."""
 
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
@@ -42,6 +43,52 @@ class CallEvent:
     """Why it ended; None when it began."""
     duration: float | None = None
     """How many seconds it took, from the provider's 201; None when it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCall:
+    """A call that runs."""
+
+    call_id: str
+    """The provider's id of the call: `client.calls.hangup` takes it, or that of a GPT-Live session
+    `client.live.sessions.hangup`."""
+    pseudonym: str
+    """The principal's pseudonym: HMAC-SHA256 with `safety_key`."""
+    seconds: float
+    """For how many seconds it has run."""
+    seconds_left: float
+    """After how many seconds it is hung up."""
+    api: SessionAPI = "realtime"
+    """The provider's API: `realtime` or `live`."""
+    principal: str | None = field(default=None, repr=False)
+    """The principal that `authorize` returned; None in a process that did not begin the call."""
+
+
+def running_call(call: CallRecord) -> RunningCall:
+    """Return the public facts of a recorded call."""
+    now = time.monotonic()
+    return RunningCall(
+        str(call.provider_id),
+        call.principal,
+        now - call.began,
+        max(0.0, call.deadline - now),
+        call.api,
+        call.person,
+    )
+
+
+def call_event(kind: Literal["began", "ended"], call: CallRecord) -> CallEvent:
+    """Return what `on_call` is told of a call."""
+    has_ended = kind == "ended"
+    return CallEvent(
+        kind,
+        call_id=str(call.provider_id),
+        pseudonym=call.principal,
+        api=call.api,
+        principal=call.person,
+        reason=call.reason if has_ended else None,
+        duration=call.ended - call.began if has_ended else None,
+    )
 
 
 OnCall: TypeAlias = Callable[[CallEvent], Awaitable[None] | None]

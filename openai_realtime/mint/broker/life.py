@@ -29,12 +29,13 @@ EndReason: TypeAlias = Literal[
     "silent",
     "disconnected",
     "shutdown",
+    "peer_left",
     "not_recorded",
     "possible_orphan",
 ]
 """Why a call ends: its time is over; the page, or the server, hung up; `at_limit="end_oldest"`
 replaced it with another one; its page sent no heartbeat, or disconnected before the answer; the
-service shut down; its id could not be recorded; or the trade's outcome is unknown."""
+service shut down; its sideband said that it is over, because the browser left; its id could not be recorded; or the trade's outcome is unknown."""
 HangUpOutcome: TypeAlias = Literal["hung_up", "not_found", "failed"]
 """How one attempt to hang up went: 200, 404, or anything else."""
 
@@ -85,6 +86,8 @@ class CallRecord:
     """When the provider confirmed that it is over."""
     was_told: bool = False
     """Whether its end was told here."""
+    is_set_up: bool = False
+    """Whether the provider has certainly set it up, so that a 404 means that it has ended."""
 
     @property
     def phase(self) -> Phase:
@@ -160,7 +163,7 @@ class CallRecord:
         if outcome == "not_found":
             self.has_slot = False
             until_set_up = self.began + SETUP_SECONDS - now
-            if until_set_up <= 0:
+            if until_set_up <= 0 or self.is_set_up:
                 self.ended = now
                 return True
             delay = min(delay, until_set_up)

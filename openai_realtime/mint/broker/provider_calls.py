@@ -13,17 +13,18 @@ from openai_realtime.errors import (
     ParameterError,
     RealtimeError,
 )
-from openai_realtime.mint.telemetry import describe
+from openai_realtime.logs import describe
 from openai_realtime.resources.live import checked_session_id
 
 if TYPE_CHECKING:
     from openai_realtime.client import RealtimeSessionsClient
+    from openai_realtime.client_source import ClientSource
     from openai_realtime.core.meta import ResponseMeta
     from openai_realtime.dialects import SessionAPI
     from openai_realtime.mint.broker.life import HangUpOutcome
-    from openai_realtime.mint.client_source import ClientSource
     from openai_realtime.mint.request_body import Choice
     from openai_realtime.mint.session_plan import SessionPlan
+    from openai_realtime.resources.sideband import AsyncSideband
 
 _HANG_UP_SECONDS = 3.0
 
@@ -93,6 +94,8 @@ class ProviderAPI:
     """Trades an offer."""
     hang_up: Callable[[RealtimeSessionsClient, str], Awaitable[None]]
     """Hangs up a call."""
+    sideband: Callable[[RealtimeSessionsClient, str], AsyncSideband]
+    """Makes a call's sideband."""
 
 
 APIS: Final[Mapping[SessionAPI, ProviderAPI]] = {
@@ -101,12 +104,14 @@ APIS: Final[Mapping[SessionAPI, ProviderAPI]] = {
         3600,
         _begin_realtime,
         lambda client, call_id: client.calls.hangup(call_id, timeout=_HANG_UP_SECONDS),
+        lambda client, call_id: client.calls.connect(call_id),
     ),
     "live": ProviderAPI(
         "live",
         7200,
         _begin_live,
         lambda client, call_id: client.live.sessions.hangup(call_id, timeout=_HANG_UP_SECONDS),
+        lambda client, call_id: client.live.sideband.connect(call_id),
     ),
 }
 """The APIs of calls."""
@@ -159,6 +164,10 @@ class ProviderCalls:
         options = {} if safety_identifier is None else {"safety_identifier": safety_identifier}
         session = self._plan.of_call(chosen)
         return await APIS[self.api].begin(self._client(), offer, session, options)
+
+    def sideband(self, provider_id: str) -> AsyncSideband:
+        """Return the sideband of a call that began here, to be opened."""
+        return APIS[self.api].sideband(self._clients.get(), provider_id)
 
     async def hang_up(self, provider_id: str, api: SessionAPI) -> HangUp:
         """Hang up once, within 3 seconds. Raises nothing.

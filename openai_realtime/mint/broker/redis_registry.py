@@ -18,6 +18,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from openai_realtime.errors import ConfigurationError
+from openai_realtime.logs import describe
 from openai_realtime.mint.broker.life import CallRecord, CallTable, EndReason
 from openai_realtime.mint.broker.registry import (
     CallLimits,
@@ -32,7 +33,6 @@ from openai_realtime.mint.redis_storage import (
     RedisStorage,
     rate_keys,
 )
-from openai_realtime.mint.telemetry import describe
 
 if TYPE_CHECKING:
     from openai_realtime.mint.redis_storage import RedisConnections

@@ -1,15 +1,18 @@
-"""Where calls are counted and found: the protocol of a registry, and the one in memory."""
+"""Where calls are counted and found: the options, the protocol of a registry, and the one in memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from openai_realtime.errors import RealtimeError
 from openai_realtime.mint.broker.life import CallRecord, CallTable, EndReason
 from openai_realtime.mint.limiter import MemoryStorage
+
+if TYPE_CHECKING:
+    from openai_realtime.on_sideband import SidebandRunner
 
 MAX_RETRY_AFTER: Final = 30.0
 """The longest wait in seconds that a refusal for calls at once names: a call may end earlier."""
@@ -26,6 +29,19 @@ class CallLimits:
     in_all: int | None
     ends_oldest: bool
     """Whether a principal's oldest call ends for a new one, instead of a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """The options of calls."""
+
+    max_duration: float
+    """Seconds from the provider's 201 to the hang-up."""
+    heartbeat: float | None
+    """Seconds without a heartbeat until the hang-up; None: no heartbeat is needed."""
+    sends_safety_identifier: bool
+    sidebands: SidebandRunner | None = None
+    """Runs `on_sideband`; None: there is none."""
 
 
 class Registry(Protocol):

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from openai_realtime.asgi import BodyLimitError, BoundedReceive
+from openai_realtime.logs import describe
 from openai_realtime.mint.broker.broker import Broker, Trade, call_id_of
 from openai_realtime.mint.broker.provider_calls import Offer
 from openai_realtime.mint.broker.registry import RegistryUnavailableError
@@ -33,7 +34,7 @@ from openai_realtime.mint.request_body import (
     check_length,
     read_object,
 )
-from openai_realtime.mint.telemetry import describe, logger
+from openai_realtime.mint.telemetry import logger
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers

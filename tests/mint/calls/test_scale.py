@@ -13,10 +13,10 @@ import anyio
 import pytest
 from faults.machine_delays import Stopwatch
 
-from openai_realtime.mint.broker.broker import Broker, CallSettings, Trade
+from openai_realtime.mint.broker.broker import Broker, Trade
 from openai_realtime.mint.broker.events import CallListener, CallMetrics
 from openai_realtime.mint.broker.provider_calls import HangUp, Offer
-from openai_realtime.mint.broker.registry import CallLimits, MemoryRegistry
+from openai_realtime.mint.broker.registry import CallLimits, CallSettings, MemoryRegistry
 from openai_realtime.mint.limiter import Limiter, MemoryStorage
 from openai_realtime.mint.telemetry import AccessEntry, Metrics
 

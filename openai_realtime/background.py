@@ -1,12 +1,14 @@
-"""Keeps an async context manager open in a task of its own, also where no lifespan runs."""
+"""Keeps a context manager open, or runs tasks, outside of any request, also where no lifespan runs."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
+from anyio.abc import TaskGroup
 
 
 class Background:
@@ -61,3 +63,26 @@ class Background:
             self._task = event_loop.create_task(keep_open(), context=contextvars.Context())
             # A task that is cancelled before it starts does not run its `finally`.
             self._task.add_done_callback(lambda _: self._closed.set())
+
+
+class BackgroundTasks:
+    """Tasks that outlive the request that starts them: they are cancelled when the event loop ends."""
+
+    def __init__(self) -> None:
+        self._background: Background | None = None
+        self._group: TaskGroup
+
+    async def start(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Start a task, which must not raise an exception."""
+        if self._background is None or self._background.is_closed:
+            self._background = Background(self._running())
+        await self._background.open()
+        self._group.start_soon(work)
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None]:
+        async with anyio.create_task_group() as self._group:
+            try:
+                yield
+            finally:
+                self._group.cancel_scope.cancel()
