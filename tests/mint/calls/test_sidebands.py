@@ -17,6 +17,7 @@ from sideband.peer import Peer, closing, text
 from sideband.provider import Provider, sent_to, wait_for_end
 
 from mint.calls.service import begin, begun, broker_for, caller, metrics, running
+from mint.redis_process import RedisProcess
 from mint.service import browser, until
 from openai_realtime import ConfigurationError, on_sideband
 from openai_realtime.mint import CallEvent, RunningCall
@@ -69,6 +70,19 @@ def test_a_browser_that_leaves(backend: str) -> None:
         assert (told[1].reason, told[1].call_id, told[1].principal) == ("peer_left", "rtc_1", "ann")
     assert (calls[0].call_id, calls[0].principal) == ("rtc_1", "ann")
     assert provider.hung_up == ["rtc_2"], "the first one had ended"
+
+
+def test_a_fleet_learns_of_it(redis: RedisProcess) -> None:
+    async def do_nothing(_: Any) -> None:
+        pass
+
+    with service(do_nothing, storage=redis.url) as (provider, page, told):
+        begun(page)
+        until(lambda: provider.joined == ["rtc_1"])
+        provider.leave("rtc_1")
+        until(lambda: reasons(told) == ["peer_left"])
+        assert running(page) == []
+        begun(page)  # the limit of calls at once is free again
 
 
 def test_a_session_of_gpt_live() -> None:
