@@ -61,8 +61,9 @@ def test_an_accepted_call_is_greeted(backend: str, is_live: bool) -> None:
     ended: list[str] = []
 
     def script(peer: Peer) -> None:
-        greeted.append(next(sent_to(peer)))
+        event = next(sent_to(peer))
         peer.send(text(type="session.updated"))
+        greeted.append(event)
         wait_for_end(peer)
 
     async def greet(sideband: Any, event: IncomingCall) -> None:
