@@ -192,3 +192,11 @@ def test_the_mock_checks_as_the_server_does(invoke: Invoke) -> None:
     assert 'error: 400 invalid_value: modalities cannot be ["audio"] alone' in result.stderr
     result = invoke("mint", "--mock", "--json", "--voice", "verse")
     assert secret_of(result.stdout).startswith("ek_")
+
+
+def test_gpt_live_has_no_secrets(invoke: Invoke) -> None:
+    result = invoke("mint", "--mock", "--model", "gpt-live-1.1")
+    assert result.exit_code != 0
+    assert "have no client secrets: the mint service begins their calls with broker" in " ".join(
+        result.stderr.split()
+    )
