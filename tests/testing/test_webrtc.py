@@ -20,6 +20,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from websockets.asyncio.client import ClientConnection, connect
 
 from openai_realtime import (
     AuthenticationError,
@@ -28,7 +29,8 @@ from openai_realtime import (
     NotFoundError,
     RealtimeSessionsClient,
 )
-from openai_realtime.testing import MockRealtimeServer
+from openai_realtime.testing import MockCall, MockRealtimeServer
+from openai_realtime.testing.data_channel import Permissions
 
 CLIENT_EVENTS = [
     {"type": "session.update", "session": {"instructions": "Be brief."}},
@@ -59,9 +61,9 @@ IN_ORDER = [
 class Caller:
     """The WebRTC peer of an app."""
 
-    def __init__(self, label: str = "oai-events") -> None:
+    def __init__(self, label: str = "oai-events", **channel: Any) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.channel: RTCDataChannel = self.connection.createDataChannel(label)
+        self.channel: RTCDataChannel = self.connection.createDataChannel(label, **channel)
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.echo: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
         self.channel.on("message", lambda text: self.events.put_nowait(json.loads(text)))
@@ -89,8 +91,8 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(label: str = "oai-events") -> AsyncGenerator[Caller]:
-    caller = Caller(label)
+async def calling(label: str = "oai-events", **channel: Any) -> AsyncGenerator[Caller]:
+    caller = Caller(label, **channel)
     try:
         yield caller
     finally:
@@ -256,6 +258,161 @@ def test_a_page_of_any_origin_may_read_the_response(realtime_server: MockRealtim
     assert refused.headers["access-control-allow-origin"] == "*"
     assert "location" in refused.headers["access-control-expose-headers"]
     assert "access-control-allow-origin" not in httpx.post(url).headers
+
+
+async def live_session(
+    server: MockRealtimeServer, caller: Caller, data_channel: Any = None, *, audio: bool = False
+) -> MockCall:
+    """Return a GPT-Live session that the caller has connected to."""
+    client: Any = {} if data_channel is None else {"client": {"data_channel": data_channel}}
+    async with RealtimeSessionsClient(
+        base_url=server.base_url, api_key=server.api_key, max_retries=0
+    ) as app:
+        created = await app.live.create(
+            session={"model": "gpt-live-1", "instructions": "Be kind.", **client},
+            transport={"type": "webrtc", "sdp": await caller.offer(audio=audio)},
+        )
+    await caller.accept(created.transport.sdp)
+    return server.call(created.session.id)
+
+
+def joined(server: MockRealtimeServer, call: MockCall) -> connect:
+    """Return a sideband of the call."""
+    path = f"/realtime?call_id={call.call_id}"
+    if call.session_id:
+        path = f"/live/sessions/{call.session_id}/attach"
+    url = server.base_url.replace("http", "ws") + path
+    headers = {"authorization": f"Bearer {server.api_key}"}
+    return connect(url, additional_headers=headers, proxy=None)
+
+
+async def events_of(sideband: ClientConnection) -> list[dict[str, Any]]:
+    """Return the events until the sideband is closed normally."""
+    return [json.loads(message) async for message in sideband]
+
+
+def test_live_speaks_over_the_data_channel_until_the_browser_closes_the_session() -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
+        async with calling() as caller:
+            call = await live_session(server, caller, audio=True)
+            (started,) = await caller.until("session.started")
+            assert started["session"]["instructions"] == "Be kind."
+            assert "info" not in {event["type"] for event in [started]}
+            await caller.until("session.input_transcript.delta")
+            await caller.until("session.output_transcript.delta")
+            async with joined(server, call) as sideband:
+                greeting: Any = {"type": "session.instructions.append", "delegation_id": None}
+                await sideband.send(json.dumps({**greeting, "content": "Greet the caller"}))
+                await caller.until("session.instructions.appended")
+                for event_type in ("session.start", "session.input_audio.append"):
+                    caller.channel.send(json.dumps({"type": event_type, "event_id": "mine"}))
+                    error = (await caller.until("error"))[-1]["error"]
+                    assert (error["code"], error["client_event_id"]) == (
+                        "event_not_allowed",
+                        "mine",
+                    )
+                caller.channel.send(json.dumps({"type": "session.close"}))
+                closed = (await caller.until("session.closed"))[-1]
+                assert closed["reason"] == "close_requested"
+                assert closed["usage"]["seconds"] >= 15
+                assert (await events_of(sideband))[-1] == closed
+            assert "I was told: Greet the caller" in [each.text for each in call.transcript]
+            while caller.connection.connectionState != "closed":
+                await asyncio.sleep(0.01)
+            assert call.state == "hung_up"
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(asyncio.wait_for(call_server(server), 30))
+
+
+def test_a_restricted_data_channel_of_live() -> None:
+    permissions = {
+        "allowed_client_events": ["session.input_audio.mute"],
+        "allowed_server_events": [
+            {"type": "info"},
+            {"type": "error"},
+            {"type": "session.closed"},
+            {"type": "response.event", "response_event": "response.completed"},
+        ],
+    }
+
+    async def call_server(server: MockRealtimeServer) -> None:
+        async with calling() as caller:
+            call = await live_session(server, caller, permissions)
+            (info,) = await caller.until("info")
+            assert info["code"] == "data_channel_permissions"
+            async with joined(server, call) as sideband:
+                caller.channel.send(json.dumps({"type": "session.input_audio.mute"}))
+                caller.channel.send(json.dumps({"type": "session.update", "session": {}}))
+                (error,) = await caller.until("error")  # not session.input_audio.muted
+                assert error["error"]["code"] == "event_not_allowed"
+                while '"session.input_audio.muted"' not in str(await sideband.recv()):
+                    pass  # a sideband is never restricted
+                call.hang_up()
+                (closed,) = await caller.until("session.closed")
+                assert (await events_of(sideband))[-1]["reason"] == closed["reason"]
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(asyncio.wait_for(call_server(server), 30))
+
+
+def test_permissions_name_the_inner_events_of_responses() -> None:
+    permissions = Permissions(server_events=[{"type": "response.event", "response_event": "a.b"}])
+    for inner, is_allowed in (("a.b", True), ("a.c", False)):
+        event: Any = {"type": "response.event", "event": {"type": inner}}
+        assert permissions.allows_server_event(event) is is_allowed
+
+
+@pytest.mark.parametrize("api", ["live", "realtime"])
+def test_a_browser_that_leaves_ends_the_sideband(api: str) -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
+        async with calling() as caller:
+            if api == "live":
+                call = await live_session(server, caller)
+                await caller.until("session.started")
+            else:
+                async with await client_with_secret(server) as client:
+                    created = await client.calls.create(sdp=await caller.offer(audio=False))
+                await caller.accept(created.sdp)
+                await caller.until("session.created")
+                call = server.call(str(created.id))
+            async with joined(server, call) as sideband:
+                await caller.connection.close()
+                reasons = [event.get("reason") for event in await events_of(sideband)]
+        assert reasons[-1:] == (["connection_lost"] if api == "live" else [])
+        assert call.state == "ended"
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(asyncio.wait_for(call_server(server), 30))
+
+
+def test_a_data_channel_that_was_negotiated_beforehand() -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
+        async with calling(negotiated=True, id=7) as caller:
+            offer = await caller.offer(audio=False)
+            async with await client_with_secret(server) as client:
+                call = await client.calls.create(sdp=offer, dcid=7)
+            await caller.accept(call.sdp)
+            await caller.until("session.created")
+
+    with MockRealtimeServer(webrtc=True) as server:
+        asyncio.run(asyncio.wait_for(call_server(server), 30))
+
+
+def test_azures_filter_hides_the_session() -> None:
+    async def call_server(server: MockRealtimeServer) -> None:
+        client = RealtimeSessionsClient(provider=server.provider, api_key=server.api_key)
+        async with client, calling() as caller:
+            call = await client.calls.create(
+                sdp=await caller.offer(audio=False), session={"type": "realtime", "model": "mine"}
+            )
+            await caller.accept(call.sdp)
+            server.call(str(call.id)).model_says("Good evening")
+            heard = await caller.until("output_audio_buffer.stopped")
+            assert heard[0]["type"] == "conversation.item.added"
+
+    with MockRealtimeServer(webrtc=True, provider="azure") as server:
+        asyncio.run(asyncio.wait_for(call_server(server), 30))
 
 
 def test_it_can_be_stopped_before_it_was_started() -> None:
