@@ -87,10 +87,6 @@ class Conversation(ABC):
     def ending(self, reason: EndReason) -> Iterator[JsonObject]:
         """Yield the last events."""
 
-    def usage(self) -> Iterator[JsonObject]:
-        """Yield the events that report the usage from time to time."""
-        yield from ()
-
     def outputs_said(self, outputs: list[str]) -> str:
         """Return what the model says after functions have returned."""
         return f"The function returned: {' '.join(outputs)}"

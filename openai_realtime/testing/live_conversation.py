@@ -136,7 +136,7 @@ class LiveConversation(Conversation):
         )
 
     def usage(self) -> Iterator[JsonObject]:
-        """Yield the event with the seconds since the session began."""
+        """Yield the event that reports the usage from time to time: the seconds so far."""
         ratio = min(1.0, (self._clock() - self._began) / _CONTEXT_SECONDS)
         window: JsonObject = {"usage_ratio": ratio}
         yield new_event("session.usage.updated", usage=self._usage(), context_window=window)

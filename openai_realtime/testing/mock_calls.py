@@ -296,18 +296,21 @@ class MockCall:
 
     def _begin(self, parameters: dict[str, Json], *, is_live: bool) -> None:
         conversation: Conversation
+        usage: Callable[[], Iterable[JsonObject]] | None = None
         if is_live:
             session = as_object(parameters.get("session"))
-            conversation = LiveConversation(
+            conversation = live = LiveConversation(
                 self.session_id, session, self._clock, is_phone=self._is_phone
             )
+            usage = live.usage
         else:
             conversation = RealtimeConversation(realtime_session(parameters))
         self._running = RunningCall(
             conversation,
             self._changed,
             lambda: self._clock() - self._began,
-            usage_interval=self._usage_interval if is_live else math.inf,
+            usage=usage,
+            usage_interval=self._usage_interval,
             on_close_requested=lambda: self._end("hung_up", "close_requested"),
             # A sideband that joins a phone call of the Realtime API hears the session first.
             has_opening=self._is_phone and not is_live,

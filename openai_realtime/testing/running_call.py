@@ -58,6 +58,7 @@ class RunningCall:
         changed: threading.Condition,
         seconds: Callable[[], float],
         *,
+        usage: Callable[[], Iterable[JsonObject]] | None,
         usage_interval: float,
         on_close_requested: Callable[[], None],
         has_opening: bool,
@@ -70,6 +71,7 @@ class RunningCall:
         self._opening = conversation.opening()
         self._changed = changed
         self._seconds = seconds
+        self._usage = usage
         self._usage_interval = usage_interval
         self._on_close_requested = on_close_requested
         self._has_opening = has_opening
@@ -128,8 +130,7 @@ class RunningCall:
 
     def play(self, events: Callable[[Conversation], Iterable[JsonObject]]) -> None:
         """Let everything that listens hear some of the conversation's events."""
-        for event in events(self._conversation):
-            self._emit(event)
+        self._emit_all(events(self._conversation))
         self._changed.notify_all()
 
     def end(self, reason: EndReason) -> None:
@@ -142,6 +143,10 @@ class RunningCall:
             listener.close()
         self._listeners.clear()
 
+    def _emit_all(self, events: Iterable[JsonObject]) -> None:
+        for event in events:
+            self._emit(event)
+
     def _emit(self, event: JsonObject) -> None:
         self._recent.append((self._seconds(), event))
         for listener in self._listeners:
@@ -151,15 +156,15 @@ class RunningCall:
         self.transcript.append(Utterance(speaker, text, self._seconds()))
 
     def _start_timer(self) -> None:
-        if not math.isinf(self._usage_interval):
+        if self._usage is not None and not math.isinf(self._usage_interval):
             self._timer = threading.Timer(self._usage_interval, self._report_usage)
             self._timer.daemon = True
             self._timer.start()
 
     def _report_usage(self) -> None:
         with self._changed:
-            if not self._has_ended:
-                self.play(lambda conversation: conversation.usage())
+            if self._usage is not None and not self._has_ended:
+                self._emit_all(self._usage())
                 self._start_timer()
 
 

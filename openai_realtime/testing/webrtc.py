@@ -199,9 +199,9 @@ class _Peer:
 
 async def _until_sent(channel: RTCDataChannel) -> None:
     """Wait until the other side has what was sent, within limits: closing would lose it."""
-    for _ in range(_FLUSH_ROUNDS):
-        if not channel.bufferedAmount:
-            break
+    rounds = _FLUSH_ROUNDS
+    while channel.bufferedAmount and rounds:
+        rounds -= 1
         await asyncio.sleep(_SECONDS_PER_EVENT)
     await asyncio.sleep(_SECONDS_PER_EVENT)
 

@@ -13,13 +13,13 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.realtime.openai import OpenAIRealtimeModel
 from pydantic_ai.realtime.openai_live import OpenAILiveModel
 
-agent = Agent(instructions="Be brief.")
 
-
-@agent.tool_plain
 def find_table(people: int) -> int:
     """Find a table."""
     return 10 * people
+
+
+agent = Agent(instructions="Be brief.", tools=[find_table])
 
 
 async def talk(base_url: str, api_key: str) -> dict[str, list[str]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -17,8 +20,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from openai_realtime import FunctionTool, SyncRealtimeSessionsClient
-from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest
+from openai_realtime.testing import MockRealtimeServer, MockResponse, RecordedRequest, mock_sideband
 from openai_realtime.testing import server as mock_server
+from openai_realtime.testing.data_channel import EVERYTHING
 from openai_realtime.testing.mock_calls import MockCall
 
 OFFER = "v=0\r\n"
@@ -530,6 +534,70 @@ def test_a_reader_that_is_too_slow_loses_its_connection(mock: MockRealtimeServer
         while sideband.state is State.OPEN:
             with suppress(ConnectionClosed):
                 send(sideband, type="session.update", session={})
+
+
+@pytest.mark.parametrize("end", ["silence", "reset"])
+def test_a_client_that_does_not_close_keeps_no_thread(
+    mock: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(mock_sideband, "_CLOSE_SECONDS", 0.02)
+    call = realtime_call(mock)
+    url = urlsplit(f"{mock.base_url}{path_of(call)}")
+    headers = {**HANDSHAKE, "host": url.netloc, "authorization": f"Bearer {mock.api_key}"}
+    lines = [f"GET {url.path}?{url.query} HTTP/1.1", *(f"{key}: {headers[key]}" for key in headers)]
+    with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        assert b" 101 " in connection.recv(1000)
+        if end == "silence":
+            call.hang_up()
+            received = b""
+            while data := connection.recv(1000):
+                received += data
+            assert received == b"\x88\x02\x03\xe8"  # a close frame with code 1000
+        else:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    while call._running is None or call._running._listeners:
+        time.sleep(0.005)
+
+
+def test_a_call_that_is_not_accepted_hears_nothing() -> None:
+    now = [0.0]
+    call = MockCall("rtc_1", clock=lambda: now[0], session_id="live_1", usage_interval=100)
+    sideband, late = Recorder(), Recorder()
+    for _ in range(2):
+        call.receive("{}", sideband)
+        call.respond_to_speech("Hello", "Good evening")
+        call.leave(sideband)
+        assert (call.events, call.transcript, sideband.heard) == ([], [], [])
+        if call.state == "ringing":
+            assert call.act("accept", {"session": {"model": "m"}}, is_live=True).status == 200
+            assert call.act("accept", {}).status == 400  # it is decided at the other API
+            assert call.act("reject", {}, is_live=True).status == 400
+            assert call.join(sideband, is_sideband=True)
+            now[0] = 20.5
+            assert call.join(late, is_sideband=True)
+            call.close()
+            assert late.heard == ["session.closed", "closed"]  # the beginning is too long ago
+            assert call._running is not None
+            call._running._report_usage()  # the timer may be late
+            assert sideband.heard == ["session.started", "session.closed", "closed"]
+            sideband.heard.clear()
+    assert call.act("hangup", {}, is_live=True).status == 404
+
+
+class Recorder:
+    """What a call sends, without a socket."""
+
+    permissions = EVERYTHING
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def send(self, event: Any) -> None:
+        self.heard.append(event["type"])
+
+    def close(self) -> None:
+        self.heard.append("closed")
 
 
 def test_sidebands_are_bounded(mock: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch) -> None:

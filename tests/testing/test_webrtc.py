@@ -264,12 +264,14 @@ async def live_session(
     server: MockRealtimeServer, caller: Caller, data_channel: Any = None, *, audio: bool = False
 ) -> MockCall:
     """Return a GPT-Live session that the caller has connected to."""
-    client: Any = {} if data_channel is None else {"client": {"data_channel": data_channel}}
+    session: Any = {"model": "gpt-live-1", "instructions": "Be kind."}
+    if data_channel is not None:
+        session["client"] = {"data_channel": data_channel}
     async with RealtimeSessionsClient(
         base_url=server.base_url, api_key=server.api_key, max_retries=0
     ) as app:
         created = await app.live.create(
-            session={"model": "gpt-live-1", "instructions": "Be kind.", **client},
+            session=session,
             transport={"type": "webrtc", "sdp": await caller.offer(audio=audio)},
         )
     await caller.accept(created.transport.sdp)
