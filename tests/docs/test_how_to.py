@@ -27,6 +27,19 @@ def test_a_user_signs_in_and_gets_a_secret_of_their_own_app(run_program: RunProg
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
 
+def test_the_broker_greets_answers_and_ends_with_the_browser(
+    run_program: RunProgram, realtime_server: MockRealtimeServer
+) -> None:
+    names = run_program("how-to/broker.md", "on_sideband=")
+    with TestClient(names["app"]) as page:
+        headers = {"content-type": "application/sdp", "x-user": "ann"}
+        assert page.post("/calls", content=OFFER, headers=headers).status_code == 201
+        call = realtime_server.calls[-1]
+        assert "Greet the person" in call.wait_for_speech().text
+        asked = call.model_calls("opening_hours", {"day": "Sunday"})
+        assert call.wait_for_output(asked) == "closed"
+
+
 def test_gpt_lives_route_returns_the_answer(
     run_program: RunProgram, realtime_server: MockRealtimeServer
 ) -> None:
