@@ -40,6 +40,17 @@ def test_the_broker_greets_answers_and_ends_with_the_browser(
         assert call.wait_for_output(asked) == "closed"
 
 
+def test_the_broker_begins_a_gpt_live_session(
+    run_program: RunProgram, realtime_server: MockRealtimeServer
+) -> None:
+    names = run_program("how-to/gpt-live.md", "mint_app(")
+    with TestClient(names["app"]) as page:
+        headers = {"content-type": "application/sdp", "x-user": "ann"}
+        response = page.post("/voice/calls", content=OFFER, headers=headers)
+    assert (response.status_code, response.headers["x-max-duration"]) == (201, "900")
+    assert realtime_server.requests[0].path == "/v1/live/sessions"
+
+
 def test_gpt_lives_route_returns_the_answer(
     run_program: RunProgram, realtime_server: MockRealtimeServer
 ) -> None:
