@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ asyncio.run(main())
 
 
 @asynccontextmanager
-async def _this_sdk(port: int) -> AsyncIterator[AsyncIterator[object]]:
+async def _this_sdk(port: int) -> AsyncGenerator[AsyncIterator[object]]:
     from openai_realtime import RealtimeSessionsClient  # noqa: PLC0415 - not in the other's memory
 
     client = RealtimeSessionsClient(base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-benchmark")
@@ -51,7 +51,7 @@ async def _this_sdk(port: int) -> AsyncIterator[AsyncIterator[object]]:
 
 
 @asynccontextmanager
-async def _websockets(port: int) -> AsyncIterator[AsyncIterator[object]]:
+async def _websockets(port: int) -> AsyncGenerator[AsyncIterator[object]]:
     from websockets.asyncio.client import connect  # noqa: PLC0415 - not in the other's memory
 
     async with connect(f"ws://127.0.0.1:{port}/v1/realtime", compression=None) as connection:
@@ -76,7 +76,7 @@ async def _measure(name: str, port: int, count: int, seconds: float) -> dict[str
     before, began, cpu = sum(events), time.monotonic(), time.process_time()
     await asyncio.sleep(seconds)
     cpu, received = time.process_time() - cpu, sum(events) - before
-    result = {
+    result: dict[str, object] = {
         "client": name,
         "events_per_second": round(received / (time.monotonic() - began)),
         "cpu_seconds": round(cpu, 3),
