@@ -8,7 +8,7 @@ import { TIMEOUT, beginCall, beginServiceCall } from "./signalling.js";
 
 const CHANNEL = "oai-events";
 const STARTED = new Set(["session.created", "session.started"]);
-const CLOSING = 1000; // milliseconds in which a session closes
+const CLOSING = 10_000; // milliseconds in which a session closes
 
 export class Call {
   #emit;
