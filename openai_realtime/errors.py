@@ -1,4 +1,4 @@
-"""Every exception that the package raises, as one tree of classes, and `suggestion` for their messages.
+"""Every exception that the package raises, as one tree of classes.
 
 No exception holds an API key or an ephemeral key.
 
@@ -47,11 +47,15 @@ identity, exchanging it, or getting an access token from a metadata service."""
 
 
 class RealtimeError(Exception):
-    """The base class of all exceptions of this package."""
+    """The base class of all exceptions of this package: catch it to catch each of them."""
 
 
 class ConfigurationError(RealtimeError, ValueError):
-    """A setting or credential is missing or unusable. Its value is never part of the message."""
+    """A setting or credential is missing or unusable. Its value is never part of the message.
+
+    Correct the setting that the message names. It is raised when a client or a service is made; for a
+    callable `api_key`, when the call reads the key.
+    """
 
 
 class ParameterError(RealtimeError, ValueError):
@@ -60,27 +64,36 @@ class ParameterError(RealtimeError, ValueError):
     It is raised before a request is sent, except in one case: with `strict=True`, after the server
     has rejected the flat shape, for a parameter that the nested shape does not have.
 
-    `param` is the dotted path of the first such parameter, such as `turn_detection.threshold`.
+    Correct the parameter that `param` names: the dotted path of the first such parameter, such as
+    `turn_detection.threshold`.
     """
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
-        self.param = param
+        self.param: str | None = param
+        """The parameter's path; None if no single one is wrong."""
 
 
 class DroppedParameterWarning(UserWarning):
-    """A parameter was not sent, because the server's dialect does not have it."""
+    """A parameter was not sent, because the server's dialect does not have it.
+
+    Leave it out for this server, or pass `strict=True` to get a `ParameterError` instead.
+    """
 
 
 class RetiringWarning(FutureWarning):
     """OpenAI shuts down a model, parameter or endpoint within 180 days, or has shut it down.
 
+    The message names the day, and what replaces it.
     It is issued once for each name in a process, and only for requests to OpenAI itself.
     """
 
 
 class ClientClosedError(RealtimeError, RuntimeError):
-    """The client was closed before this call began, or during it."""
+    """The client, pool or sideband was closed before this call began, or during it.
+
+    Keep one client open for the whole process, and close it last.
+    """
 
 
 class ToolError(RealtimeError):
@@ -95,7 +108,7 @@ class WebhookVerificationError(RealtimeError, ValueError):
 
     def __init__(self, message: str, *, webhook_id: str | None = None) -> None:
         super().__init__(f"{message} (webhook-id {webhook_id})" if webhook_id else message)
-        self.webhook_id = webhook_id
+        self.webhook_id: str | None = webhook_id
         """The `webhook-id` of a genuine webhook, to look it up in the provider's dashboard."""
 
 
@@ -133,7 +146,11 @@ class ErrorFacts(TypedDict, total=False):
 
 
 class APIError(OfficialNames, RealtimeError):
-    """A call that got no usable response."""
+    """A call that got no usable response.
+
+    `hint` says what to do, if that is known; `retryable` says whether the same call may work later.
+    The retries of the call, if it has any, are over when it is raised.
+    """
 
     _official_names: ClassVar[Mapping[str, str]] = ERROR
 
@@ -191,7 +208,11 @@ class APIError(OfficialNames, RealtimeError):
 
 
 class APIConnectionError(APIError):
-    """No response arrived, or not all of it."""
+    """No response arrived, or not all of it: `phase` says where it failed.
+
+    Check the network, `base_url`, and the proxy. If `possibly_acted` is true, the server may have
+    acted on the request all the same.
+    """
 
     phase: Phase = "connect"
     """Where the connection failed."""
@@ -201,15 +222,24 @@ class APIConnectionError(APIError):
 
 
 class APITimeoutError(APIConnectionError):
-    """No response arrived in time. `phase` is `total` when the call's whole deadline ran out."""
+    """No response arrived in time. `phase` is `total` when the call's whole deadline ran out.
+
+    Try again later, or raise the limit in `timeout` that `phase` names.
+    """
 
 
 class CertificateError(APIConnectionError):
-    """The server's TLS certificate is expired, self-signed, or for another host. Never retried."""
+    """The server's TLS certificate is expired, self-signed, or for another host. Never retried.
+
+    For a company's own authority, set `SSL_CERT_FILE` to its certificate.
+    """
 
 
 class APIStatusError(APIError):
-    """The server responded with an error status, or with a redirect."""
+    """The server responded with an error status, or with a redirect.
+
+    A status that has no class below is raised as this class.
+    """
 
     status_code: int = 0
     """The HTTP status."""
@@ -222,15 +252,21 @@ class APIStatusError(APIError):
 
 
 class RedirectError(APIStatusError):
-    """3xx: redirects are never followed, because they would send the API key to another server."""
+    """3xx: redirects are never followed, because they would send the API key to another server.
+
+    Set `base_url` to the final address.
+    """
 
 
 class BadRequestError(APIStatusError):
-    """400: the server rejected the request."""
+    """400: the server rejected the request. Correct what `message` and `param` name.
+
+    For a phone call, `code` is `decision_already_made` if it was accepted or rejected before.
+    """
 
 
 class AuthenticationError(APIStatusError):
-    """401: the API key is missing, wrong or revoked.
+    """401: the API key is missing, wrong, revoked, or meant for another provider or `base_url`.
 
     Also 400, 401 or 403 from the token exchange of a workload identity: then `step` says so, and
     `code` is OAuth's, such as `invalid_grant`.
@@ -238,31 +274,43 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the API key does not have the permission."""
+    """403: the key does not have the permission: its project may not use this API or this model."""
 
 
 class NotFoundError(APIStatusError):
-    """404: no such endpoint, model or call."""
+    """404: no such endpoint, model or call.
+
+    Check `base_url` (it ends in `/v1` at most providers) and the model's name. A call that has ended
+    is unknown too.
+    """
 
 
 class ConflictError(APIStatusError):
-    """409: another request conflicts with this one."""
+    """409: another request conflicts with this one. It was retried, where a retry cannot act twice."""
 
 
 class UnprocessableEntityError(APIStatusError):
-    """422: the server understood the request and rejected it."""
+    """422: the server understood the request and rejected it. Correct what `message` names."""
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests, or no credit left (`code` is then `insufficient_quota`)."""
+    """429: too many requests, or no credit left (`code` is then `insufficient_quota`).
+
+    Wait `retry_after` seconds and slow down, or ask for a higher limit. Without credit, waiting does
+    not help: add some.
+    """
 
 
 class InternalServerError(APIStatusError):
-    """5xx: the server failed."""
+    """5xx: the server failed. Try again later; `request_id` is for the provider's support."""
 
 
 class APIResponseValidationError(APIError):
-    """A 2xx response without a usable client secret, access token or answer to a WebRTC offer."""
+    """A 2xx response without a usable client secret, access token or answer to a WebRTC offer.
+
+    Check that `base_url` is that of a realtime API, and that no gateway changes its responses: `body`
+    shows what came.
+    """
 
     status_code: int = 0
     """The HTTP status, a 2xx."""

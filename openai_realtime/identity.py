@@ -45,11 +45,17 @@ class WorkloadIdentity(TokenIssuer):
     """What `workload_identity(…)` returns: pass it as the `api_key` of a client."""
 
     identity_provider_id: str
+    """The id of the identity provider at OpenAI."""
     service_account_id: str
+    """The id of the service account at OpenAI."""
     subject_token: SubjectTokenSource = field(repr=False)
+    """Where the subject token comes from."""
     subject_token_type: TokenType
+    """`jwt` or `id`."""
     refresh_buffer_seconds: float
+    """How long before its end a token is renewed."""
     token_url: str
+    """Where a subject token is exchanged."""
 
     @property
     def refresh_buffer(self) -> float:

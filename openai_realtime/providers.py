@@ -65,7 +65,9 @@ class AuthScheme:
     """The name of the header that carries the key, and the text before the key."""
 
     header: str
+    """The header's name, such as `Authorization`."""
     prefix: str = ""
+    """The text before the key, such as `Bearer ` with its space. Default: none."""
 
 
 BEARER: Final = AuthScheme("Authorization", "Bearer ")

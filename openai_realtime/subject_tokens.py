@@ -63,6 +63,7 @@ class SubjectTokenSource(ABC):
 
     __slots__ = ()
     token_type: ClassVar[TokenType] = "jwt"  # noqa: S105 - a kind
+    """The type of its tokens: `jwt` or `id`."""
 
     @abstractmethod
     def read(self, deadline: Deadline) -> Work[ApiKey]:
@@ -111,8 +112,11 @@ class AzureManagedIdentity(SubjectTokenSource, TokenIssuer):
     """The audience of the token. Default: https://management.azure.com/ as a subject token, and
     https://cognitiveservices.azure.com as an API key."""
     client_id: str | None = None
+    """The client id of a user-assigned identity. Default: the machine's only identity."""
     object_id: str | None = None
+    """The object id of a user-assigned identity."""
     msi_res_id: str | None = None
+    """The resource id of a user-assigned identity."""
     endpoint: str = AZURE_METADATA
     """The metadata service; another one must be on this machine, as a test's is."""
 
@@ -177,6 +181,7 @@ class GcpMetadata(SubjectTokenSource):
     """
 
     token_type: ClassVar[TokenType] = "id"  # noqa: S105 - a kind
+    """The type of its tokens."""
 
     audience: str = "https://api.openai.com/v1"
     """The audience of the token, as the identity provider at OpenAI expects it."""

@@ -59,11 +59,15 @@ class AttemptSent:
     """A request is about to be sent."""
 
     call: int
+    """The call's number in this process."""
     operation: str
+    """The public method's name."""
     attempt: int
     """1 for the first request of the call."""
     cause: AttemptCause
+    """Why it is sent."""
     method: str
+    """The HTTP method."""
     url: str
     """The URL without its query."""
 
@@ -73,41 +77,54 @@ class AttemptFinished(_ErrorsByType):
     """An attempt ended: with a status, with an error, or with both."""
 
     call: int
+    """The call's number in this process."""
     operation: str
+    """The public method's name."""
     attempt: int
+    """1 for the first request of the call."""
     elapsed: float
     """Seconds since the request was sent."""
     status: int | None
     """The HTTP status; None: no response arrived."""
     request_id: str | None
+    """The server's id for the request, if it sent one."""
     error: BaseException | None
     """None on success, otherwise an `APIError` or the cancellation that ended the attempt."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RetryScheduled(_ErrorsByType):
-    """Another attempt follows after `delay` seconds."""
+    """Another attempt follows."""
 
     call: int
+    """The call's number in this process."""
     operation: str
+    """The public method's name."""
     attempt: int
     """The attempt that failed."""
     delay: float
+    """Seconds until the next attempt."""
     reason: APIError
+    """Why the attempt failed."""
     budget: int
     """The tokens left in the retry budget: 500 when it is full."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CallFinished(_ErrorsByType):
-    """A call ended after `attempts` requests and `elapsed` seconds; `error` is None on success."""
+    """A call ended."""
 
     call: int
+    """The call's number in this process."""
     operation: str
+    """The public method's name."""
     attempts: int
+    """How many requests were sent."""
     elapsed: float
+    """Seconds since the call began."""
     error: BaseException | None
-    """An `APIError`, a cancellation, or an exception of the caller's `api_key` callable."""
+    """None on success, otherwise an `APIError`, a cancellation, or an exception of the caller's `api_key`
+    callable."""
     budget: int
     """The tokens left in the retry budget: 500 when it is full."""
 
@@ -129,6 +146,7 @@ class PoolLevel:
 
 
 Event = CallStarted | AttemptSent | AttemptFinished | RetryScheduled | CallFinished | PoolLevel
+"""What a listener gets."""
 Listener = Callable[[Event], None]
 """A callable that takes one event, on the thread and in the task of the call."""
 

@@ -1,15 +1,17 @@
 """A mint service: client secrets for browsers and phones, or calls that it ends (extra `mint`).
 
-from openai_realtime import RealtimeSessionsClient
-from openai_realtime.mint import mint_app
+    from openai_realtime import RealtimeSessionsClient
+    from openai_realtime.mint import mint_app
 
-app = mint_app(
-    RealtimeSessionsClient(),
-    session={"model": "gpt-realtime-2.1", "voice": "verse"},
-    authorize=signed_in_user,  # Request -> the principal, or None
-    origins=["https://app.example"],
-    max_duration=900,  # with it, the service begins calls too, and ends them
-)
+    app = mint_app(
+        RealtimeSessionsClient(),
+        session={"model": "gpt-realtime-2.1", "voice": "verse"},
+        authorize=signed_in_user,  # Request -> the principal, or None
+        origins=["https://app.example"],
+        max_duration=900,  # with it, the service begins calls too, and ends them
+    )
+
+`ServiceOptions` documents each option.
 """
 
 from typing import TYPE_CHECKING

@@ -56,6 +56,7 @@ class MintEndpoint(Endpoint):
     ) -> None:
         super().__init__(settings)
         self.limiter: Limiter = limiter
+        """Counts the mints of each principal."""
         self._choices = choices
         self._issuer = issuer
         self._connect_url = connect_url

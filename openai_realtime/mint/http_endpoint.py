@@ -54,6 +54,7 @@ class Endpoint(ABC):
 
     def __init__(self, settings: EndpointSettings) -> None:
         self.metrics: Metrics = settings.metrics
+        """The metrics of its requests: `metrics.text()` is what `/metrics` returns."""
         self._cors = settings.cors
         self._authorizer = settings.authorizer
         self._pseudonyms = settings.pseudonyms

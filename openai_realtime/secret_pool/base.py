@@ -88,6 +88,7 @@ class BasePool(Generic[S]):
     ) -> None:
         config = PoolConfig.parse(configuration, params)
         self.name: str = config.name
+        """The pool's name in events and metrics."""
         self._params = config.session
         self._lifetime = config.lifetime
         self._sessions: S = sessions

@@ -27,7 +27,9 @@ class SignedWebhook:
     """A signed webhook: the body and headers that are sent."""
 
     body: bytes
+    """The body, which the signature covers byte by byte."""
     headers: Mapping[str, str] = field(repr=False)
+    """The headers: the content type, and those of Standard Webhooks with the signature."""
 
     def tampered(self) -> SignedWebhook:
         """Return a copy with one bit of the body changed and the signature unchanged."""

@@ -40,10 +40,13 @@ class RecordedRequest:
     """A request that the mock received."""
 
     method: str
+    """The HTTP method."""
     path: str
     """The path with its query, such as `/v1/realtime/sessions?x=1`."""
     headers: Headers
+    """The headers; look-ups ignore case."""
     body: bytes
+    """The body's bytes."""
     connection: int = 0
     """A number that requests on the same connection share."""
 
@@ -77,11 +80,13 @@ class MockResponse:
     """A response to send instead of the default one."""
 
     status: int = 200
+    """The HTTP status."""
     json: object = None
     """The body as a JSON value. Ignored when `body` is set."""
     body: bytes | None = None
     """The body as bytes, for a body that is not JSON."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Headers, which replace those of the default response. Default: none."""
     delay: float = 0.0
     """Seconds to wait before the response is sent."""
     drop: Literal["no", "before", "during"] = "no"

@@ -25,6 +25,7 @@ class RealtimeRoutes(MockBackend):
     """
 
     route: respx.Route
+    """respx's own route: its `calls`, and what else respx records."""
 
 
 def mock_realtime(

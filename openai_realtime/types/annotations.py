@@ -44,6 +44,7 @@ def _finite(value: object) -> object:
 
 if TYPE_CHECKING:
     JsonParam = Mapping[str, object]
+    """A JSON object."""
 else:  # For type checkers it would be invariant, and plain dicts would be errors.
     JsonParam = dict[str, Annotated[JsonValue, AfterValidator(_finite)]]
 

@@ -10,6 +10,7 @@ from openai_realtime.types.base import WireModel
 
 if TYPE_CHECKING:
     AudioFormat = Literal["pcm16", "g711_ulaw", "g711_alaw"] | str
+    """The encoding of audio in the flat shape; any other text is sent as it is."""
     VoiceName = (
         Literal[
             "alloy",
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         ]
         | str
     )
+    """The name of a voice; any other text is sent as it is."""
     TranscriptionModel = (
         Literal[
             "gpt-4o-mini-transcribe",
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
         ]
         | str
     )
+    """A model that transcribes; any other text is sent as it is."""
     Modality = Literal["text", "audio"] | str
+    """What a model responds with; any other text is sent as it is."""
 else:  # At run time every string is valid, and a union with literals would only be slower.
     AudioFormat = VoiceName = TranscriptionModel = Modality = str
 

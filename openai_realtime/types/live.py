@@ -43,7 +43,9 @@ LiveVoice = Literal[
 """The voices of GPT-Live."""
 if TYPE_CHECKING:
     LiveModel = Literal["gpt-live-1", "gpt-live-1.1"] | str
+    """A model of GPT-Live; any other text is sent as it is."""
     LiveVoiceName = LiveVoice | str
+    """The name of a voice of GPT-Live; any other text is sent as it is."""
 else:  # At run time every string is valid, and a union with literals would only be slower.
     LiveModel = LiveVoiceName = str
 

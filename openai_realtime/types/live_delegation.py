@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ]
         | str
     )
+    """A tool that OpenAI runs; any other text is sent as it is."""
 else:  # At run time every string is valid, and a union with literals would only be slower.
     HostedTool = str
 

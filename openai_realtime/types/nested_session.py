@@ -296,6 +296,7 @@ class NestedTranscriptionSession(WireModel):
 
 if TYPE_CHECKING:
     NestedSession = NestedRealtimeSession | NestedTranscriptionSession
+    """A session of a nested response."""
 else:
     NestedSession = Annotated[
         NestedRealtimeSession,

@@ -65,7 +65,9 @@ if TYPE_CHECKING:
         ]
         | str
     )
+    """A realtime model; any other text is sent as it is."""
     Include = Literal["item.input_audio_transcription.logprobs"] | str
+    """An additional field of the server's events; any other text is sent as it is."""
 else:  # At run time every string is valid, and a union with literals would only be slower.
     RealtimeModel = Include = str
 
@@ -73,6 +75,7 @@ MaxTokens = Annotated[
     Annotated[int, Between(1, 4096)] | Literal["inf"],
     Expect('a whole number from 1 to 4096, or "inf"'),
 ]
+"""The most tokens of one response: 1–4096, or `"inf"`."""
 
 
 class TracingConfigurationParam(TypedDict, total=False):

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         ]
         | str
     )
+    """A connector of OpenAI's; any other text is sent as it is."""
 else:  # At run time every string is valid, and a union with literals would only be slower.
     ConnectorId = str
 
@@ -298,11 +299,11 @@ NestedToolChoice = Annotated[
 
 if TYPE_CHECKING:
     SessionTool = FunctionTool | McpTool
+    """A tool of a session: an MCP server, or else a function."""
 else:
     SessionTool = Annotated[
         FunctionTool, TaggedUnion((("function", FunctionTool), ("mcp", McpTool)))
     ]
-"""A tool of a session: an MCP server, or else a function."""
 
 
 class _UntitledSchema(GenerateJsonSchema):
