@@ -242,7 +242,7 @@ def test_the_search_finds_a_page_without_another_host(
     page.goto(address, wait_until="load")
     page.get_by_role("button", name="Search").first.click()
     page.keyboard.type("RetryPolicy")
-    page.get_by_text("Reference / Settings").first.wait_for()
+    page.get_by_text("How failed attempts are retried").wait_for()
     keep(page, "search")
     assert asked_elsewhere == []
 
