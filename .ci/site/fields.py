@@ -71,7 +71,8 @@ def _objects(parent: Module | Class) -> Iterator[griffe.Object]:
 def _sections(target: Class | Function) -> list[Any]:
     if target.docstring is None:
         target.docstring = Docstring("", parent=target)
-    return target.docstring.parsed
+    sections: list[Any] = target.docstring.parsed
+    return sections
 
 
 def _fields(kind: Class) -> dict[str, Attribute]:
@@ -83,8 +84,7 @@ def _fields(kind: Class) -> dict[str, Attribute]:
                 found |= _fields(base)
     for name, attribute in kind.attributes.items():
         if (
-            isinstance(attribute, Attribute)
-            and attribute.annotation is not None
+            attribute.annotation is not None
             and "property" not in attribute.labels
             and not name.startswith("_")
             and not name.isupper()
@@ -140,8 +140,8 @@ def _default(field: Attribute) -> str | None:
 def _plain(part: Any) -> Any:
     """Return an expression with `X` in the place of `Annotated[X, …]`, `Required[X]` and the like."""
     if isinstance(part, ExprSubscript) and part.canonical_name in _WRAPPERS:
-        is_tuple = isinstance(part.slice, griffe.ExprTuple)
-        return _plain(part.slice.elements[0] if is_tuple else part.slice)
+        inner = part.slice
+        return _plain(inner.elements[0] if isinstance(inner, griffe.ExprTuple) else inner)
     if isinstance(part, ExprSubscript):
         return replace(part, slice=_plain(part.slice))
     if isinstance(part, griffe.ExprBinOp):

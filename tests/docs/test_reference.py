@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from markdown_blocks import ROOT
 from starlette.testclient import TestClient
@@ -25,7 +26,7 @@ def rows(page: str) -> set[str]:
 
 
 def test_every_environment_variable_is_listed() -> None:
-    assert {*CLIENT_VARIABLES, *ServerVariable.__args__} <= rows("settings")
+    assert {*CLIENT_VARIABLES, *get_args(ServerVariable)} <= rows("settings")
 
 
 def test_every_error_of_the_mint_service_is_listed_with_its_status() -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.site, pytest.mark.timeout(600)]
 
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 VIEWS = {"desktop": (1280, 900), "phone": (390, 844)}
 PUBLIC = ("", ".types", ".mint", ".testing", ".webhooks", ".secret_pool", ".observe", ".resources")
 PUBLIC_MODULES = [f"openai_realtime{name}" for name in (*PUBLIC, ".transports")]
