@@ -80,8 +80,7 @@ def _fields(kind: Class) -> dict[str, Attribute]:
     found: dict[str, Attribute] = {}
     if not kind.name.endswith(_EXCEPTIONS):
         for base in kind.resolved_bases:
-            if isinstance(base, Class):
-                found |= _fields(base)
+            found |= _fields(_target(base))
     for name, attribute in kind.attributes.items():
         if (
             attribute.annotation is not None
@@ -91,6 +90,11 @@ def _fields(kind: Class) -> dict[str, Attribute]:
         ):
             found[name] = attribute
     return found
+
+
+def _target(named: Any) -> Any:
+    """Return what a name stands for, which another module may have imported."""
+    return named.final_target if named.is_alias else named
 
 
 def _add_parameters(function: Function) -> None:
@@ -103,7 +107,7 @@ def _add_parameters(function: Function) -> None:
         assert isinstance(function.parent, Module | Class)
         if function.parent.name.endswith(_EXCEPTIONS):
             continue
-        keys = _fields(function.modules_collection[annotation.slice.canonical_path])
+        keys = _fields(_target(function.modules_collection[annotation.slice.canonical_path]))
         items = [
             DocstringParameter(
                 name, annotation=_plain(field.annotation), description=_description(field)
