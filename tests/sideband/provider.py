@@ -61,7 +61,9 @@ class Provider(ScriptedServer):
 
     def leave(self, call_id: str) -> None:
         """End a call, as a browser does that closes its page."""
-        for peer in self.running.pop(call_id, []):
+        with self._lock:
+            peers = self.running.pop(call_id, [])
+        for peer in peers:
             with suppress(OSError):
                 peer.send(closing(1000))
 
@@ -90,16 +92,16 @@ class Provider(ScriptedServer):
             self._send(peer, 200, b"", {})
 
     def _join(self, peer: Peer, call_id: str) -> None:
-        with self._lock:
-            self.joined.append(call_id)
-            if call_id not in self.running:
-                refuse_ended(peer)
-                return
-            self.running[call_id].append(peer)
         if self.refusal is not None:
             peer.refuse(403, self.refusal)
             return
-        peer.accept()
+        with self._lock:
+            if call_id not in self.running:
+                refuse_ended(peer)
+                return
+            peer.accept()  # only then may `leave` send a close frame
+            self.running[call_id].append(peer)
+            self.joined.append(call_id)
         self._sideband(peer)
 
     @staticmethod
