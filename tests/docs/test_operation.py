@@ -6,13 +6,15 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from markdown_blocks import ROOT, SKILL
 from starlette.testclient import TestClient
 
 from openai_realtime import GcpMetadata, RealtimeSessionsClient, providers
+from openai_realtime.mint.broker.events import CallMetrics
+from openai_realtime.mint.broker.life import EndReason
 from openai_realtime.official_names import (
     CALL,
     CLIENT,
@@ -73,6 +75,14 @@ def test_an_app_of_the_fleet_asks_who_it_is(
         headers = {"origin": "https://app.example", **({"x-user": user} if user else {})}
         response = client.post("/client-secret", json={}, headers=headers)
     assert response.status_code == (503 if user else 401)
+
+
+def test_the_page_about_observability_has_every_reason_and_metric_of_calls() -> None:
+    first_cells = set(
+        re.findall(r"^\| `(\w+)(?:\{\w+\})?` \|", page("observability.md"), re.MULTILINE)
+    )
+    # A call whose outcome is unknown has a metric of its own, and no event.
+    assert {*get_args(EndReason), *CallMetrics.NAMES} - first_cells == {"possible_orphan"}
 
 
 def test_the_skill_says_when_to_use_it() -> None:
