@@ -21,7 +21,8 @@ def realtime_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockRealtimeSer
     """A loopback realtime server; a client without arguments uses it.
 
     `OPENAI_BASE_URL` and `OPENAI_API_KEY` point to it while the test runs. Every other environment
-    variable that a client reads, proxies included, is unset until the test ends.
+    variable that a client reads, proxies included, is unset until the test ends. Its `calls` play the
+    caller and the model of each call that your code began or accepted, and sidebands may join them.
     """
     from openai_realtime.testing import MockRealtimeServer  # noqa: PLC0415 - this file's rule
 

@@ -5,7 +5,8 @@
     with MockRealtimeServer() as server:
         client = SyncRealtimeSessionsClient(base_url=server.base_url, api_key=server.api_key)
 
-They need no network and no API key. Only `mock_realtime` needs the package `respx`.
+They need no network and no API key. `mock_realtime` needs the package `respx`, the mock's sidebands
+need `websockets` (extra `sideband`), and `webrtc=True` needs `aiortc`.
 """
 
 from typing import TYPE_CHECKING

@@ -84,6 +84,10 @@ class Conversation(ABC):
         """Yield the events of a function call; raises `RuntimeError` if the session cannot have one."""
 
     @abstractmethod
+    def model_delegates(self, delegation_id: str) -> Iterator[JsonObject]:
+        """Yield the event of a task for the client; raises `RuntimeError` if it cannot have one."""
+
+    @abstractmethod
     def ending(self, reason: EndReason) -> Iterator[JsonObject]:
         """Yield the last events."""
 

@@ -55,6 +55,7 @@ class LiveConversation(Conversation):
         self._close_event: JsonObject = {}
         self._spoken_until = 0
         self._function_calls: dict[Json, Json] = {}
+        self._client_delegations: set[Json] = {None}
         self._outputs: list[str] = []
         self._received_text = ""
         self._delegation_id: Json = None
@@ -107,14 +108,7 @@ class LiveConversation(Conversation):
         response_id = new_id("resp")
         self._delegation_id = new_id("delegation")
         self._function_calls[call_id] = self._delegation_id
-        delegation: JsonObject = {
-            "id": self._delegation_id,
-            "type": "delegation",
-            "target": "responses",
-            "response_id": response_id,
-        }
-        offset = self._now_ms()
-        yield new_event("session.delegation.created", delegation=delegation, offset_ms=offset)
+        yield self._delegation(self._delegation_id, target="responses", response_id=response_id)
         item: JsonObject = {
             "id": new_id("fc"),
             "type": "function_call",
@@ -124,6 +118,21 @@ class LiveConversation(Conversation):
             "status": "completed",
         }
         yield from self._response(response_id, item)
+
+    def model_delegates(self, delegation_id: str) -> Iterator[JsonObject]:
+        """Yield the event of a task for the client; raises `RuntimeError` without such delegation."""
+        if as_object(self._session["delegation"]).get("type") != "client":
+            message = (
+                "A GPT-Live session has tasks for the client only with delegation of type client"
+            )
+            raise RuntimeError(message)
+        self._client_delegations.add(delegation_id)
+        yield self._delegation(delegation_id, target="client")
+
+    def _delegation(self, delegation_id: str, **fields: Json) -> JsonObject:
+        delegation: JsonObject = {"id": delegation_id, "type": "delegation", **fields}
+        offset = self._now_ms()
+        return new_event("session.delegation.created", delegation=delegation, offset_ms=offset)
 
     def ending(self, reason: EndReason) -> Iterator[JsonObject]:
         """Yield `session.closed` with the final usage."""
@@ -222,7 +231,7 @@ class LiveConversation(Conversation):
         if "delegation_id" not in event:
             message = "delegation_id is required: null, or the id of a client delegation"
             refuse("missing_required_parameter", message, "delegation_id")
-        if event["delegation_id"] is not None:
+        if event["delegation_id"] not in self._client_delegations:
             message = "No client delegation has this id"
             refuse("delegation_not_found", message, "delegation_id")
         now, kind = self._now_ms(), str(event["type"])

@@ -145,6 +145,16 @@ class MockCall:
         self._play(lambda conversation: conversation.model_calls(call_id, name, text))
         return call_id
 
+    def model_delegates(self) -> str:
+        """Let GPT-Live give your code a task, and return the task's id, the `delegation_id`.
+
+        The session needs `delegation` of type `client`, which is the default. The model says what your
+        code sends with `session.commentary.append`. Raises `RuntimeError` unless the call is accepted.
+        """
+        delegation_id = new_id("delegation")
+        self._play(lambda conversation: conversation.model_delegates(delegation_id))
+        return delegation_id
+
     def hang_up(self, reason: EndReason | None = None) -> None:
         """End the call from the caller's side: the sidebands are closed normally, with code 1000.
 

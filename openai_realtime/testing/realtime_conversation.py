@@ -118,6 +118,11 @@ class RealtimeConversation(Conversation):
         yield new_event("response.output_item.done", **of_item, item=item)
         yield self._response_done(response, item, arguments)
 
+    def model_delegates(self, delegation_id: str) -> Iterator[JsonObject]:
+        """Raise `RuntimeError`: this API has functions only."""
+        message = f"The Realtime API has no delegation such as {delegation_id}: use model_calls"
+        raise RuntimeError(message)
+
     def ending(self, reason: EndReason) -> Iterator[JsonObject]:
         """Yield the last events: an error where the call is at its longest."""
         if reason == "expired":

@@ -334,6 +334,20 @@ def test_a_function_of_live_needs_responses_delegation(mock: MockRealtimeServer)
         assert call.wait_for_speech().text == "The function returned: 40"
 
 
+def test_a_task_for_the_client_of_live(mock: MockRealtimeServer) -> None:
+    for other in (live_session(mock, delegation=RESPONSES), realtime_call(mock)):
+        with pytest.raises(RuntimeError, match="delegation"):
+            other.model_delegates()
+    call = live_session(mock)
+    with joined(mock, call) as sideband:
+        delegation_id = call.model_delegates()
+        created = until(sideband, "session.delegation.created")[-1]["delegation"]
+        assert created == {"id": delegation_id, "type": "delegation", "target": "client"}
+        commentary = {"content": "Table 40 is free", "delegation_id": delegation_id}
+        send(sideband, type="session.commentary.append", **commentary)
+        assert call.wait_for_speech().text == "Table 40 is free"
+
+
 def test_this_packages_client_greets_and_runs_tools(mock: MockRealtimeServer) -> None:
     def find_table(people: int) -> int:
         """Find a table."""
