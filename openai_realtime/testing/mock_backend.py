@@ -10,7 +10,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import parse_qs
 
 from openai_realtime.core.retirements import find_retirements
@@ -20,7 +20,7 @@ from openai_realtime.errors import ParameterError
 from openai_realtime.providers import BEARER, AuthScheme
 from openai_realtime.resources import calls
 from openai_realtime.testing.data_channel import AZURE_FILTER, EVERYTHING, Permissions
-from openai_realtime.testing.mock_calls import MockCall, unknown_call, unknown_session
+from openai_realtime.testing.mock_calls import MockCall, Peers, unknown_call, unknown_session
 from openai_realtime.testing.mock_identity import MockIdentity
 from openai_realtime.testing.mock_live import (
     RefusedError,
@@ -33,13 +33,11 @@ from openai_realtime.testing.mock_sessions import (
     as_object,
     check_session,
     new_id,
+    secret_in,
 )
 from openai_realtime.testing.mock_sideband import join_call, refused_handshake
 from openai_realtime.testing.phone import MOCK_WEBHOOK_SECRET, MockPhone
 from openai_realtime.testing.profiles import MockResponse, Profile, RecordedRequest, error_response
-
-if TYPE_CHECKING:
-    from openai_realtime.testing.mock_calls import Peers
 
 MOCK_API_KEY = "sk-mock-key-for-tests"
 """The key that the mock accepts by default."""
@@ -235,8 +233,8 @@ class MockBackend:
         check_model(named, is_live=False)
         session = CREATE_SESSION[endpoint](parameters)
         body = self._profile.format_response(session)
-        value, _ = _secret_in(body)
-        _, expires_at = _secret_in(session)
+        value, _ = secret_in(body)
+        _, expires_at = secret_in(session)
         nested = as_object(nested_response(session).get("session"))
         self._secrets[value] = _MintedSecret(nested, expires_at)
         return MockResponse(self._profile.success, body)
@@ -395,10 +393,3 @@ def _json_object(content: bytes, name: str = "The body") -> JsonObject:
         message = f"{name} is not a JSON object"
         raise ParameterError(message)
     return value
-
-
-def _secret_in(body: JsonObject) -> tuple[str, float]:
-    """Return a session's secret, and when it expires."""
-    inner = body.get("client_secret")
-    secret = inner if isinstance(inner, dict) else body
-    return str(secret.get("value")), cast("float", secret.get("expires_at"))

@@ -8,20 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from openai_realtime.core.strict_json import Json
+from openai_realtime.dialects import JsonObject
 from openai_realtime.testing.conversation import Conversation, EndReason
+from openai_realtime.testing.data_channel import Permissions
 from openai_realtime.testing.live_conversation import LiveConversation
 from openai_realtime.testing.mock_sessions import as_object, new_id, realtime_session
 from openai_realtime.testing.profiles import MockResponse, error_response
 from openai_realtime.testing.realtime_conversation import RealtimeConversation
-from openai_realtime.testing.running_call import RunningCall, Utterance
-
-if TYPE_CHECKING:
-    from openai_realtime.dialects import JsonObject
-    from openai_realtime.testing.data_channel import Permissions
-    from openai_realtime.testing.running_call import Listener
+from openai_realtime.testing.running_call import Listener, RunningCall, Utterance
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from openai_realtime.dialects import nested_response
 from openai_realtime.errors import ParameterError
@@ -173,3 +173,10 @@ def _secret(options: Json, lifetime_name: str, default_seconds: int) -> JsonObje
 def as_object(value: Json) -> JsonObject:
     """Return `value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def secret_in(body: JsonObject) -> tuple[str, float]:
+    """Return a session's secret, and when it expires."""
+    inner = body.get("client_secret")
+    secret = inner if isinstance(inner, dict) else body
+    return str(secret.get("value")), cast("float", secret.get("expires_at"))

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import parse_qs
 
+from openai_realtime.lazy_imports import install_command
 from openai_realtime.testing.data_channel import EVERYTHING
 from openai_realtime.testing.mock_calls import unknown_call, unknown_session
 from openai_realtime.testing.profiles import MockResponse, error_response
@@ -74,7 +75,7 @@ def refused_handshake(request: RecordedRequest) -> MockResponse | None:
     try:
         importlib.import_module("websockets.protocol")  # of the extra `sideband`
     except ModuleNotFoundError:
-        message = "The mock's sidebands need websockets: pip install 'openai-realtime[sideband]'"
+        message = f"The mock's sidebands need websockets: {install_command('sideband')}"
         return error_response(501, message)
     return None
 

@@ -7,16 +7,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from openai_realtime.core.strict_json import decode_json
-from openai_realtime.testing.conversation import EventError, new_event
+from openai_realtime.dialects import JsonObject
+from openai_realtime.testing.conversation import (
+    Conversation,
+    EndReason,
+    EventError,
+    Speaker,
+    new_event,
+)
+from openai_realtime.testing.data_channel import Permissions
 from openai_realtime.testing.mock_sessions import as_object
-
-if TYPE_CHECKING:
-    from openai_realtime.dialects import JsonObject
-    from openai_realtime.testing.conversation import Conversation, EndReason, Speaker
-    from openai_realtime.testing.data_channel import Permissions
 
 _MAX_KEPT = 1000
 

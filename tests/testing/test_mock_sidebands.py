@@ -629,4 +629,4 @@ def test_without_websockets_the_error_says_what_to_install(
     key = {"authorization": f"Bearer {mock.api_key}"}
     response = httpx.get(f"{mock.base_url}/realtime?call_id=rtc_1", headers={**key, **HANDSHAKE})
     assert response.status_code == 501
-    assert "openai-realtime[sideband]" in response.json()["error"]["message"]
+    assert "the extra sideband" in response.json()["error"]["message"]
