@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, get_args
 
+from openai_realtime.dialects import api_of
 from openai_realtime.errors import ParameterError
 from openai_realtime.resources import live
 from openai_realtime.testing.mock_sessions import as_object
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from openai_realtime.dialects import JsonObject
     from openai_realtime.resources.parameters import Parameters
 
-_LIVE_MODEL = re.compile(r"gpt-live-[0-9]", re.ASCII)
 _VOICES = frozenset(get_args(LiveVoice))
 _MAX_INSTRUCTION_TOKENS = 16_384
 _TRIGGERS = frozenset({"session.input_transcript.delta", "session.output_transcript.delta"})
@@ -32,7 +31,7 @@ class RefusedError(Exception):
 
 def check_model(model: Json, *, is_live: bool) -> None:
     """Raise `RefusedError` for a model of the other API."""
-    if isinstance(model, str) and (_LIVE_MODEL.match(model) is not None) is not is_live:
+    if isinstance(model, str) and (api_of({"model": model}) == "live") is not is_live:
         right = "/v1/live/sessions takes" if is_live else "only /v1/live/sessions takes"
         message = f"The model {model[:80]!r} is not for this endpoint: {right} GPT-Live models"
         raise _refused(400, message, "invalid_model", "session.model")

@@ -57,6 +57,7 @@ def test_a_page_talks_and_sees_no_instructions(live: str, tab: Opened) -> None:
     with page.expect_response("**/calls") as responded:
         page.click("#call")
     assert responded.value.status == 201
+    assert "a=candidate:" in str(responded.value.request.post_data)
     assert "live_" not in str(responded.value.headers)
     person.until("connected")
     assert page.inner_text("#limit") == "of 2:00:00 at most"

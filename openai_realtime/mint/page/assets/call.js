@@ -8,6 +8,7 @@ import { TIMEOUT, beginCall, beginServiceCall } from "./signalling.js";
 
 const CHANNEL = "oai-events";
 const STARTED = new Set(["session.created", "session.started"]);
+const GATHERING = 3000; // milliseconds
 const CLOSING = 10_000; // milliseconds in which a session closes
 
 export class Call {
@@ -44,6 +45,7 @@ export class Call {
       this.#emit("microphone", this.#microphone);
       const connection = this.#createConnection();
       await connection.setLocalDescription(await connection.createOffer());
+      if (this.#isLive) await gatherAddresses(connection);
       const offer = connection.localDescription.sdp;
       const begun = await this.#begin(offer, token, { signal, report: this.#emit });
       this.#address = begun.address;
@@ -160,6 +162,16 @@ async function openMicrophone() {
   } catch (error) {
     throw microphoneError(error);
   }
+}
+
+/** Wait until the offer has all addresses of this browser, as GPT-Live's guide asks. */
+function gatherAddresses(connection) {
+  return new Promise((resolve) => {
+    const check = () => { if (connection.iceGatheringState === "complete") resolve(); };
+    connection.onicegatheringstatechange = check;
+    setTimeout(resolve, GATHERING);
+    check();
+  });
 }
 
 async function acceptAnswer(connection, sdp) {
