@@ -119,6 +119,15 @@ def test_a_gpt_live_session_lasts_longer() -> None:
     assert call.has_ended("failed", NOW + 7200, None)
 
 
+def test_a_404_is_final_for_a_call_whose_sideband_was_open() -> None:
+    """The provider has certainly set it up, so that there is nothing to wait for."""
+    call = running()
+    call.is_set_up = True
+    assert call.ask_to_end("peer_left", NOW + 1)
+    assert call.has_ended("not_found", NOW + 1, None)
+    assert call.ended == NOW + 1
+
+
 def test_the_waits_add_up_to_the_time_in_which_a_call_must_be_set_up() -> None:
     call, now = running(), NOW + 0.5
     call.ask_to_end("page", now)
