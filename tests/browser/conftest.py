@@ -32,6 +32,7 @@ CHROMIUM = [
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-gpu",
     "--disable-quic",
     "--disable-sync",
     "--no-first-run",

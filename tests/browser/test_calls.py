@@ -105,10 +105,9 @@ def test_the_server_ends_a_call_at_its_limit(view: str, limited: str, tab: Opene
     assert person.console_errors == []
 
 
-@pytest.mark.parametrize("view", ["desktop", "phone"])
-def test_a_closed_tab_ends_its_call(view: str, mocked: str, tab: Opened) -> None:
+def test_a_closed_tab_ends_its_call(mocked: str, tab: Opened) -> None:
     ended = figures(mocked).get('ended_total{reason="page"}', 0)
-    leaving: Tab = tab(mocked, view)
+    leaving: Tab = tab(mocked)
     leaving.connect()
     assert figures(mocked)["running"] == 1
     leaving.page.close(run_before_unload=True)

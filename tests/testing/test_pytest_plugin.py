@@ -50,6 +50,7 @@ def test_in_a_run_without_a_fixture_it_loads_nothing_more(pytester: pytest.Pytes
 def test_the_fixtures_clear_what_a_client_would_read(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixture: str
 ) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take seconds to load
     for name in CLIENT_VARIABLES:
         monkeypatch.setenv(name, "not usable")
     pytester.makepyfile(
@@ -69,5 +70,7 @@ def test_the_fixtures_clear_what_a_client_would_read(
             assert {{os.environ[name] for name in CLIENT_VARIABLES}} == {{"not usable"}}
         """
     )
-    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", timeout=60)
+    result = pytester.runpytest_subprocess(
+        "-q", "-p", "no:cacheprovider", "-p", "openai_realtime.pytest_plugin", timeout=60
+    )
     result.assert_outcomes(passed=2)

@@ -81,9 +81,8 @@ print("done")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-@pytest.mark.parametrize("action", ["create", "warm_up"])
 @pytest.mark.parametrize("backend_name", ["sync", "asyncio", "trio"])
-@pytest.mark.parametrize("free", [0, 2])
+@pytest.mark.parametrize(("action", "free"), [("create", 0), ("create", 2), ("warm_up", 0)])
 def test_a_first_call_without_descriptors_is_an_error_of_ours(
     backend_name: str, action: str, free: int
 ) -> None:
