@@ -214,18 +214,18 @@ def test_r8_random_cancellations(
     backend = Backend.parse(backend_name)
     server: FaultServer = request.getfixturevalue(scheme)
     limit_connections(monkeypatch, AT_ONCE)
-    calls = count // AT_ONCE // (5 if scheme == "secure" else 1)
+    wanted = count // (5 if scheme == "secure" else 1)
     moments = random.Random(8)
     before = open_descriptors()
     cancelled = 0
 
     async def cancel_many(client: RealtimeSessionsClient, longest: float) -> None:
         nonlocal cancelled
-        done = 0
-        while done < calls:
+        while (
+            cancelled < wanted
+        ):  # by all tasks together: the fewer there are, the more calls end in time
             with anyio.move_on_after(moments.uniform(0, longest)) as scope:
                 await mint(client, server)
-            done += scope.cancelled_caught
             cancelled += scope.cancelled_caught
 
     async def body() -> None:
@@ -238,6 +238,6 @@ def test_r8_random_cancellations(
             await assert_full_capacity(client, server, AT_ONCE)
 
     backend.run(body)
-    assert cancelled == calls * AT_ONCE
+    assert cancelled >= wanted
     server.hang_up()
     assert_no_new_descriptors(before, server)

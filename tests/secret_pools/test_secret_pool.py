@@ -480,6 +480,7 @@ def test_an_exception_or_a_cancellation_leaves_the_block_as_it_is(
     anyio.run(body, backend=backend)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_five_hundred_acquires_a_second(
     backend: Backend, realtime_server: MockRealtimeServer
 ) -> None:
