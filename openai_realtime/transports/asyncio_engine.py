@@ -50,7 +50,7 @@ class _AsyncioPool(LoopPool[AsyncioConnection]):
 
     async def settle(self) -> None:
         """Wait until the sockets of closed connections are closed."""
-        if self._sweeper is not None and self.is_closed:
+        if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.sleep(0)
 
