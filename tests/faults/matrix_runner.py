@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # These apply when a connection is made, so a reused connection is closed first.
 _ON_CONNECTING = {"refuse", "accept", "handshake"}
-_AMPLE = 30.0
+_AMPLE = 8.0  # less than the Retry-After of a row that is too late
 _LATE = 0.005
 
 
