@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from markdown_blocks import ROOT, SKILL
+from markdown_blocks import ROOT, SKILL, execute, programs
 from starlette.testclient import TestClient
 
 from openai_realtime import GcpMetadata, RealtimeSessionsClient, providers
@@ -83,6 +83,25 @@ def test_the_page_about_observability_has_every_reason_and_metric_of_calls() -> 
     )
     # A call whose outcome is unknown has a metric of its own, and no event.
     assert {*get_args(EndReason), *CallMetrics.NAMES} - first_cells == {"possible_orphan"}
+
+
+def test_the_skills_phone_accepts_and_rejects(
+    realtime_server: MockRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = SKILL.relative_to(ROOT).as_posix()
+    (program,) = [each for each in programs() if each.page == path and "greet" in each.code]
+    names = execute(program, realtime_server, monkeypatch)
+    (secret,) = re.findall(r"whsec_\w+", program.code)
+    phone = realtime_server.phone(webhook_url="http://127.0.0.1:1", secret=secret)
+    with TestClient(names["app"]) as sender:
+        states = []
+        for caller in ("+14155550123", "sip:anonymous@anonymous.invalid"):
+            call = phone.ring(from_=caller)
+            webhook = call.webhook
+            sender.post("/webhooks/openai", content=webhook.body, headers=dict(webhook.headers))
+            decision = call.wait_for_decision()
+            states.append(decision.kind)
+    assert states == ["accepted", "rejected"]
 
 
 def test_the_skill_says_when_to_use_it() -> None:
