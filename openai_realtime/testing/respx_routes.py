@@ -34,7 +34,7 @@ def mock_realtime(
     base_url: str = "https://api.openai.com/v1",
     api_key: str | None = None,
 ) -> RealtimeRoutes:
-    """Add a route to `router` (default: respx's global one) for everything under `/realtime/`.
+    """Add a route to `router` (default: respx's global one) for everything under `/realtime/` and `/live/`.
 
     `api_key` is the only accepted key; None, the default, accepts any key. The route plays OpenAI's
     token endpoint too (`identity`), for clients with a workload identity. Call it under `respx.mock`:
@@ -64,7 +64,9 @@ def mock_realtime(
         )
 
     routes = respx.mock if router is None else router
-    url = f"{base_url.rstrip('/')}/realtime/"
-    pattern = M(url__startswith=url) | M(url=OPENAI_TOKEN_URL)
+    url = base_url.rstrip("/")
+    pattern = M(url=OPENAI_TOKEN_URL)
+    for endpoint in ("realtime", "live"):
+        pattern |= M(url__startswith=f"{url}/{endpoint}/")
     realtime.route = routes.route(pattern).mock(side_effect=respond)
     return realtime

@@ -396,6 +396,20 @@ def test_the_global_router_is_the_default() -> None:
     assert [request.json for request in realtime.requests][:2] == [{}, {"voice": "verse"}]
 
 
+@respx.mock
+def test_the_routes_have_gpt_live() -> None:
+    realtime = mock_realtime()
+    with SyncRealtimeSessionsClient(api_key="sk-any") as client:
+        created = client.live.create(
+            session={"model": "gpt-live-1.1"}, transport={"type": "webrtc", "sdp": "v=0\r\n"}
+        )
+        client.live.sessions.hangup(created.session.id)
+    assert [request.path for request in realtime.requests] == [
+        "/v1/live/sessions",
+        f"/v1/live/sessions/{created.session.id}/hangup",
+    ]
+
+
 def test_the_routes_fixture_serves_a_client_without_arguments(
     realtime_routes: RealtimeRoutes,
 ) -> None:
