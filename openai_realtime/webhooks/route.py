@@ -13,7 +13,7 @@ import anyio.to_thread
 from openai_realtime.asgi import BodyLimitError, BoundedReceive, LingeringClose, read_body
 from openai_realtime.background import BackgroundTasks
 from openai_realtime.client import RealtimeSessionsClient
-from openai_realtime.client_source import ClientSource
+from openai_realtime.client_source import ClientOrFactory, ClientSource
 from openai_realtime.core.peer_text import MAX_NAME_CHARACTERS, sanitize_text
 from openai_realtime.environment import read_variable
 from openai_realtime.errors import (
@@ -25,7 +25,7 @@ from openai_realtime.errors import (
 )
 from openai_realtime.lazy_imports import missing_package
 from openai_realtime.logs import describe, logger
-from openai_realtime.on_sideband import SidebandRunner
+from openai_realtime.on_sideband import OnSideband, SidebandRunner
 from openai_realtime.types.webhook import (
     IncomingCall,
     LiveTransportIncoming,
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import Receive, Scope, Send
-
-    from openai_realtime.client_source import ClientOrFactory
-    from openai_realtime.on_sideband import OnSideband
 
 CallHandler = (
     Callable[[RealtimeCallIncoming], object]
