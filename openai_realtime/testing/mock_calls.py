@@ -51,6 +51,7 @@ class CallDecision:
     """One decision on a call."""
 
     kind: DecisionKind
+    """What was decided; `missed`: nothing, in time."""
     parameters: dict[str, Json]
     """The request's parameters: a session, a status code, a target URI. `type` is left out."""
     seconds: float

@@ -31,6 +31,7 @@ class Utterance:
     speaker: Speaker
     """`caller` or `model`."""
     text: str
+    """The words."""
     seconds: float
     """When it was said: seconds after the call began to ring, or after a WebRTC call was created."""
 
