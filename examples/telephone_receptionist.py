@@ -115,7 +115,7 @@ class Receptionist:
             """Hand the caller over to a human. Say so before you call it."""
             if isinstance(call, LiveTransportIncoming):
                 await self.client.live.sessions.refer(call.session_id, target_uri=HUMAN)
-            elif isinstance(call, RealtimeCallIncoming):
+            else:
                 await self.client.calls.refer(call.call_id, target_uri=HUMAN)
             return "done"
 

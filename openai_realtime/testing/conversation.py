@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from openai_realtime.core.strict_json import Json
     from openai_realtime.dialects import JsonObject
 
+EventHandler = Callable[["JsonObject"], Iterator["JsonObject"]]
+"""Takes a client's event and yields the server events that follow it."""
 Speaker = Literal["caller", "model"]
 EndReason = Literal["close_requested", "remote_hangup", "connection_lost", "expired", "content"]
 """Why a call ended, in GPT-Live's terms."""
@@ -39,7 +41,7 @@ def refuse(code: str, message: str, param: str | None = None) -> NoReturn:
 class Conversation(ABC):
     """One call's server events. The mock introduces itself, and repeats what it was told."""
 
-    handlers: Mapping[str, Callable[[JsonObject], Iterator[JsonObject]]]
+    handlers: Mapping[str, EventHandler]
     """What follows each client event that is supported."""
     replayed_seconds: float = 0.0
     """A sideband that joins hears the events of the last seconds again."""

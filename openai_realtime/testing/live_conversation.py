@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 from openai_realtime.resources.parameters import merge_objects
@@ -12,6 +12,7 @@ from openai_realtime.testing.conversation import (
     Conversation,
     EndReason,
     EventError,
+    EventHandler,
     new_event,
     refuse,
     words_of,
@@ -36,8 +37,8 @@ _KEYS = frozenset("0123456789ABCD*#")
 class LiveConversation(Conversation):
     """One session's server events. There is no model: it repeats what it was told."""
 
-    replayed_seconds = 3.0
-    announces_permissions = True
+    replayed_seconds: float = 3.0
+    announces_permissions: bool = True
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class LiveConversation(Conversation):
         self._received_text = ""
         self._delegation_id: Json = None
         self._sequence = 0
-        self.handlers = {
+        self.handlers: Mapping[str, EventHandler] = {
             "session.update": self._update_session,
             "session.instructions.append": self._append,
             "session.thinking.append": self._append,

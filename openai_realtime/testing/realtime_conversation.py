@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 from openai_realtime.resources.parameters import merge_objects
@@ -12,6 +12,7 @@ from openai_realtime.testing.conversation import (
     Conversation,
     EndReason,
     EventError,
+    EventHandler,
     new_event,
     refuse,
     words_of,
@@ -42,7 +43,7 @@ class RealtimeConversation(Conversation):
         self._outputs: list[str] = []
         self._received_text = ""
         self._words = len(str(session.get("instructions", "")).split())
-        self.handlers = {
+        self.handlers: Mapping[str, EventHandler] = {
             "session.update": self._update_session,
             "conversation.item.create": self._create_item,
             "conversation.item.delete": self._delete_item,

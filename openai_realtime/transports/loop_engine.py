@@ -92,6 +92,8 @@ class LoopPool(Pool[C, Slots]):
     closes its unfinished async generators before it ends.
     """
 
+    is_closed: bool
+
     def __init__(self) -> None:
         super().__init__(Slots(pools.MAX_CONNECTIONS))
         self._watch = self._until_the_loop_ends()
