@@ -42,6 +42,7 @@ voice = mint_app(
     authorize=signed_in,
     origins=[ADDRESS],
     limits="10/minute; 50/day",
+    client_secrets=False,  # calls only
     max_duration=900,  # seconds; then the server hangs up
     max_concurrent=1,  # calls of one user at once
     global_max_concurrent=200,
@@ -63,8 +64,9 @@ def login(user: str, response: Response) -> None:
 
 
 @app.post("/logout")
-async def logout(request: Request) -> int:
+async def logout(request: Request, response: Response) -> int:
     """Sign out, and end the user's call; return how many there were."""
+    response.delete_cookie("login")
     user = USERS.pop(request.cookies.get("login", ""), None)
     return 0 if user is None else await voice.state.calls.hang_up(user)
 

@@ -39,7 +39,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def test_exports_are_sorted_and_exist() -> None:
     for module in (openai_realtime, mint, testing, types):
-        assert module.__all__ == sorted(module.__all__)
+        assert module.__all__ == sorted(module.__all__, key=lambda name: (not name.isupper(), name))
         for name in module.__all__:
             assert getattr(module, name) is not None
         assert set(dir(module)) >= set(module.__all__)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import respx
 
 from openai_realtime import (
     APIStatusError,
+    NotFoundError,
     RealtimeSessionsClient,
     RetiringWarning,
     SyncRealtimeSessionsClient,
@@ -279,3 +281,18 @@ def test_no_default_and_no_example_names_what_is_shut_down() -> None:
     for path in files:
         found = named.findall(literal.sub("", path.read_text("utf-8")))
         assert found == [], path
+
+
+@respx.mock
+def test_openai_itself_is_not_asked_in_the_flat_shape_that_it_has_shut_down(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    route = respx.post("https://api.openai.com/v1/realtime/client_secrets").respond(404)
+    with (
+        SyncRealtimeSessionsClient(api_key="sk-any", max_retries=0) as client,
+        pytest.raises(NotFoundError) as caught,
+    ):
+        client.client_secrets.create(session={"type": "realtime", "model": "gpt-realtime-2.1"})
+    assert (route.call_count, caught.value.attempts) == (1, 1)
+    assert "realtime/sessions" not in str(caught.value)
+    assert not recwarn.list

@@ -71,8 +71,9 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
     `{error, message, request_id}`; `GET /healthz` responds with 200 while the process runs; `GET
     /readyz` shows, without minting, whether the service could mint, and if not (503) which part
     fails; `GET /metrics` exists with `metrics=True`. With `max_duration=900` or `broker=True` there
-    are the routes of `call_endpoint` too, and `app.state.calls` has the running calls. GPT-Live
-    (`gpt-live-*`, or `api="live"`) has calls only: `/client-secret` responds with 404.
+    are the routes of `call_endpoint` too, and `app.state.calls` has the running calls; with
+    `client_secrets=False` there are these alone, and `/client-secret` responds with 404. So it is for
+    GPT-Live (`gpt-live-*`, or `api="live"`), which has calls only.
     `ServiceOptions` documents every option.
 
     `client` is a client, which you close unless `close_client=True`; or a callable that makes one,
@@ -89,7 +90,7 @@ def mint_app(client: ClientOrFactory, **options: Unpack[ServiceOptions]) -> Star
     clients = ClientSource(client)
     parts = _Parts(clients, options)
     calls = _call_endpoint(parts, options) if has_broker(options) else None
-    has_secrets = calls is None or parts.plan.api != "live"
+    has_secrets = options.get("client_secrets", calls is None or parts.plan.api != "live")
     secrets = _mint_endpoint(parts, options) if has_secrets else None
     endpoints = [each for each in (secrets, calls) if each is not None]
     readiness = Readiness(clients, parts.limiter)

@@ -152,6 +152,9 @@ class ServiceOptions(MintOptions, CallOptions, total=False):
     broker: bool
     """Whether there are the routes of `call_endpoint`, below `/calls`. Default: whether
     `max_duration` is given. GPT-Live needs them."""
+    client_secrets: bool
+    """Whether `/client-secret` gives out secrets; otherwise it responds with 404. Default: yes, but no
+    for GPT-Live. A page with a secret talks outside the limits of calls, and cannot be hung up."""
     metrics: bool
     """Whether there is `/metrics`, for everyone who can reach the port. Default: no."""
     close_client: bool
@@ -234,8 +237,16 @@ def has_broker(options: ServiceOptions) -> bool:
     needing = sorted(_CALL_OPTIONS & options.keys())
     has_routes = options.get("broker", "max_duration" in options)
     if needing and not has_routes:
-        message = f"{needing[0]} needs broker=True"
+        message = f"{needing[0]} needs the broker: set max_duration=900, or broker=True"
         raise ConfigurationError(message)
+    if not options.get("client_secrets", True):
+        unusable = sorted(_SECRET_OPTIONS & options.keys())
+        if unusable:
+            message = f"{unusable[0]} is unusable: it is for client secrets, which are switched off"
+            raise ConfigurationError(message)
+        if not has_routes:
+            message = "client_secrets=False needs the broker: set max_duration=900, or broker=True"
+            raise ConfigurationError(message)
     return has_routes
 
 

@@ -279,7 +279,7 @@ class AsyncCalls(AsyncResource):
         await self._driver.run(action_call(self._configuration, "hangup", call_id, params))
 
     @takes(CallConnectParams)
-    def connect(self, call_id: str, /, **params: Unpack[CallConnectParams]) -> AsyncSideband:
+    def connect(self, /, call_id: str, **params: Unpack[CallConnectParams]) -> AsyncSideband:
         """Join a running call as a server: its sideband, `{base_url}/realtime?call_id=…`.
 
             async with client.calls.connect(call_id) as sideband:
@@ -359,7 +359,7 @@ class Calls(SyncResource):
         self._driver.run(action_call(self._configuration, "hangup", call_id, params))
 
     @takes(CallConnectParams)
-    def connect(self, call_id: str, /, **params: Unpack[CallConnectParams]) -> Sideband:
+    def connect(self, /, call_id: str, **params: Unpack[CallConnectParams]) -> Sideband:
         """Join a running call as a server: its sideband, `{base_url}/realtime?call_id=…`.
 
             with client.calls.connect(call_id) as sideband:

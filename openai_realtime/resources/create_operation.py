@@ -162,11 +162,13 @@ class _Creation(Generic[M]):
 
     def _fallback(self, error: APIStatusError) -> Call[M] | None:
         """Return the call in the other dialect if `error` says that this one is retired."""
-        other_endpoints = self._operation.other_endpoints
-        if not is_retired(error, self._operation.dialect):
+        operation, provider = self._operation, self._configuration.provider
+        if not is_retired(error, operation.dialect):
             return None
-        if other_endpoints.isdisjoint(self._configuration.provider.paths):
+        if operation.other_endpoints.isdisjoint(provider.paths):
             return None
+        if provider.is_openai and operation.dialect == "ga":
+            return None  # OpenAI has shut down its flat endpoints
         return self._translated_call(learns=True)
 
     def _cache_key(self) -> str:

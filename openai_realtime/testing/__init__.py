@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from openai_realtime.lazy_imports import lazy_names
 from openai_realtime.testing.mock_backend import MOCK_API_KEY
-from openai_realtime.testing.mock_calls import MockCall
+from openai_realtime.testing.mock_calls import CallDecision, MockCall
 from openai_realtime.testing.mock_identity import MockIdentity
 from openai_realtime.testing.phone import (
     MOCK_WEBHOOK_SECRET,
@@ -35,6 +35,7 @@ else:  # pragma: no branch
 __all__ = [
     "MOCK_API_KEY",
     "MOCK_WEBHOOK_SECRET",
+    "CallDecision",
     "MockCall",
     "MockIdentity",
     "MockPhone",

@@ -417,11 +417,27 @@ def test_it_does_not_start_with_unusable_options(options: dict[str, Any], messag
 
 
 def test_options_of_calls_need_the_broker(provider: MockRealtimeServer) -> None:
-    for options in [{"heartbeat": 90}, {"max_duration": 900, "broker": False}]:
-        with pytest.raises(
-            ConfigurationError, match=r"^(heartbeat|max_duration) needs broker=True"
-        ):
+    unusable: list[dict[str, Any]] = [
+        {"heartbeat": 90},
+        {"max_duration": 900, "broker": False},
+        {"client_secrets": False},
+    ]
+    for options in unusable:
+        with pytest.raises(ConfigurationError, match=r"^[a-z_]+(=False)? needs the broker"):
             app_for(provider, **options)
+    with pytest.raises(ConfigurationError, match="lifetime is unusable: it is for client secrets"):
+        app_for(provider, client_secrets=False, max_duration=900, lifetime=60)
     client = RealtimeSessionsClient(provider=providers.xai(), api_key="xai-x")
     with pytest.raises(ConfigurationError, match="xAI has no calls endpoint"):
         call_endpoint(client, session={"model": "gpt-realtime-2.1"}, authorize=user_header)
+
+
+def test_client_secrets_may_be_switched_off(provider: MockRealtimeServer) -> None:
+    with caller(provider, max_duration=900, client_secrets=False) as page:
+        refused = page.post("/client-secret", json={})
+        assert (refused.status_code, refused.json()["error"]) == (404, "no_client_secrets")
+        assert page.post("/calls", json={"sdp": OFFER}).status_code == 201
+    assert [request.path for request in provider.requests] == [
+        "/v1/realtime/calls",
+        f"/v1/realtime/calls/{provider.calls[0].call_id}/hangup",
+    ]

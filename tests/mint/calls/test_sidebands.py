@@ -365,7 +365,7 @@ def test_a_shutdown_cancels_it(caplog: pytest.LogCaptureFixture) -> None:
 def test_an_unusable_function(function: Any) -> None:
     with Provider() as provider, pytest.raises(ConfigurationError, match="on_sideband must be"):
         broker_for(provider, on_sideband=function)  # type: ignore[arg-type]
-    with Provider() as provider, pytest.raises(ConfigurationError, match="needs broker=True"):
+    with Provider() as provider, pytest.raises(ConfigurationError, match="needs the broker"):
         broker_for(provider, on_sideband=print, broker=False)  # type: ignore[arg-type]
 
 
