@@ -249,6 +249,7 @@ RESPONSES: list[tuple[dict[str, Any], str, str]] = [
 ]
 CHANNEL: list[tuple[dict[str, Any], str, str]] = [
     ({"allowed_client_events": "none"}, "allowed_client_events", "must be 'all' or a list"),
+    ({"allowed_client_events": 5}, "allowed_client_events", "must be a list of texts"),
     ({"allowed_client_events": None}, "allowed_client_events", "cannot be None"),
     ({"allowed_client_events": ["Close"]}, "allowed_client_events.0", "must be an event's type"),
     ({"allowed_client_events": ["a." + "b" * 255]}, "allowed_client_events.0", "256"),

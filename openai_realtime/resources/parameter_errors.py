@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Final, cast, get_args, get_origin
 
 from pydantic import Tag
 from typing_extensions import get_type_hints, is_typeddict
@@ -269,7 +269,9 @@ def _items_at(typed_dict: type, location: tuple[int | str, ...]) -> list[object]
         hint = hints.pop()
         arguments = get_args(hint)
         if get_origin(hint) in {list, Sequence}:
-            items += arguments
+            items += (
+                get_args(each)[0] if get_origin(each) is Annotated else each for each in arguments
+            )
         else:
             hints += arguments
     return items

@@ -353,7 +353,7 @@ def _logged_if_lost() -> Generator[None]:
     try:
         yield
     except (APIConnectionError, ClientClosedError) as error:
-        logger.warning("The result of a tool could not be sent: %s", error)
+        logger.info("The result of a tool could not be sent: %s", error)
 
 
 def _function_of(name: str, tool: object) -> Callable[..., object]:

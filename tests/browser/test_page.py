@@ -187,7 +187,7 @@ def test_the_keyboard_is_enough_and_the_focus_is_never_lost(
             assert len(seen) < 20, seen
 
     # A failure leaves the focus where it was.
-    mock.respond_next(MockResponse(503, headers={"retry-after": "1"}))
+    mock.respond_next(MockResponse(503, headers={"retry-after": "5"}))
     tab_to("call")
     page.keyboard.press("Enter")
     assert "cannot mint" in person.problem()

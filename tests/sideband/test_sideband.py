@@ -236,6 +236,7 @@ def test_a_result_that_comes_after_the_call(
         ended.set()
         await anyio.sleep(0.1)
 
+    caplog.set_level("INFO", "openai_realtime")
     run(backend, script, body)
     if backend.is_sync:  # on an event loop, what runs is cancelled with the call
         assert "The result of a tool could not be sent" in caplog.text

@@ -333,6 +333,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert defaults == {
         "handler": inspect.Parameter.empty,
         "api": "realtime",
+        "on_sideband": None,
+        "client": None,
         "verifier": None,
         "path": "/webhooks/openai",
         "handle": "after_response",

@@ -35,6 +35,7 @@ class Answer:
 class Provider:
     """A provider that notes when each call began and was hung up."""
 
+    api = "realtime"
     maximum = 3600.0
     trade_seconds = 30.0
 
@@ -47,7 +48,7 @@ class Provider:
         self.begun[call_id] = time.monotonic()
         return Answer(call_id)
 
-    async def hang_up(self, provider_id: str) -> HangUp:
+    async def hang_up(self, provider_id: str, api: str) -> HangUp:  # noqa: ARG002 - of the protocol
         self.ended[provider_id] = time.monotonic()
         return HangUp("hung_up")
 
