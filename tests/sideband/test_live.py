@@ -459,7 +459,7 @@ def test_a_result_waits_for_the_next_connection(backend: Backend) -> None:
     assert found == outputs("a")
 
 
-@pytest.mark.parametrize("is_read", [False, True], ids=["nobody reads", "another reads"])
+@pytest.mark.parametrize("is_read", [False, True], ids=["no reader", "another reader"])
 def test_close_ends_the_session_when_asked(backend: Backend, is_read: bool) -> None:
     found: list[Any] = []
 

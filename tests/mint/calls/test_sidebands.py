@@ -244,7 +244,7 @@ def test_a_sideband_that_is_lost_does_not_end_the_call(
 def test_a_function_that_does_not_end_with_its_call(
     backend: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever ends the call, and also when the function does not read the sideband."""
+    """Whatever ends the call, and also when the function does not read the sideband."""
     monkeypatch.setattr(on_sideband, "_GRACE_SECONDS", 0.1)
     monkeypatch.setattr(on_sideband, "_POLL_SECONDS", 0.02)
     ended: list[BaseException] = []
