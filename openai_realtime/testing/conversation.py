@@ -32,6 +32,15 @@ class EventError(Exception):
         self.message = message
         self.param = param
 
+    def described(self) -> JsonObject:
+        """Return the members of the `error` event's error, without the id of the client's event."""
+        return {
+            "type": "invalid_request_error",
+            "code": self.code,
+            "message": self.message,
+            "param": self.param,
+        }
+
 
 def refuse(code: str, message: str, param: str | None = None) -> NoReturn:
     """Raise the `EventError` of an event that is refused."""

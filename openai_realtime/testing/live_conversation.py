@@ -82,13 +82,7 @@ class LiveConversation(Conversation):
 
     def error(self, event: JsonObject, error: EventError) -> JsonObject:
         """Return the error event for a client's event."""
-        described: JsonObject = {
-            "type": "invalid_request_error",
-            "code": error.code,
-            "message": error.message,
-            "param": error.param,
-            **_client_event_id(event),
-        }
+        described: JsonObject = {**error.described(), **_client_event_id(event)}
         return new_event("error", error=described, **_client_event_id(event))
 
     def caller_says(self, text: str) -> Iterator[JsonObject]:

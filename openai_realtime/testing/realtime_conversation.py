@@ -61,13 +61,7 @@ class RealtimeConversation(Conversation):
 
     def error(self, event: JsonObject, error: EventError) -> JsonObject:
         """Return the error event for a client's event."""
-        described: JsonObject = {
-            "type": "invalid_request_error",
-            "code": error.code,
-            "message": error.message,
-            "param": error.param,
-            "event_id": event.get("event_id"),
-        }
+        described: JsonObject = {**error.described(), "event_id": event.get("event_id")}
         return new_event("error", error=described)
 
     def caller_says(self, text: str) -> Iterator[JsonObject]:
